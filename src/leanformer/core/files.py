@@ -1,0 +1,93 @@
+"""Files that are either whole or absent.
+
+A result is written under a temporary name beside its destination and renamed when it is complete, so that a killed run,
+a full disk or a second reader never meets half a file.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_MARGIN = 16 * 2**20  # bytes kept free for the files that are written beside the asked ones
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`: the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)  # mkstemp makes private files; a result is meant to be read
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 to `path`: the file appears whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+@contextmanager
+def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A temporary folder that becomes `path` when the block ends, and is removed when it fails.
+
+    Args:
+        path: The folder to make.
+        overwrite: Replace an existing folder; without it only an absent or empty one is accepted.
+
+    Raises:
+        FileExistsError: `path` exists, holds something, and `overwrite` is false.
+    """
+    check_free(path, overwrite=overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if path.exists():
+            doomed = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+            os.replace(path, doomed / path.name)
+            os.replace(temporary, path)
+            shutil.rmtree(doomed)
+        else:
+            os.replace(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def check_free(path: Path, *, overwrite: bool = False) -> None:
+    """Refuse an output folder that already holds something.
+
+    Raises:
+        FileExistsError: `path` is a file, or a folder that is not empty, and `overwrite` is false.
+    """
+    if path.is_file():
+        raise FileExistsError(f"{path} is a file; name a folder for the output")
+    if not overwrite and path.is_dir() and any(path.iterdir()):
+        raise FileExistsError(
+            f"{path} exists and is not empty; name another folder, or remove it first"
+        )
+
+
+def check_space(path: Path, needed_bytes: int) -> None:
+    """Refuse to begin what the disk cannot hold.
+
+    Raises:
+        OSError: The file system of `path` has less than `needed_bytes` and a small margin free.
+    """
+    existing = next(parent for parent in [path, *path.absolute().parents] if parent.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed_bytes + _MARGIN:
+        raise OSError(
+            f"{path}: {needed_bytes / 2**20:.0f} MiB are needed and {free / 2**20:.0f} MiB are free; "
+            "free some space or choose a folder on another disk"
+        )

@@ -1,0 +1,48 @@
+"""What the steps of a recipe hand to each other."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leanformer.core.record import Record
+
+if TYPE_CHECKING:
+    from leanformer.core.step import Proof
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """A model with all that the steps need to change it.
+
+    The model itself may be changed in place (a copy would double the peak memory that the toolkit exists to save); the
+    workspace is frozen, and a step returns a new one.
+
+    Attributes:
+        name: How records call the model.
+        model: The transformers model being made small.
+        tokenizer: Its fast tokenizer.
+        dataset: `leanformer.data.Dataset`: the splits, the task, the unlabelled texts.
+        folder: Where steps may keep files (checkpoints, exports).
+        record: Where events go.
+        teacher: The model whose outputs are the target, or None before there is one.
+        teacher_tokenizer: Its tokenizer, where it differs from the student's (a cut vocabulary).
+        seed: The seed of everything random.
+        proofs: What the last step measured of its own effect.
+        exports: Backend and precision -> the folder of a runnable export.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    dataset: Any
+    folder: Path
+    record: Record
+    teacher: Any = None
+    teacher_tokenizer: Any = None
+    seed: int = 0
+    proofs: tuple["Proof", ...] = ()
+    exports: dict[str, Path] = field(default_factory=dict)
+
+    def with_(self, **changes: Any) -> "Workspace":
+        """A copy with some fields changed."""
+        return replace(self, **changes)
