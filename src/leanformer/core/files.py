@@ -1,7 +1,7 @@
 """Files that are either whole or absent.
 
-A result is written under a temporary name beside its destination and renamed when it is complete, so that a killed run,
-a full disk or a second reader never meets half a file.
+A result is written under a temporary name beside its destination and renamed when it is complete,
+so that a killed run, a full disk or a second reader never meets half a file.
 """
 
 import os
@@ -88,6 +88,6 @@ def check_space(path: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(existing).free
     if free < needed_bytes + _MARGIN:
         raise OSError(
-            f"{path}: {needed_bytes / 2**20:.0f} MiB are needed and {free / 2**20:.0f} MiB are free; "
+            f"{path}: {needed_bytes / 2**20:.0f} MiB are needed, {free / 2**20:.0f} MiB are free; "
             "free some space or choose a folder on another disk"
         )

@@ -1,7 +1,8 @@
 """The record of a run: one JSON line an event, appended durably, read by the report.
 
-A record is the only thing that passes from the work to the report, and it is all that a resumed run needs to know what is
-already done. A line is flushed to the disk before the work goes on; a line cut short by a kill is dropped at reading.
+A record is the only thing that passes from the work to the report, and it is all that a resumed
+run needs to know what is already done. A line is flushed to the disk before the work goes on; a
+line cut short by a kill is dropped at reading.
 """
 
 import json
@@ -42,7 +43,9 @@ def read(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such record; `leanformer run` writes record.jsonl")
     events: list[dict[str, Any]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(
+        path.read_text(encoding="utf-8", errors="replace").splitlines(), 1
+    ):
         if not line.strip():
             continue
         try:

@@ -1,13 +1,13 @@
 """A step changes a workspace and proves that it had an effect.
 
-The commonest fault of compression tools is the silent no-op: a fusion that fused nothing, a quantizer that skipped every
-layer, zeros that saved nothing. So a step returns what it made *and* what it measured before and after; `require` turns a
-claim that did not come true into an error.
+The commonest fault of compression tools is the silent no-op: a fusion that fused nothing, a
+quantizer that skipped every layer, zeros that saved nothing. So a step returns what it made *and*
+what it measured before and after; `require` turns a claim that did not come true into an error.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from leanformer.core.workspace import Workspace
 
@@ -66,9 +66,3 @@ class Step(ABC):
     @abstractmethod
     def apply(self, workspace: Workspace) -> Workspace:
         """Do the step; the model may be changed in place, the workspace is returned anew."""
-
-    def settings(self) -> dict[str, Any]:
-        """The step's fields, as the record shows them."""
-        from leanformer.core.codec import encode
-
-        return encode(self)

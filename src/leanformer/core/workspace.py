@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Workspace:
     """A model with all that the steps need to change it.
 
-    The model itself may be changed in place (a copy would double the peak memory that the toolkit exists to save); the
-    workspace is frozen, and a step returns a new one.
+    The model itself may be changed in place (a copy would double the peak memory that the toolkit
+    exists to save); the workspace is frozen, and a step returns a new one.
 
     Attributes:
         name: How records call the model.

@@ -1,0 +1,49 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from leanformer.core.quantity import Quantity
+from leanformer.core.record import Record, read
+from leanformer.core.step import NoEffect, Proof, require
+
+
+def test_events_come_back_in_order(tmp_path: Path) -> None:
+    record = Record(tmp_path / "deep" / "record.jsonl")
+    record.write("run", path=tmp_path, loss=math.nan, sizes=(1, 2), scalar=np.float32(0.5))
+    record.write("model", latency=Quantity(0.5, "s", low=0.4))
+    first, second = read(record.path)
+    assert first["event"] == "run"
+    assert first["path"] == str(tmp_path)
+    assert first["loss"] is None
+    assert first["sizes"] == [1, 2]
+    assert first["scalar"] == 0.5
+    assert second["latency"] == {"value": 0.5, "unit": "s", "low": 0.4}
+
+
+def test_a_line_cut_short_is_dropped_and_the_next_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "record.jsonl"
+    record = Record(path)
+    record.write("one")
+    with path.open("a") as file:
+        file.write('{"event": "two", "ti')
+    assert [event["event"] for event in read(path)] == ["one"]
+    record.write("three")
+    assert [event["event"] for event in read(path)] == ["one", "three"]
+
+
+def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no such record"):
+        read(tmp_path / "record.jsonl")
+    (tmp_path / "list.jsonl").write_text("[1]\n")
+    with pytest.raises(ValueError, match=r"list.jsonl:1: .* is no event"):
+        read(tmp_path / "list.jsonl")
+
+
+def test_a_claim_that_did_not_come_true_is_an_error() -> None:
+    good = Proof(claim="size", before=4.0, after=1.0, unit="MB", ok=True)
+    bad = Proof(claim="integer kernels", before=None, after=0, unit="nodes", ok=False, asked=36)
+    assert require([good]) == [good]
+    with pytest.raises(NoEffect, match="integer kernels: is 0 nodes, asked for 36"):
+        require([good, bad])
