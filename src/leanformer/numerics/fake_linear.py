@@ -1,0 +1,78 @@
+"""Linear layers and embeddings that carry their int8 scales: training and runtimes round alike.
+
+    y_BTO = FQ(x_BTI ⊘ s_I) · FQ(W_OI ⊙ s_I)ᵀ + b_O          FQ = fake quantization (see `grid`)
+
+The activation grid is one scale for the tensor, the weight grid one per output row: what integer
+kernels can multiply. `s` moves difficulty from activations to weights (SmoothQuant, Xiao et al.
+2023, arXiv:2211.10438); it is 1 by default. The scales are buffers: they are saved with the model,
+and an exporter turns each rounding into a FakeQuantize node.
+
+Legend: B batch, T token, I in, O out, V vocabulary, D model width.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from leanformer.numerics.grid import Grid, row_grid
+
+
+class FakeQuantLinear(nn.Module):
+    """A linear layer that rounds its input and its weight to int8 grids."""
+
+    input_scale: Tensor
+    input_zero_point: Tensor
+    smooth: Tensor
+
+    def __init__(self, linear: nn.Linear, grid: Grid, smooth: Tensor | None = None) -> None:
+        """Wrap `linear`.
+
+        Args:
+            linear: The layer; its weight and bias are shared, not copied.
+            grid: The grid of the input, one scale for the whole tensor.
+            smooth: Divides the input and multiplies the weight, channel by channel; 1 when absent.
+        """
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.low, self.high = grid.low, grid.high
+        self.smoothed = smooth is not None
+        self.register_buffer("input_scale", grid.scale.detach().float())
+        self.register_buffer("input_zero_point", grid.zero_point.to(torch.int32))
+        self.register_buffer("smooth", torch.ones(self.in_features) if smooth is None else smooth)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The output with both factors rounded; gradients pass straight through in range."""
+        weight_OI = self.weight
+        if self.smoothed:
+            x, weight_OI = x * (1 / self.smooth), weight_OI * self.smooth
+        x = torch.fake_quantize_per_tensor_affine(
+            x, self.input_scale, self.input_zero_point, self.low, self.high
+        )
+        return F.linear(x, _fake_rows(weight_OI), self.bias)
+
+    def extra_repr(self) -> str:
+        """What `print(model)` shows."""
+        return f"{self.in_features}, {self.out_features}, int8, smoothed={self.smoothed}"
+
+
+class FakeQuantEmbedding(nn.Module):
+    """An embedding table whose rows are rounded to int8: a quarter of the size on disk."""
+
+    def __init__(self, embedding: nn.Embedding) -> None:
+        """Wrap `embedding`; its weight is shared, not copied."""
+        super().__init__()
+        self.weight = embedding.weight
+        self.num_embeddings, self.embedding_dim = embedding.weight.shape
+        self.padding_idx = embedding.padding_idx
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """The rounded rows of `ids`."""
+        return F.embedding(ids, _fake_rows(self.weight))
+
+
+def _fake_rows(weight_OI: Tensor) -> Tensor:
+    grid = row_grid(weight_OI)
+    return torch.fake_quantize_per_channel_affine(
+        weight_OI, grid.scale, grid.zero_point, 0, grid.low, grid.high
+    )

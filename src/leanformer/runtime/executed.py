@@ -1,0 +1,91 @@
+"""Which precision the matrix products really ran in, read from the graph that the runtime executes.
+
+A file that is a quarter of the size proves nothing about speed: a runtime may unpack the integers
+and multiply in floating point. OpenVINO tells the truth in its runtime model, onnxruntime in the
+operators of the optimised graph.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from leanformer.core.step import Proof
+from leanformer.numerics.fake_linear import FakeQuantLinear
+
+_PRODUCTS = ("FullyConnected", "MatMul")
+_RUNS_AS = {"fp32": ("f32",), "bf16": ("bf16",), "int8": ("i8", "u8")}
+_SLACK = 1.1  # scales, biases and norms stay fp32
+_CONSTANTS = 2**16  # position ids and shapes of the graph, in bytes
+
+
+def executed_precision(compiled: Any) -> dict[str, int]:
+    """How many matrix products a compiled OpenVINO model runs in each precision.
+
+    Args:
+        compiled: An `openvino.CompiledModel`.
+
+    Returns:
+        Counts by precision of the inputs ("i8", "u8", "bf16", "f32", …). Fused attention is counted
+        by `executed_attention`, not here: it holds two products in one node.
+    """
+    return _count(compiled, _PRODUCTS)
+
+
+def executed_attention(compiled: Any) -> dict[str, int]:
+    """How many fused attention nodes run in each precision; empty where it was taken apart."""
+    return _count(compiled, ("ScaledDotProductAttention", "ScaledDotProductAttentionWithKVCache"))
+
+
+def kernels_ran(counts: dict[str, int], precision: str, *, asked: int, backend: str) -> Proof:
+    """The proof that at least `asked` products ran in `precision` ("fp32", "bf16" or "int8")."""
+    ran = sum(counts.get(name, 0) for name in _RUNS_AS[precision])
+    return Proof(
+        claim=f"matrix products executed in {precision}",
+        before=0,
+        after=ran,
+        unit="nodes",
+        ok=ran >= max(asked, 1),
+        asked=asked,
+        note=f"counted in the graph that {backend} executes: {_words(counts)}",
+    )
+
+
+def stored_bytes(
+    file: Path, model: nn.Module, precision: str, keep_float: tuple[str, ...] = ()
+) -> Proof:
+    """The proof that `file` is as small as `precision` says, next to the fp32 weights of `model`.
+
+    Layers named in `keep_float`, and linear layers without scales in a model that carries scales,
+    count as fp32.
+    """
+    before = sum(parameter.numel() for parameter in model.parameters()) * 4
+    carries = any(isinstance(module, FakeQuantLinear) for module in model.modules())
+    floats = sum(
+        module.weight.numel()
+        for name, module in model.named_modules()
+        if name in keep_float or (carries and isinstance(module, nn.Linear | nn.Embedding))
+    )
+    size = {"fp32": 4, "bf16": 2, "int8": 1}[precision]
+    asked = (before // 4 - floats) * size + floats * 4
+    after = file.stat().st_size
+    ok = after <= asked * _SLACK + _CONSTANTS
+    return Proof(
+        claim="weights on disk", before=before, after=after, unit="bytes", ok=ok, asked=asked
+    )
+
+
+def _count(compiled: Any, types: tuple[str, ...]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for node in compiled.get_runtime_model().get_ops():
+        info = node.get_rt_info()
+        if info["layerType"].value in types:
+            counts[info["runtimePrecision"].value.lower()] += 1
+    return dict(counts)
+
+
+def _words(counts: dict[str, int]) -> str:
+    return (
+        ", ".join(f"{count} {precision}" for precision, count in sorted(counts.items())) or "none"
+    )

@@ -1,0 +1,88 @@
+"""The whole of inference as one graph: encoder, pooling and head inside, token ids in, answers out.
+
+A runtime that is handed only the encoder leaves pooling and normalisation to Python, and every
+caller then writes them again, slightly differently. So the graph that is exported ends where the
+task ends:
+
+    classification  logits_BL           regression  score_B1
+    tokens          logits_BTL          embedding   e_BD = normalise(Σ_t m_Bt h_BtD / Σ_t m_Bt)
+
+Legend: B batch, T token, D model width, L label; m is the attention mask, h the last hidden states.
+"""
+
+import inspect
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Kind = Literal["classification", "regression", "tokens", "embedding"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+
+class InferenceGraph(nn.Module):
+    """A Hugging Face model as the runtimes see it: tensors in a fixed order in, one tensor out.
+
+    Attributes:
+        model: The wrapped model, in evaluation mode.
+        kind: What the output means.
+        inputs: The names of the inputs, in the order of `forward`; `token_type_ids` is last and
+            only there for models that tell two texts apart by it.
+    """
+
+    def __init__(self, model: Any, kind: Kind, *, pairs: bool = False) -> None:
+        """Wrap `model`.
+
+        Args:
+            model: A model with a head for `kind`, or for "embedding" one that returns
+                `last_hidden_state`.
+            kind: The task.
+            pairs: Whether inputs are pairs of texts; only then are token types an input.
+
+        Raises:
+            ValueError: `kind` is not one of `KINDS`.
+        """
+        super().__init__()
+        if kind not in KINDS:
+            raise ValueError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
+        self.model = model.eval()
+        self.vocabulary = int(model.config.vocab_size)
+        self.kind = kind
+        self.inputs: tuple[str, ...] = ("input_ids", "attention_mask")
+        if pairs and _tells_segments_apart(model):
+            self.inputs += ("token_type_ids",)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
+    ) -> Tensor:
+        """Logits, or for "embedding" the L2-normalised mean of the hidden states of real tokens."""
+        types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        outputs = self.model(input_ids=input_ids, attention_mask=attention_mask, **types)
+        if self.kind == "embedding":
+            return mean_pool(outputs.last_hidden_state, attention_mask)
+        return outputs.logits
+
+
+def mean_pool(hidden_BTD: Tensor, mask_BT: Tensor) -> Tensor:
+    """The unit-length mean of the hidden states of the tokens whose mask is 1."""
+    keep_BT1 = mask_BT.unsqueeze(-1).to(hidden_BTD.dtype)
+    mean_BD = (hidden_BTD * keep_BT1).sum(1) / keep_BT1.sum(1).clamp(min=1e-9)
+    return F.normalize(mean_BD, dim=-1)
+
+
+def example_inputs(graph: InferenceGraph) -> dict[str, Tensor]:
+    """Two rows of different length, so that a tracer sees a mask that masks."""
+    ids = torch.arange(3, 19).reshape(2, 8) % graph.vocabulary
+    mask = torch.ones_like(ids)
+    mask[1, 5:] = 0
+    tensors = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
+    return {name: tensors[name] for name in graph.inputs}
+
+
+def _tells_segments_apart(model: Any) -> bool:
+    accepts = "token_type_ids" in inspect.signature(model.forward).parameters
+    return accepts and getattr(model.config, "type_vocab_size", 0) > 1
