@@ -1,5 +1,6 @@
 """What the steps of a recipe hand to each other."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ class Workspace:
         teacher_tokenizer: Its tokenizer, where it differs from the student's (a cut vocabulary).
         seed: The seed of everything random.
         proofs: What the last step measured of its own effect.
+        watch: Called with the name and the progress at each training step, or None.
         exports: Backend and precision -> the folder of a runnable export.
     """
 
@@ -41,6 +43,7 @@ class Workspace:
     teacher_tokenizer: Any = None
     seed: int = 0
     proofs: tuple["Proof", ...] = ()
+    watch: Callable[[str, Any], None] | None = None
     exports: dict[str, Path] = field(default_factory=dict)
 
     def with_(self, **changes: Any) -> "Workspace":

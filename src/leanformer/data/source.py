@@ -1,0 +1,162 @@
+"""Where a data set comes from: a folder of splits, one file, the hub, or what is bundled.
+
+    bundled:intents                        the hand-written intents of the demo
+    folder/                                train.tsv, dev.tsv, test.tsv (any format of `table`,
+    also .gz); unlabelled.txt file.tsv                               one file, split 80/10/10 by a
+    hash of the text name-on-the-hub                        `datasets.load_dataset`
+
+The development split may be called dev, valid, validation or val. A missing one is split off the
+training rows, the same way on every machine.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from leanformer.data.columns import Columns, to_dataset
+from leanformer.data.table import FORMATS, Row, read_rows
+from leanformer.data.task import Dataset, Kind
+
+_NAMES = {
+    "train": ("train",),
+    "dev": ("dev", "valid", "validation", "val"),
+    "test": ("test",),
+    "unlabelled": ("unlabelled", "unlabeled", "unsup"),
+}
+_SHARE = {"dev": 0.1, "test": 0.1}  # split off where a split is missing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """How to read a data set; every field but `path` may be left to be found out.
+
+    Attributes:
+        path: File, folder, hub name, or "bundled:intents".
+        kind: Kind of task; None = told from the columns.
+        text: Column of the text.
+        pair: Column of the second text.
+        label: Column of the label.
+        unlabelled: A file of texts without labels (its own columns are found the same way).
+        limit: Keep at most this many training rows (a hash decides which); None = all.
+    """
+
+    path: str
+    kind: Kind | None = None
+    text: str | None = None
+    pair: str | None = None
+    label: str | None = None
+    unlabelled: Path | None = None
+    limit: int | None = None
+
+    def read(self) -> Dataset:
+        """The data set, checked.
+
+        Raises:
+            FileNotFoundError: A file or folder is missing.
+            ValueError: Something in it is not as it must be; the message says where.
+        """
+        rows = _splits(self.path)
+        if self.unlabelled is not None:
+            rows["unlabelled"] = read_rows(self.unlabelled)
+        if self.limit is not None:
+            rows["train"] = sorted(rows["train"], key=_hash)[: self.limit]
+        columns = Columns(kind=self.kind, text=self.text, pair=self.pair, label=self.label)
+        return to_dataset(_name(self.path), rows, columns)
+
+
+def _splits(path: str) -> dict[str, list[Row]]:
+    if path.startswith("bundled:"):
+        return _folder(_bundled(path.removeprefix("bundled:")))
+    place = Path(path).expanduser()
+    if place.is_dir():
+        return _folder(place)
+    if place.is_file():
+        return _split_off({"train": read_rows(place)})
+    if place.suffix or path.startswith((".", "/", "~")) or path.count("/") > 1:
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    return _split_off(_hub(path))
+
+
+def _bundled(name: str) -> Path:
+    folder = Path(str(files("leanformer.data"))) / "bundled" / name
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"bundled:{name}: there is no such data set; there is bundled:intents"
+        )
+    return folder
+
+
+def _folder(folder: Path) -> dict[str, list[Row]]:
+    rows = {}
+    for split, names in _NAMES.items():
+        found = [
+            folder / f"{name}{suffix}{gz}"
+            for name in names
+            for suffix in FORMATS
+            for gz in ("", ".gz")
+            if (folder / f"{name}{suffix}{gz}").is_file()
+        ]
+        if len(found) > 1:
+            raise ValueError(
+                f"{folder}: both {found[0].name} and {found[1].name}; keep one of them"
+            )
+        if found:
+            rows[split] = read_rows(found[0])
+    if "train" not in rows:
+        raise FileNotFoundError(
+            f"{folder}: no train.tsv (.csv, .jsonl, .conll, .txt, also .gz) in it"
+        )
+    return _split_off(rows)
+
+
+def _hub(name: str) -> dict[str, list[Row]]:
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise FileNotFoundError(
+            f"{name}: no such file or folder; for the hub: pip install 'leanformer[hub]'"
+        ) from error
+    try:
+        splits = load_dataset(name)
+    except Exception as error:
+        raise FileNotFoundError(
+            f"{name}: no such file or folder here, and the hub did not give it ({error})"
+        ) from error
+    rows = {}
+    for split, names in _NAMES.items():
+        chosen = next((known for known in names if known in splits), None)
+        if chosen is not None:
+            features = splits[chosen].features
+            named = {key: item.names for key, item in features.items() if hasattr(item, "names")}
+            rows[split] = [_with_names(dict(row), named) for row in splits[chosen]]
+    if "train" not in rows:
+        raise ValueError(f"{name}: the hub's data set has no split called train")
+    return _split_off(rows)
+
+
+def _with_names(row: Row, named: dict[str, list[str]]) -> Row:
+    """Class labels as names; -1, the hub's mark for a hidden label, as no label."""
+    for key, names in named.items():
+        if isinstance(row[key], int):
+            row[key] = names[row[key]] if row[key] >= 0 else ""
+    return row
+
+
+def _split_off(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    for split, share in _SHARE.items():
+        if split not in rows:
+            train = sorted(rows["train"], key=_hash)
+            count = max(1, round(len(train) * share))
+            if len(train) <= count + 1:
+                raise ValueError(f"train: {len(train)} rows are too few to split {split} off them")
+            rows[split], rows["train"] = train[:count], train[count:]
+    return rows
+
+
+def _hash(row: Row) -> str:
+    return hashlib.sha256(repr(sorted(row.items())).encode()).hexdigest()
+
+
+def _name(path: str) -> str:
+    return path.removeprefix("bundled:").rstrip("/").split("/")[-1].split(".")[0]

@@ -1,0 +1,130 @@
+"""Rows of text from a file: tsv, csv, jsonl, txt and conll, plain or gzipped.
+
+tsv has no quoting (a tab ends a field, a newline a row), csv has; jsonl holds one object a line;
+txt one text a line; conll one `token<TAB>tag` a line with a blank line between sentences.
+Everything is UTF-8.
+"""
+
+import csv
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+FORMATS = (".tsv", ".csv", ".jsonl", ".json", ".txt", ".conll")
+
+
+def format_of(path: Path) -> str:
+    """The suffix that decides how `path` is read, without `.gz`; "" where it is unknown."""
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    return suffix if suffix in FORMATS else ""
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a file, each a dictionary by column.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The format is unknown, the bytes are not UTF-8, a row has the wrong number of
+            fields, a line is no JSON object, or there is no row at all.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    suffix = format_of(path)
+    if not suffix:
+        raise ValueError(f"{path}: unknown format; use {', '.join(FORMATS)}, each plain or .gz")
+    text = _text(path)
+    rows = {
+        ".tsv": _tsv,
+        ".csv": _csv,
+        ".jsonl": _jsonl,
+        ".json": _jsonl,
+        ".txt": _txt,
+        ".conll": _conll,
+    }[suffix](text, path)
+    if not rows:
+        raise ValueError(f"{path}: the file holds no row")
+    return rows
+
+
+def _text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+        if path.suffix == ".gz":
+            raw = gzip.decompress(raw)
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise ValueError(f"{path}: broken gzip file ({error})") from error
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"{path}:{line}: byte {raw[error.start]:#04x} is not UTF-8; "
+            f"convert it first, e.g. iconv -f latin1 -t utf-8 {path.name}"
+        ) from error
+
+
+def _tsv(text: str, path: Path) -> list[Row]:
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    header = lines[0].split("\t")
+    rows = []
+    for number, line in enumerate(lines[1:], 2):
+        if line:
+            rows.append(_fields(header, line.split("\t"), path, number))
+    return rows
+
+
+def _csv(text: str, path: Path) -> list[Row]:
+    reader = csv.reader(io.StringIO(text, newline=""))
+    header = next(reader, [])
+    return [_fields(header, fields, path, reader.line_num) for fields in reader if fields]
+
+
+def _fields(header: list[str], fields: list[str], path: Path, number: int) -> Row:
+    if len(fields) != len(header):
+        raise ValueError(
+            f"{path}:{number}: {len(fields)} fields where the header has {len(header)} "
+            f"({', '.join(header)})"
+        )
+    return dict(zip(header, fields, strict=True))
+
+
+def _jsonl(text: str, path: Path) -> list[Row]:
+    rows = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{path}:{number}: no JSON ({error.msg}); write one object a line"
+            ) from None
+        if not isinstance(value, dict):
+            raise ValueError(f"{path}:{number}: {line[:40]!r} is no JSON object; write one a line")
+        rows.append(value)
+    return rows
+
+
+def _txt(text: str, path: Path) -> list[Row]:
+    return [{"text": line.rstrip("\r")} for line in text.split("\n") if line.strip()]
+
+
+def _conll(text: str, path: Path) -> list[Row]:
+    rows: list[Row] = []
+    words: list[str] = []
+    tags: list[str] = []
+    for number, line in enumerate([*text.split("\n"), ""], 1):
+        fields = line.split()
+        if fields and len(fields) < 2:
+            raise ValueError(f"{path}:{number}: {line!r} has no tag; write token<TAB>tag")
+        if fields:
+            words.append(fields[0])
+            tags.append(fields[-1])
+        elif words:
+            rows.append({"words": words, "tags": tags})
+            words, tags = [], []
+    return rows

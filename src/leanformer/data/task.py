@@ -1,0 +1,136 @@
+"""What a model is asked to do, and the examples that say so.
+
+Four kinds of task, one shape of data. A pair of texts is a property of the examples, not a kind:
+
+    classification   one label a text (or pair)         quality: accuracy
+    regression       one number a text (or pair)        quality: Spearman's rank correlation
+    tokens           one label a word (NER)             quality: F1 of whole spans
+    embedding        no labels: keep the geometry       quality: mean cosine to the teacher
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+Kind = Literal["classification", "regression", "tokens", "embedding"]
+
+IGNORE = -100  # cross entropy's mark for positions without a label
+
+METRICS: dict[str, str] = {
+    "classification": "accuracy",
+    "regression": "spearman",
+    "tokens": "span_f1",
+    "embedding": "cosine",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Kind and label names of a task.
+
+    Attributes:
+        kind: One of "classification", "regression", "tokens", "embedding".
+        labels: Names by index; empty for regression and embedding.
+    """
+
+    kind: Kind
+    labels: tuple[str, ...] = ()
+
+    @property
+    def metric(self) -> str:
+        """The name of the quality that the task is judged by; higher is better."""
+        return METRICS[self.kind]
+
+    @property
+    def outputs(self) -> int:
+        """Width of the model's head."""
+        return max(1, len(self.labels))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Texts with their labels, by column.
+
+    Attributes:
+        texts: One text an example; for tokens the words joined by spaces.
+        pairs: The second texts, or None.
+        words: The words of each example for tokens, or None.
+        labels: Label index, number, or list of label indices a word; None where unlabelled.
+    """
+
+    texts: list[str]
+    pairs: list[str] | None = None
+    words: list[list[str]] | None = None
+    labels: list[int] | list[float] | list[list[int]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, indices: list[int]) -> "Examples":
+        """The examples at `indices`, in that order."""
+
+        def pick(column: list | None) -> list | None:  # type: ignore[type-arg]
+            return None if column is None else [column[index] for index in indices]
+
+        return Examples(
+            texts=[self.texts[index] for index in indices],
+            pairs=pick(self.pairs),
+            words=pick(self.words),
+            labels=pick(self.labels),
+        )
+
+    def without_labels(self) -> "Examples":
+        """The same texts as an unlabelled set."""
+        return replace(self, labels=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """The splits of a task.
+
+    Attributes:
+        name: How reports call it.
+        task: What is asked.
+        train: What is learnt from.
+        dev: What choices are made by.
+        test: What is touched once, at the end.
+        unlabelled: Texts of the domain without labels, for distillation; may be None.
+    """
+
+    name: str
+    task: Task
+    train: Examples
+    dev: Examples
+    test: Examples
+    unlabelled: Examples | None = None
+
+
+def joined(labelled: Examples, unlabelled: Examples | None, kind: Kind) -> Examples:
+    """Both sets as one; the second has marks instead of labels that losses leave out.
+
+    Raises:
+        ValueError: One set has pairs and the other has none.
+    """
+    if unlabelled is None:
+        return labelled
+    if (labelled.pairs is None) != (unlabelled.pairs is None):
+        raise ValueError(
+            "unlabelled: pairs of texts are needed where the task has pairs, and only there"
+        )
+    labels: list[Any] | None = None
+    if labelled.labels is not None:
+        blank: list[Any] = [math.nan if kind == "regression" else IGNORE] * len(unlabelled)
+        if kind == "tokens":
+            assert unlabelled.words is not None
+            blank = [[IGNORE] * len(words) for words in unlabelled.words]
+        labels = [*labelled.labels, *blank]
+
+    def both(first: list[Any] | None, second: list[Any] | None) -> list[Any] | None:
+        return None if first is None or second is None else first + second
+
+    return Examples(
+        texts=labelled.texts + unlabelled.texts,
+        pairs=both(labelled.pairs, unlabelled.pairs),
+        words=both(labelled.words, unlabelled.words),
+        labels=labels,
+    )

@@ -1,0 +1,75 @@
+"""Hidden states: each student layer learns to say what the teacher says after its share of the
+depth.
+
+    L = 1/(M+1) sum_m  mean_{tokens, D} ( W h^s_m - h^t_g(m) )^2        g(m) = round(m N / M)
+
+M student and N teacher layers; level 0 is the embedding output. W is needed only where widths
+differ, and then one W serves all levels, as in TinyBERT's code. Padding has no share in the mean.
+
+Legend: B batch, T token, D hidden width.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from leanformer.core.technique import technique
+from leanformer.distill.objective import Dims, Objective, Outputs
+
+
+def hidden_error(student_BTD: Tensor, teacher_BTD: Tensor, keep_BT: Tensor) -> Tensor:
+    """Squared difference, averaged over real tokens and over the width."""
+    difference = student_BTD.float() - teacher_BTD.float()
+    return difference[keep_BT].pow(2).mean()
+
+
+def uniform_levels(student_layers: int, teacher_layers: int) -> list[int]:
+    """For each student level 0..M the teacher level at the same share of the depth."""
+    return [round(level * teacher_layers / student_layers) for level in range(student_layers + 1)]
+
+
+@technique("hidden-states", paper="Jiao et al. 2020 (TinyBERT), arXiv:1909.10351")
+class HiddenStates(Objective):
+    """Match hidden states layer by layer: the strongest help for a student of few examples."""
+
+    unit = "token"
+    needs_hidden = True
+
+    weight: float = 1.0
+    """Factor in the sum of objectives."""
+    levels: tuple[int, ...] | None = None
+    """Teacher level for each student level 0..M; None = evenly spread."""
+
+    def build(self, student: Dims, teacher: Dims) -> nn.Module:
+        """A module with one projection where the widths differ.
+
+        Raises:
+            ValueError: `levels` does not fit the two depths.
+        """
+        levels = list(self.levels or uniform_levels(student.layers, teacher.layers))
+        if len(levels) != student.layers + 1 or not all(0 <= x <= teacher.layers for x in levels):
+            raise ValueError(
+                f"levels: {levels} must name {student.layers + 1} teacher levels from 0 to "
+                f"{teacher.layers}, one for the student's embeddings and each of its layers"
+            )
+        return _HiddenStates(levels, student.hidden, teacher.hidden)
+
+
+class _HiddenStates(nn.Module):
+    def __init__(self, levels: list[int], student_hidden: int, teacher_hidden: int) -> None:
+        super().__init__()
+        self.levels = levels
+        same = student_hidden == teacher_hidden
+        self.project = nn.Identity() if same else nn.Linear(student_hidden, teacher_hidden)
+
+    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
+        if student.keep.shape != teacher.keep.shape:
+            raise ValueError(
+                f"hidden-states: student and teacher split the texts into "
+                f"{tuple(student.keep.shape)} and {tuple(teacher.keep.shape)} tokens; use one "
+                "tokenizer, or objectives on outputs only"
+            )
+        errors = [
+            hidden_error(self.project(ours), teacher.hidden[level], student.keep)
+            for ours, level in zip(student.hidden, self.levels, strict=True)
+        ]
+        return torch.stack(errors).mean()

@@ -1,0 +1,147 @@
+"""Distillation as a step: the model learns from the workspace's teacher.
+
+It learns on the training texts and on the unlabelled ones; a teacher needs no gold labels (Turc et
+al. 2019), so every text of the domain helps. Teacher and student may have different vocabularies:
+each reads the text with its own tokenizer.
+"""
+
+import copy
+from dataclasses import field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from leanformer.core.step import Proof, Step
+from leanformer.core.technique import technique
+from leanformer.core.workspace import Workspace
+from leanformer.data import Batch, Encoded, Task, encode_examples
+from leanformer.data.task import joined
+from leanformer.distill.objective import Objective, Outputs, dims_of
+from leanformer.distill.objectives import SoftTargets
+from leanformer.numerics.pooling import mean_pooled
+from leanformer.train.evaluate import judge, outputs
+from leanformer.train.loop import fit
+from leanformer.train.loss import Loss, Term
+from leanformer.train.progress import recorder
+from leanformer.train.setup import TrainSetup
+
+
+@technique(
+    "distill", paper="Hinton et al. 2015, arXiv:1503.02531; Turc et al. 2019, arXiv:1908.08962"
+)
+class Distill(Step):
+    """Train the model to say what its teacher says."""
+
+    objectives: tuple[Objective, ...] = (SoftTargets(),)
+    """What is compared, and with which weight."""
+    train: TrainSetup = field(default_factory=TrainSetup)
+    """How to train."""
+    max_length: int = 128
+    """Longer texts are cut to this many tokens."""
+    unlabelled: bool = True
+    """Learn on the unlabelled texts of the data set too."""
+    regain: bool = True
+    """Fail when the student ends no better than it began."""
+
+    def __post_init__(self) -> None:
+        if not self.objectives:
+            raise ValueError("objectives: none is named; soft-targets is the usual first one")
+
+    def apply(self, workspace: Workspace) -> Workspace:
+        """Train the model; it ends at the best quality on the development split.
+
+        Raises:
+            ValueError: There is no teacher, or the two tokenizers do not suit the objectives.
+        """
+        if workspace.teacher is None:
+            raise ValueError(
+                "distill: there is no teacher; name one, or put a finetune step before"
+            )
+        dataset, task = workspace.dataset, workspace.dataset.task
+        texts = joined(dataset.train, dataset.unlabelled if self.unlabelled else None, task.kind)
+        theirs = workspace.teacher_tokenizer or workspace.tokenizer
+        student = encode_examples(texts, workspace.tokenizer, task.kind, self.max_length)
+        teacher = encode_examples(texts, theirs, task.kind, self.max_length)
+        dev = encode_examples(dataset.dev, workspace.tokenizer, task.kind, self.max_length)
+        targets = None
+        if task.kind == "embedding":
+            encoded = encode_examples(dataset.dev, theirs, task.kind, self.max_length)
+            targets = np.stack(outputs(workspace.teacher, encoded, task.kind))
+        evaluate = judge(dev, task, targets, self.train.precision)
+        before = evaluate(workspace.model)
+        fitted = fit(
+            workspace.model,
+            student,
+            Distillation(self.objectives, workspace.model, workspace.teacher, teacher, task),
+            self.train,
+            evaluate=evaluate,
+            folder=workspace.folder / "checkpoint",
+            hooks=[recorder(workspace)],
+            seed=workspace.seed,
+        )
+        assert fitted.best is not None
+        proof = Proof(
+            claim=f"{task.metric} on dev",
+            before=before,
+            after=fitted.best,
+            unit="",
+            ok=fitted.best > before or not self.regain,
+            note=f"{len(student)} texts, {student.truncated} cut to {self.max_length} tokens",
+        )
+        return workspace.with_(proofs=(proof,))
+
+
+class Distillation(Loss):
+    """The loss of a student beside its teacher.
+
+    Args:
+        objectives: What is compared.
+        student: The model that is trained.
+        teacher: The model that is followed; a half-precision copy of it is used and never trained.
+        encoded: The teacher's reading of the same examples.
+        task: Kind and labels.
+    """
+
+    def __init__(
+        self,
+        objectives: tuple[Objective, ...],
+        student: nn.Module,
+        teacher: nn.Module,
+        encoded: Encoded,
+        task: Task,
+    ) -> None:
+        super().__init__()
+        sizes = dims_of(student), dims_of(teacher)
+        self.modules_ = nn.ModuleList([objective.build(*sizes) for objective in objectives])
+        self.objectives = objectives
+        self.hidden = any(objective.needs_hidden for objective in objectives)
+        self.kind = task.kind
+        # Kept out of the module's own parameters: a teacher is neither trained nor checkpointed.
+        self._teacher = [copy.deepcopy(teacher).to(torch.bfloat16).eval().requires_grad_(False)]
+        self._encoded = encoded
+
+    def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
+        """One term an objective."""
+        theirs = self._encoded.batch(list(batch.index))
+        with torch.no_grad():
+            teacher = outputs_of(self._teacher[0], theirs.inputs, self.kind, self.hidden)
+        student = outputs_of(model, batch.inputs, self.kind, self.hidden)
+        return [
+            Term(
+                objective.technique,  # type: ignore[attr-defined]
+                module(student, teacher, batch.labels),
+                objective.weight,
+                objective.unit,
+            )
+            for objective, module in zip(self.objectives, self.modules_, strict=True)
+        ]
+
+
+def outputs_of(model: Any, inputs: dict[str, Tensor], kind: str, hidden: bool) -> Outputs:
+    """What `model` says about `inputs`; for embedding, `logits` is the pooled vector."""
+    output = model(**inputs, output_hidden_states=hidden)
+    mask = inputs["attention_mask"]
+    logits = mean_pooled(output.last_hidden_state, mask) if kind == "embedding" else output.logits
+    return Outputs(logits, tuple(output.hidden_states) if hidden else (), mask.bool())

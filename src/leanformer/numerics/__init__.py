@@ -1,0 +1,1 @@
+"""Tensor mathematics that several families share, one named idea a file."""

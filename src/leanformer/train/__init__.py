@@ -1,0 +1,17 @@
+"""One training loop, and what it is made of."""
+
+from leanformer.train.loop import Fitted, Hook, Progress, fit
+from leanformer.train.loss import Loss, Supervised, Term, against_labels
+from leanformer.train.setup import TrainSetup
+
+__all__ = [
+    "Fitted",
+    "Hook",
+    "Loss",
+    "Progress",
+    "Supervised",
+    "Term",
+    "TrainSetup",
+    "against_labels",
+    "fit",
+]

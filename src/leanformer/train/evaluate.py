@@ -1,0 +1,81 @@
+"""Predictions and quality of a PyTorch model on examples, in any of the four kinds of task."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from leanformer.data import IGNORE, Encoded, Task, by_length
+from leanformer.numerics import metrics
+from leanformer.numerics.pooling import mean_pooled
+from leanformer.train.precision import Precision
+
+
+def head_output(model: Any, inputs: dict[str, Tensor], kind: str) -> Tensor:
+    """What the task reads: logits [B, C] or [B, T, C]; for embedding the pooled vector [B, D]."""
+    output = model(**inputs)
+    if kind == "embedding":
+        return mean_pooled(output.last_hidden_state, inputs["attention_mask"])
+    return output.logits
+
+
+@torch.no_grad()
+def outputs(
+    model: nn.Module, encoded: Encoded, kind: str, precision: str = "bf16", batch_size: int = 64
+) -> list[NDArray[np.float32]]:
+    """The head's output of every example, in their order; [C], [T, C] or [D] each."""
+    model.eval()
+    found: list[Any] = [None] * len(encoded)
+    cast = Precision(precision, next(model.parameters()).device.type)
+    for indices in by_length(encoded, batch_size):
+        batch = encoded.batch(indices)
+        with cast.autocast():
+            result = head_output(model, batch.inputs, kind).float().cpu().numpy()
+        for index, row in zip(indices, result, strict=True):
+            found[index] = row[: encoded.length(index)] if kind == "tokens" else row
+    return found
+
+
+def quality(
+    found: list[NDArray[np.float32]],
+    encoded: Encoded,
+    task: Task,
+    targets: NDArray[np.float32] | None = None,
+) -> float:
+    """The task's metric of `found`, the outputs for `encoded`.
+
+    Args:
+        found: What `outputs` gave, or a runtime's outputs of the same form.
+        encoded: The examples with their labels.
+        task: Kind and labels.
+        targets: For embedding, the teacher's vectors [N, D].
+    """
+    if task.kind == "embedding":
+        assert targets is not None, "an embedding is judged by its teacher's"
+        return metrics.cosine(np.stack(found), targets)
+    assert encoded.labels is not None
+    if task.kind == "classification":
+        return metrics.accuracy([int(row.argmax()) for row in found], encoded.labels)
+    if task.kind == "regression":
+        return metrics.spearman([float(row.reshape(-1)[0]) for row in found], encoded.labels)
+    predicted, gold = [], []
+    for row, labels in zip(found, encoded.labels, strict=True):
+        kept = [place for place, label in enumerate(labels) if label != IGNORE]
+        predicted.append([task.labels[int(row[place].argmax())] for place in kept])
+        gold.append([task.labels[labels[place]] for place in kept])
+    return metrics.span_f1(predicted, gold)
+
+
+def judge(
+    encoded: Encoded,
+    task: Task,
+    targets: NDArray[np.float32] | None = None,
+    precision: str = "bf16",
+) -> Callable[[nn.Module], float]:
+    """The function `model -> quality on encoded` that the loop evaluates with."""
+    return lambda model: quality(
+        outputs(model, encoded, task.kind, precision), encoded, task, targets
+    )

@@ -1,0 +1,64 @@
+"""Fine-tuning as a step: a pretrained model learns the labels of the task and becomes the
+teacher."""
+
+from dataclasses import field
+
+from leanformer.core.step import Proof, Step
+from leanformer.core.technique import technique
+from leanformer.core.workspace import Workspace
+from leanformer.data import encode_examples
+from leanformer.train.evaluate import judge
+from leanformer.train.loop import fit
+from leanformer.train.loss import Supervised
+from leanformer.train.progress import recorder
+from leanformer.train.setup import TrainSetup
+
+
+@technique("finetune", paper="Devlin et al. 2019 (BERT), arXiv:1810.04805")
+class Finetune(Step):
+    """Train all weights on the labels: what makes a teacher of a pretrained model."""
+
+    train: TrainSetup = field(default_factory=TrainSetup)
+    """How to train."""
+    max_length: int = 128
+    """Longer texts are cut to this many tokens."""
+
+    def apply(self, workspace: Workspace) -> Workspace:
+        """Train the model on the training split; it ends at the best quality on the development
+        split.
+
+        Raises:
+            ValueError: The task has no labels, or the loss is not finite.
+            NoEffect: The trained model is no better than the untrained one.
+        """
+        task = workspace.dataset.task
+        if task.kind == "embedding":
+            raise ValueError(
+                "finetune: an embedding task has no labels; its model is its own teacher"
+            )
+        train, dev = (
+            encode_examples(split, workspace.tokenizer, task.kind, self.max_length)
+            for split in (workspace.dataset.train, workspace.dataset.dev)
+        )
+        evaluate = judge(dev, task, precision=self.train.precision)
+        before = evaluate(workspace.model)
+        fitted = fit(
+            workspace.model,
+            train,
+            Supervised(task.kind),
+            self.train,
+            evaluate=evaluate,
+            folder=workspace.folder / "checkpoint",
+            hooks=[recorder(workspace)],
+            seed=workspace.seed,
+        )
+        assert fitted.best is not None
+        proof = Proof(
+            claim=f"{task.metric} on dev",
+            before=before,
+            after=fitted.best,
+            unit="",
+            ok=fitted.best > before,
+            note=f"{train.truncated} of {len(train)} texts cut to {self.max_length} tokens",
+        )
+        return workspace.with_(proofs=(proof,))

@@ -1,0 +1,271 @@
+"""The only training loop.
+
+Fine-tuning, distillation, quantization-aware training and pruning all run here: a method is a
+`Loss` (what is minimized) and hooks (what happens around a step). One step:
+
+    for part of batch:   backward(share of the loss)          accumulation, exact for unequal parts
+    unscale, clip, AdamW, schedule, hooks
+
+After a kill the loop goes on from the last checkpoint with the same losses that it would have had.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from leanformer.data import Batch, Encoded, shuffled
+from leanformer.train import checkpoint
+from leanformer.train.loss import Loss, count, merged
+from leanformer.train.precision import Precision
+from leanformer.train.schedule import factor
+from leanformer.train.setup import TrainSetup
+
+_UNITS = ("example", "token", "target")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training is, handed to hooks and to the progress display.
+
+    Attributes:
+        step: Optimizer steps done.
+        steps: Optimizer steps in all.
+        epoch: Passes done, a fraction.
+        loss: Loss of this step, averaged as its terms say.
+        seconds: Time since the loop began or was resumed.
+        quality: Quality on the development split, where this step ended with an evaluation.
+    """
+
+    step: int
+    steps: int
+    epoch: float
+    loss: float
+    seconds: float
+    quality: float | None = None
+
+
+@dataclass
+class Fitted:
+    """What a training gives.
+
+    Attributes:
+        losses: Loss of every step.
+        qualities: (step, quality) of every evaluation.
+        best: Best quality, or None without evaluation; the model holds the weights of then.
+        steps: Optimizer steps done.
+    """
+
+    losses: list[float]
+    qualities: list[tuple[int, float]]
+    best: float | None
+    steps: int
+
+
+Hook = Callable[[nn.Module, Progress], None]
+
+
+def fit(
+    model: nn.Module,
+    encoded: Encoded,
+    loss: Loss,
+    setup: TrainSetup,
+    *,
+    evaluate: Callable[[nn.Module], float] | None = None,
+    folder: Path | None = None,
+    hooks: Sequence[Hook] = (),
+    seed: int = 0,
+) -> Fitted:
+    """Train `model` in place.
+
+    Args:
+        model: What is trained; its weights end at the best evaluation, or at the last step without
+            one.
+        encoded: The training examples.
+        loss: What is minimized; its own parameters are trained too.
+        setup: Hyperparameters.
+        evaluate: Quality on the development split, higher is better.
+        folder: Where checkpoints go; None = none are written.
+        hooks: Called after each optimizer step, in order.
+        seed: Decides data order and dropout.
+
+    Raises:
+        ValueError: The loss is not finite, or the checkpoint in `folder` is broken.
+    """
+    run = _Run(model, encoded, loss, setup, folder, seed)
+    run.resume()
+    started = time.perf_counter()
+    saved = started
+    while run.step < run.steps and not run.stopped:
+        value = run.optimize()
+        quality = None
+        if evaluate is not None and run.step in run.evaluations:
+            quality = run.judge(evaluate)
+        now = time.perf_counter()
+        progress = Progress(
+            run.step, run.steps, run.step / run.per_epoch, value, now - started, quality
+        )
+        for hook in hooks:
+            hook(model, progress)
+        if folder is not None and now - saved >= setup.checkpoint_seconds:
+            run.save()
+            saved = time.perf_counter()
+    if run.best_weights is not None:
+        model.load_state_dict(run.best_weights, strict=False)
+    model.eval()
+    return Fitted(run.losses, run.qualities, run.best, run.step)
+
+
+class _Run:
+    """The state of one training."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        encoded: Encoded,
+        loss: Loss,
+        setup: TrainSetup,
+        folder: Path | None,
+        seed: int,
+    ) -> None:
+        self.model, self.encoded, self.loss, self.setup = model, encoded, loss, setup
+        self.folder, self.seed = folder, seed
+        self.per_epoch = math.ceil(len(encoded) / setup.batch_size)
+        self.steps = max(1, round(setup.epochs * self.per_epoch))
+        pieces = setup.evaluations or max(1, round(setup.epochs))
+        self.evaluations = {round(self.steps * (index + 1) / pieces) for index in range(pieces)}
+        self.parameters = [p for m in (model, loss) for p in m.parameters() if p.requires_grad]
+        self.optimizer = _adamw([model, loss], setup)
+        self.precision = Precision(setup.precision, next(model.parameters()).device.type)
+        self.order: list[list[int]] = []
+        self.epoch = -1
+        self.step = 0
+        self.stale = 0
+        self.losses: list[float] = []
+        self.qualities: list[tuple[int, float]] = []
+        self.best: float | None = None
+        self.best_weights: dict[str, Tensor] | None = None
+        torch.manual_seed(seed)
+
+    @property
+    def stopped(self) -> bool:
+        return bool(self.setup.patience) and self.stale >= self.setup.patience
+
+    def optimize(self) -> float:
+        """One optimizer step; its loss."""
+        epoch, place = divmod(self.step, self.per_epoch)
+        if epoch != self.epoch:
+            self.order = shuffled(
+                self.encoded, self.setup.batch_size, seed=self.seed * 100_003 + epoch
+            )
+            self.epoch = epoch
+        parts = _parts(self.encoded, self.order[place], self.setup.micro_tokens)
+        whole = {unit: sum(count(part, unit) for part in parts) for unit in _UNITS}  # type: ignore[arg-type]
+        rate = self.setup.learning_rate * factor(
+            self.setup.schedule, self.step, self.steps, self.setup.warmup
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        total = 0.0
+        for part in parts:
+            with self.precision.autocast():
+                share = merged(self.loss(self.model, part), part, whole)
+            self.precision.backward(share)
+            total += float(share.detach())
+        if not math.isfinite(total):
+            raise ValueError(
+                f"step {self.step + 1}: the loss is {total}; lower learning_rate "
+                f"({self.setup.learning_rate:g}) or set precision = 'fp32'"
+            )
+        self.precision.step(self.optimizer, self.parameters, self.setup.clip)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.losses.append(total)
+        return total
+
+    def judge(self, evaluate: Callable[[nn.Module], float]) -> float:
+        """Evaluate, and keep the weights where they are the best so far."""
+        generator = torch.get_rng_state()
+        self.model.eval()
+        quality = evaluate(self.model)
+        torch.set_rng_state(generator)  # an evaluation must not change what follows
+        self.qualities.append((self.step, quality))
+        if self.best is None or quality > self.best:
+            self.best, self.stale = quality, 0
+            self.best_weights = {
+                key: value.clone() for key, value in self.model.state_dict().items()
+            }
+        else:
+            self.stale += 1
+        return quality
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        assert self.folder is not None
+        groups = {
+            "model": checkpoint.weights(self.model),
+            "loss": checkpoint.weights(self.loss),
+            "optimizer": checkpoint.optimizer_tensors(self.optimizer),
+            "random": {"cpu": torch.get_rng_state()},
+        }
+        if self.best_weights is not None:
+            groups["best"] = self.best_weights
+        names = ("step", "steps", "stale", "losses", "qualities", "best")
+        state = {name: getattr(self, name) for name in names}
+        checkpoint.save(self.folder, groups, {**state, "scale": self.precision.scaler.state_dict()})
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        found = checkpoint.load(self.folder) if self.folder is not None else None
+        if found is None:
+            return
+        groups, state = found
+        if state["steps"] != self.steps:
+            raise ValueError(
+                f"{self.folder}: the checkpoint is of {state['steps']} steps, this training has "
+                f"{self.steps}; remove the folder to begin anew"
+            )
+        self.model.load_state_dict(groups["model"], strict=False)
+        self.loss.load_state_dict(groups["loss"], strict=False)
+        checkpoint.restore_optimizer(self.optimizer, groups["optimizer"])
+        self.precision.scaler.load_state_dict(state.pop("scale"))
+        torch.set_rng_state(groups["random"]["cpu"])
+        self.best_weights = groups.get("best")
+        self.qualities = [(step, quality) for step, quality in state.pop("qualities")]
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+def _adamw(modules: Sequence[nn.Module], setup: TrainSetup) -> torch.optim.AdamW:
+    """AdamW with decay on matrices only; embeddings, biases and norms have none."""
+    decayed, free = [], []
+    embeddings = {
+        id(sub.weight) for m in modules for sub in m.modules() if isinstance(sub, nn.Embedding)
+    }
+    for parameter in (p for module in modules for p in module.parameters() if p.requires_grad):
+        plain = parameter.dim() < 2 or id(parameter) in embeddings
+        (free if plain else decayed).append(parameter)
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": setup.weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=setup.learning_rate, fused=True
+    )
+
+
+def _parts(encoded: Encoded, indices: list[int], budget: int) -> list[Batch]:
+    """A batch in parts of at most `budget` padded tokens, one example at least."""
+    order = sorted(indices, key=encoded.length)
+    parts: list[list[int]] = [[]]
+    for index in order:
+        if parts[-1] and (len(parts[-1]) + 1) * encoded.length(index) > budget:
+            parts.append([])
+        parts[-1].append(index)
+    return [encoded.batch(part) for part in parts]

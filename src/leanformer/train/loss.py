@@ -1,0 +1,87 @@
+"""What the loop minimizes: a sum of weighted terms, each a mean over its own unit.
+
+A batch that is passed in parts must give the gradient of the whole. A mean of means does not
+(parts have different numbers of tokens), so a term says what it is averaged over, and the loop
+weighs each part by its share:
+
+    loss = sum_term  weight  sum_part  mean_part  count_part / count_whole
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from leanformer.data import IGNORE, Batch, Kind
+
+Unit = Literal["example", "token", "target"]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One part of a loss.
+
+    Attributes:
+        name: How logs call it.
+        mean: Scalar, averaged over `unit`.
+        weight: Its factor in the sum.
+        unit: What the mean is over: examples, real tokens, or labelled targets.
+    """
+
+    name: str
+    mean: Tensor
+    weight: float = 1.0
+    unit: Unit = "target"
+
+
+class Loss(nn.Module):
+    """Maps a model and a batch to terms; may hold parameters of its own, which are trained too."""
+
+    def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
+        """The terms of `batch`."""
+        raise NotImplementedError
+
+
+def count(batch: Batch, unit: Unit) -> int:
+    """How many units `batch` holds."""
+    if unit == "token":
+        return batch.tokens
+    if unit == "target" and batch.labels is not None:
+        return int((batch.labels != IGNORE).sum()) if batch.labels.dim() > 1 else len(batch.index)
+    return len(batch.index)
+
+
+class Supervised(Loss):
+    """Cross entropy on labels; mean squared error for regression."""
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
+        """One term, averaged over the labelled targets."""
+        assert batch.labels is not None, "supervised training needs labels"
+        logits = model(**batch.inputs).logits
+        return [Term("labels", against_labels(logits, batch.labels, self.kind))]
+
+
+def against_labels(logits: Tensor, labels: Tensor, kind: Kind) -> Tensor:
+    """Mean loss of `logits` [B, C] or [B, T, C] against `labels`, over the labelled targets."""
+    if kind == "regression":
+        return F.mse_loss(logits.squeeze(-1).float(), labels)
+    total = F.cross_entropy(
+        logits.float().flatten(0, -2), labels.flatten(), ignore_index=IGNORE, reduction="sum"
+    )
+    return total / (labels != IGNORE).sum().clamp(min=1)
+
+
+def merged(terms: list[Term], batch: Batch, whole: dict[str, int]) -> Tensor:
+    """The scalar whose gradient is this part's share of the whole batch's gradient."""
+    shares = [
+        term.weight * term.mean * (count(batch, term.unit) / max(1, whole[term.unit]))
+        for term in terms
+    ]
+    total: Any = torch.stack([share.float() for share in shares]).sum()
+    return total

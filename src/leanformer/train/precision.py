@@ -1,0 +1,41 @@
+"""Mixed precision: half-precision matrix products over fp32 weights.
+
+bf16 has fp32's range and needs no loss scaling; fp16 does: the loss is multiplied by S, gradients
+are divided by S *before* clipping, and a step with an overflow is skipped while S is halved.
+"""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Precision:
+    """Autocast and, for fp16, the loss scale."""
+
+    def __init__(self, name: str, device: str = "cpu") -> None:
+        self.name = name
+        self.device = device
+        self.scaler = torch.amp.GradScaler(device, enabled=name == "fp16")
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context of forward passes."""
+        return torch.autocast(self.device, _DTYPES[self.name], enabled=self.name != "fp32")
+
+    def backward(self, loss: Tensor) -> None:
+        """Accumulate the gradients of `loss`."""
+        self.scaler.scale(loss).backward()
+
+    def step(
+        self, optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], clip: float
+    ) -> None:
+        """Unscale, clip, and step unless a gradient overflowed."""
+        self.scaler.unscale_(optimizer)
+        if clip:
+            nn.utils.clip_grad_norm_(parameters, clip)
+        self.scaler.step(optimizer)
+        self.scaler.update()

@@ -1,0 +1,48 @@
+"""The hyperparameters of a training, one frozen object for every kind of training."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSetup:
+    """How to train; what is learnt is decided by the loss.
+
+    Raises:
+        ValueError: A field is out of its range.
+    """
+
+    epochs: float = 3.0
+    """Passes over the training examples; may be a fraction."""
+    learning_rate: float = 5e-5
+    """Peak learning rate of AdamW."""
+    batch_size: int = 32
+    """Examples an optimizer step."""
+    micro_tokens: int = 16384
+    """Padded tokens that pass through the model at once; a larger batch is accumulated."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """Decay after the warm-up."""
+    warmup: float = 0.06
+    """Share of the steps in which the learning rate grows from zero."""
+    weight_decay: float = 0.01
+    """Decay of matrices; biases, norms and embeddings have none."""
+    clip: float = 1.0
+    """Largest norm of the gradient; 0 = no clipping."""
+    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
+    """Autocast precision of forward and backward; weights and optimizer stay fp32."""
+    evaluations: int = 0
+    """Evaluations on the development split spread over the training; 0 = one an epoch."""
+    patience: int = 0
+    """Stop after so many evaluations without a new best; 0 = never."""
+    checkpoint_seconds: float = 60.0
+    """Least time between two checkpoints."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "learning_rate", "batch_size", "micro_tokens"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}: {getattr(self, name)} is not positive")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup: {self.warmup} is not a share of the steps in [0, 1)")
+        for name in ("weight_decay", "clip", "evaluations", "patience", "checkpoint_seconds"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: {getattr(self, name)} is negative")
