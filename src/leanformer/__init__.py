@@ -1,0 +1,26 @@
+"""leanformer makes transformer NLP models small and fast, and proves it on the clock.
+
+Importing it takes no time: torch and transformers are imported by what needs them. All that it does is to leave a note
+for transformers, so that models of uneven shape load with `AutoModel….from_pretrained` like any other.
+"""
+
+from typing import Any
+
+from leanformer.models.import_hook import install
+
+__version__ = "0.1.0"
+
+install()
+
+
+def __getattr__(name: str) -> Any:
+    """`leanformer.load` and `leanformer.compress`, imported at first use."""
+    if name == "load":
+        from leanformer.runtime.predictor import load
+
+        return load
+    if name == "compress":
+        from leanformer.search import compress
+
+        return compress
+    raise AttributeError(f"module 'leanformer' has no attribute {name!r}")

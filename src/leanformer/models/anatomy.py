@@ -1,0 +1,214 @@
+"""Where attention, FFN, norms, layers and embeddings sit in the architectures that leanformer knows.
+
+A transformer layer is read at two points, and everything that cuts it needs only these:
+
+    head point:  the module whose INPUT is the concatenation of the heads' outputs, H heads of K channels   (… , H·K)
+    FFN point:   the module whose INPUT is the activated FFN, one channel a neuron                          (… , F)
+
+so a criterion hooks the inputs of these points, whatever the family; channel h·K + k of the first belongs to head h, channel
+f of the second to neuron f. Paths are relative to the layer; those of layers and words to the base model.
+
+H head, K head width, F FFN width.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from leanformer.models.families import FAMILIES, family_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anatomy:
+    """The paths of one family.
+
+    Attributes:
+        family: `model_type` in transformers.
+        layers_path: The `ModuleList` of layers, from the base model.
+        words_path: The word embeddings, from the base model.
+        attention_path: The attention module, which knows the head width and the number of heads.
+        projections: Modules whose OUTPUTS are the heads: query, key and value, or one that holds all three.
+        head_point_path: The module whose input is the concatenated head outputs.
+        ffn_in: Modules whose OUTPUTS are the neurons, before the activation.
+        ffn_point_path: The module whose input is the activated FFN.
+        norms: The norms of the layer.
+        head_width: Attribute of the attention module with K.
+        head_counts: Its attributes with H.
+        head_channels: Its attributes with H·K.
+        stacked: FFN blocks stacked in the outputs of one `ffn_in` module (a fused gated unit: 2).
+        ffn_field: The configuration's field of the FFN width.
+        first_norm: The norm that the first layer lacks, or None.
+        pads_shift_positions: Positions count from the pad id, so that id must never change.
+    """
+
+    family: str
+    layers_path: str
+    words_path: str
+    attention_path: str
+    projections: tuple[str, ...]
+    head_point_path: str
+    ffn_in: tuple[str, ...]
+    ffn_point_path: str
+    norms: tuple[str, ...]
+    head_width: str = "attention_head_size"
+    head_counts: tuple[str, ...] = ()
+    head_channels: tuple[str, ...] = ()
+    stacked: int = 1
+    ffn_field: str = "intermediate_size"
+    first_norm: str | None = None
+    pads_shift_positions: bool = False
+
+    def layers(self, model: nn.Module) -> nn.ModuleList:
+        """The layers of a model with any head."""
+        return self._base(model).get_submodule(self.layers_path)
+
+    def word_embeddings(self, model: nn.Module) -> nn.Embedding:
+        """The word embeddings of a model with any head."""
+        return self._base(model).get_submodule(self.words_path)
+
+    def attention(self, layer: nn.Module) -> nn.Module:
+        """The attention module of a layer."""
+        return layer.get_submodule(self.attention_path)
+
+    def head_point(self, layer: nn.Module) -> nn.Module:
+        """The module whose input is the concatenated head outputs, H·K channels."""
+        return layer.get_submodule(self.head_point_path)
+
+    def ffn_point(self, layer: nn.Module) -> nn.Module:
+        """The module whose input is the activated FFN, F channels."""
+        return layer.get_submodule(self.ffn_point_path)
+
+    def head_dim(self, layer: nn.Module) -> int:
+        """K, the width of one head."""
+        return int(getattr(self.attention(layer), self.head_width))
+
+    def heads(self, layer: nn.Module) -> int:
+        """H, the number of query heads."""
+        return _inputs(self.head_point(layer)) // self.head_dim(layer)
+
+    def kv_heads(self, layer: nn.Module) -> int:
+        """The number of key and value heads; H unless query heads share them (Llama)."""
+        if len(self.projections) == 1:
+            return self.heads(layer)
+        return _outputs(layer.get_submodule(self.projections[1])) // self.head_dim(layer)
+
+    def ffn_width(self, layer: nn.Module) -> int:
+        """F, the number of FFN neurons."""
+        return _inputs(self.ffn_point(layer))
+
+    def _base(self, model: nn.Module) -> Any:
+        return getattr(model, "base_model", model)
+
+
+def anatomy_of(model_or_config: Any) -> Anatomy:
+    """The anatomy of a transformers model or configuration.
+
+    Raises:
+        ValueError: The architecture is not known, or it is an encoder-decoder; the message lists those that are known.
+    """
+    config = getattr(model_or_config, "config", model_or_config)
+    model_type = getattr(config, "model_type", None) or type(model_or_config).__name__
+    anatomy = _ANATOMIES.get(family_of(model_type))
+    if anatomy is None:
+        raise ValueError(
+            f"architecture {model_type!r} is not known to leanformer, and nothing was changed; "
+            f"known are {', '.join(FAMILIES)}"
+        )
+    if getattr(config, "add_cross_attention", False):
+        raise ValueError(
+            f"{model_type!r} with cross-attention cannot be cut; load it without add_cross_attention"
+        )
+    return anatomy
+
+
+def _inputs(module: nn.Module) -> int:
+    """Input channels of a Linear, or of transformers' Conv1D, whose weight is (in, out)."""
+    return int(module.in_features if isinstance(module, nn.Linear) else module.weight.shape[0])
+
+
+def _outputs(module: nn.Module) -> int:
+    return int(module.out_features if isinstance(module, nn.Linear) else module.weight.shape[1])
+
+
+def _bert_like(family: str, *, pads_shift_positions: bool = False) -> Anatomy:
+    return Anatomy(
+        family=family,
+        layers_path="encoder.layer",
+        words_path="embeddings.word_embeddings",
+        attention_path="attention.self",
+        projections=("attention.self.query", "attention.self.key", "attention.self.value"),
+        head_point_path="attention.output.dense",
+        ffn_in=("intermediate.dense",),
+        ffn_point_path="output.dense",
+        norms=("attention.output.LayerNorm", "output.LayerNorm"),
+        head_counts=("num_attention_heads",),
+        head_channels=("all_head_size",),
+        pads_shift_positions=pads_shift_positions,
+    )
+
+
+_DISTILBERT = Anatomy(
+    family="distilbert",
+    layers_path="transformer.layer",
+    words_path="embeddings.word_embeddings",
+    attention_path="attention",
+    projections=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
+    head_point_path="attention.out_lin",
+    ffn_in=("ffn.lin1",),
+    ffn_point_path="ffn.lin2",
+    norms=("sa_layer_norm", "output_layer_norm"),
+    head_counts=("n_heads",),
+    ffn_field="hidden_dim",
+)
+_MODERNBERT = Anatomy(
+    family="modernbert",
+    layers_path="layers",
+    words_path="embeddings.tok_embeddings",
+    attention_path="attn",
+    projections=("attn.Wqkv",),
+    head_point_path="attn.Wo",
+    ffn_in=("mlp.Wi",),
+    ffn_point_path="mlp.Wo",
+    norms=("attn_norm", "mlp_norm"),
+    head_width="head_dim",
+    stacked=2,
+    first_norm="attn_norm",
+)
+_GPT2 = Anatomy(
+    family="gpt2",
+    layers_path="h",
+    words_path="wte",
+    attention_path="attn",
+    projections=("attn.c_attn",),
+    head_point_path="attn.c_proj",
+    ffn_in=("mlp.c_fc",),
+    ffn_point_path="mlp.c_proj",
+    norms=("ln_1", "ln_2"),
+    head_width="head_dim",
+    head_counts=("num_heads",),
+    head_channels=("split_size",),
+    ffn_field="n_inner",
+)
+_LLAMA = Anatomy(
+    family="llama",
+    layers_path="layers",
+    words_path="embed_tokens",
+    attention_path="self_attn",
+    projections=("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    head_point_path="self_attn.o_proj",
+    ffn_in=("mlp.gate_proj", "mlp.up_proj"),
+    ffn_point_path="mlp.down_proj",
+    norms=("input_layernorm", "post_attention_layernorm"),
+    head_width="head_dim",
+)
+_ANATOMIES = {
+    "bert": _bert_like("bert"),
+    "roberta": _bert_like("roberta", pads_shift_positions=True),
+    "xlm-roberta": _bert_like("xlm-roberta", pads_shift_positions=True),
+    "electra": _bert_like("electra"),
+    "distilbert": _DISTILBERT,
+    "modernbert": _MODERNBERT,
+    "gpt2": _GPT2,
+    "llama": _LLAMA,
+}

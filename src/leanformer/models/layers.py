@@ -1,0 +1,43 @@
+"""Whole layers are removed: the model runs as if the others followed each other directly."""
+
+from collections.abc import Iterable
+
+from torch import nn
+
+from leanformer.models.anatomy import anatomy_of
+from leanformer.models.selection import chosen
+from leanformer.models.uneven import configurations, describe
+
+
+def keep_layers(model: nn.Module, keep: Iterable[int]) -> None:
+    """Keep these layers, in their order, and remove the others, in place; the configuration follows.
+
+    Args:
+        model: A transformers model of a known family, with any head.
+        keep: Layers to keep; the order of the indices is of no account.
+
+    Raises:
+        ValueError: Unknown architecture, indices that do not fit, or a GPT-2 that scales attention by the layer's number.
+    """
+    anatomy = anatomy_of(model)
+    layers = anatomy.layers(model)
+    kept = chosen(keep, len(layers), "layer")
+    if getattr(model.config, "scale_attn_by_inverse_layer_idx", False) and kept != list(
+        range(len(kept))
+    ):
+        raise ValueError(
+            "this model scales attention by the number of the layer (scale_attn_by_inverse_layer_idx); "
+            f"layers may be removed from its end only, and {kept} were to be kept"
+        )
+    survivors = [layers[index] for index in kept]
+    del layers[:]
+    layers.extend(survivors)
+    for number, layer in enumerate(layers):
+        for module in layer.modules():
+            if hasattr(module, "layer_idx"):
+                module.layer_idx = number  # the key-value cache is addressed by it
+    for config in configurations(model):
+        config.num_hidden_layers = len(kept)
+        if getattr(config, "layer_types", None) is not None:
+            config.layer_types = [config.layer_types[index] for index in kept]
+    describe(model)

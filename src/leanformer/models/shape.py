@@ -1,0 +1,75 @@
+"""The shape of a model: what was cut, in numbers that a record, a report and a test can compare."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import nn
+
+from leanformer.models.anatomy import anatomy_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """Widths by layer, and parameters.
+
+    Attributes:
+        heads: Query heads of each layer.
+        kv_heads: Key and value heads of each layer; as many as `heads` unless query heads share them.
+        ffn: FFN neurons of each layer.
+        head_dim: Width of one head.
+        hidden: Width of the model.
+        vocabulary: Rows of the word embeddings.
+        parameters: Parameters of the whole model, shared ones once.
+        encoder_parameters: Parameters of the layers alone: no embeddings, no pooler, no head.
+    """
+
+    heads: tuple[int, ...]
+    kv_heads: tuple[int, ...]
+    ffn: tuple[int, ...]
+    head_dim: int
+    hidden: int
+    vocabulary: int
+    parameters: int
+    encoder_parameters: int
+
+    @property
+    def layers(self) -> int:
+        """The number of layers."""
+        return len(self.heads)
+
+    def json(self) -> dict[str, Any]:
+        """The form in which records keep it."""
+        pairs = {"layers": self.layers, **asdict(self)}
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in pairs.items()
+        }
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Shape":
+        """The shape that `json` wrote."""
+        values = {key: fields[key] for key in cls.__dataclass_fields__}
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def shape_of(model: nn.Module) -> Shape:
+    """The shape of a transformers model.
+
+    Raises:
+        ValueError: The architecture is not known.
+    """
+    anatomy = anatomy_of(model)
+    layers = anatomy.layers(model)
+    return Shape(
+        heads=tuple(anatomy.heads(layer) for layer in layers),
+        kv_heads=tuple(anatomy.kv_heads(layer) for layer in layers),
+        ffn=tuple(anatomy.ffn_width(layer) for layer in layers),
+        head_dim=anatomy.head_dim(layers[0]),
+        hidden=int(model.config.hidden_size),
+        vocabulary=anatomy.word_embeddings(model).num_embeddings,
+        parameters=_count(model),
+        encoder_parameters=_count(layers),
+    )
+
+
+def _count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
