@@ -1,0 +1,1 @@
+"""Every technique of the family."""

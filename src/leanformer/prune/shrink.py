@@ -1,0 +1,123 @@
+"""Structured pruning as a step: layers, heads and FFN neurons are removed physically.
+
+Zeros save nothing on today's hardware; a smaller matrix saves exactly what it lost. The step
+proves it: parameters, bytes, FLOPs and the measured time of the model all fall.
+"""
+
+import copy
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from leanformer.calibrate.statistics import gather
+from leanformer.core.step import Step, require
+from leanformer.core.technique import technique
+from leanformer.core.workspace import Workspace
+from leanformer.data import Batch, encode_examples, shuffled
+from leanformer.models.anatomy import anatomy_of
+from leanformer.models.ffn import keep_neurons
+from leanformer.models.heads import keep_heads
+from leanformer.models.layers import keep_layers
+from leanformer.prune.allocation import allocate, spaced_layers
+from leanformer.prune.criteria import Taylor
+from leanformer.prune.criterion import Criterion
+from leanformer.prune.proof import prove_smaller
+from leanformer.train.evaluate import head_output
+from leanformer.train.loss import Supervised
+
+
+@technique(
+    "shrink", paper="Michel et al. 2019, arXiv:1905.10650; Sanh et al. 2019, arXiv:1910.01108"
+)
+class Shrink(Step):
+    """Remove layers, attention heads and FFN neurons: fewer of everything, at any precision."""
+
+    layers: int | tuple[int, ...] | None = None
+    """Layers to keep: how many, evenly spread, or which; None = all."""
+    heads: float = 1.0
+    """Share of the attention heads to keep."""
+    ffn: float = 1.0
+    """Share of the FFN neurons to keep."""
+    criterion: Criterion = Taylor()
+    """What decides which heads and neurons stay."""
+    spread: Literal["uniform", "global"] = "uniform"
+    """Whether every layer keeps the same share, or each what it needs."""
+    multiple: int = 32
+    """FFN widths are rounded to this."""
+    batches: int = 32
+    """Batches of training texts that the criterion looks at."""
+    max_length: int = 128
+    """Longer texts are cut to this many tokens."""
+
+    def __post_init__(self) -> None:
+        for name in ("heads", "ffn"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name}: {getattr(self, name)} is not a share to keep in (0, 1]")
+        if self.layers is None and self.heads == 1 and self.ffn == 1:
+            raise ValueError(
+                "shrink: layers, heads and ffn all keep everything; name what to remove"
+            )
+
+    def apply(self, workspace: Workspace) -> Workspace:
+        """Shrink the model in place.
+
+        Raises:
+            ValueError: Unknown architecture, or layers that the model does not have.
+            NoEffect: The model did not become smaller and faster.
+        """
+        model = workspace.model
+        anatomy = anatomy_of(model)
+        total = len(anatomy.layers(model))
+        kept = self._layers(total)
+        before = copy.deepcopy(model)
+        if len(kept) < total:
+            keep_layers(model, kept)
+        if self.heads < 1 or self.ffn < 1:
+            heads, neurons = self._units(workspace)
+            if self.heads < 1:
+                keep_heads(model, heads)
+            if self.ffn < 1:
+                keep_neurons(model, neurons)
+        return workspace.with_(proofs=tuple(require(prove_smaller(before, model))))
+
+    def _layers(self, total: int) -> list[int]:
+        if self.layers is None:
+            return list(range(total))
+        if isinstance(self.layers, int):
+            if not 1 <= self.layers <= total:
+                raise ValueError(f"layers: {self.layers} of the model's {total} cannot be kept")
+            return spaced_layers(self.layers, total)
+        return list(self.layers)
+
+    def _units(self, workspace: Workspace) -> tuple[list[list[int]], list[list[int]]]:
+        """Heads and neurons to keep by layer."""
+        dataset = workspace.dataset
+        kind = dataset.task.kind
+        if self.criterion.needs_labels and kind == "embedding":
+            raise ValueError(
+                "criterion: taylor needs labels and an embedding task has none; use activation"
+            )
+        encoded = encode_examples(dataset.train, workspace.tokenizer, kind, self.max_length)
+        order = shuffled(encoded, 32, workspace.seed)[: self.batches]
+        batches = [encoded.batch(indices) for indices in order]
+        heads, neurons = gather(workspace.model, batches, _loss(kind))
+        return (
+            allocate([self.criterion.score(s) for s in heads], self.heads, 1, self.spread),
+            allocate(
+                [self.criterion.score(s) for s in neurons], self.ffn, self.multiple, self.spread
+            ),
+        )
+
+
+def _loss(kind: Any) -> Any:
+    """The scalar of the pass: the task's loss, or without labels the size of the output."""
+    if kind != "embedding":
+        supervised = Supervised(kind)
+        return lambda model, batch: supervised(model, batch)[0].mean
+
+    def size(model: nn.Module, batch: Batch) -> Tensor:
+        vectors: Tensor = head_output(model, batch.inputs, kind)
+        return torch.linalg.vector_norm(vectors[:, 0])
+
+    return size
