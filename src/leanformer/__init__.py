@@ -1,7 +1,8 @@
 """leanformer makes transformer NLP models small and fast, and proves it on the clock.
 
-Importing it takes no time: torch and transformers are imported by what needs them. All that it does is to leave a note
-for transformers, so that models of uneven shape load with `AutoModel….from_pretrained` like any other.
+Importing it takes no time: torch and transformers are imported by what needs them. All that it does
+is to leave a note for transformers, so that models of uneven shape load with
+`AutoModel….from_pretrained` like any other.
 """
 
 from typing import Any

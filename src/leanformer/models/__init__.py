@@ -1,1 +1,3 @@
-"""Layer 1: where the parts of a known architecture sit, how they are cut away, and how the result is saved and loaded."""
+"""Layer 1: where the parts of a known architecture sit, how they are cut away, and how the result
+is saved and loaded.
+"""

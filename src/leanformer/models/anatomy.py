@@ -1,12 +1,14 @@
-"""Where attention, FFN, norms, layers and embeddings sit in the architectures that leanformer knows.
+"""Where attention, FFN, norms, layers and embeddings sit in the architectures that are known.
 
 A transformer layer is read at two points, and everything that cuts it needs only these:
 
-    head point:  the module whose INPUT is the concatenation of the heads' outputs, H heads of K channels   (… , H·K)
-    FFN point:   the module whose INPUT is the activated FFN, one channel a neuron                          (… , F)
+    head point:  the module whose INPUT is the concatenation of the heads' outputs, H heads of K
+    channels   (… , H·K) FFN point:   the module whose INPUT is the activated FFN, one channel a
+    neuron                          (… , F)
 
-so a criterion hooks the inputs of these points, whatever the family; channel h·K + k of the first belongs to head h, channel
-f of the second to neuron f. Paths are relative to the layer; those of layers and words to the base model.
+so a criterion hooks the inputs of these points, whatever the family; channel h·K + k of the first
+belongs to head h, channel f of the second to neuron f. Paths are relative to the layer; those of
+layers and words to the base model.
 
 H head, K head width, F FFN width.
 """
@@ -28,7 +30,8 @@ class Anatomy:
         layers_path: The `ModuleList` of layers, from the base model.
         words_path: The word embeddings, from the base model.
         attention_path: The attention module, which knows the head width and the number of heads.
-        projections: Modules whose OUTPUTS are the heads: query, key and value, or one that holds all three.
+        projections: Modules whose OUTPUTS are the heads: query, key and value, or one that
+            holds all three.
         head_point_path: The module whose input is the concatenated head outputs.
         ffn_in: Modules whose OUTPUTS are the neurons, before the activation.
         ffn_point_path: The module whose input is the activated FFN.
@@ -61,11 +64,13 @@ class Anatomy:
 
     def layers(self, model: nn.Module) -> nn.ModuleList:
         """The layers of a model with any head."""
-        return self._base(model).get_submodule(self.layers_path)
+        layers: nn.ModuleList = self._base(model).get_submodule(self.layers_path)
+        return layers
 
     def word_embeddings(self, model: nn.Module) -> nn.Embedding:
         """The word embeddings of a model with any head."""
-        return self._base(model).get_submodule(self.words_path)
+        words: nn.Embedding = self._base(model).get_submodule(self.words_path)
+        return words
 
     def attention(self, layer: nn.Module) -> nn.Module:
         """The attention module of a layer."""
@@ -105,7 +110,8 @@ def anatomy_of(model_or_config: Any) -> Anatomy:
     """The anatomy of a transformers model or configuration.
 
     Raises:
-        ValueError: The architecture is not known, or it is an encoder-decoder; the message lists those that are known.
+        ValueError: The architecture is not known, or it is an encoder-decoder; the message
+            lists those that are known.
     """
     config = getattr(model_or_config, "config", model_or_config)
     model_type = getattr(config, "model_type", None) or type(model_or_config).__name__
@@ -117,17 +123,18 @@ def anatomy_of(model_or_config: Any) -> Anatomy:
         )
     if getattr(config, "add_cross_attention", False):
         raise ValueError(
-            f"{model_type!r} with cross-attention cannot be cut; load it without add_cross_attention"
+            f"{model_type!r} with cross-attention cannot be cut; load it as an encoder, "
+            "with add_cross_attention=False"
         )
     return anatomy
 
 
-def _inputs(module: nn.Module) -> int:
+def _inputs(module: Any) -> int:
     """Input channels of a Linear, or of transformers' Conv1D, whose weight is (in, out)."""
     return int(module.in_features if isinstance(module, nn.Linear) else module.weight.shape[0])
 
 
-def _outputs(module: nn.Module) -> int:
+def _outputs(module: Any) -> int:
     return int(module.out_features if isinstance(module, nn.Linear) else module.weight.shape[1])
 
 

@@ -1,7 +1,8 @@
 """Keeping some of the input or output channels of a linear map.
 
-The parameters are replaced, not the module, so hooks and references to it stay valid; an optimizer that holds the old
-parameters must be built anew. transformers' Conv1D is a linear map whose weight is (in, out) where Linear's is (out, in).
+The parameters are replaced, not the module, so hooks and references to it stay valid; an optimizer
+that holds the old parameters must be built anew. transformers' Conv1D is a linear map whose weight
+is (in, out) where Linear's is (out, in).
 """
 
 import torch

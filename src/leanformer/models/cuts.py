@@ -1,4 +1,8 @@
-"""One layer cut to some of its heads or neurons, whatever the family: the rows and columns that go together."""
+"""One layer cut to some of its heads or neurons, whatever the family: the rows and columns that go
+together.
+"""
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +22,7 @@ def cut_heads(anatomy: Anatomy, layer: nn.Module, heads: list[int], kv_heads: li
         for path, channels in zip(anatomy.projections, (query, key, key), strict=True):
             keep_outputs(layer.get_submodule(path), channels)
     keep_inputs(anatomy.head_point(layer), query)
-    attention = anatomy.attention(layer)
+    attention: Any = anatomy.attention(layer)
     for name in anatomy.head_counts:
         setattr(attention, name, len(heads))
     for name in anatomy.head_channels:

@@ -1,4 +1,6 @@
-"""The architectures that leanformer knows, by their `model_type` in transformers, and how it names the lean ones."""
+"""The architectures that leanformer knows, by their `model_type` in transformers, and how it names
+the lean ones.
+"""
 
 FAMILIES = {
     "bert": "Bert",

@@ -1,7 +1,8 @@
-"""FFN neurons are removed physically: their rows of the first projection, their columns of the second.
+"""FFN neurons are removed physically: rows of the first projection, columns of the second.
 
-Neuron f reaches the layer only through column f of W_2, out = Σ_f act(x W_1ᵀ + b_1)_f W_2[:, f]ᵀ + b_2, so the cut model
-equals the model with f masked at the FFN point. Gated units (Llama, ModernBERT) lose the row of the gate as well.
+Neuron f reaches the layer only through column f of W_2, out = Σ_f act(x W_1ᵀ + b_1)_f W_2[:, f]ᵀ +
+b_2, so the cut model equals the model with f masked at the FFN point. Gated units (Llama,
+ModernBERT) lose the row of the gate as well.
 """
 
 from torch import nn

@@ -1,13 +1,16 @@
-"""Attention heads are removed physically: their rows of query, key and value, their columns of the output projection.
+"""Attention heads are removed physically: rows of query, key and value, columns of the output.
 
-Because head h of K channels reaches the layer only through its block of columns of the output projection W_O,
+Because head h of K channels reaches the layer only through its block of columns of the output
+projection W_O,
 
     out = Σ_h  A_h V_h  W_O[:, hK : hK+K]ᵀ + b,
 
-leaving h out of the sum is the same as cutting its block: the cut model equals the model with h masked at the head point.
+leaving h out of the sum is the same as cutting its block: the cut model equals the model with h
+masked at the head point.
 
-Where query heads share key and value heads (Llama: H query heads in G groups), attention needs groups of equal size. So a
-whole group may go, and the groups that stay must keep the same number of query heads each; which ones, may differ.
+Where query heads share key and value heads (Llama: H query heads in G groups), attention needs
+groups of equal size. So a whole group may go, and the groups that stay must keep the same number of
+query heads each; which ones, may differ.
 """
 
 from torch import nn
@@ -26,7 +29,8 @@ def keep_heads(model: nn.Module, keep: Keep) -> None:
         keep: Query heads to keep by layer.
 
     Raises:
-        ValueError: Unknown architecture, indices that do not fit, or groups of unequal size; nothing was changed.
+        ValueError: Unknown architecture, indices that do not fit, or groups of unequal size;
+            nothing was changed.
     """
     anatomy = anatomy_of(model)
     layers = anatomy.layers(model)
@@ -49,6 +53,6 @@ def _groups_kept(anatomy: Anatomy, layer: nn.Module, heads: list[int], number: i
     if len(set(members.values())) > 1:
         raise ValueError(
             f"layer {number}: {size} query heads share a key head, and the kept groups hold "
-            f"{sorted(members.values())} of them; keep equally many in each group, or drop whole groups"
+            f"{sorted(members.values())} of them; keep equally many in each, or drop whole groups"
         )
     return sorted(members)

@@ -1,9 +1,10 @@
 """Registers the lean architectures with transformers when, and only when, transformers is used.
 
-A finder at the head of `sys.meta_path` waits for the two modules of transformers that hold its tables of architectures,
-and fills these in as soon as they exist (`leanformer.models.registration`). It also answers for the modules in which
-transformers then looks for the classes, `transformers.models.lean_bert` and its kin. So `import leanformer` is instant,
-and the order of the two imports does not matter.
+A finder at the head of `sys.meta_path` waits for the two modules of transformers that hold its
+tables of architectures, and fills these in as soon as they exist
+(`leanformer.models.registration`). It also answers for the modules in which transformers then looks
+for the classes, `transformers.models.lean_bert` and its kin. So `import leanformer` is instant, and
+the order of the two imports does not matter.
 """
 
 import sys
@@ -29,7 +30,9 @@ def install() -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Wraps the loaders of the two modules that it waits for; makes the modules of the lean classes."""
+    """Wraps the loaders of the two modules that it waits for; makes the modules of the lean
+    classes.
+    """
 
     def __init__(self) -> None:
         self.families = {package_of(PREFIX + family): family for family in FAMILIES}

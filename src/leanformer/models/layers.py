@@ -1,6 +1,7 @@
 """Whole layers are removed: the model runs as if the others followed each other directly."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from torch import nn
 
@@ -10,14 +11,15 @@ from leanformer.models.uneven import configurations, describe
 
 
 def keep_layers(model: nn.Module, keep: Iterable[int]) -> None:
-    """Keep these layers, in their order, and remove the others, in place; the configuration follows.
+    """Keep these layers and remove the others, in place; the configuration follows.
 
     Args:
         model: A transformers model of a known family, with any head.
         keep: Layers to keep; the order of the indices is of no account.
 
     Raises:
-        ValueError: Unknown architecture, indices that do not fit, or a GPT-2 that scales attention by the layer's number.
+        ValueError: Unknown architecture, indices that do not fit, or a GPT-2 that scales
+            attention by the layer's number.
     """
     anatomy = anatomy_of(model)
     layers = anatomy.layers(model)
@@ -26,13 +28,14 @@ def keep_layers(model: nn.Module, keep: Iterable[int]) -> None:
         range(len(kept))
     ):
         raise ValueError(
-            "this model scales attention by the number of the layer (scale_attn_by_inverse_layer_idx); "
+            "this model scales attention by the layer's number (scale_attn_by_inverse_layer_idx); "
             f"layers may be removed from its end only, and {kept} were to be kept"
         )
     survivors = [layers[index] for index in kept]
     del layers[:]
     layers.extend(survivors)
     for number, layer in enumerate(layers):
+        module: Any
         for module in layer.modules():
             if hasattr(module, "layer_idx"):
                 module.layer_idx = number  # the key-value cache is addressed by it

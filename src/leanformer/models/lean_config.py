@@ -1,12 +1,14 @@
 """The configuration of a model whose layers differ in shape.
 
-A lean configuration is the family's own (BertConfig …) with `model_type` "lean-bert" … and one field more, `lean`:
+A lean configuration is the family's own (BertConfig …) with `model_type` "lean-bert" … and one
+field more, `lean`:
 
     {"heads": [6, 12, 3], "kv_heads": [6, 12, 3], "ffn": [768, 100, 1536], "first_norm": false}
 
-one number a layer. The family's own fields (`num_attention_heads`, `intermediate_size`) keep the widest shape that layers
-are built with before they are cut; `num_attention_heads` also fixes the head width, hidden size / heads. `first_norm` says
-that a ModernBERT whose first layer was removed begins with a normed layer (its own first layer has no attention norm).
+one number a layer. The family's own fields (`num_attention_heads`, `intermediate_size`) keep the
+widest shape that layers are built with before they are cut; `num_attention_heads` also fixes the
+head width, hidden size / heads. `first_norm` says that a ModernBERT whose first layer was removed
+begins with a normed layer (its own first layer has no attention norm).
 """
 
 from functools import cache
@@ -31,7 +33,7 @@ def lean_config(family: str) -> type[Any]:
 
 
 def __getattr__(name: str) -> Any:
-    """`LeanBertConfig` and its kin by name: pickling and copying look classes up in their module."""
+    """`LeanBertConfig` and its kin by name: pickling looks classes up in their module."""
     for family, stem in FAMILIES.items():
         if name == f"Lean{stem}Config":
             return lean_config(family)

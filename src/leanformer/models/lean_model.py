@@ -1,8 +1,8 @@
-"""The lean models: each standard model class, cut to the shapes of its lean configuration as soon as it is built.
+"""The lean models: each standard model class, cut to its configuration's shapes when it is built.
 
-`LeanBertForSequenceClassification(config)` builds a `BertForSequenceClassification` and reshapes its layers; there is no
-other difference, so every feature of the standard class is there. `from_pretrained` builds on the meta device, where this
-costs nothing.
+`LeanBertForSequenceClassification(config)` builds a `BertForSequenceClassification` and reshapes
+its layers; there is no other difference, so every feature of the standard class is there.
+`from_pretrained` builds on the meta device, where this costs nothing.
 """
 
 from functools import cache

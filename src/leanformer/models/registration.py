@@ -1,8 +1,9 @@
 """The lean architectures in the tables by which transformers finds a class.
 
-transformers keeps names, not classes: model_type -> class name, and it imports `transformers.models.<model_type>` when a
-class is asked for. The lean names are added here; the import hook answers for the modules. So nothing is built, and no
-model file of transformers is imported, before somebody asks for it.
+transformers keeps names, not classes: model_type -> class name, and it imports
+`transformers.models.<model_type>` when a class is asked for. The lean names are added here; the
+import hook answers for the modules. So nothing is built, and no model file of transformers is
+imported, before somebody asks for it.
 """
 
 import sys

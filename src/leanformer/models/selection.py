@@ -1,9 +1,12 @@
 """What the caller wants to keep, checked before anything is changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 Keep = Mapping[int, Iterable[int]] | Sequence[Iterable[int]]
-"""Indices to keep by layer: a sequence with one entry a layer, or a mapping that leaves the other layers whole."""
+"""Indices to keep by layer: a sequence with one entry a layer, or a mapping that leaves the other
+layers whole.
+"""
 
 
 def per_layer(keep: Keep, totals: Sequence[int], noun: str) -> list[list[int]]:
@@ -50,6 +53,6 @@ def chosen(keep: Iterable[int], total: int, noun: str, place: str = "") -> list[
             f"{place}{noun} {wrong} is out of range; there are {noun}s 0 to {total - 1}"
         )
     if len(set(indices)) != len(indices):
-        twice = next(a for a, b in zip(indices, indices[1:], strict=False) if a == b)
+        twice = next(a for a, b in pairwise(indices) if a == b)
         raise ValueError(f"{place}{noun} {twice} is given twice")
     return indices

@@ -14,7 +14,8 @@ class Shape:
 
     Attributes:
         heads: Query heads of each layer.
-        kv_heads: Key and value heads of each layer; as many as `heads` unless query heads share them.
+        kv_heads: Key and value heads of each layer; as many as `heads` unless query heads share
+            them.
         ffn: FFN neurons of each layer.
         head_dim: Width of one head.
         hidden: Width of the model.
@@ -47,11 +48,14 @@ class Shape:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Shape":
         """The shape that `json` wrote."""
-        values = {key: fields[key] for key in cls.__dataclass_fields__}
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        values: dict[str, Any] = {
+            key: tuple(fields[key]) if isinstance(fields[key], list) else fields[key]
+            for key in cls.__dataclass_fields__
+        }
+        return cls(**values)
 
 
-def shape_of(model: nn.Module) -> Shape:
+def shape_of(model: Any) -> Shape:
     """The shape of a transformers model.
 
     Raises:

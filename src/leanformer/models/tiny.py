@@ -1,7 +1,8 @@
-"""Tiny random models with matching tokenizers, built in code: what tests and examples run on, without a download.
+"""Tiny random models with matching tokenizers, built in code: tests and examples run on them.
 
-Every model has 3 layers (ModernBERT 4, so that local and global attention alternate), width 32, 4 heads of 8 and 48 FFN
-neurons. Biases and norms are random too: at zero they would hide mistakes in what is cut.
+Every model has 3 layers (ModernBERT 4, so that local and global attention alternate), width 32, 4
+heads of 8 and 48 FFN neurons. Biases and norms are random too: at zero they would hide mistakes in
+what is cut.
 """
 
 from typing import Any

@@ -1,4 +1,6 @@
-"""Tokenizers for the tiny models, one of each kind: WordPiece, byte-level BPE, Unigram. Built in code, always the same."""
+"""Tokenizers for the tiny models, one of each kind: WordPiece, byte-level BPE, Unigram. Built in
+code, always the same.
+"""
 
 import json
 from typing import Any

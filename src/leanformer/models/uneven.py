@@ -1,10 +1,12 @@
 """The shapes of the layers, between a model and its configuration.
 
-`describe` writes into the configuration what surgery made of the model; `reshape` cuts a freshly built model to what the
-configuration says. They are inverse to each other, which is why a shrunk model loads back bit by bit.
+`describe` writes into the configuration what surgery made of the model; `reshape` cuts a freshly
+built model to what the configuration says. They are inverse to each other, which is why a shrunk
+model loads back bit by bit.
 
-A shape that the family's own configuration can say (fewer layers, one FFN width for all) stays plain, and the saved model
-needs no leanformer to load; the others become lean (`leanformer.models.lean_config`).
+A shape that the family's own configuration can say (fewer layers, one FFN width for all) stays
+plain, and the saved model needs no leanformer to load; the others become lean
+(`leanformer.models.lean_config`).
 """
 
 from typing import Any
@@ -54,7 +56,9 @@ def shapes(anatomy: Anatomy, model: nn.Module) -> dict[str, Any]:
 
 
 def reshape(model: nn.Module) -> None:
-    """Cut a model, just built from a lean configuration, to the shapes that it gives. Works on the meta device.
+    """Cut a model, just built from a lean configuration, to the shapes that it gives.
+
+    Works on the meta device too, where `from_pretrained` builds.
 
     Raises:
         ValueError: The field `lean` does not fit the rest of the configuration.
