@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from leanformer.core.step import Proof, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.data import Batch, Encoded, Task, encode_examples
+from leanformer.data import Batch, Task, encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.objective import Objective, Outputs, dims_of
 from leanformer.distill.objectives import SoftTargets
@@ -63,7 +63,6 @@ class Distill(Step):
         texts = joined(dataset.train, dataset.unlabelled if self.unlabelled else None, task.kind)
         theirs = workspace.teacher_tokenizer or workspace.tokenizer
         student = encode_examples(texts, workspace.tokenizer, task.kind, self.max_length)
-        teacher = encode_examples(texts, theirs, task.kind, self.max_length)
         dev = encode_examples(dataset.dev, workspace.tokenizer, task.kind, self.max_length)
         targets = None
         if task.kind == "embedding":
@@ -74,7 +73,13 @@ class Distill(Step):
         fitted = fit(
             workspace.model,
             student,
-            Distillation(self.objectives, workspace.model, workspace.teacher, teacher, task),
+            Distillation(
+                self.objectives,
+                workspace.model,
+                workspace.teacher,
+                task,
+                translation(workspace.tokenizer, theirs),
+            ),
             self.train,
             evaluate=evaluate,
             folder=workspace.folder / "checkpoint",
@@ -100,8 +105,8 @@ class Distillation(Loss):
         objectives: What is compared.
         student: The model that is trained.
         teacher: The model that is followed; a half-precision copy of it is used and never trained.
-        encoded: The teacher's reading of the same examples.
         task: Kind and labels.
+        translate: Teacher's token id for each of the student's, [V]; None = they are the same.
     """
 
     def __init__(
@@ -109,8 +114,8 @@ class Distillation(Loss):
         objectives: tuple[Objective, ...],
         student: nn.Module,
         teacher: nn.Module,
-        encoded: Encoded,
         task: Task,
+        translate: Tensor | None = None,
     ) -> None:
         super().__init__()
         sizes = dims_of(student), dims_of(teacher)
@@ -120,13 +125,15 @@ class Distillation(Loss):
         self.kind = task.kind
         # Kept out of the module's own parameters: a teacher is neither trained nor checkpointed.
         self._teacher = [copy.deepcopy(teacher).to(torch.bfloat16).eval().requires_grad_(False)]
-        self._encoded = encoded
+        self._translate = translate
 
     def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
         """One term an objective."""
-        theirs = self._encoded.batch(list(batch.index))
+        theirs = dict(batch.inputs)
+        if self._translate is not None:
+            theirs["input_ids"] = self._translate[theirs["input_ids"]]
         with torch.no_grad():
-            teacher = outputs_of(self._teacher[0], theirs.inputs, self.kind, self.hidden)
+            teacher = outputs_of(self._teacher[0], theirs, self.kind, self.hidden)
         student = outputs_of(model, batch.inputs, self.kind, self.hidden)
         return [
             Term(
@@ -145,3 +152,27 @@ def outputs_of(model: Any, inputs: dict[str, Tensor], kind: str, hidden: bool) -
     mask = inputs["attention_mask"]
     logits = mean_pooled(output.last_hidden_state, mask) if kind == "embedding" else output.logits
     return Outputs(logits, tuple(output.hidden_states) if hidden else (), mask.bool())
+
+
+def translation(student: Any, teacher: Any) -> Tensor | None:
+    """The teacher's token id for each token id of the student, [V]; None where they are the same.
+
+    The student's vocabulary may be a part of the teacher's (a cut one): the teacher then reads the
+    student's pieces, so that hidden states of the same place can be compared.
+
+    Raises:
+        ValueError: The student has a token that the teacher does not have.
+    """
+    ours, theirs = student.get_vocab(), teacher.get_vocab()
+    if ours == theirs:
+        return None
+    strangers = sorted(set(ours) - set(theirs))
+    if strangers:
+        raise ValueError(
+            f"the student's tokenizer has {len(strangers)} tokens that the teacher's has not, e.g. "
+            f"{strangers[0]!r}; distil between models of one vocabulary, or of a cut of it"
+        )
+    table = torch.zeros(max(ours.values()) + 1, dtype=torch.long)
+    for token, index in ours.items():
+        table[index] = theirs[token]
+    return table

@@ -62,12 +62,6 @@ class _HiddenStates(nn.Module):
         self.project = nn.Identity() if same else nn.Linear(student_hidden, teacher_hidden)
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
-        if student.keep.shape != teacher.keep.shape:
-            raise ValueError(
-                f"hidden-states: student and teacher split the texts into "
-                f"{tuple(student.keep.shape)} and {tuple(teacher.keep.shape)} tokens; use one "
-                "tokenizer, or objectives on outputs only"
-            )
         errors = [
             hidden_error(self.project(ours), teacher.hidden[level], student.keep)
             for ours, level in zip(student.hidden, self.levels, strict=True)
