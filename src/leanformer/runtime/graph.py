@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from leanformer.numerics.pooling import mean_pooled
 
 Kind = Literal["classification", "regression", "tokens", "embedding"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -46,12 +47,13 @@ class InferenceGraph(nn.Module):
         super().__init__()
         if kind not in KINDS:
             raise ValueError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
-        self.model = model.eval()
+        self.model = model
         self.vocabulary = int(model.config.vocab_size)
         self.kind = kind
         self.inputs: tuple[str, ...] = ("input_ids", "attention_mask")
         if pairs and _tells_segments_apart(model):
             self.inputs += ("token_type_ids",)
+        self.eval()  # the wrapper too: an exporter puts back the mode that it found here
 
     def forward(
         self,
@@ -63,15 +65,8 @@ class InferenceGraph(nn.Module):
         types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         outputs = self.model(input_ids=input_ids, attention_mask=attention_mask, **types)
         if self.kind == "embedding":
-            return mean_pool(outputs.last_hidden_state, attention_mask)
+            return mean_pooled(outputs.last_hidden_state.float(), attention_mask)
         return outputs.logits
-
-
-def mean_pool(hidden_BTD: Tensor, mask_BT: Tensor) -> Tensor:
-    """The unit-length mean of the hidden states of the tokens whose mask is 1."""
-    keep_BT1 = mask_BT.unsqueeze(-1).to(hidden_BTD.dtype)
-    mean_BD = (hidden_BTD * keep_BT1).sum(1) / keep_BT1.sum(1).clamp(min=1e-9)
-    return F.normalize(mean_BD, dim=-1)
 
 
 def example_inputs(graph: InferenceGraph) -> dict[str, Tensor]:

@@ -1,0 +1,55 @@
+"""One door to every runtime: int64 arrays in, one float32 array out.
+
+A session is a graph made ready to run with everything pinned that changes its speed or its numbers:
+the executed precision and the threads. `pins` says what was pinned, so that a report can print it.
+"""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+Backend = Literal["openvino", "onnxruntime", "pytorch"]
+Precision = Literal["fp32", "bf16", "int8"]
+BACKENDS: tuple[str, ...] = get_args(Backend)
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+_GRAPHS = {"openvino": ("openvino", "model.xml"), "onnxruntime": ("onnx", "model.onnx")}
+
+
+class Session(ABC):
+    """A model that is ready to run on one backend.
+
+    Attributes:
+        backend: "openvino", "onnxruntime" or "pytorch".
+        precision: What the matrix products run in.
+        inputs: The names of the inputs that it takes, in the order of `run`.
+        pins: What was pinned when it was opened.
+    """
+
+    backend: Backend
+    precision: Precision
+    inputs: tuple[str, ...]
+    pins: dict[str, Any]
+
+    @abstractmethod
+    def run(
+        self,
+        input_ids: np.ndarray,
+        attention_mask: np.ndarray,
+        token_type_ids: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Logits or embeddings, float32, of one padded batch of int64 [batch, token] arrays."""
+
+
+def graph_file(folder: Path, backend: str, precision: str) -> Path:
+    """Where the graph of `backend` in `precision` lies; for "pytorch" the weights themselves."""
+    if backend == "pytorch":
+        return folder / "model.safetensors"
+    place, name = _GRAPHS[backend]
+    return folder / place / precision / name
+
+
+def feed(session: Session, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Run a batch of arrays by name; those that the session does not take are left out."""
+    return session.run(**{name: arrays[name] for name in session.inputs})
