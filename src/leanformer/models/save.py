@@ -1,0 +1,34 @@
+"""A model and its tokenizer as one folder of safetensors and JSON, whole or not at all."""
+
+from pathlib import Path
+from typing import Any
+
+from leanformer.core.files import check_free, check_space, new_folder
+from leanformer.models.quiet import quiet
+
+_TOKENIZER_BYTES = 64  # a vocabulary entry with its merge in tokenizer.json, amply
+
+
+def save_model(model: Any, tokenizer: Any, folder: Path, *, overwrite: bool = False) -> None:
+    """Write `model` and `tokenizer` to `folder`.
+
+    The folder loads with `AutoModel….from_pretrained` (after `import leanformer`, where layers
+    differ in shape) and with `load_model`.
+
+    Args:
+        model: A transformers model.
+        tokenizer: Its tokenizer.
+        folder: Where to; it appears when everything is written.
+        overwrite: Replace a folder that is there.
+
+    Raises:
+        FileExistsError: `folder` holds something and `overwrite` is false.
+        OSError: The disk has not enough space.
+    """
+    check_free(folder, overwrite=overwrite)
+    tensors = {t.data_ptr(): t for t in model.state_dict().values()}  # shared ones are written once
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    check_space(folder, weights + _TOKENIZER_BYTES * len(tokenizer))
+    with quiet(), new_folder(folder, overwrite=overwrite) as temporary:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
