@@ -1,7 +1,7 @@
 """What the steps of a recipe hand to each other."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ class Workspace:
         seed: The seed of everything random.
         proofs: What the last step measured of its own effect.
         watch: Called with the name and the progress at each training step, or None.
-        exports: Backend and precision -> the folder of a runnable export.
+        saved: Where the model lies on disk as it is now, or None.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Workspace:
     seed: int = 0
     proofs: tuple["Proof", ...] = ()
     watch: Callable[[str, Any], None] | None = None
-    exports: dict[str, Path] = field(default_factory=dict)
+    saved: Path | None = None
 
     def with_(self, **changes: Any) -> "Workspace":
         """A copy with some fields changed."""

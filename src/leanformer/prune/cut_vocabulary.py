@@ -1,0 +1,48 @@
+"""Cutting the vocabulary as a step: word pieces that no text of the domain asks for are removed.
+
+Half of a small encoder is its word embeddings, and a domain uses a tenth of them. What is unknown
+afterwards is spelled with smaller pieces, as before; nothing becomes unreadable. Texts whose pieces
+are all kept are read exactly as before.
+"""
+
+from leanformer.core.step import Proof, Step, require
+from leanformer.core.technique import technique
+from leanformer.core.workspace import Workspace
+from leanformer.models.vocabulary import cut_vocabulary
+
+
+@technique("cut-vocabulary", paper="Abdaoui et al. 2020, arXiv:2010.05609")
+class CutVocabulary(Step):
+    """Keep only the word pieces that the domain uses: the file shrinks, the model stays exact."""
+
+    min_count: int = 1
+    """Pieces seen less often in the training and unlabelled texts are removed."""
+
+    def __post_init__(self) -> None:
+        if self.min_count < 1:
+            raise ValueError(f"min_count: {self.min_count} is not at least 1")
+
+    def apply(self, workspace: Workspace) -> Workspace:
+        """Cut the model's embeddings and rewrite the tokenizer to match.
+
+        Raises:
+            NoEffect: Nothing could be removed.
+        """
+        dataset = workspace.dataset
+        texts: list[str] = []
+        for part in (dataset.train, dataset.unlabelled):
+            if part is not None:
+                texts += [*part.texts, *(part.pairs or ())]
+        before = len(workspace.tokenizer)
+        teacher_tokenizer = workspace.teacher_tokenizer or workspace.tokenizer
+        model, tokenizer = cut_vocabulary(
+            workspace.model, workspace.tokenizer, texts, min_count=self.min_count
+        )
+        after = len(tokenizer)
+        proof = Proof(claim="word pieces", before=before, after=after, unit="", ok=after < before)
+        return workspace.with_(
+            model=model,
+            tokenizer=tokenizer,
+            teacher_tokenizer=teacher_tokenizer,
+            proofs=tuple(require([proof])),
+        )

@@ -1,0 +1,212 @@
+"""A recipe: a model, data, and the steps that make the model small, in the open.
+
+    model = "path/or/hub-name"
+
+    [data]
+    path = "bundled:intents"
+
+    [[steps]]
+    use = "finetune"
+
+    [[steps]]
+    use = "shrink"
+    layers = 3
+
+    [[steps]]
+    use = "distill"
+    objectives = [{ use = "soft-targets", temperature = 2.0 }, { use = "hidden-states" }]
+
+Each finished step leaves its model in a folder of its own, so that an interrupted run goes on from
+the last one, and within a training from its last checkpoint.
+"""
+
+import copy
+import json
+import time
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from leanformer.core import codec
+from leanformer.core.files import write_text
+from leanformer.core.record import Record
+from leanformer.core.step import Step
+from leanformer.core.workspace import Workspace
+from leanformer.data import Dataset, Source
+from leanformer.distill.step import Distill
+from leanformer.models.load import has_head, load_model
+from leanformer.models.save import save_model
+from leanformer.prune.cut_vocabulary import CutVocabulary
+from leanformer.prune.shrink import Shrink
+from leanformer.quantize.int8 import Int8
+from leanformer.train.finetune import Finetune
+
+STEPS: tuple[type[Step], ...] = (Finetune, CutVocabulary, Shrink, Distill, Int8)
+
+HEADS = {
+    "classification": "classification",
+    "regression": "classification",
+    "tokens": "tokens",
+    "embedding": "embedding",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is done to which model with which data."""
+
+    model: str
+    """Folder or hub name of the model that the steps change."""
+    data: Source
+    """Where the texts are."""
+    steps: tuple[Step, ...]
+    """What is done, in order."""
+    teacher: str | None = None
+    """Folder or hub name of the teacher; None = the model as it is after fine-tuning."""
+    name: str = "student"
+    """How the record and the report call the result."""
+    seed: int = 0
+    """Decides everything random."""
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise ValueError("steps: none is named; `leanformer list` shows what there is")
+
+
+def read(path: Path, settings: Sequence[str] = ()) -> Recipe:
+    """The recipe in a TOML file, with `path.to.field=value` settings applied.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is no TOML, or something in it does not fit; the message names the
+            place.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such recipe")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: no TOML ({error})") from error
+    for setting in settings:
+        codec.override(table, setting)
+    recipe: Recipe = codec.decode(Recipe, table)
+    return recipe
+
+
+def open_model(source: str, dataset: Dataset, seed: int) -> tuple[Any, Any]:
+    """Model and tokenizer with a head that fits the task; an absent head is new and seeded."""
+    task = dataset.task
+    return load_model(
+        source,
+        HEADS[task.kind],
+        num_labels=None if task.kind == "embedding" else task.outputs,
+        labels=task.labels or None,
+        seed=seed,
+    )
+
+
+def run(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    dataset: Dataset | None = None,
+    record: Record | None = None,
+    watch: Callable[[str, Any], None] | None = None,
+) -> Workspace:
+    """Do what the recipe says; what an earlier, interrupted run finished is not done again.
+
+    Args:
+        recipe: What to do.
+        folder: Where the models of the steps go, each in `NN-step/`.
+        dataset: The recipe's data, where the caller has read it already.
+        record: Where events go; None = `record.jsonl` in `folder`.
+        watch: Called with the name and the progress of each training step.
+
+    Raises:
+        ValueError: Data, model or steps do not fit together, or `folder` holds another recipe's
+            run.
+        NoEffect: A step had no effect.
+    """
+    _claim(folder, recipe)
+    dataset = recipe.data.read() if dataset is None else dataset
+    workspace = _begin(recipe, folder, dataset, record or Record(folder / "record.jsonl"), watch)
+    for number, step in enumerate(recipe.steps):
+        name = step.technique  # type: ignore[attr-defined]
+        place = folder / f"{number:02}-{name}"
+        workspace = workspace.with_(folder=place, saved=None, proofs=())
+        if (place / "done.json").is_file():
+            workspace = _finished(workspace, place / "model", dataset, recipe.seed)
+        else:
+            workspace = _do(step, name, workspace)
+        if isinstance(step, Finetune) and recipe.teacher is None:
+            workspace = workspace.with_(
+                teacher=copy.deepcopy(workspace.model), teacher_tokenizer=workspace.tokenizer
+            )
+    return workspace
+
+
+def _begin(
+    recipe: Recipe,
+    folder: Path,
+    dataset: Dataset,
+    record: Record,
+    watch: Callable[[str, Any], None] | None,
+) -> Workspace:
+    torch.manual_seed(recipe.seed)
+    model, tokenizer = open_model(recipe.model, dataset, recipe.seed)
+    teacher, theirs = None, None
+    if recipe.teacher is not None:
+        teacher, theirs = open_model(recipe.teacher, dataset, recipe.seed)
+    elif has_head(recipe.model, HEADS[dataset.task.kind]):
+        teacher, theirs = copy.deepcopy(model), tokenizer
+    return Workspace(
+        name=recipe.name,
+        model=model,
+        tokenizer=tokenizer,
+        dataset=dataset,
+        folder=folder,
+        record=record,
+        teacher=teacher,
+        teacher_tokenizer=theirs,
+        seed=recipe.seed,
+        watch=watch,
+    )
+
+
+def _do(step: Step, name: str, workspace: Workspace) -> Workspace:
+    started = time.perf_counter()
+    workspace = step.apply(workspace)
+    if workspace.saved is None:
+        workspace = workspace.with_(saved=workspace.folder / "model")
+        save_model(workspace.model, workspace.tokenizer, workspace.saved, overwrite=True)
+    workspace.record.write(
+        "step",
+        model=workspace.name,
+        step=name,
+        settings=codec.encode(step),
+        proofs=[asdict(proof) for proof in workspace.proofs],
+        seconds=time.perf_counter() - started,
+    )
+    write_text(workspace.folder / "done.json", json.dumps({"step": name}))
+    return workspace
+
+
+def _finished(workspace: Workspace, place: Path, dataset: Dataset, seed: int) -> Workspace:
+    model, tokenizer = open_model(str(place), dataset, seed)
+    return workspace.with_(model=model, tokenizer=tokenizer, saved=place)
+
+
+def _claim(folder: Path, recipe: Recipe) -> None:
+    """Keep the recipe beside its results, and refuse to mix two."""
+    text = json.dumps(codec.encode(recipe), indent=1, sort_keys=True)
+    kept = folder / "recipe.json"
+    if kept.is_file() and kept.read_text() != text:
+        raise ValueError(
+            f"{folder} holds the run of another recipe; name another folder, or remove it first"
+        )
+    if not kept.is_file():
+        write_text(kept, text)

@@ -1,0 +1,223 @@
+"""From a trained model to a small, fast, measured one.
+
+    teacher      fine-tuned where the model has no head for the task
+    baselines    what the user has today: PyTorch, ONNX Runtime, OpenVINO int8 of the whole teacher
+    students     rungs of the ladder, each distilled, quantized and judged as it will be served
+    contest      all systems timed side by side; the fastest that keeps the quality is chosen
+    finish       backends race, the test split is touched once, the report is written
+
+Every part leaves its result on disk, so that a search that was stopped goes on where it was.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import leanformer
+from leanformer.core.record import Record, read
+from leanformer.core.workspace import Workspace
+from leanformer.data import Dataset
+from leanformer.distill.step import Distill
+from leanformer.measure.environment import environment
+from leanformer.models.anatomy import anatomy_of
+from leanformer.models.load import has_head
+from leanformer.prune.criteria import Activation, Taylor
+from leanformer.prune.cut_vocabulary import CutVocabulary
+from leanformer.prune.shrink import Shrink
+from leanformer.quantize.int8 import Int8
+from leanformer.recipe import HEADS, Recipe, open_model, run
+from leanformer.report import write_report
+from leanformer.search.climb import Trial, climb
+from leanformer.search.contest import Contest
+from leanformer.search.finish import finish
+from leanformer.search.ladder import Rung, ladder
+from leanformer.search.request import Request, claim, examples_of
+from leanformer.train.finetune import Finetune
+
+Watch = Callable[[str, Any], None]
+
+
+def compress(request: Request, out: Path, *, command: str = "", watch: Watch | None = None) -> Path:
+    """Search, and write everything to `out`: the model, the record, the report.
+
+    Args:
+        request: What is asked.
+        out: The folder; one that holds an unfinished search of the same request resumes it.
+        command: The command line that was given, for the report.
+        watch: Called with a name and a progress (of a training) or a text (of anything else).
+
+    Returns:
+        The path of the HTML report; the model lies beside it in `model/`.
+
+    Raises:
+        OSError: A file is missing, the folder is taken, or the disk is full.
+        ValueError: Data or model are not as they must be.
+    """
+    dataset = request.data.read()
+    check_model(request, dataset)
+    claim(out, request)
+    search = _Search(request, out, dataset, watch)
+    search.begin(command)
+    search.teach()
+    search.climb()
+    finish(search.contest, request, out, watch)
+    return write_report(out / "record.jsonl", out / "report.html")
+
+
+def check_model(request: Request, dataset: Dataset) -> None:
+    """Load the model once, so that what is wrong with it is said before any work.
+
+    Raises:
+        OSError: There is no such model.
+        ValueError: It cannot be loaded, or its architecture is not known.
+    """
+    model, _ = open_model(request.model, dataset, request.seed)
+    anatomy_of(model)
+
+
+class _Search:
+    """The state of one search."""
+
+    def __init__(self, request: Request, out: Path, dataset: Dataset, watch: Watch | None) -> None:
+        self.request, self.out, self.dataset, self.watch = request, out, dataset, watch
+        self.record = Record(out / "record.jsonl")
+        self.known = read(self.record.path) if self.record.path.is_file() else []
+        self.started = time.perf_counter()
+        self.contest = Contest(dataset, self.record, request)
+
+    def begin(self, command: str) -> None:
+        """Describe the run, once."""
+        if any(event["event"] == "run" for event in self.known):
+            return
+        dataset, request = self.dataset, self.request
+        splits = {name: len(getattr(dataset, name) or ()) for name in ("train", "dev", "test")}
+        self.record.write(
+            "run",
+            command=command,
+            version=leanformer.__version__,
+            model=request.model,
+            task={"kind": dataset.task.kind, "labels": dataset.task.labels},
+            data={"name": dataset.name, **splits, "unlabelled": len(dataset.unlabelled or ())},
+            keep=request.keep,
+            minutes=request.minutes,
+            seed=request.seed,
+            environment=environment(),
+        )
+
+    def teach(self) -> None:
+        """Have a teacher: fine-tune the model unless it knows the task."""
+        request, kind = self.request, self.dataset.task.kind
+        if has_head(request.model, HEADS[kind]):
+            self.contest.enter_teacher(request.model)
+        else:
+            setup = request.teacher_setup(len(self.dataset.train))
+            step = Finetune(train=setup, max_length=request.max_length)
+            done = self._run("teacher", request.model, None, (step,))
+            self.contest.enter_teacher(str(done.saved))
+        self.contest.enter_baselines(self.out / "baselines", self.watch)
+
+    def climb(self) -> None:
+        """Train students, from the middle of the ladder."""
+        layers = len(anatomy_of(self.contest.teacher).layers(self.contest.teacher))
+        rungs = ladder(layers)
+        if not rungs:
+            raise ValueError("the model has one layer; there is no smaller student to search for")
+        names = " > ".join(rung.name for rung in rungs)
+        self._say(f"ladder: {names}; keep {self.request.keep:.0%} of the teacher's quality")
+        climb(rungs, self._attempt, self._affordable, self._skip)
+
+    def _attempt(self, rung: Rung, start: Rung | None) -> Trial:
+        origin = "the teacher" if start is None else start.name
+        self._say(f"student {rung.name}, begun from {origin}")
+        began = time.perf_counter()
+        source = self.contest.folder_of(start.name if start else None)
+        steps = self._steps(rung, start)
+        done = self._run(rung.name, source, self.contest.folder_of(None), steps)
+        quality = self.contest.enter_student(rung.name, done)
+        seconds = self._seconds(rung, time.perf_counter() - began)
+        kept = quality >= self.request.keep * self.contest.quality_of_teacher
+        self._decide(rung, quality, kept)
+        return Trial(rung=rung, quality=quality, kept=kept, seconds=seconds)
+
+    def _steps(self, rung: Rung, start: Rung | None) -> tuple[Any, ...]:
+        request, kind = self.request, self.dataset.task.kind
+        heads = rung.heads / (start.heads if start else 1)
+        ffn = rung.ffn / (start.ffn if start else 1)
+        steps: list[Any] = []
+        if start is None:
+            steps.append(CutVocabulary(min_count=request.min_count))
+        steps.append(
+            Shrink(
+                layers=rung.layers,
+                heads=heads,
+                ffn=ffn,
+                criterion=Activation() if kind == "embedding" else Taylor(),
+                max_length=request.max_length,
+            )
+        )
+        steps.append(
+            Distill(
+                objectives=request.objectives(kind),
+                train=request.student_setup(examples_of(self.dataset)),
+                max_length=request.max_length,
+            )
+        )
+        steps.append(Int8(max_length=request.max_length))
+        return tuple(steps)
+
+    def _run(self, name: str, model: str, teacher: str | None, steps: tuple[Any, ...]) -> Workspace:
+        recipe = Recipe(
+            name=name,
+            model=model,
+            teacher=teacher,
+            data=self.request.data,
+            steps=steps,
+            seed=self.request.seed,
+        )
+        return run(
+            recipe,
+            self.out / "work" / name,
+            dataset=self.dataset,
+            record=self.record,
+            watch=self.watch,
+        )
+
+    def _affordable(self, rung: Rung, trials: Sequence[Trial]) -> bool:
+        """Whether the rung would end in time; the first is always tried, a finished one too."""
+        if not trials or self._decided(rung):
+            return True
+        used = sum(trial.seconds for trial in trials) + self._teaching()
+        last = trials[-1]
+        expected = last.seconds * (rung.cost + 1) / (last.rung.cost + 1)
+        return used + expected <= 60 * self.request.minutes
+
+    def _skip(self, rung: Rung) -> None:
+        reason = f"it would not end within {self.request.minutes:g} minutes"
+        self.record.write("choice", name=rung.name, decision="skipped", reason=reason)
+        self._say(f"student {rung.name}: skipped, {reason}")
+
+    def _decide(self, rung: Rung, quality: float, kept: bool) -> None:
+        share = quality / self.contest.quality_of_teacher
+        least = self.request.keep
+        reason = f"keeps {share:.2%} of the teacher's quality on dev; {least:.2%} is asked"
+        self._say(f"student {rung.name}: {reason}")
+        if not self._decided(rung):
+            decision = "kept" if kept else "rejected"
+            self.record.write("choice", name=rung.name, decision=decision, reason=reason)
+
+    def _decided(self, rung: Rung) -> bool:
+        return any(e["event"] == "choice" and e["name"] == rung.name for e in self.known)
+
+    def _seconds(self, rung: Rung, measured: float) -> float:
+        """What the rung's training took, also where it was done before an interruption."""
+        steps = [e for e in read(self.record.path) if e["event"] == "step"]
+        return max(measured, sum(e["seconds"] for e in steps if e["model"] == rung.name))
+
+    def _teaching(self) -> float:
+        steps = [e for e in read(self.record.path) if e["event"] == "step"]
+        return sum(e["seconds"] for e in steps if e["model"] == "teacher")
+
+    def _say(self, text: str) -> None:
+        if self.watch is not None:
+            self.watch("search", text)

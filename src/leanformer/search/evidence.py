@@ -1,0 +1,95 @@
+"""What the student does differently from its teacher: by class, by length, by example."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leanformer.data import Dataset
+from leanformer.numerics.metrics import cosine
+from leanformer.search.contest import Judged
+from leanformer.train.evaluate import quality
+
+_LENGTHS = (8, 16, 32, 64, 128)
+_SHOWN = 60
+
+
+def by_length(dataset: Dataset, teacher: Judged, student: Judged) -> list[dict[str, Any]]:
+    """Quality of both on the test split, by tokens of the text as the teacher reads it."""
+    names = [f"up to {top} tokens" for top in _LENGTHS] + [f"over {_LENGTHS[-1]} tokens"]
+
+    def name(index: int) -> str:
+        length = teacher.encoded.length(index)
+        return names[sum(length > top for top in _LENGTHS)]
+
+    rows = _slices(dataset, name, teacher, student)
+    return sorted(rows, key=lambda row: names.index(row["name"]))
+
+
+def by_class(dataset: Dataset, teacher: Judged, student: Judged) -> list[dict[str, Any]]:
+    """Quality of both on the test split, by gold label; classification only."""
+    labels: Any = dataset.test.labels
+    return _slices(dataset, lambda index: dataset.task.labels[labels[index]], teacher, student)
+
+
+def disagreements(dataset: Dataset, teacher: Judged, student: Judged) -> list[dict[str, Any]]:
+    """Test examples on which the two choose differently, the surest first; classification only."""
+    labels: Any = dataset.test.labels
+    names = dataset.task.labels
+    rows = []
+    for index, (theirs, ours) in enumerate(zip(teacher.outputs, student.outputs, strict=True)):
+        shares = _softmax(theirs), _softmax(ours)
+        chosen = [int(share.argmax()) for share in shares]
+        if chosen[0] != chosen[1]:
+            rows.append(
+                {
+                    "text": dataset.test.texts[index],
+                    "pair": dataset.test.pairs[index] if dataset.test.pairs else None,
+                    "label": names[labels[index]],
+                    "teacher": names[chosen[0]],
+                    "student": names[chosen[1]],
+                    "teacher_confidence": float(shares[0].max()),
+                    "student_confidence": float(shares[1].max()),
+                }
+            )
+    rows.sort(key=lambda row: -min(row["teacher_confidence"], row["student_confidence"]))
+    return rows[:_SHOWN]
+
+
+def _slices(
+    dataset: Dataset, name: Callable[[int], str], teacher: Judged, student: Judged
+) -> list[dict[str, Any]]:
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index in range(len(teacher.outputs)):
+        groups[name(index)].append(index)
+    return [
+        {
+            "name": group,
+            "count": len(members),
+            "teacher": _quality(dataset, teacher, teacher, members),
+            "student": _quality(dataset, student, teacher, members),
+        }
+        for group, members in groups.items()
+    ]
+
+
+def _quality(dataset: Dataset, judged: Judged, teacher: Judged, members: list[int]) -> float:
+    part = [judged.outputs[index] for index in members]
+    encoded = judged.encoded
+    if dataset.task.kind == "embedding":
+        return cosine(np.stack(part), np.stack([teacher.outputs[index] for index in members]))
+    assert encoded.labels is not None
+    some = replace(
+        encoded,
+        rows=[encoded.rows[index] for index in members],
+        labels=[encoded.labels[index] for index in members],
+    )
+    return quality(part, some, dataset.task)
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()

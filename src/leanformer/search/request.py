@@ -1,0 +1,108 @@
+"""What is asked of a search, checked before anything is begun."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from leanformer.core import codec
+from leanformer.core.files import check_space, write_text
+from leanformer.data import Dataset, Source
+from leanformer.distill.objective import Objective
+from leanformer.distill.objectives import Cosine, HiddenStates, Logits, SoftTargets
+from leanformer.train.setup import TrainSetup
+
+_SEEN = 120_000  # examples that a student sees, where epochs are left to us
+_EPOCHS = (3, 30)
+_SPACE = 2**30  # bytes: teacher, candidates with their checkpoints, exports
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A search for the fastest model that keeps a quality.
+
+    Raises:
+        ValueError: A field is out of its range.
+    """
+
+    model: str
+    """Folder or hub name of the model."""
+    data: Source
+    """Where the texts are."""
+    keep: float = 0.99
+    """Share of the teacher's quality on the development split that the result must keep."""
+    minutes: float = 60.0
+    """No training is begun that would not end within this time."""
+    seed: int = 0
+    """Decides everything random."""
+    max_length: int = 128
+    """Longer texts are cut to this many tokens."""
+    teacher_epochs: float | None = None
+    """Epochs of fine-tuning the teacher; None = 4, or more where there are few examples."""
+    student_epochs: float | None = None
+    """Epochs of distilling a student; None = about 120,000 examples, 3 to 30 epochs."""
+    min_count: int = 1
+    """Word pieces seen less often are cut from the vocabulary."""
+    threads: int = field(default=0)
+    """Threads to train and to measure with; 0 = all cores."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep <= 1:
+            raise ValueError(f"keep: {self.keep} is not a share of the teacher's quality in (0, 1]")
+        if self.minutes <= 0:
+            raise ValueError(f"minutes: {self.minutes} is no time at all")
+        if self.max_length < 8:
+            raise ValueError(
+                f"max_length: {self.max_length} tokens are too few for a text; 8 or more"
+            )
+
+    def teacher_setup(self, examples: int) -> TrainSetup:
+        """How the teacher is fine-tuned."""
+        epochs = self.teacher_epochs or min(12.0, max(4.0, round(24_000 / examples)))
+        return TrainSetup(epochs=epochs, learning_rate=1e-4, batch_size=32)
+
+    def student_setup(self, examples: int) -> TrainSetup:
+        """How a student is distilled."""
+        low, high = _EPOCHS
+        epochs = self.student_epochs or min(high, max(low, round(_SEEN / examples)))
+        evaluations = min(10, max(3, round(epochs)))
+        return TrainSetup(epochs=epochs, learning_rate=4e-4, batch_size=64, evaluations=evaluations)
+
+    def objectives(self, kind: str) -> tuple[Objective, ...]:
+        """What a student is compared with its teacher in: the output and every kept level."""
+        outputs: dict[str, Objective] = {
+            "classification": SoftTargets(),
+            "tokens": SoftTargets(),
+            "regression": Logits(),
+            "embedding": Cosine(weight=10.0),
+        }
+        return (outputs[kind], HiddenStates())
+
+
+def claim(out: Path, request: Request) -> None:
+    """Make `out` the folder of this request, new or resumed.
+
+    Raises:
+        FileExistsError: `out` holds something that is no search.
+        ValueError: `out` holds the search of another request.
+        OSError: The disk is too full.
+    """
+    kept = out / "request.json"
+    text = json.dumps(codec.encode(request), indent=1, sort_keys=True)
+    if kept.is_file():
+        if kept.read_text() != text:
+            raise ValueError(
+                f"{out} holds a search with other settings ({kept}); "
+                "give the same ones to resume it, or name another --out"
+            )
+        return
+    if out.is_file():
+        raise FileExistsError(f"{out} is a file; name a folder with --out")
+    if out.is_dir() and any(out.iterdir()):
+        raise FileExistsError(f"{out} exists and is not empty; name another folder with --out")
+    check_space(out, _SPACE)
+    write_text(kept, text)
+
+
+def examples_of(dataset: Dataset) -> int:
+    """Texts that a student learns on."""
+    return len(dataset.train) + len(dataset.unlabelled or ())
