@@ -184,10 +184,8 @@ else:
     raise SystemExit("nothing was found")
 """
 ORDERS = {
-    "leanformer first": "import leanformer\nfrom transformers import {auto}",
+    "leanformer first": "import importlib, leanformer\nimportlib.reload(leanformer)",
     "leanformer last": "from transformers import {auto}\n{auto}\nimport leanformer",
-    "leanformer between": "import transformers.models.auto.configuration_auto\nimport leanformer",
-    "twice": "import leanformer, importlib\nimportlib.reload(leanformer)",
 }
 LOADS = """
 import sys

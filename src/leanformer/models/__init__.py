@@ -1,3 +1,1 @@
-"""Layer 1: where the parts of a known architecture sit, how they are cut away, and how the result
-is saved and loaded.
-"""
+"""Layer 1: the parts of known architectures, how they are cut away, saved and loaded."""

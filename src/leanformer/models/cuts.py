@@ -1,6 +1,4 @@
-"""One layer cut to some of its heads or neurons, whatever the family: the rows and columns that go
-together.
-"""
+"""One layer cut to some of its heads or neurons: the rows and columns that go together."""
 
 from typing import Any
 

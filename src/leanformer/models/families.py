@@ -1,6 +1,4 @@
-"""The architectures that leanformer knows, by their `model_type` in transformers, and how it names
-the lean ones.
-"""
+"""The architectures that leanformer knows, by `model_type`, and how it names the lean ones."""
 
 FAMILIES = {
     "bert": "Bert",

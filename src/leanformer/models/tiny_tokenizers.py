@@ -1,6 +1,4 @@
-"""Tokenizers for the tiny models, one of each kind: WordPiece, byte-level BPE, Unigram. Built in
-code, always the same.
-"""
+"""Tokenizers for the tiny models: WordPiece, byte-level BPE, Unigram. Built in code."""
 
 import json
 from typing import Any
