@@ -16,6 +16,9 @@ import numpy as np
 
 Encoded = dict[str, list[list[int]]]
 
+_WORTH_A_CALL = 256  # tokens; below it the fixed cost of a call weighs more than padding
+_LEAST_FILL = 0.8  # real tokens over padded ones
+
 
 @dataclass(frozen=True)
 class Padding:
@@ -33,7 +36,8 @@ class Padding:
 def token_budget(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
     """Indices in batches sorted by length, each of at most `max_tokens` padded tokens.
 
-    A single text longer than the budget gets a batch of its own.
+    A batch that is worth its call already (256 tokens) also ends where the next text would leave
+    more than a fifth of it padding. A single text longer than the budget gets a batch of its own.
 
     Raises:
         ValueError: `max_tokens` is not positive.
@@ -41,11 +45,17 @@ def token_budget(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
     if max_tokens < 1:
         raise ValueError(f"max_tokens: {max_tokens} is not positive")
     batches: list[list[int]] = []
+    real = 0
     for index in sorted(range(len(lengths)), key=lambda index: lengths[index]):
-        if batches and (len(batches[-1]) + 1) * lengths[index] <= max_tokens:
+        length = lengths[index]
+        padded = (len(batches[-1]) + 1) * length if batches else 0
+        wasteful = real >= _WORTH_A_CALL and real + length < _LEAST_FILL * padded
+        if batches and padded <= max_tokens and not wasteful:
             batches[-1].append(index)
+            real += length
         else:
             batches.append([index])
+            real = length
     return batches
 
 

@@ -11,14 +11,14 @@ Legend: B batch, T token, D model width, L label; m is the attention mask, h the
 """
 
 import inspect
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
+from leanformer.data.task import Kind
 from leanformer.numerics.pooling import mean_pooled
 
-Kind = Literal["classification", "regression", "tokens", "embedding"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 

@@ -25,8 +25,9 @@ import torch
 
 from leanformer.core.files import new_folder
 from leanformer.core.step import Proof, require
+from leanformer.data.task import Kind
 from leanformer.runtime.executed import stored_bytes
-from leanformer.runtime.graph import InferenceGraph, Kind, example_inputs
+from leanformer.runtime.graph import InferenceGraph, example_inputs
 from leanformer.runtime.onnx_heads import name_heads
 from leanformer.runtime.session import Backend, Precision, Session
 

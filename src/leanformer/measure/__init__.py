@@ -1,0 +1,1 @@
+"""Numbers with a unit: time, memory, size and work, and the machine that they belong to."""

@@ -1,0 +1,33 @@
+"""Bytes on disk of what is needed to serve: graph, weights, tokenizer and settings.
+
+Only the files that the chosen backend reads count: PyTorch weights that lie beside an OpenVINO
+graph are for training on, not for serving.
+"""
+
+from pathlib import Path
+
+from leanformer.core.quantity import Quantity
+from leanformer.runtime.manifest import read_manifest, served_files
+
+
+def served_size(folder: Path, backend: str | None = None, precision: str | None = None) -> Quantity:
+    """The size of the files that `backend` (unless named, the chosen one) needs."""
+    manifest = read_manifest(folder)
+    chosen = backend or manifest.backend, precision or manifest.precision
+    return bytes_of(served_files(folder, manifest, *chosen))
+
+
+def folder_size(folder: Path) -> Quantity:
+    """The size of every file of a plain model folder.
+
+    Raises:
+        ValueError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder")
+    return bytes_of([path for path in folder.rglob("*") if path.is_file()])
+
+
+def bytes_of(files: list[Path]) -> Quantity:
+    """The sum of the sizes."""
+    return Quantity(float(sum(path.stat().st_size for path in files)), "bytes")

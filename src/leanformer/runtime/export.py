@@ -1,0 +1,114 @@
+"""A trained model to a folder that is served: weights, tokenizer, graphs, description, race.
+
+Every backend that is asked for is exported and proves itself; one that cannot be exported is left
+out with its reason, and PyTorch always remains. The race then chooses on this machine.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from leanformer.core.step import Proof
+from leanformer.data.task import Task
+from leanformer.models.save import save_model
+from leanformer.runtime.calibration import Calibration
+from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
+from leanformer.runtime.onnx_backend import export_onnx
+from leanformer.runtime.openvino_backend import export_openvino
+from leanformer.runtime.race import Candidate, Row, race
+from leanformer.runtime.session import graph_file
+
+DEFAULT: tuple[Candidate, ...] = (
+    ("openvino", "int8"),
+    ("openvino", "bf16"),
+    ("onnxruntime", "int8"),
+)
+
+
+def export_folder(
+    model: Any,
+    tokenizer: Any,
+    task: Task,
+    folder: Path,
+    calibration: Calibration,
+    *,
+    candidates: Sequence[Candidate] = DEFAULT,
+    keep_float: tuple[str, ...] = (),
+    threads: int | None = None,
+    least_agreement: float = 0.95,
+    overwrite: bool = False,
+) -> tuple[list[Row], list[Proof]]:
+    """Export `model`, race the candidates on the calibration texts, and keep the winner.
+
+    Args:
+        model: The trained model with its head.
+        tokenizer: Its tokenizer.
+        task: What it does.
+        folder: The folder to make; PyTorch weights and the winner's graph stay in it.
+        calibration: Texts for int8 and for the race; also says max_length and whether pairs come.
+        candidates: What may race, besides PyTorch.
+        keep_float: Linear layers that stay in floating point in OpenVINO's int8.
+        threads: As many as there are cores, unless given.
+        least_agreement: Who agrees less with PyTorch fp32 cannot win.
+        overwrite: Replace the folder if it exists.
+
+    Returns:
+        The rows of the race, those that could not be exported included, and the winner's proofs.
+    """
+    save_model(model, tokenizer, folder, overwrite=overwrite)
+    failed: list[Row] = []
+    proofs: dict[Candidate, list[Proof]] = {}
+    for backend, precision in candidates:
+        target = graph_file(folder, backend, precision).parent
+        try:
+            proofs[backend, precision] = _export_one(
+                model, task, target, (backend, precision), calibration, keep_float
+            )
+        except (ValueError, ImportError, RuntimeError) as error:
+            reason = f"could not be exported: {error}"
+            failed.append(Row(backend=backend, precision=precision, reason=reason))
+    pairs = calibration.pairs is not None
+    labels, limit = tuple(task.labels), calibration.max_length
+    manifest = Manifest(kind=task.kind, labels=labels, max_length=limit, pairs=pairs)
+    write_manifest(folder, manifest)
+    chosen = [*proofs, ("pytorch", "bf16")]
+    rows = race(
+        folder,
+        calibration.texts,
+        calibration.pairs,
+        candidates=chosen,
+        least_agreement=least_agreement,
+        threads=threads,
+    )
+    winner = next(row for row in rows if row.chosen)
+    for backend, precision in proofs:
+        if (backend, precision) != (winner.backend, winner.precision):
+            shutil.rmtree(graph_file(folder, backend, precision).parent)
+    table = tuple(vars(row) for row in [*rows, *failed])
+    write_manifest(folder, replace(read_manifest(folder), race=table))
+    return [*rows, *failed], proofs.get((winner.backend, winner.precision), [])
+
+
+def _export_one(
+    model: Any,
+    task: Task,
+    target: Path,
+    candidate: Candidate,
+    calibration: Calibration,
+    keep_float: tuple[str, ...],
+) -> list[Proof]:
+    backend, precision = candidate
+    pairs = calibration.pairs is not None
+    if backend == "onnxruntime":
+        return export_onnx(model, task.kind, target, precision=precision, pairs=pairs)
+    return export_openvino(
+        model,
+        task.kind,
+        target,
+        precision=precision,
+        pairs=pairs,
+        calibration=calibration,
+        keep_float=keep_float,
+    )

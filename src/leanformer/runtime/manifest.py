@@ -1,0 +1,129 @@
+"""What a served folder says about itself: `leanformer.json`.
+
+    <folder>/leanformer.json        task, labels, the backend that won, checksums
+    <folder>/config.json, model.safetensors, tokenizer files
+    <folder>/openvino/<precision>/model.xml, model.bin
+    <folder>/onnx/<precision>/model.onnx
+
+Checksums tell a copied, cut or edited file apart from the one that was measured.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from leanformer.core.files import write_text
+from leanformer.data.task import Kind
+from leanformer.runtime.graph import KINDS
+from leanformer.runtime.session import BACKENDS, PRECISIONS, Backend, Precision, graph_file
+
+NAME = "leanformer.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The description of a served folder.
+
+    Attributes:
+        kind: The task.
+        labels: Label names by index; empty for regression and embedding.
+        max_length: The longest input in tokens.
+        pairs: Whether inputs are pairs of texts.
+        backend: The backend that is used unless another is named.
+        precision: Its precision.
+        race: The rows of the race that chose it.
+        files: SHA-256 of each file by its path in the folder.
+        format: Version of this description.
+    """
+
+    kind: Kind
+    labels: tuple[str, ...] = ()
+    max_length: int = 512
+    pairs: bool = False
+    backend: Backend = "pytorch"
+    precision: Precision = "fp32"
+    race: tuple[dict[str, Any], ...] = ()
+    files: dict[str, str] = field(default_factory=dict)
+    format: int = 1
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+    """Write `leanformer.json` with the checksums of every file that is in `folder` now."""
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != NAME)
+    files = {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
+    manifest = replace(manifest, files=files)
+    write_text(folder / NAME, json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n")
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The description of `folder`.
+
+    Raises:
+        FileNotFoundError: There is no `leanformer.json`.
+        ValueError: It is not what `write_manifest` writes.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing: {folder} was not exported by leanformer; "
+            "make it with `leanformer compress`, or export the model first"
+        )
+    try:
+        fields = json.loads(path.read_text("utf-8"))
+        lists = {"labels": tuple(fields["labels"]), "race": tuple(fields["race"])}
+        manifest = Manifest(**{**fields, **lists})
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is damaged ({error}); export the model again") from error
+    for name, value, known in (
+        ("kind", manifest.kind, KINDS),
+        ("backend", manifest.backend, BACKENDS),
+        ("precision", manifest.precision, PRECISIONS),
+    ):
+        if value not in known:
+            raise ValueError(f"{path}: {name} {value!r} is not one of {', '.join(known)}")
+    return manifest
+
+
+def served_files(folder: Path, manifest: Manifest, backend: str, precision: str) -> list[Path]:
+    """The files that `backend` needs to answer: its graph and weights, the tokenizer, the JSON."""
+    graph = graph_file(folder, backend, precision)
+    needed = [folder / NAME]
+    for name in manifest.files:
+        path = folder / name
+        top = "/" not in name and (path.suffix != ".safetensors" or backend == "pytorch")
+        if top or path.parent == graph.parent:
+            needed.append(path)
+    return needed
+
+
+def check_files(folder: Path, manifest: Manifest, backend: str, precision: str) -> None:
+    """Refuse a folder whose files are not those that were exported.
+
+    Raises:
+        ValueError: The graph was not exported, a file is missing, or its checksum differs.
+    """
+    graph = graph_file(folder, backend, precision)
+    if graph.relative_to(folder).as_posix() not in manifest.files:
+        raise ValueError(f"{folder} holds no {backend} {precision} model; it has {held(manifest)}")
+    for path in served_files(folder, manifest, backend, precision):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_file():
+            raise ValueError(f"{path} is missing; export the model again")
+        if name != NAME and _digest(path) != manifest.files[name]:
+            raise ValueError(f"{path} is damaged: its checksum is not the recorded one; copy again")
+
+
+def held(manifest: Manifest) -> str:
+    """The backends and precisions of the folder, in words."""
+    pairs = [(b, p) for b in BACKENDS for p in PRECISIONS]
+    root = Path()
+    names = [f"{b} {p}" for b, p in pairs if graph_file(root, b, p).as_posix() in manifest.files]
+    return ", ".join(name for name in names if name != "pytorch int8")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,55 @@
+"""Open a served folder on a backend."""
+
+from pathlib import Path
+
+from leanformer.models.load import load_model
+from leanformer.runtime.manifest import Manifest, check_files, read_manifest
+from leanformer.runtime.onnx_backend import OnnxSession
+from leanformer.runtime.openvino_backend import OpenVinoSession
+from leanformer.runtime.session import Backend, Precision, Session, graph_file
+from leanformer.runtime.torch_backend import TorchSession
+
+
+def open_session(
+    folder: Path,
+    backend: Backend | None = None,
+    precision: Precision | None = None,
+    threads: int | None = None,
+) -> Session:
+    """The model of `folder`, ready to run.
+
+    Args:
+        folder: A folder with `leanformer.json`.
+        backend: The winner of the race when it was exported, unless named.
+        precision: The winner's, or of a named backend the smallest that the folder holds.
+        threads: As many as there are cores, unless given.
+
+    Raises:
+        ValueError: The folder does not hold that model, or a file is damaged.
+        ImportError: The backend is not installed.
+    """
+    manifest = read_manifest(folder)
+    backend, precision = choose(manifest, backend, precision)
+    check_files(folder, manifest, backend, precision)
+    path = graph_file(folder, backend, precision)
+    if backend == "openvino":
+        return OpenVinoSession(path, precision, threads=threads)
+    if backend == "onnxruntime":
+        return OnnxSession(path, precision, threads=threads)
+    head = "classification" if manifest.kind == "regression" else manifest.kind
+    model, _ = load_model(folder, head)
+    return TorchSession(model, manifest.kind, precision, pairs=manifest.pairs, threads=threads)
+
+
+def choose(
+    manifest: Manifest, backend: Backend | None, precision: Precision | None
+) -> tuple[Backend, Precision]:
+    """What is opened when only a part was named."""
+    backend = backend or manifest.backend
+    if precision is not None:
+        return backend, precision
+    if backend == manifest.backend:
+        return backend, manifest.precision
+    order: tuple[Precision, ...] = ("fp32",) if backend == "pytorch" else ("int8", "bf16", "fp32")
+    held = (p for p in order if graph_file(Path(), backend, p).as_posix() in manifest.files)
+    return backend, next(held, "fp32")
