@@ -1,0 +1,220 @@
+"""The charts of the page as plain Plotly specifications, one short function a chart.
+
+Colours are the names of the page's CSS variables ("var(--chosen)"); the page puts in their values,
+so that a chart follows the light and the dark theme. Names and texts that came from a user are
+escaped: Plotly reads a little HTML in labels.
+"""
+
+import html
+import math
+from collections.abc import Sequence
+from itertools import groupby, takewhile
+from typing import Any
+
+from leanformer.report.events import Event
+from leanformer.report.units import score
+
+Spec = dict[str, Any]
+
+_SERIES = [f"var(--series-{index})" for index in range(1, 8)]
+_MOST_POINTS = 400
+
+MOST_ROWS = 24
+"""The rows of a bar or dumbbell chart; tables show the rest."""
+
+
+def losses(rows: Sequence[Event], most: int = MOST_ROWS) -> Spec:
+    """The quantization loss of each layer as bars, worst first."""
+    worst = sorted(rows, key=lambda row: -(row.get("loss") or 0))[:most]
+    made = layout(height=110 + 24 * len(worst))
+    made["xaxis"] |= {
+        "title": axis_title("loss from quantizing this layer alone"),
+        "rangemode": "tozero",
+    }
+    made["yaxis"] |= _named_rows(_layers([str(row.get("layer")) for row in worst]))
+    bar = {
+        "type": "bar",
+        "orientation": "h",
+        "y": list(range(len(worst))),
+        "x": [row.get("loss") for row in worst],
+        "hovertext": [html.escape(str(row.get("layer"))) for row in worst],
+        "text": [_loss(row.get("loss")) for row in worst],
+        "textposition": "auto",
+        "cliponaxis": False,
+        "marker": {"color": "var(--series-1)"},
+        "hovertemplate": "%{hovertext}<br>loss %{x:.3g}<extra></extra>",
+    }
+    return {"data": [bar], "layout": made}
+
+
+def slices(rows: Sequence[Event], metric: str, most: int = MOST_ROWS) -> Spec:
+    """Teacher and student as two dots on a line, one line a slice, in the order given."""
+    rows = [
+        row for row in rows if row.get("teacher") is not None and row.get("student") is not None
+    ]
+    rows = rows[:most]
+    names = [_slice_name(row) for row in rows]
+    lines: Spec = {
+        "type": "scatter",
+        "mode": "lines",
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "x": [x for row in rows for x in (row["teacher"], row["student"], None)],
+        "y": [y for index in range(len(rows)) for y in (index, index, None)],
+        "line": {"color": "var(--link-line)", "width": 3},
+    }
+    made = layout(height=110 + 25 * len(rows))
+    made["xaxis"] |= {"title": axis_title(metric)}
+    made["xaxis"] |= quality_axis(
+        [row[who] for row in rows for who in ("teacher", "student")], metric
+    )
+    made["yaxis"] |= _named_rows(names)
+    dots = [
+        _dots("Teacher", "teacher", rows, names, metric, "var(--teacher)", "diamond", 13),
+        _dots("Student", "student", rows, names, metric, "var(--chosen)", "circle", 10),
+    ]
+    return {"data": [lines, *dots], "layout": made}
+
+
+def training(events: Sequence[Event], value: str, title: str) -> Spec | None:
+    """`value` ("loss" or "dev") against the step, one line a model; None where nothing was."""
+    rows = [row for row in events if row.get(value) is not None]
+    by_model = {
+        name: list(group)
+        for name, group in groupby(sorted(rows, key=lambda r: r["model"]), lambda r: r["model"])
+    }
+    order = list(dict.fromkeys(row["model"] for row in rows))
+    traces = [_curve(name, by_model[name], value, index) for index, name in enumerate(order)]
+    made = layout(height=330)
+    made["xaxis"] |= {"title": axis_title("training step"), "rangemode": "tozero"}
+    made["yaxis"] |= {"title": axis_title(title)}
+    if value == "dev":
+        made["yaxis"] |= quality_axis([row[value] for row in rows], title)
+    return {"data": traces, "layout": made} if traces else None
+
+
+def _dots(
+    name: str,
+    who: str,
+    rows: Sequence[Event],
+    names: list[str],
+    metric: str,
+    color: str,
+    symbol: str,
+    size: int,
+) -> Spec:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [row[who] for row in rows],
+        "y": list(range(len(rows))),
+        "marker": {"color": color, "size": size, "symbol": symbol},
+        "hovertext": [
+            f"{label}<br>{name}: {score(row[who], metric)}"
+            for row, label in zip(rows, names, strict=True)
+        ],
+        "hovertemplate": "%{hovertext}<extra></extra>",
+    }
+
+
+def _curve(name: str, rows: list[Event], value: str, index: int) -> Spec:
+    every = max(1, math.ceil(len(rows) / _MOST_POINTS))
+    rows = rows[::every] + ([rows[-1]] if (len(rows) - 1) % every else [])
+    return {
+        "type": "scatter",
+        "name": short(name, 40),
+        "mode": "lines+markers" if value == "dev" else "lines",
+        "x": [row.get("step", row.get("epoch")) for row in rows],
+        "y": [row[value] for row in rows],
+        "line": {
+            "color": _SERIES[index % len(_SERIES)],
+            "width": 2,
+            "dash": ["solid", "dash", "dot"][index // len(_SERIES) % 3],
+        },
+        "marker": {"size": 7},
+        "hovertemplate": f"<b>{html.escape(name)}</b><br>step %{{x}}: %{{y:.4g}}<extra></extra>",
+    }
+
+
+def layout(height: int) -> Spec:
+    """What all charts share: no frame, quiet grid, the page's own type."""
+    axis = {
+        "gridcolor": "var(--grid)",
+        "zeroline": False,
+        "linecolor": "var(--line)",
+        "automargin": True,
+        "ticks": "",
+    }
+    return {
+        "height": height,
+        "autosize": True,
+        "margin": {"l": 8, "r": 18, "t": 16, "b": 8},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": "var(--muted)", "size": 13},
+        "hoverlabel": {
+            "align": "left",
+            "bgcolor": "var(--card)",
+            "bordercolor": "var(--line)",
+            "font": {"color": "var(--ink)", "size": 13},
+            "namelength": -1,
+        },
+        "hovermode": "closest",
+        "showlegend": False,
+        "xaxis": dict(axis),
+        "yaxis": dict(axis),
+    }
+
+
+def quality_axis(values: list[float], metric: str) -> Spec:
+    """Bounds that leave room around the marks, in percent where the metric is a fraction."""
+    if not values:
+        return {}
+    low, high = min(values), max(values)
+    pad = max(0.08 * (high - low), 0.004)
+    is_percent = score(high, metric).endswith("%")
+    ceiling = 1.0 + pad / 2 if is_percent else high + pad
+    fine = high - low < 0.05
+    form = {"tickformat": ".1~%" if fine else ".0%"} if is_percent else {"tickformat": ".2f"}
+    return {"range": [low - pad, min(high + pad, ceiling)], **form}
+
+
+def axis_title(text: str) -> Spec:
+    """The title of an axis, in the size of its ticks."""
+    return {"text": text, "standoff": 14, "font": {"size": 13}}
+
+
+def _named_rows(names: list[str]) -> Spec:
+    """A vertical axis of names, placed by number from the top down: equal names stay apart."""
+    return {
+        "range": [len(names) - 0.4, -0.6],
+        "tickvals": list(range(len(names))),
+        "ticktext": names,
+        "showgrid": False,
+        "ticklabelstandoff": 6,
+    }
+
+
+def _slice_name(row: Event) -> str:
+    count = row.get("count")
+    return short(row.get("name"), 26) + (f"  ({count})" if count is not None else "")
+
+
+def short(text: Any, most: int) -> str:
+    """`text`, cut to `most` characters and escaped for a label."""
+    text = str(text)
+    return html.escape(text if len(text) <= most else f"{text[: most - 1]}…")
+
+
+def _layers(names: list[str], most: int = 34) -> list[str]:
+    """Dotted names without what they all begin with, save its last word: "layer.0.output.dense"."""
+    parts = [name.split(".") for name in names]
+    alike = (len(set(words)) == 1 for words in zip(*parts, strict=False))
+    shared = sum(takewhile(bool, alike)) if len(parts) > 1 else 0
+    ends = [".".join(part[max(0, shared - 1) :]) for part in parts]
+    return [html.escape(end if len(end) <= most else f"…{end[1 - most :]}") for end in ends]
+
+
+def _loss(value: float | None) -> str:
+    return "" if value is None else f"{value:.2g}"

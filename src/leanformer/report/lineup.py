@@ -1,0 +1,140 @@
+"""Everything that was measured, and what it is compared with.
+
+A ratio means nothing without its baseline, so a lineup names three and keeps them:
+
+    teacher   whose quality has to be kept
+    eager     PyTorch fp32 of the teacher as its users run it: unsorted, padded to the longest
+    rival     the best one would pick without us: int8 of the uncompressed teacher, length-sorted
+"""
+
+from dataclasses import dataclass, field
+
+from leanformer.core.quantity import Quantity
+from leanformer.report.events import Event, Events
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """One model on one backend, as it was measured."""
+
+    name: str
+    role: str
+    backend: str = ""
+    precision: str = ""
+    shape: Event = field(default_factory=dict)
+    metric: str = "quality"
+    quality: dict[str, float] = field(default_factory=dict)
+    quantities: dict[str, Quantity] = field(default_factory=dict)
+    decision: str = ""
+    note: str = ""
+
+    def of(self, name: str) -> Quantity | None:
+        """The quantity `name`, or None where it was not measured."""
+        return self.quantities.get(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lineup:
+    """All systems, with those that the others are compared with."""
+
+    systems: list[System]
+    teacher: System | None
+    eager: System | None
+    rival: System | None
+    chosen: System | None
+    keep: float | None
+
+    @property
+    def candidates(self) -> list[System]:
+        """The students, in the order in which they were measured."""
+        return [system for system in self.systems if system.role == "candidate"]
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits on which both the teacher and some candidate were scored; dev first."""
+        scored = [s for s in ("dev", "test") if self.teacher and s in self.teacher.quality]
+        return [s for s in scored if any(s in system.quality for system in self.candidates)]
+
+    def kept(self, system: System, split: str) -> float | None:
+        """The share of the teacher's quality on `split` that `system` keeps."""
+        of_teacher = self.teacher.quality.get(split) if self.teacher else None
+        own = system.quality.get(split)
+        return own / of_teacher if own is not None and of_teacher else None
+
+    def over_rival(self, system: System) -> Quantity | None:
+        """Throughput over the rival's, both on length-sorted batches."""
+        if self.rival is None or self.rival is system:
+            return None
+        return ratio(system.of("throughput"), self.rival.of("throughput"))
+
+    def over_eager(self, system: System) -> Quantity | None:
+        """Throughput over that of eager PyTorch fp32 on the batches as they come."""
+        if self.eager is None or self.eager is system:
+            return None
+        base = self.eager.of("throughput_unsorted") or self.eager.of("throughput")
+        return ratio(system.of("throughput"), base)
+
+    def smaller(self, system: System) -> Quantity | None:
+        """How many times the file of the fp32 teacher is larger than the system's."""
+        base = self.eager or self.teacher
+        return ratio(base.of("size"), system.of("size")) if base else None
+
+
+def ratio(above: Quantity | None, below: Quantity | None) -> Quantity | None:
+    """`above` over `below`, with the widest spread that both quartiles allow."""
+    if above is None or below is None or not below.value:
+        return None
+    low = high = None
+    if above.low is not None and above.high is not None:
+        low, high = above.low / (below.high or below.value), above.high / (below.low or below.value)
+    elif below.low and below.high:
+        low, high = above.value / below.high, above.value / below.low
+    return Quantity(above.value / below.value, "x", low, high)
+
+
+def lineup(events: Events) -> Lineup:
+    """The systems of a record, with the baselines found among them."""
+    decisions = {choice["name"]: choice["decision"] for choice in events.choices}
+    systems = [_system(model, decisions) for model in events.models]
+    verdict = events.verdict or {}
+    teachers = [s for s in systems if s.role == "teacher"]
+    others = [s for s in systems if s.role in ("teacher", "baseline")]
+    eager = [s for s in others if (s.backend, s.precision) == ("pytorch", "fp32")]
+    rivals = [s for s in others if (s.backend, s.precision) == ("openvino", "int8")]
+    return Lineup(
+        systems=systems,
+        teacher=next(iter(teachers), None),
+        eager=next(iter(eager), None),
+        rival=named(systems, verdict.get("baseline")) or next(iter(rivals), None),
+        chosen=named(systems, verdict.get("chosen")),
+        keep=events.run.get("keep"),
+    )
+
+
+def named(systems: list[System], name: str | None) -> System | None:
+    """The system called `name`, or the first whose name begins with it ("L3" finds "L3 · int8")."""
+    exact = (system for system in systems if system.name == name)
+    begun = (system for system in systems if name and system.name.startswith(f"{name} ·"))
+    return next(exact, None) or next(begun, None)
+
+
+def _system(model: Event, decisions: dict[str, str]) -> System:
+    name = model["name"]
+    quantities = {
+        key: Quantity(q["value"], q.get("unit", ""), q.get("low"), q.get("high"))
+        for key, q in (model.get("quantities") or {}).items()
+        if isinstance(q, dict) and q.get("value") is not None
+    }
+    decided = decisions.get(name) or decisions.get(name.split(" ·")[0], "")
+    return System(
+        name=name,
+        role=model["role"],
+        backend=model.get("backend") or "",
+        precision=model.get("precision") or "",
+        shape=model.get("shape") or {},
+        metric=model.get("metric") or "quality",
+        quality={key: q for key, q in (model.get("quality") or {}).items() if q is not None},
+        quantities=quantities,
+        decision=decided if model["role"] == "candidate" else "",
+        note=model.get("note") or "",
+    )

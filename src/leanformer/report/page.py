@@ -1,0 +1,194 @@
+"""The page: a record becomes one HTML file that holds everything it needs.
+
+Nothing is fetched when it is opened: plotly.js, styles and data are inside, and a content security
+policy forbids the rest. Data enters as escaped text or as JSON that cannot close its script.
+"""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from leanformer.core.files import write_text
+from leanformer.report import charts, evidence, tables
+from leanformer.report.events import Events, load
+from leanformer.report.front import AXES, front
+from leanformer.report.lineup import Lineup, lineup
+from leanformer.report.verdict import sentence, shown, tiles
+
+_MOST_DISAGREEMENTS = 300
+
+
+def write_report(record: Path, out: Path | None = None) -> Path:
+    """Draw the record as one self-contained HTML page.
+
+    Args:
+        record: `record.jsonl`, or the folder that holds it.
+        out: The file to write; `report.html` beside the record when absent.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        FileNotFoundError: There is no such record.
+        ValueError: The record is empty, damaged before its end, or has no `run` event.
+    """
+    events = load(record)
+    path = out if out is not None else events.path.with_name("report.html")
+    write_text(path, render("page.html.jinja", **content(events)))
+    return path
+
+
+def render(template: str, *, specs: dict[str, Any], **values: Any) -> str:
+    """A template with the page's styles, script, plotly.js and the chart specifications inside."""
+    loader = PackageLoader("leanformer.report", ".")
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+    environment.filters["unbroken"] = _unbroken
+
+    def part(name: str) -> Markup:
+        return Markup(loader.get_source(environment, name)[0])
+
+    return environment.get_template(template).render(
+        css=part("page.css"),
+        js=part("page.js"),
+        plotly=Markup(get_plotlyjs()) if specs else "",
+        specs=_script_json(specs),
+        **values,
+    )
+
+
+def content(events: Events) -> dict[str, Any]:
+    """What the template shows: sections of tables and the specifications of the charts."""
+    field = lineup(events)
+    specs, controls = _front(field)
+    steps = _steps(events, field, specs)
+    slices = _slices(events, specs)
+    curves = _curves(events, field, specs)
+    return {
+        "specs": specs,
+        "run": events.run,
+        "task": events.run.get("task") or {},
+        "data": events.run.get("data") or {},
+        "environment": events.run.get("environment") or {},
+        "notes": events.notes,
+        "sentence": sentence(events),
+        "tiles": tiles(events),
+        "controls": controls,
+        "systems": tables.systems(field) if field.systems else None,
+        "field": field,
+        "steps": steps,
+        "slices": slices,
+        "disagreements": evidence.disagreements(events.disagreements[:_MOST_DISAGREEMENTS]),
+        "disagreements_total": len(events.disagreements),
+        "decisions": tables.decisions(events, field) if events.choices else None,
+        "curves": curves,
+        "race": tables.race(events.backends) if events.backends else None,
+    }
+
+
+def _front(field: Lineup) -> tuple[dict[str, Any], dict[str, list[tuple[str, str]]]]:
+    """The specification for each axis and split, and the buttons that choose among them."""
+    specs: dict[str, Any] = {}
+    for split in field.splits or ["dev"]:
+        for axis in AXES:
+            spec = front(field, axis, split)
+            if spec is not None:
+                specs[f"front/{axis}/{split}"] = spec
+    axes = [(key, name[0]) for key, name in AXES.items() if any(f"/{key}/" in s for s in specs)]
+    names = {"dev": "Development", "test": "Test"}
+    splits = [(key, name) for key, name in names.items() if any(s.endswith(key) for s in specs)]
+    return specs, {"axes": axes, "splits": splits}
+
+
+def _steps(events: Events, field: Lineup, specs: dict[str, Any]) -> list[dict[str, Any]]:
+    """The proofs of each model and its losses by layer; the model that the page is about first."""
+    by_model = evidence.by_model(events.steps)
+    losses = {event["model"]: event["rows"] for event in events.losses}
+    names = list(dict.fromkeys([*by_model, *losses]))
+    system = shown(field)
+    first = system.name.split(" ·")[0] if system else None
+    names.sort(key=lambda name: name.split(" ·")[0] != first)
+    sections = []
+    for index, name in enumerate(names):
+        chart = f"losses/{index}" if losses.get(name) else None
+        if chart:
+            specs[chart] = charts.losses(losses[name])
+        proofs = [proof for step in by_model.get(name, []) for proof in step.get("proofs") or []]
+        failed = sum(1 for proof in proofs if proof.get("ok") is False)
+        table = evidence.proofs(by_model[name]) if name in by_model else None
+        sections.append(
+            {
+                "name": name,
+                "table": table,
+                "chart": chart,
+                "proved": sum(1 for proof in proofs if proof.get("ok")),
+                "failed": failed,
+                "open": index == 0 or failed > 0,
+            }
+        )
+    return sections
+
+
+def _slices(events: Events, specs: dict[str, Any]) -> list[dict[str, Any]]:
+    """A chart and a table a slicing; classes with the largest loss first, lengths in order."""
+    sections = []
+    for index, event in enumerate(event for event in events.slices if event["rows"]):
+        metric = str(event.get("metric") or "quality")
+        rows = event["rows"]
+        if event["by"] == "class":
+            rows = sorted(
+                rows, key=lambda row: (row.get("student") or 0) - (row.get("teacher") or 0)
+            )
+        key = f"slices/{index}"
+        specs[key] = charts.slices(rows, metric)
+        sections.append(
+            {
+                "by": event["by"],
+                "chart": key,
+                "count": len(rows),
+                "drawn": min(len(rows), charts.MOST_ROWS),
+                "table": evidence.slices({**event, "rows": rows}),
+            }
+        )
+    return sections
+
+
+def _curves(events: Events, field: Lineup, specs: dict[str, Any]) -> list[dict[str, str]]:
+    metric = field.teacher.metric if field.teacher else "quality"
+    curves = []
+    for value, title in (("loss", "training loss"), ("dev", metric)):
+        spec = charts.training(events.training, value, title)
+        if spec is not None:
+            specs[f"training/{value}"] = spec
+            curves.append(
+                {
+                    "chart": f"training/{value}",
+                    "title": title if value == "loss" else f"{title} on the development split",
+                }
+            )
+    return curves
+
+
+def _unbroken(text: str) -> str:
+    """A number and its unit kept on one line."""
+    return re.sub(r"(?<=\d) (?=(?:%|ms|MB|GB|kB)(?!\w))", "\u00a0", text)
+
+
+def _script_json(value: Any) -> Markup:
+    """JSON that is safe inside a script element, whatever texts it holds."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=asdict)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
