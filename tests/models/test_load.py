@@ -231,3 +231,10 @@ def test_the_head_of_another_task_is_not_taken_for_this_one(whole: Path) -> None
     sentences, _ = load_model(whole, "classification")
     words, _ = load_model(whole, "tokens", num_labels=3)
     assert not torch.equal(words.classifier.weight, sentences.classifier.weight)
+
+
+def test_a_layer_shared_with_pretraining_stays(tmp_path: Path) -> None:
+    pretrained, tokenizer = tiny_model("modernbert", head="masked")
+    save_model(pretrained, tokenizer, tmp_path / "m")
+    model, _ = load_model(tmp_path / "m", "classification", num_labels=2)
+    assert torch.equal(model.head.dense.weight, pretrained.head.dense.weight)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
@@ -173,3 +173,38 @@ def test_pieces_with_characters_of_their_own_stay() -> None:
     words = Tokenizer(models.WordPiece({"[UNK]": 0, "a": 1, "##b": 2, "ab": 3, "aé": 4}))
     pieces = Pieces(backend_of(PreTrainedTokenizerFast(tokenizer_object=words)))
     assert {pieces.by_id[number] for number in pieces.fixed} == {"[UNK]", "a", "##b", "aé"}
+
+
+def sentencepiece_like() -> Any:
+    """BPE as converted from SentencePiece: byte fallback, and two merges that make the same piece."""
+    bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
+    words = ["▁", *"abcd", "ab", "bc", "abc", "abcd", "▁a", "▁abc", "cd", "dd"]
+    merges = [("b", "c"), ("a", "b"), ("a", "bc"), ("ab", "c"), ("c", "d"), ("abc", "d")]
+    merges += [("▁", "a"), ("▁", "abc"), ("d", "d")]
+    vocabulary = {piece: number for number, piece in enumerate(["<unk>", "<s>", *bytes_, *words])}
+    model = models.BPE(vocabulary, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    backend = Tokenizer(model)
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", pad_token="<s>")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    corpus=st.lists(st.text("abcdé ", max_size=9), min_size=1, max_size=3), other=st.text("abcdé")
+)
+def test_merges_from_sentencepiece(corpus: list[str], other: str) -> None:
+    tokenizer = sentencepiece_like()
+    model, _ = tiny_model("llama", vocab_size=300)
+    cut, _ = cut_vocabulary(model, tokenizer, corpus)
+    assert [cut.tokenize(text) for text in corpus] == [tokenizer.tokenize(text) for text in corpus]
+    assert "<unk>" not in cut.tokenize(other)
+    assert cut.convert_tokens_to_ids("<0xFF>") != cut.unk_token_id
+
+
+def test_merges_that_are_left_out_were_not_needed() -> None:
+    model, _ = tiny_model("llama", vocab_size=300)
+    cut, _ = cut_vocabulary(model, sentencepiece_like(), ["abc"])
+    merges = backend_of(cut)["model"]["merges"]
+    assert ["▁", "abc"] in merges
+    assert ["c", "d"] not in merges
+    assert cut.tokenize("abcd") == ["▁abc", "d"]

@@ -14,6 +14,7 @@ import transformers
 from huggingface_hub import snapshot_download
 
 from leanformer.models.checkpoint import Checkpoint, read_checkpoint
+from leanformer.models.labels import label_settings
 from leanformer.models.quiet import quiet
 
 Head = Literal["classification", "tokens", "embedding", "causal"]
@@ -62,7 +63,7 @@ def load_model(
     checkpoint = read_checkpoint(folder_of(source))
     trained = _has_head(checkpoint, head) and not fresh_head
     renew = not trained and head in ("classification", "tokens")
-    settings = _label_settings(checkpoint, head, num_labels, labels, trained)
+    settings = label_settings(checkpoint, head, num_labels, labels, trained)
     auto = getattr(transformers, _CLASSES[head])
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -121,54 +122,6 @@ def _has_head(checkpoint: Checkpoint, head: str) -> bool:
     return head == "causal" or any(key.startswith(_HEAD_KEYS) for key in checkpoint.keys)
 
 
-def _label_settings(
-    checkpoint: Checkpoint,
-    head: str,
-    num_labels: int | None,
-    labels: Sequence[str] | None,
-    trained: bool,
-) -> dict[str, Any]:
-    """The configuration's label fields, checked against a head that is there already."""
-    if head not in ("classification", "tokens"):
-        return {}
-    if labels is not None and num_labels not in (None, len(labels)):
-        raise ValueError(f"num_labels is {num_labels} and labels has {len(labels)} names")
-    count = len(labels) if labels is not None else num_labels
-    if trained:
-        own = _own_labels(checkpoint)
-        unnamed = all(name == f"LABEL_{number}" for number, name in enumerate(own))
-        if count not in (None, len(own)) or (labels and not unnamed and list(labels) != own):
-            raise ValueError(
-                f"{checkpoint.folder} has a trained head for {len(own)} labels ({_some(own)}), "
-                f"and {count} were asked for{f' ({_some(labels)})' if labels else ''}; "
-                "give the same labels in the same order, or ask for a fresh head"
-            )
-        count = len(own)
-    elif count is None:
-        raise ValueError(
-            f"{checkpoint.folder} has no head for {head}; "
-            "say how many labels a new one has (num_labels)"
-        )
-    settings: dict[str, Any] = {"num_labels": count}
-    if labels is not None:
-        settings["id2label"] = dict(enumerate(labels))
-        settings["label2id"] = {name: number for number, name in enumerate(labels)}
-    if count == 1 and head == "classification":
-        settings["problem_type"] = "regression"
-    return settings
-
-
-def _some(labels: Sequence[str]) -> str:
-    return ", ".join(labels[:5]) + (", …" if len(labels) > 5 else "")
-
-
-def _own_labels(checkpoint: Checkpoint) -> list[str]:
-    names = checkpoint.config.get("id2label")
-    if not names:
-        return ["LABEL_0", "LABEL_1"]  # what transformers takes where the file is silent
-    return [names[key] for key in sorted(names, key=int)]
-
-
 def _refuse_holes(checkpoint: Checkpoint, model: Any, missing: set[str]) -> None:
     """A pooler or a head may be new; anything else that is missing would silently be random."""
     prefix = f"{model.base_model_prefix}."
@@ -184,9 +137,12 @@ def _refuse_holes(checkpoint: Checkpoint, model: Any, missing: set[str]) -> None
 
 
 def _renew_head(model: Any, fresh: Any) -> None:
-    """Give `model` the head of `fresh`, which was just initialised."""
-    prefix = f"{model.base_model_prefix}."
-    head = {key: value for key, value in fresh.state_dict().items() if not key.startswith(prefix)}
+    """Give `model` the classifier of `fresh`, which was just initialised.
+
+    Layers that a head shares with pre-training (ModernBERT's `head`) stay as they were.
+    """
+    state = fresh.state_dict()
+    head = {key: value for key, value in state.items() if key.startswith(_HEAD_KEYS)}
     model.load_state_dict(head, strict=False)
 
 

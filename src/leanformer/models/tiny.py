@@ -70,7 +70,7 @@ def tiny_model(
         fields.pop("intermediate_size")
     if head in ("classification", "tokens"):
         fields["num_labels"] = num_labels
-    config = AutoConfig.for_model(family, vocab_size=len(tokenizer), **fields)
+    config = AutoConfig.for_model(family, **{"vocab_size": len(tokenizer), **fields})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _HEADS[head].from_config(config)
