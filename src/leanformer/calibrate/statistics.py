@@ -48,7 +48,7 @@ def gather(
     """Statistics of (heads, neurons), a layer each.
 
     Args:
-        model: A model of a known family; it is left as it was.
+        model: A model of a known family; it is left as it was, its gradients None.
         batches: Real texts.
         loss: A scalar whose gradient tells what matters.
     """
@@ -57,6 +57,7 @@ def gather(
     for layer in anatomy.layers(model):
         points.append(_Point(anatomy.head_point(layer), anatomy.head_dim(layer)))
         points.append(_Point(anatomy.ffn_point(layer), 1))
+    mode = model.training
     model.eval()
     try:
         for batch in batches:
@@ -68,6 +69,8 @@ def gather(
     finally:
         for point in points:
             point.handle.remove()
+        model.zero_grad(set_to_none=True)
+        model.train(mode)
     found = [point.statistics() for point in points]
     return found[0::2], found[1::2]
 

@@ -85,15 +85,15 @@ def _guess(train: list[Row], label: str | None) -> Kind:
     """Regression where labels are numbers with fractions, classification where they are names."""
     if label is None:
         return "embedding"
-    values = [str(row[label]) for row in train]
-    numbers = all(_number(value) is not None for value in values)
+    values = [_written("train", number, row, label) for number, row in enumerate(train, 1)]
+    numbers = all(_is_float(value) for value in values)  # a NaN among scores is a bad score
     fractions = any(not value.lstrip("-").isdigit() for value in values)
     return "regression" if numbers and fractions else "classification"
 
 
 def _labels(train: list[Row], label: str | None) -> tuple[str, ...]:
     assert label is not None
-    counts = Counter(str(row[label]) for row in train)
+    counts = Counter(_written("train", number, row, label) for number, row in enumerate(train, 1))
     if len(counts) < 2:
         raise ValueError(
             f"train: column {label!r} has one class only ({next(iter(counts))!r}); "
@@ -116,7 +116,8 @@ def _examples(split: str, rows: list[Row], columns: Columns, task: Task) -> Exam
         _text(split, number, row, columns.pair) for number, row in enumerate(rows, 1)
     ]
     labels: Any = columns.label and [
-        _label(split, number, row[columns.label], task) for number, row in enumerate(rows, 1)
+        _label(split, number, _written(split, number, row, columns.label), task)
+        for number, row in enumerate(rows, 1)
     ]
     return Examples(texts=texts, pairs=pairs or None, labels=labels)
 
@@ -134,26 +135,36 @@ def _text(split: str, number: int, row: Row, column: str) -> str:
     return value
 
 
-def _label(split: str, number: int, value: Any, task: Task) -> int | float:
-    if task.kind == "regression":
-        found = _number(str(value))
-        if found is None:
-            raise ValueError(f"{split} row {number}: score {value!r} is no finite number")
-        return found
-    if str(value) not in task.labels:
+def _written(split: str, number: int, row: Row, column: str) -> str:
+    """The label of a row as it is written."""
+    value = row.get(column)
+    if value is None or not str(value).strip():
         raise ValueError(
-            f"{split} row {number}: label {str(value)!r} is not among the training labels"
-            f"{nearest(str(value), list(task.labels))}"
+            f"{split} row {number}: {column} is missing; give the row one, or move its text to the "
+            "unlabelled file"
         )
-    return task.labels.index(str(value))
+    return str(value)
 
 
-def _number(text: str) -> float | None:
+def _label(split: str, number: int, value: str, task: Task) -> int | float:
+    if task.kind == "regression":
+        if not _is_float(value) or not math.isfinite(float(value)):
+            raise ValueError(f"{split} row {number}: score {value!r} is no finite number")
+        return float(value)
+    if value not in task.labels:
+        raise ValueError(
+            f"{split} row {number}: label {value!r} is not among the training labels"
+            f"{nearest(value, list(task.labels))}"
+        )
+    return task.labels.index(value)
+
+
+def _is_float(text: str) -> bool:
     try:
-        value = float(text)
+        float(text)
     except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+        return False
+    return True
 
 
 def _unlabelled(rows: dict[str, list[Row]], columns: Columns, task: Task) -> Examples | None:
@@ -175,6 +186,8 @@ def _tokens(name: str, rows: dict[str, list[Row]], columns: Columns) -> Dataset:
         raise ValueError(
             f"--task {columns.kind}: the file has words with tags; that is --task tokens"
         )
+    for split in ("train", "dev", "test"):
+        _check_tagged(split, rows[split])
     labels = tuple(sorted({str(tag) for row in rows["train"] for tag in row["tags"]}))
     if len(labels) < 2:
         raise ValueError(
@@ -182,12 +195,24 @@ def _tokens(name: str, rows: dict[str, list[Row]], columns: Columns) -> Dataset:
         )
     task = Task(kind="tokens", labels=labels)
     splits = {split: _tagged(split, rows[split], task) for split in ("train", "dev", "test")}
-    unlabelled = rows.get("unlabelled")
-    spare = unlabelled and [
-        str(row.get("text") or " ".join(row.get("words", []))) for row in unlabelled
-    ]
-    extra = Examples(texts=spare, words=[text.split() for text in spare]) if spare else None
+    extra = _spare(rows["unlabelled"]) if "unlabelled" in rows else None
     return Dataset(name=name, task=task, unlabelled=extra, **splits)
+
+
+def _spare(rows: list[Row]) -> Examples:
+    """Unlabelled sentences, as words."""
+    whole = [{"text": row.get("text") or " ".join(row.get("words", []))} for row in rows]
+    texts = [_text("unlabelled", number, row, "text") for number, row in enumerate(whole, 1)]
+    return Examples(texts=texts, words=[text.split() for text in texts])
+
+
+def _check_tagged(split: str, rows: list[Row]) -> None:
+    for number, row in enumerate(rows, 1):
+        if not (isinstance(row.get("words"), list) and isinstance(row.get("tags"), list)):
+            raise ValueError(
+                f"{split} row {number}: the task has words with tags, and this row has "
+                f"{', '.join(row)}; give it a list of words and a list of tags"
+            )
 
 
 def _tagged(split: str, rows: list[Row], task: Task) -> Examples:

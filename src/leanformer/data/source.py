@@ -1,12 +1,12 @@
 """Where a data set comes from: a folder of splits, one file, the hub, or what is bundled.
 
-    bundled:intents                        the hand-written intents of the demo
-    folder/                                train.tsv, dev.tsv, test.tsv (any format of `table`,
-    also .gz); unlabelled.txt file.tsv                               one file, split 80/10/10 by a
-    hash of the text name-on-the-hub                        `datasets.load_dataset`
+    folder/             train.tsv, dev.tsv, test.tsv, unlabelled.txt (any format of `table`)
+    file.tsv            one file, split 80/10/10 by a hash of the row
+    name-on-the-hub     `datasets.load_dataset`
+    bundled:intents     the hand-written intents of the demo
 
 The development split may be called dev, valid, validation or val. A missing one is split off the
-training rows, the same way on every machine.
+training rows, the same way on every machine; equal rows stay together.
 """
 
 import hashlib
@@ -60,6 +60,8 @@ class Source:
         if self.unlabelled is not None:
             rows["unlabelled"] = read_rows(self.unlabelled)
         if self.limit is not None:
+            if self.limit < 1:
+                raise ValueError(f"limit: {self.limit} keeps no training row; name 1 or more")
             rows["train"] = sorted(rows["train"], key=_hash)[: self.limit]
         columns = Columns(kind=self.kind, text=self.text, pair=self.pair, label=self.label)
         return to_dataset(_name(self.path), rows, columns)
@@ -148,6 +150,8 @@ def _split_off(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
         if split not in rows:
             train = sorted(rows["train"], key=_hash)
             count = max(1, round(len(train) * share))
+            while count < len(train) and train[count] == train[count - 1]:
+                count += 1
             if len(train) <= count + 1:
                 raise ValueError(f"train: {len(train)} rows are too few to split {split} off them")
             rows[split], rows["train"] = train[:count], train[count:]

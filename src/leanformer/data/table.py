@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def _text(path: Path) -> str:
         raw = path.read_bytes()
         if path.suffix == ".gz":
             raw = gzip.decompress(raw)
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path}: broken gzip file ({error})") from error
     try:
         return raw.decode("utf-8-sig")
@@ -79,8 +80,11 @@ def _tsv(text: str, path: Path) -> list[Row]:
 
 def _csv(text: str, path: Path) -> list[Row]:
     reader = csv.reader(io.StringIO(text, newline=""))
-    header = next(reader, [])
-    return [_fields(header, fields, path, reader.line_num) for fields in reader if fields]
+    try:
+        header = next(reader, [])
+        return [_fields(header, fields, path, reader.line_num) for fields in reader if fields]
+    except csv.Error as error:
+        raise ValueError(f"{path}:{reader.line_num}: no CSV ({error}); is a quote open?") from None
 
 
 def _fields(header: list[str], fields: list[str], path: Path, number: int) -> Row:

@@ -46,7 +46,14 @@ class Outputs:
 
 
 class Objective(ABC):
-    """Compares a student with its teacher."""
+    """Compares a student with its teacher.
+
+    Attributes:
+        unit: What the mean of `build`'s module is over; "example" stands for an output of the
+            head, of which a tokens task has one at each real token.
+        needs_hidden: Whether hidden states are compared.
+        weight: Factor in the sum of objectives.
+    """
 
     family: ClassVar[str] = "objective"
     unit: ClassVar[Unit] = "example"

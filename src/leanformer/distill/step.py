@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leanformer.core.step import Proof, Step
+from leanformer.core.step import Proof, Step, require
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Batch, Task, encode_examples
@@ -23,7 +23,7 @@ from leanformer.distill.objectives import SoftTargets
 from leanformer.numerics.pooling import mean_pooled
 from leanformer.train.evaluate import judge, outputs
 from leanformer.train.loop import fit
-from leanformer.train.loss import Loss, Term
+from leanformer.train.loss import Loss, Term, Unit
 from leanformer.train.progress import recorder
 from leanformer.train.setup import TrainSetup
 
@@ -54,6 +54,7 @@ class Distill(Step):
 
         Raises:
             ValueError: There is no teacher, or the two tokenizers do not suit the objectives.
+            NoEffect: `regain` is set and the student ends no better than it began.
         """
         if workspace.teacher is None:
             raise ValueError(
@@ -70,6 +71,7 @@ class Distill(Step):
             targets = np.stack(outputs(workspace.teacher, encoded, task.kind))
         evaluate = judge(dev, task, targets, self.train.precision)
         before = evaluate(workspace.model)
+        torch.manual_seed(workspace.seed)  # projections of the objectives begin at random
         fitted = fit(
             workspace.model,
             student,
@@ -95,7 +97,7 @@ class Distill(Step):
             ok=fitted.best > before or not self.regain,
             note=f"{len(student)} texts, {student.truncated} cut to {self.max_length} tokens",
         )
-        return workspace.with_(proofs=(proof,))
+        return workspace.with_(proofs=tuple(require([proof])))
 
 
 class Distillation(Loss):
@@ -140,10 +142,14 @@ class Distillation(Loss):
                 objective.technique,  # type: ignore[attr-defined]
                 module(student, teacher, batch.labels),
                 objective.weight,
-                objective.unit,
+                self._unit(objective),
             )
             for objective, module in zip(self.objectives, self.modules_, strict=True)
         ]
+
+    def _unit(self, objective: Objective) -> Unit:
+        """What the objective's mean is over: a tokens task has an output at each real token."""
+        return "token" if (objective.unit, self.kind) == ("example", "tokens") else objective.unit
 
 
 def outputs_of(model: Any, inputs: dict[str, Tensor], kind: str, hidden: bool) -> Outputs:

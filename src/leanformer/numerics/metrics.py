@@ -2,8 +2,8 @@
 
 accuracy   share of equal labels
 spearman   correlation of ranks, ties at their mean rank
-span_f1    2 TP / (2 TP + FP + FN) over whole entity spans (CoNLL; BIO and BIOES tags, or plain
-labels) cosine     mean cosine of vector pairs
+span_f1    2 TP / (2 TP + FP + FN) over whole entity spans (BIO and BIOES tags, or plain labels)
+cosine     mean cosine of vector pairs
 """
 
 from collections.abc import Sequence

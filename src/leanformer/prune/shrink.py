@@ -54,6 +54,9 @@ class Shrink(Step):
         for name in ("heads", "ffn"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name}: {getattr(self, name)} is not a share to keep in (0, 1]")
+        for name in ("multiple", "batches", "max_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)} is not at least 1")
         if self.layers is None and self.heads == 1 and self.ffn == 1:
             raise ValueError(
                 "shrink: layers, heads and ffn all keep everything; name what to remove"
@@ -63,13 +66,15 @@ class Shrink(Step):
         """Shrink the model in place.
 
         Raises:
-            ValueError: Unknown architecture, or layers that the model does not have.
+            ValueError: Unknown architecture, layers that the model does not have, or a criterion
+                that needs labels for a task without.
             NoEffect: The model did not become smaller and faster.
         """
         model = workspace.model
         anatomy = anatomy_of(model)
         total = len(anatomy.layers(model))
         kept = self._layers(total)
+        self._check_labels(workspace.dataset.task.kind)
         before = copy.deepcopy(model)
         if len(kept) < total:
             keep_layers(model, kept)
@@ -90,14 +95,18 @@ class Shrink(Step):
             return spaced_layers(self.layers, total)
         return list(self.layers)
 
+    def _check_labels(self, kind: Any) -> None:
+        scored = self.heads < 1 or self.ffn < 1
+        if scored and self.criterion.needs_labels and kind == "embedding":
+            name = self.criterion.technique  # type: ignore[attr-defined]
+            raise ValueError(
+                f"criterion: {name} needs labels and an embedding task has none; use activation"
+            )
+
     def _units(self, workspace: Workspace) -> tuple[list[list[int]], list[list[int]]]:
         """Heads and neurons to keep by layer."""
         dataset = workspace.dataset
         kind = dataset.task.kind
-        if self.criterion.needs_labels and kind == "embedding":
-            raise ValueError(
-                "criterion: taylor needs labels and an embedding task has none; use activation"
-            )
         encoded = encode_examples(dataset.train, workspace.tokenizer, kind, self.max_length)
         order = shuffled(encoded, 32, workspace.seed)[: self.batches]
         batches = [encoded.batch(indices) for indices in order]

@@ -3,7 +3,7 @@ teacher."""
 
 from dataclasses import field
 
-from leanformer.core.step import Proof, Step
+from leanformer.core.step import Proof, Step, require
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
@@ -61,4 +61,4 @@ class Finetune(Step):
             ok=fitted.best > before,
             note=f"{train.truncated} of {len(train)} texts cut to {self.max_length} tokens",
         )
-        return workspace.with_(proofs=(proof,))
+        return workspace.with_(proofs=tuple(require([proof])))

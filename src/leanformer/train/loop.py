@@ -21,12 +21,12 @@ from torch import Tensor, nn
 
 from leanformer.data import Batch, Encoded, shuffled
 from leanformer.train import checkpoint
-from leanformer.train.loss import Loss, count, merged
+from leanformer.train.loss import Loss, Unit, count, merged
 from leanformer.train.precision import Precision
 from leanformer.train.schedule import factor
 from leanformer.train.setup import TrainSetup
 
-_UNITS = ("example", "token", "target")
+_UNITS: tuple[Unit, ...] = ("example", "token", "target")
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class _Run:
             )
             self.epoch = epoch
         parts = _parts(self.encoded, self.order[place], self.setup.micro_tokens)
-        whole = {unit: sum(count(part, unit) for part in parts) for unit in _UNITS}  # type: ignore[arg-type]
+        whole = {str(unit): sum(count(part, unit) for part in parts) for unit in _UNITS}
         rate = self.setup.learning_rate * factor(
             self.setup.schedule, self.step, self.steps, self.setup.warmup
         )
@@ -244,7 +244,8 @@ class _Run:
 
 def _adamw(modules: Sequence[nn.Module], setup: TrainSetup) -> torch.optim.AdamW:
     """AdamW with decay on matrices only; embeddings, biases and norms have none."""
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     embeddings = {
         id(sub.weight) for m in modules for sub in m.modules() if isinstance(sub, nn.Embedding)
     }

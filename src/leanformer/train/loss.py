@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leanformer.data import IGNORE, Batch, Kind
+from leanformer.numerics.widen import widened
 
 Unit = Literal["example", "token", "target"]
 
@@ -49,7 +50,10 @@ def count(batch: Batch, unit: Unit) -> int:
     if unit == "token":
         return batch.tokens
     if unit == "target" and batch.labels is not None:
-        return int((batch.labels != IGNORE).sum()) if batch.labels.dim() > 1 else len(batch.index)
+        known = (
+            ~batch.labels.isnan() if batch.labels.is_floating_point() else batch.labels != IGNORE
+        )
+        return int(known.sum())
     return len(batch.index)
 
 
@@ -70,9 +74,9 @@ class Supervised(Loss):
 def against_labels(logits: Tensor, labels: Tensor, kind: Kind) -> Tensor:
     """Mean loss of `logits` [B, C] or [B, T, C] against `labels`, over the labelled targets."""
     if kind == "regression":
-        return F.mse_loss(logits.squeeze(-1).float(), labels)
+        return F.mse_loss(widened(logits.squeeze(-1)), labels.to(widened(logits).dtype))
     total = F.cross_entropy(
-        logits.float().flatten(0, -2), labels.flatten(), ignore_index=IGNORE, reduction="sum"
+        widened(logits).flatten(0, -2), labels.flatten(), ignore_index=IGNORE, reduction="sum"
     )
     return total / (labels != IGNORE).sum().clamp(min=1)
 
@@ -83,5 +87,5 @@ def merged(terms: list[Term], batch: Batch, whole: dict[str, int]) -> Tensor:
         term.weight * term.mean * (count(batch, term.unit) / max(1, whole[term.unit]))
         for term in terms
     ]
-    total: Any = torch.stack([share.float() for share in shares]).sum()
+    total: Any = torch.stack([widened(share) for share in shares]).sum()
     return total

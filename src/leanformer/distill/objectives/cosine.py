@@ -13,11 +13,12 @@ from torch.nn import functional as F
 
 from leanformer.core.technique import technique
 from leanformer.distill.objective import Dims, Objective, Outputs
+from leanformer.numerics.widen import widened
 
 
 def cosine_distance(student_BD: Tensor, teacher_BD: Tensor) -> Tensor:
     """One minus the cosine, averaged over the batch; 0 = same direction, 2 = opposite."""
-    return (1 - F.cosine_similarity(student_BD.float(), teacher_BD.float(), dim=-1)).mean()
+    return (1 - F.cosine_similarity(widened(student_BD), widened(teacher_BD), dim=-1)).mean()
 
 
 @technique("cosine", paper="Sanh et al. 2019 (DistilBERT), arXiv:1910.01108")

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from leanformer.core.technique import technique
 from leanformer.distill.objective import Dims, Objective, Outputs
+from leanformer.numerics.widen import widened
 
 
 def hidden_error(student_BTD: Tensor, teacher_BTD: Tensor, keep_BT: Tensor) -> Tensor:
     """Squared difference, averaged over real tokens and over the width."""
-    difference = student_BTD.float() - teacher_BTD.float()
+    difference = widened(student_BTD) - widened(teacher_BTD)
     return difference[keep_BT].pow(2).mean()
 
 

@@ -11,11 +11,12 @@ from torch.nn import functional as F
 
 from leanformer.core.technique import technique
 from leanformer.distill.objective import Dims, Objective, Outputs
+from leanformer.numerics.widen import widened
 
 
 def logit_error(student_NC: Tensor, teacher_NC: Tensor) -> Tensor:
     """Squared difference of logits, averaged over examples and classes."""
-    return F.mse_loss(student_NC.float(), teacher_NC.float())
+    return F.mse_loss(widened(student_NC), widened(teacher_NC))
 
 
 @technique("logits", paper="Ba & Caruana 2014, arXiv:1312.6184")

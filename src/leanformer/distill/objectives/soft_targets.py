@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from leanformer.core.technique import technique
 from leanformer.distill.objective import Dims, Objective, Outputs
+from leanformer.numerics.widen import widened
 
 
 def soft_targets(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0) -> Tensor:
@@ -22,8 +23,8 @@ def soft_targets(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.
         teacher_NC: Logits of the teacher.
         temperature: Divides both.
     """
-    log_student = F.log_softmax(student_NC.float() / temperature, dim=-1)
-    log_teacher = F.log_softmax(teacher_NC.float() / temperature, dim=-1)
+    log_student = F.log_softmax(widened(student_NC) / temperature, dim=-1)
+    log_teacher = F.log_softmax(widened(teacher_NC) / temperature, dim=-1)
     total = F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
     return total * temperature**2
 
