@@ -17,10 +17,14 @@ class CutVocabulary(Step):
 
     min_count: int = 1
     """Pieces seen less often in the training and unlabelled texts are removed."""
+    size: int | None = None
+    """Keep at most so many pieces, the most frequent first; None = as many as there are."""
 
     def __post_init__(self) -> None:
         if self.min_count < 1:
             raise ValueError(f"min_count: {self.min_count} is not at least 1")
+        if self.size is not None and self.size < 1:
+            raise ValueError(f"size: {self.size} is not at least 1")
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Cut the model's embeddings and rewrite the tokenizer to match.
@@ -29,19 +33,22 @@ class CutVocabulary(Step):
             NoEffect: Nothing could be removed.
         """
         dataset = workspace.dataset
-        texts: list[str] = []
+        texts: list[str | list[str]] = []
         for part in (dataset.train, dataset.unlabelled):
             if part is not None:
-                texts += [*part.texts, *(part.pairs or ())]
+                texts += [*(part.words or part.texts), *(part.pairs or ())]
         before = len(workspace.tokenizer)
         teacher_tokenizer = workspace.teacher_tokenizer or workspace.tokenizer
-        model, tokenizer = cut_vocabulary(
-            workspace.model, workspace.tokenizer, texts, min_count=self.min_count
+        tokenizer, _ = cut_vocabulary(
+            workspace.model,
+            workspace.tokenizer,
+            texts,
+            min_count=self.min_count,
+            size=self.size,
         )
         after = len(tokenizer)
         proof = Proof(claim="word pieces", before=before, after=after, unit="", ok=after < before)
         return workspace.with_(
-            model=model,
             tokenizer=tokenizer,
             teacher_tokenizer=teacher_tokenizer,
             proofs=tuple(require([proof])),

@@ -1,4 +1,4 @@
-"""The end of a search: time all systems side by side, choose, export, and open the test split once."""
+"""The end of a search: time all systems side by side, choose, export, open the test split once."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from leanformer.core.quantity import Quantity
-from leanformer.measure.systems import measure_systems
+from leanformer.measure.folders import measure_folders
 from leanformer.recipe import open_model
 from leanformer.runtime.export import export_folder
 from leanformer.runtime.opening import open_session
@@ -62,7 +62,7 @@ def finish(
 def choose(
     contest: Contest, request: Request, measured: dict[str, dict[str, Quantity]]
 ) -> System | None:
-    """The fastest system in int8 that keeps the quality; the whole teacher in int8 is one of them."""
+    """The fastest system in int8 that keeps the quality; the whole teacher is one of them."""
     least = request.keep * contest.quality_of_teacher - _TOLERANCE
     fair = [
         system
@@ -75,7 +75,7 @@ def choose(
 def _measure(contest: Contest, request: Request) -> dict[str, dict[str, Quantity]]:
     dataset = contest.dataset
     texts = dataset.dev.take(list(range(min(_TIMED, len(dataset.dev)))))
-    return measure_systems(
+    quantities, _ = measure_folders(
         {
             name: (system.folder, system.backend, system.precision)
             for name, system in contest.systems.items()
@@ -84,6 +84,7 @@ def _measure(contest: Contest, request: Request) -> dict[str, dict[str, Quantity
         texts.pairs,
         threads=request.threads or None,
     )
+    return quantities
 
 
 def _export(contest: Contest, chosen: System, folder: Path) -> None:

@@ -1,0 +1,49 @@
+"""The command line: one file a command.
+
+Heavy imports stand inside the commands, so that `leanformer --help` answers at once.
+"""
+
+import os
+import sys
+
+import typer
+
+from leanformer.cli.compare import compare
+from leanformer.cli.compress import compress
+from leanformer.cli.list import list_
+from leanformer.cli.measure import measure
+from leanformer.cli.predict import predict
+from leanformer.cli.report import report
+from leanformer.cli.run import run
+from leanformer.cli.show import show
+
+app = typer.Typer(
+    name="leanformer",
+    help="Make transformer NLP models small and fast, and prove it on the clock.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(compress)
+app.command()(run)
+app.command()(predict)
+app.command()(measure)
+app.command()(report)
+app.command()(compare)
+app.command("list")(list_)
+app.command()(show)
+
+
+def main() -> None:
+    """Run the command line; errors of the user end in one line, not in a traceback."""
+    # Threads that spin while they wait cost several times the work wherever a core is shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    try:
+        app(standalone_mode=True)
+    except KeyboardInterrupt:
+        typer.echo("\nstopped; the same command goes on from here", err=True)
+        sys.exit(130)
+    except (ValueError, OSError, ImportError) as error:
+        typer.echo(f"leanformer: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,69 @@
+"""`leanformer compress MODEL DATA`: from a trained model to a small, fast, measured one."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compress(
+    model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
+    data: Annotated[str, typer.Argument(help="Folder, file, hub name, or bundled:intents.")],
+    task: Annotated[
+        str | None, typer.Option(help="classification, regression, tokens or embedding.")
+    ] = None,
+    keep: Annotated[float, typer.Option(help="Share of the teacher's quality to keep.")] = 0.99,
+    minutes: Annotated[float, typer.Option(help="Begin no training that would end later.")] = 60.0,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("lean"),
+    text: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
+    pair: Annotated[str | None, typer.Option(help="Column of the second text.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of the label.")] = None,
+    unlabelled: Annotated[
+        Path | None, typer.Option(help="File of texts without labels, to distil on.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Use so many training rows only.")] = None,
+    max_length: Annotated[int, typer.Option(help="Cut texts to this many tokens.")] = 128,
+    teacher_epochs: Annotated[float | None, typer.Option(help="Epochs of fine-tuning.")] = None,
+    student_epochs: Annotated[float | None, typer.Option(help="Epochs of distilling.")] = None,
+    min_count: Annotated[
+        int, typer.Option(help="Cut word pieces seen less often from the vocabulary.")
+    ] = 1,
+    threads: Annotated[int, typer.Option(help="Threads; 0 = all cores.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
+) -> None:
+    """Find the fastest student that keeps the quality; stopped, the same command resumes."""
+    from leanformer.cli.progress import Watcher
+    from leanformer.core import codec
+    from leanformer.search import Request
+    from leanformer.search import compress as search
+
+    source = {
+        "path": data,
+        "kind": task,
+        "text": text,
+        "pair": pair,
+        "label": label,
+        "unlabelled": unlabelled,
+        "limit": limit,
+    }
+    request: Request = codec.decode(
+        Request,
+        {
+            "model": model,
+            "data": {key: value for key, value in source.items() if value is not None},
+            "keep": keep,
+            "minutes": minutes,
+            "seed": seed,
+            "max_length": max_length,
+            "teacher_epochs": teacher_epochs,
+            "student_epochs": student_epochs,
+            "min_count": min_count,
+            "threads": threads,
+        },
+    )
+    command = shlex.join(["leanformer", *sys.argv[1:]])
+    page = search(request, out, command=command, watch=Watcher())
+    typer.echo(f"model   {out / 'model'}")
+    typer.echo(f"report  {page}")

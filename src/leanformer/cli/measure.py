@@ -1,0 +1,38 @@
+"""`leanformer measure DIR`: time, memory and size of exported models on this machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def measure(
+    folders: Annotated[list[Path], typer.Argument(help="Folders that leanformer exported.")],
+    in_: Annotated[Path, typer.Option("--in", help="Texts like those to be served.")],
+    text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
+    pair: Annotated[str | None, typer.Option(help="Column of the second text.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads; all cores without it.")] = None,
+) -> None:
+    """Measure folders side by side: latency, throughput, peak memory, size."""
+    from leanformer.data.table import read_rows
+    from leanformer.measure.folders import measure_folders
+    from leanformer.runtime.manifest import read_manifest
+
+    rows = read_rows(in_)
+    if text not in rows[0]:
+        raise ValueError(f"{in_}: no column {text!r}; there are: {', '.join(rows[0])}")
+    systems = {}
+    for folder in folders:
+        manifest = read_manifest(folder)
+        systems[str(folder)] = (folder, manifest.backend, manifest.precision)
+    found, _ = measure_folders(
+        systems,
+        [row[text] for row in rows],
+        [row[pair] for row in rows] if pair else None,
+        threads=threads,
+    )
+    for name, quantities in found.items():
+        typer.echo(f"{name}  {systems[name][1]} {systems[name][2]}")
+        for key, quantity in quantities.items():
+            spread = "" if quantity.low is None else f"  [{quantity.low:.4g}, {quantity.high:.4g}]"
+            typer.echo(f"  {key:20} {quantity.value:.4g} {quantity.unit}{spread}")

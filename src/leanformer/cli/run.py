@@ -1,0 +1,25 @@
+"""`leanformer run recipe.toml`: a recipe, step by step, in the open."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    recipe: Annotated[Path, typer.Argument(help="TOML file.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the results; runs/NAME.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="steps[0].train.epochs=2; may be repeated.")
+    ] = None,
+) -> None:
+    """Do what a recipe says; stopped, the same command resumes."""
+    from leanformer.cli.progress import Watcher
+    from leanformer.recipe import read
+    from leanformer.recipe import run as run_recipe
+
+    described = read(recipe, set_ or [])
+    folder = out or Path("runs") / recipe.stem
+    workspace = run_recipe(described, folder, watch=Watcher())
+    typer.echo(f"model   {workspace.saved}")
+    typer.echo(f"record  {workspace.record.path}")

@@ -1,0 +1,66 @@
+"""Everything that is measured of exported folders, side by side: time, memory, size, work."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from transformers import AutoTokenizer
+
+from leanformer.core.quantity import Quantity
+from leanformer.measure.flops import flops_per_token
+from leanformer.measure.peak_memory import peak_memory
+from leanformer.measure.size import served_size
+from leanformer.measure.systems import Measured, System, measure_systems
+from leanformer.models.load import load_model
+from leanformer.runtime.manifest import read_manifest
+from leanformer.runtime.opening import open_session
+from leanformer.runtime.session import Backend, Precision
+
+Served = tuple[Path, Backend, Precision]
+
+
+def measure_folders(
+    served: Mapping[str, Served],
+    texts: Sequence[str],
+    pairs: Sequence[str] | None = None,
+    *,
+    rounds: int = 7,
+    threads: int | None = None,
+) -> tuple[dict[str, dict[str, Quantity]], Measured]:
+    """The quantities of each folder by name, and the timings behind them.
+
+    Args:
+        served: Folder, backend and precision by name.
+        texts: A realistic mix of lengths; a hundred or more.
+        pairs: Their second texts.
+        rounds: Timed calls of each system on each load.
+        threads: As many as there are cores, unless given.
+
+    Raises:
+        ValueError: A folder is no export, or there are no texts.
+    """
+    systems = {}
+    for name, (folder, backend, precision) in served.items():
+        systems[name] = System(
+            open=partial(open_session, folder, backend, precision, threads),
+            tokenizer=AutoTokenizer.from_pretrained(folder),
+            max_length=read_manifest(folder).max_length,
+        )
+    measured = measure_systems(systems, texts, pairs, rounds=rounds)
+    quantities = {}
+    for name, (folder, backend, precision) in served.items():
+        quantities[name] = {
+            **measured.quantities[name],
+            "memory": peak_memory(
+                folder, texts, pairs, backend=backend, precision=precision, threads=threads
+            ),
+            "size": served_size(folder, backend, precision),
+            "flops": _flops(folder),
+        }
+    return quantities, measured
+
+
+def _flops(folder: Path) -> Quantity:
+    kind = read_manifest(folder).kind
+    model, _ = load_model(folder, "classification" if kind == "regression" else kind)
+    return flops_per_token(model)
