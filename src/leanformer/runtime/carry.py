@@ -1,0 +1,71 @@
+"""Give a model its own int8 scales: the layers are swapped for ones that carry them.
+
+    ranges on real texts  →  grids  →  FakeQuantLinear, FakeQuantEmbedding in place of the originals
+
+The swapped model computes what the integer kernels will, in PyTorch, with gradients; parameters
+keep their names. `export_openvino(model, …, precision="int8")` then needs no calibration any more.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor, nn
+
+from leanformer.calibrate.ranges import Method, observe_ranges
+from leanformer.calibrate.smoothing import smoothing
+from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
+
+
+def carry_scales(
+    model: Any,
+    batches: Iterable[dict[str, Tensor]],
+    *,
+    method: Method = "min-max",
+    smooth: float | None = 0.7,
+    keep_float: tuple[str, ...] = (),
+) -> list[str]:
+    """Swap linear layers and embeddings of `model`, in place, for ones with int8 scales.
+
+    Args:
+        model: The float model.
+        batches: Real inputs, by the names of the model's arguments.
+        method: How activation ranges are chosen.
+        smooth: SmoothQuant's alpha; None leaves activations as they are.
+        keep_float: Layers that stay as they are, by name.
+
+    Returns:
+        The names of the layers that were swapped. Layers that the inputs never reach (an unused
+        pooler) are left alone.
+
+    Raises:
+        ValueError: A name in `keep_float` is unknown, or no linear layer is left to quantize.
+    """
+    names = dict(model.named_modules())
+    if unknown := [name for name in keep_float if name not in names]:
+        raise ValueError(f"keep_float: no layer is named {', '.join(unknown)}")
+    batches = list(batches)
+    ranges = observe_ranges(model, batches)
+    ranges = {name: found for name, found in ranges.items() if name not in keep_float}
+    if not ranges:
+        raise ValueError("there is no linear layer to quantize; keep_float names them all")
+    weights = {name: names[name].weight for name in ranges}
+    divisors = (
+        {}
+        if smooth is None
+        else {n: smoothing(found.channel, weights[n], smooth) for n, found in ranges.items()}
+    )
+    if divisors or method != "min-max":
+        layers = tuple(ranges)
+        ranges = observe_ranges(model, batches, method=method, layers=layers, divisors=divisors)
+    for name, found in ranges.items():
+        _swap(model, name, FakeQuantLinear(names[name], found.grid(), divisors.get(name)))
+    embeddings = [n for n, module in names.items() if isinstance(module, nn.Embedding)]
+    for name in embeddings:
+        if name not in keep_float:
+            _swap(model, name, FakeQuantEmbedding(names[name]))
+    return list(ranges)
+
+
+def _swap(model: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent), child, module)
