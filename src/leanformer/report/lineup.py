@@ -61,6 +61,10 @@ class Lineup:
         own = system.quality.get(split)
         return own / of_teacher if own is not None and of_teacher else None
 
+    def enough(self, kept: float) -> bool:
+        """Whether a kept share is what was asked for, but for rounding."""
+        return self.keep is None or kept >= self.keep - 1e-6
+
     def over_rival(self, system: System) -> Quantity | None:
         """Throughput over the rival's, both on length-sorted batches."""
         if self.rival is None or self.rival is system:

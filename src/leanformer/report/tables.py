@@ -178,7 +178,7 @@ def _quality(lineup: Lineup, split: str) -> list[Cell]:
     for system in lineup.systems:
         value, kept = system.quality.get(split), lineup.kept(system, split)
         judged = kept is not None and lineup.keep is not None and system.role == "candidate"
-        mark = ("good" if (kept or 0) >= (lineup.keep or 0) else "bad") if judged else ""
+        mark = ("good" if lineup.enough(kept or 0) else "bad") if judged else ""
         text = ABSENT if value is None else score(value, system.metric)
         below = "" if kept is None else percent(kept)
         cells.append(Cell(text=text, sort=value, below=below, mark=mark))

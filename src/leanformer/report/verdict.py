@@ -34,6 +34,8 @@ def sentence(events: Events) -> str:
         return _unfinished(field)
     if field.chosen is None:
         return _nothing_chosen(events, field)
+    if field.chosen.role != "candidate":
+        return _baseline_chosen(field, field.chosen)
     return _chosen(field, field.chosen)
 
 
@@ -92,8 +94,7 @@ def _chosen(field: Lineup, system: System) -> str:
 
 
 def _short(field: Lineup, kept: float) -> str:
-    missed = field.keep is not None and kept < field.keep
-    return f", short of the {share(field.keep or 0)} asked" if missed else ""
+    return "" if field.enough(kept) else f", short of the {share(field.keep or 0)} asked"
 
 
 def _speed(field: Lineup, system: System) -> str:
@@ -134,6 +135,14 @@ def _nothing_chosen(events: Events, field: Lineup) -> str:
     speed = _speed(field, best)
     ran = f" and ran {speed}" if speed else ""
     return f"{text}; the best, {best.name}, kept {percent(kept)}{ran}."
+
+
+def _baseline_chosen(field: Lineup, system: System) -> str:
+    """No student won: the sentence says so before it praises what did."""
+    asked = share(field.keep) if field.keep is not None else "enough"
+    text = f"No student both kept {asked} and beat {_label(system)}, which is therefore chosen"
+    kept = field.kept(system, split_of(field, system))
+    return f"{text}; it keeps {percent(kept)}." if kept is not None else f"{text}."
 
 
 def _unfinished(field: Lineup) -> str:
@@ -187,7 +196,7 @@ def _kept_tile(field: Lineup, system: System) -> Tile | None:
         figure=percent(kept),
         label=f"of the teacher's {system.metric} on {split}",
         detail=_join(detail, asked),
-        met=None if field.keep is None else kept >= field.keep,
+        met=None if field.keep is None else field.enough(kept),
     )
 
 

@@ -1,0 +1,38 @@
+import pytest
+
+from leanformer.core.quantity import Quantity
+from leanformer.report.events import load
+from leanformer.report.lineup import lineup, named, ratio
+
+
+def test_the_baselines_are_found(record):
+    field = lineup(load(record("full")))
+    assert field.teacher.name == field.eager.name == "teacher · PyTorch fp32"
+    assert field.rival.name == "teacher · OpenVINO int8"
+    assert field.chosen.name == "L3-h50-f50"
+    assert field.splits == ["dev", "test"]
+
+
+def test_ratios_to_each_baseline(record):
+    field = lineup(load(record("full")))
+    assert field.over_rival(field.chosen).value == pytest.approx(1757 / 676)
+    assert field.over_eager(field.chosen).value == pytest.approx(1757 / (236 / 1.9))
+    assert field.smaller(field.chosen).value == pytest.approx(90.9 / 7.7)
+    assert field.kept(field.chosen, "test") == pytest.approx(0.9031 / 0.9094)
+    assert field.over_rival(field.rival) is None
+    assert field.kept(field.candidates[0], "test") is None
+
+
+def test_a_ratio_has_the_widest_spread():
+    over = ratio(Quantity(10.0, "texts/s", 9.0, 12.0), Quantity(5.0, "texts/s", 4.0, 6.0))
+    assert (over.value, over.low, over.high) == (2.0, 1.5, 3.0)
+    assert ratio(Quantity(10.0, "s"), Quantity(5.0, "s", 4.0, 8.0)).low == 1.25
+    assert ratio(None, Quantity(1.0, "s")) is None
+    assert ratio(Quantity(1.0, "s"), Quantity(0.0, "s")) is None
+
+
+def test_a_name_without_its_backend_is_found(record):
+    systems = lineup(load(record("full"))).systems
+    assert named(systems, "teacher").name == "teacher · PyTorch fp32"
+    assert named(systems, "L3") is None
+    assert named(systems, None) is None

@@ -1,0 +1,87 @@
+import pytest
+from report import sample
+
+from leanformer.report.events import load
+from leanformer.report.verdict import sentence, tiles
+
+
+def said(tmp_path, events):
+    return sentence(load(sample.write(tmp_path / "r.jsonl", events)))
+
+
+def test_the_bar_is_met(record):
+    assert sentence(load(record("full"))) == (
+        "3 layers in int8 run 2.6× faster than OpenVINO int8 of the teacher (14.1× PyTorch fp32) "
+        "and keep 99.3 % of its accuracy, in a file 11.8× smaller."
+    )
+
+
+def test_the_bar_is_missed_on_test(tmp_path):
+    events = sample.full()
+    next(e for e in events if e.get("name") == "L3-h50-f50")["quality"]["test"] = 0.8906
+    text = said(tmp_path, events)
+    assert "keep 97.9 % of its accuracy, short of the 99 % asked" in text
+
+
+def test_no_student_was_good_enough(record):
+    text = sentence(load(record("missed")))
+    assert text.startswith("No student kept 99 % of the teacher's accuracy; the best, L2-h50-f50, kept 96.8 %")
+
+
+def test_the_uncompressed_teacher_may_win(tmp_path):
+    events = [*sample.full()[:-1], sample.verdict(chosen="teacher · OpenVINO int8")]
+    assert said(tmp_path, events) == (
+        "No student both kept 99 % and beat OpenVINO int8 of the teacher, which is therefore chosen; it keeps 99.6 %."
+    )
+
+
+def test_an_unfinished_run_says_so(record):
+    text = sentence(load(record("unfinished")))
+    assert text == "The run has not finished: 1 student measured so far, the best keeps 100.0 % (L6-h50-f50)."
+
+
+def test_a_slower_and_larger_student_is_called_so(tmp_path):
+    events = sample.full()
+    chosen = next(e for e in events if e.get("name") == "L3-h50-f50")
+    chosen["quantities"]["throughput"] = {"value": 338.0, "unit": "texts/s"}
+    chosen["quantities"]["size"]["value"] = 181.8e6
+    text = said(tmp_path, events)
+    assert "run 2.0× slower than OpenVINO int8 of the teacher" in text
+    assert text.endswith("in a file 2.0× larger.")
+
+
+def test_without_the_int8_teacher_the_ratio_names_pytorch(tmp_path):
+    events = [e for e in sample.full() if e.get("name") != "teacher · OpenVINO int8"]
+    assert "run 14.1× faster than PyTorch fp32 of the teacher and keep" in said(tmp_path, events)
+
+
+def test_without_any_speed_only_quality_is_told(tmp_path):
+    events = sample.full()
+    for event in events:
+        if event["event"] == "model":
+            event["quantities"] = {}
+    assert said(tmp_path, events) == "3 layers in int8 keep 99.3 % of the teacher's accuracy."
+
+
+def test_without_students(tmp_path, record):
+    assert sentence(load(record("minimal"))) == "Nothing has been measured yet."
+    assert said(tmp_path, [sample.run(), *sample.models()[:4]]) == "No student has been measured yet."
+    assert said(tmp_path, [sample.run(), sample.verdict(sentence="Only timed.")]) == "Only timed."
+
+
+def test_tiles_name_their_baselines_and_the_bar(record):
+    made = tiles(load(record("full")))
+    assert [tile.figure for tile in made] == ["2.6×", "14.1×", "99.3 %", "11.8×", "0.68 ms"]
+    assert "OpenVINO int8" in made[0].label
+    assert "PyTorch fp32" in made[1].label
+    assert made[2].met is True
+    assert tiles(load(record("minimal"))) == []
+
+
+@pytest.mark.parametrize(("dev", "met"), [(0.9208, True), (0.8, False)])
+def test_the_tile_says_whether_the_bar_was_met(tmp_path, dev, met):
+    events = sample.full()
+    chosen = next(e for e in events if e.get("name") == "L3-h50-f50")
+    chosen["quality"] = {"dev": dev, "test": None}
+    made = tiles(load(sample.write(tmp_path / "r.jsonl", events)))
+    assert next(tile for tile in made if "accuracy" in tile.label).met is met
