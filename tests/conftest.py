@@ -1,0 +1,15 @@
+"""Tests run offline and on one thread, whatever the machine."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+from hypothesis import settings
+
+torch.set_num_threads(1)
+settings.register_profile("shared", deadline=None, max_examples=60)  # no test asserts a time
+settings.load_profile("shared")

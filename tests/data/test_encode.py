@@ -1,0 +1,127 @@
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leanformer.data import IGNORE, Encoded, Examples, by_length, encode_examples, shuffled
+from leanformer.models.families import FAMILIES
+from leanformer.models.tiny_tokenizers import TEXTS, tiny_tokenizer
+
+LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=60)
+
+
+def of_lengths(lengths: list[int], kind: Any = "classification", labels: Any = None) -> Encoded:
+    rows = [{"input_ids": [7] * n, "attention_mask": [1] * n} for n in lengths]
+    return Encoded(rows, labels, 99, 0, kind)
+
+
+def test_batches_are_padded_to_their_longest() -> None:
+    batch = of_lengths([2, 5, 3], labels=[0, 1, 2]).batch([2, 0])
+    assert batch.inputs["input_ids"].tolist() == [[7, 7, 7], [7, 7, 99]]
+    assert batch.inputs["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
+    assert (batch.index, batch.tokens) == ((2, 0), 5)
+    assert batch.labels is not None
+    assert batch.labels.tolist() == [2, 0]
+    assert batch.labels.dtype == torch.long
+
+
+def test_labels_have_the_type_of_their_task() -> None:
+    numbers = of_lengths([1, 2], "regression", [0.5, 2.0]).batch([0, 1]).labels
+    words = of_lengths([1, 3], "tokens", [[4], [1, IGNORE, 2]]).batch([0, 1]).labels
+    assert numbers is not None
+    assert (numbers.dtype, numbers.tolist()) == (torch.float, [0.5, 2.0])
+    assert words is not None
+    assert words.tolist() == [[4, IGNORE, IGNORE], [1, IGNORE, 2]]
+    assert of_lengths([1]).batch([0]).labels is None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_tokenizer_gives_what_it_gives_one_text_at_a_time(family: str) -> None:
+    tokenizer = tiny_tokenizer(family)
+    encoded = encode_examples(Examples(texts=list(TEXTS)), tokenizer, "classification", 64)
+    assert encoded.padding == tokenizer.pad_token_id
+    for text, row in zip(TEXTS, encoded.rows, strict=True):
+        assert row["input_ids"] == tokenizer(text)["input_ids"]
+        assert "token_type_ids" not in row
+
+
+def test_pairs_tell_the_second_text_by_its_type() -> None:
+    tokenizer = tiny_tokenizer("bert")
+    pairs = Examples(texts=["the dog"], pairs=["a lazy fox"])
+    row = encode_examples(pairs, tokenizer, "classification", 64).rows[0]
+    assert row["token_type_ids"] == [0] * 4 + [1] * 4
+
+
+def test_texts_that_are_cut_are_counted() -> None:
+    tokenizer = tiny_tokenizer("bert")
+    texts = Examples(texts=["the dog", "the quick brown fox jumps", "the lazy dog"])
+    encoded = encode_examples(texts, tokenizer, "classification", 5)
+    assert encoded.truncated == 1
+    assert [encoded.length(index) for index in range(3)] == [4, 5, 5]
+    assert encoded.rows[1]["input_ids"][-1] == tokenizer.sep_token_id
+    long = Examples(texts=["dog " * 100])
+    assert encode_examples(long, tokenizer, "classification", 128).length(0) == 64  # its own limit
+    pair = Examples(texts=["the dog " * 9], pairs=["the fox"])
+    assert encode_examples(pair, tokenizer, "classification", 8).length(0) == 8
+
+
+@pytest.mark.parametrize("family", ["bert", "xlm-roberta", "modernbert"])
+def test_the_first_piece_of_a_word_carries_its_label(family: str) -> None:
+    words = [["the", "xylophone", "dog"], ["jumping"]]
+    examples = Examples(texts=[" ".join(w) for w in words], words=words, labels=[[3, 1, 2], [5]])
+    tokenizer = tiny_tokenizer(family)
+    encoded = encode_examples(examples, tokenizer, "tokens", 64)
+    assert encoded.labels is not None
+    places = tokenizer(words, is_split_into_words=True)
+    for index, gold in enumerate(examples.labels or []):
+        ids = places.word_ids(index)
+        expected = [IGNORE] * len(ids)
+        for word, label in enumerate(gold):  # type: ignore[arg-type]
+            expected[ids.index(word)] = label
+        assert encoded.labels[index] == expected
+    assert len(encoded.labels[0]) > 5  # the odd word has several pieces
+
+
+def test_words_that_are_cut_off_lose_their_labels() -> None:
+    examples = Examples(texts=["a b c d"], words=[["a", "b", "c", "d"]], labels=[[0, 1, 2, 3]])
+    encoded = encode_examples(examples, tiny_tokenizer("bert"), "tokens", 4)
+    assert encoded.labels == [[IGNORE, 0, 1, IGNORE]]
+    assert encoded.truncated == 1
+
+
+@given(lengths=LENGTHS, size=st.integers(1, 7), seed=st.integers(0, 99), pool=st.integers(1, 5))
+def test_an_epoch_holds_each_example_once(
+    lengths: list[int], size: int, seed: int, pool: int
+) -> None:
+    encoded = of_lengths(lengths)
+    batches = shuffled(encoded, size, seed, pool)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    assert len(batches) == -(-len(lengths) // size)
+    assert sum(len(batch) < size for batch in batches) <= 1
+    assert batches == shuffled(encoded, size, seed, pool)
+
+
+@given(lengths=LENGTHS, size=st.integers(1, 7))
+def test_one_pool_of_everything_pads_as_little_as_sorting(lengths: list[int], size: int) -> None:
+    encoded = of_lengths(lengths)
+
+    def padded(batches: list[list[int]]) -> int:
+        return sum(len(batch) * max(lengths[index] for index in batch) for batch in batches)
+
+    assert padded(shuffled(encoded, size, 0, pool=60)) == padded(by_length(encoded, size))
+
+
+def test_epochs_differ() -> None:
+    encoded = of_lengths(list(range(1, 41)))
+    assert shuffled(encoded, 4, 0) != shuffled(encoded, 4, 1)
+
+
+@given(lengths=LENGTHS, size=st.integers(1, 7))
+def test_evaluation_goes_from_short_to_long(lengths: list[int], size: int) -> None:
+    batches = by_length(of_lengths(lengths), size)
+    order = [index for batch in batches for index in batch]
+    assert [lengths[index] for index in order] == sorted(lengths)
+    assert sorted(order) == list(range(len(lengths)))
+    assert all(len(batch) == size for batch in batches[:-1])
