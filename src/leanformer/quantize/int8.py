@@ -51,7 +51,7 @@ class Int8(Step):
             tokenizer=workspace.tokenizer,
             texts=sample.texts,
             pairs=sample.pairs,
-            max_length=self.max_length,
+            max_length=min(self.max_length, workspace.tokenizer.model_max_length),
         )
         proofs = export_openvino(
             workspace.model,

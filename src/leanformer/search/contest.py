@@ -90,6 +90,11 @@ class Contest:
         """Of the teacher in fp32, on the development split."""
         return self.systems[TEACHER].dev
 
+    @property
+    def max_length(self) -> int:
+        """Tokens that are read of a text: what was asked, or less where the model reads less."""
+        return int(min(self.request.max_length, self.tokenizer.model_max_length))
+
     def folder_of(self, student: str | None) -> str:
         """Where a student's model lies; None = the teacher's."""
         return self._place if student is None else str(self.systems[student].folder)
@@ -137,7 +142,7 @@ class Contest:
             tokenizer=self.tokenizer,
             texts=sample.texts,
             pairs=sample.pairs,
-            max_length=self.request.max_length,
+            max_length=self.max_length,
         )
 
     def manifest(self, backend: Backend, precision: Precision) -> Manifest:
@@ -145,7 +150,7 @@ class Contest:
         return Manifest(
             kind=self.kind,
             labels=self.dataset.task.labels,
-            max_length=self.request.max_length,
+            max_length=self.max_length,
             pairs=self.pairs,
             backend=backend,
             precision=precision,
@@ -153,7 +158,7 @@ class Contest:
 
     def encode(self, examples: Examples, tokenizer: Any) -> Encoded:
         """`examples` as a system with this tokenizer reads them."""
-        return encode_examples(examples, tokenizer, self.kind, self.request.max_length)
+        return encode_examples(examples, tokenizer, self.kind, self.max_length)
 
     def judge(self, session: Session, tokenizer: Any, split: str) -> Judged:
         """What a session says about a split, and how well."""
