@@ -22,7 +22,7 @@ def test_a_full_record_has_every_section(record):
     html = text_of(path)
     for section in ("verdict", "front", "systems", "steps", "slices", "disagreements", "search", "race", "reproduce"):
         assert f'<section id="{section}">' in html
-    assert "leanformer compress ./minilm" in html
+    assert re.sub("<.*?>", "", re.search(r'<code id="command">(.*?)</code>', html)[1]) == sample.run()["command"]
     assert "the smoke test ended with signal SIGFPE" in html
 
 
