@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from leanformer.data import Source
@@ -59,12 +59,11 @@ def test_one_file_is_split_the_same_way_each_time_and_in_any_order(tmp_path: Pat
 def test_equal_rows_never_lie_on_both_sides_of_a_split(texts: list[str]) -> None:
     try:
         found = _split_off({"train": [{"text": text} for text in texts]})
-    except ValueError as error:
-        assert "too few to split" in str(error)
-        return
+    except ValueError:
+        reject()  # a handful of texts that nothing is left of
     sides = [{row["text"] for row in found[split]} for split in ("train", "dev", "test")]
     assert all(sides)
-    assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+    assert sum(map(len, sides)) == len(set().union(*sides))
     assert sorted(row["text"] for rows in found.values() for row in rows) == sorted(texts)
 
 

@@ -1,0 +1,61 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from train.toy import toy
+
+from leanformer.data import IGNORE, Encoded, Examples, Task, encode_examples
+from leanformer.models.tiny import tiny_model
+from leanformer.models.tiny_tokenizers import TEXTS
+from leanformer.train.evaluate import head_output, judge, outputs, quality
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression", "tokens", "embedding"])
+def test_outputs_are_those_of_each_example_alone(kind: Any) -> None:
+    if kind == "embedding":
+        model, tokenizer = tiny_model("bert", head="embedding")
+        encoded = encode_examples(Examples(texts=list(TEXTS)), tokenizer, kind, 32)
+    else:
+        model, encoded = toy(kind)
+    found = outputs(model, encoded, kind, precision="fp32", batch_size=3)
+    assert len(found) == len(encoded)
+    for index, ours in enumerate(found):
+        with torch.no_grad():
+            alone = head_output(model, encoded.batch([index]).inputs, kind)[0]
+        np.testing.assert_allclose(ours, alone.numpy(), atol=1e-5)
+        if kind == "embedding":
+            assert np.linalg.norm(ours) == pytest.approx(1, abs=1e-5)
+
+
+def rows(*values: Any) -> list[Any]:
+    return [np.array(value, dtype=np.float32) for value in values]
+
+
+def labelled(kind: Any, labels: list[Any]) -> Encoded:
+    return Encoded([{"input_ids": [1]}] * len(labels), labels, 0, 0, kind)
+
+
+def test_quality_of_hand_cases() -> None:
+    task = Task(kind="classification", labels=("a", "b"))
+    found = rows([2, 1], [0, 1], [3, 9], [1, 0])
+    assert quality(found, labelled("classification", [0, 1, 0, 0]), task) == 0.75
+    scores = rows([0.1], [0.9], [0.4])
+    assert quality(scores, labelled("regression", [1.0, 3.0, 2.0]), Task(kind="regression")) == 1.0
+    tags = Task(kind="tokens", labels=("B-X", "O"))
+    words = rows([[9, 0], [9, 0], [0, 9], [9, 0]], [[9, 0], [0, 9], [9, 0], [9, 0]])
+    gold = [[IGNORE, 0, 1, IGNORE], [IGNORE, 1, 1, IGNORE]]
+    assert quality(words, labelled("tokens", gold), tags) == pytest.approx(2 / 3)
+    vectors = rows([1, 0], [0, 1])
+    targets = np.array([[1, 0], [0, -1]], dtype=np.float32)
+    bare = Encoded([{"input_ids": [1]}] * 2, None, 0, 0, "embedding")
+    assert quality(vectors, bare, Task(kind="embedding"), targets) == pytest.approx(0)
+
+
+def test_a_judge_evaluates_without_dropout_or_gradient() -> None:
+    model, encoded = toy()
+    evaluate = judge(encoded, Task(kind="classification", labels=("a", "b")))
+    model.train()
+    first = evaluate(model)
+    assert first == evaluate(model)
+    assert all(parameter.grad is None for parameter in model.parameters())

@@ -1,0 +1,36 @@
+import pytest
+import torch
+from torch import nn
+
+from leanformer.train.precision import Precision
+
+
+def trained(name: str, clip: float, factor: float = 1.0) -> tuple[torch.Tensor, Precision]:
+    """The change of a weight of gradient (3, 4) * factor by one step of SGD at rate 1."""
+    weight = nn.Parameter(torch.zeros(2))
+    cast = Precision(name)
+    cast.backward((weight * torch.tensor([3.0, 4.0]) * factor).sum())
+    cast.step(torch.optim.SGD([weight], lr=1.0), [weight], clip)
+    return -weight.detach(), cast
+
+
+@pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
+def test_gradients_are_unscaled_before_they_are_clipped(name: str) -> None:
+    torch.testing.assert_close(trained(name, clip=0.0)[0], torch.tensor([3.0, 4.0]))
+    torch.testing.assert_close(trained(name, clip=1.0)[0], torch.tensor([0.6, 0.8]))
+    torch.testing.assert_close(trained(name, clip=9.0)[0], torch.tensor([3.0, 4.0]))
+
+
+def test_an_overflow_skips_the_step_and_halves_the_scale() -> None:
+    change, cast = trained("fp16", clip=1.0, factor=float("inf"))
+    assert change.abs().sum() == 0
+    assert cast.scaler.get_scale() == Precision("fp16").scaler.get_scale() / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)],
+)
+def test_products_run_in_the_named_precision(name: str, dtype: torch.dtype) -> None:
+    with Precision(name).autocast():
+        assert nn.Linear(3, 3)(torch.ones(1, 3)).dtype == dtype
