@@ -99,7 +99,7 @@ def quantization_loss(
 
     ‖FQ(x) FQ(W)ᵀ - x Wᵀ‖² / ‖x Wᵀ‖² over all real tokens of `batches`.
     """
-    linears = {name: model.get_submodule(name) for name in ranges}
+    linears: dict[str, Any] = {name: model.get_submodule(name) for name in ranges}
     weights = {n: fake_quantize(m.weight, row_grid(m.weight)) for n, m in linears.items()}
     grids = {name: found.grid() for name, found in ranges.items()}
     sums = {name: [0.0, 0.0] for name in ranges}

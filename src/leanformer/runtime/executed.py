@@ -27,15 +27,15 @@ def executed_precision(compiled: Any) -> dict[str, int]:
         compiled: An `openvino.CompiledModel`.
 
     Returns:
-        Counts by precision of the inputs ("i8", "u8", "bf16", "f32", …). Fused attention is counted
-        by `executed_attention`, not here: it holds two products in one node.
+        Counts by precision of the inputs ("i8", "u8", "bf16", "f32", …). Fused attention is not
+        counted: it holds two products in one node.
     """
-    return _count(compiled, _PRODUCTS)
-
-
-def executed_attention(compiled: Any) -> dict[str, int]:
-    """How many fused attention nodes run in each precision; empty where it was taken apart."""
-    return _count(compiled, ("ScaledDotProductAttention", "ScaledDotProductAttentionWithKVCache"))
+    counts: Counter[str] = Counter()
+    for node in compiled.get_runtime_model().get_ops():
+        info = node.get_rt_info()
+        if info["layerType"].value in _PRODUCTS:
+            counts[info["runtimePrecision"].value.lower()] += 1
+    return dict(counts)
 
 
 def kernels_ran(counts: dict[str, int], precision: str, *, asked: int, backend: str) -> Proof:
@@ -74,15 +74,6 @@ def stored_bytes(
     return Proof(
         claim="weights on disk", before=before, after=after, unit="bytes", ok=ok, asked=asked
     )
-
-
-def _count(compiled: Any, types: tuple[str, ...]) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    for node in compiled.get_runtime_model().get_ops():
-        info = node.get_rt_info()
-        if info["layerType"].value in types:
-            counts[info["runtimePrecision"].value.lower()] += 1
-    return dict(counts)
 
 
 def _words(counts: dict[str, int]) -> str:

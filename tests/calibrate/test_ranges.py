@@ -1,0 +1,99 @@
+import pytest
+import torch
+from leanformer.calibrate.ranges import (
+    mse_ends,
+    observe_ranges,
+    percentile_ends,
+    quantization_loss,
+)
+from leanformer.models.tiny import tiny_model
+from leanformer.numerics.grid import affine_grid, fake_quantize
+from torch import nn
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second, self.unused = nn.Linear(4, 6), nn.Linear(6, 2), nn.Linear(2, 2)
+
+    def forward(self, x, attention_mask=None):
+        return self.second(torch.relu(self.first(x)))
+
+
+def batches(count=5):
+    generator = torch.Generator().manual_seed(1)
+    return [{"x": torch.randn(3, 7, 4, generator=generator)} for _ in range(count)]
+
+
+def test_min_max_is_the_range_of_each_reached_layers_input():
+    data = batches()
+    ranges = observe_ranges(Two(), data)
+    x = torch.stack([batch["x"] for batch in data])
+    assert set(ranges) == {"first", "second"}
+    assert ranges["first"].low == x.min()
+    assert ranges["first"].high == x.max()
+    assert ranges["second"].low == 0
+    torch.testing.assert_close(ranges["first"].channel, x.abs().flatten(0, 2).amax(0))
+
+
+def test_padding_is_not_looked_at():
+    x = torch.randn(2, 3, 4)
+    mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
+    x[0, 2] = 1e6
+    ranges = observe_ranges(Two(), [{"x": x, "attention_mask": mask}])
+    assert ranges["first"].high < 100
+
+
+def test_mse_beats_min_max_where_there_is_an_outlier():
+    torch.manual_seed(0)
+    x = torch.cat([torch.randn(1_000_000), torch.tensor([20.0])])
+    low, high = float(x.min()), float(x.max())
+    counts = torch.histc(x, 1024, low, high)
+
+    def error(ends):
+        return (fake_quantize(x, affine_grid(*map(torch.tensor, ends))) - x)[:-1].square().mean()
+
+    assert error(mse_ends(counts, low, high)) < 0.7 * error((low, high))
+    clipped = percentile_ends(counts, low, high)
+    assert low <= clipped[0] < clipped[1] < 10
+
+
+@pytest.mark.parametrize("method", ["percentile", "mse"])
+def test_other_methods_stay_inside_the_outer_range(method):
+    outer, inner = observe_ranges(Two(), batches()), observe_ranges(Two(), batches(), method=method)
+    for name, found in inner.items():
+        assert outer[name].low - 1e-5 <= found.low <= found.high <= outer[name].high + 1e-5
+
+
+def test_divisors_apply_before_the_range_is_taken():
+    halved = observe_ranges(Two(), batches(), divisors={"first": torch.full((4,), 2.0)})
+    assert halved["first"].high == pytest.approx(observe_ranges(Two(), batches())["first"].high / 2)
+
+
+def test_the_loss_by_layer_is_worst_first_and_grows_with_the_range():
+    model, data = Two(), batches()
+    ranges = observe_ranges(model, data)
+    losses = quantization_loss(model, ranges, data)
+    assert [name for name, _ in losses] == sorted(dict(losses), key=dict(losses).get, reverse=True)
+    assert all(0 < loss < 1e-3 for _, loss in losses)
+    wide = {name: type(found)(-50.0, 50.0, found.channel) for name, found in ranges.items()}
+    worse = dict(quantization_loss(model, wide, data))
+    assert all(worse[name] > loss for name, loss in losses)
+
+
+def test_the_model_keeps_its_mode_and_its_hooks():
+    model = tiny_model("bert")[0].train()
+    ids = torch.ones(1, 5, dtype=torch.long)
+    observe_ranges(model, [{"input_ids": ids, "attention_mask": ids}])
+    assert model.training
+    assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="method: 'median' is not one of min-max"):
+        observe_ranges(Two(), batches(), method="median")
+    with pytest.raises(ValueError, match="batches: none to observe"):
+        observe_ranges(Two(), [])
+    with pytest.raises(ValueError, match="layers: no linear layer is named third"):
+        observe_ranges(Two(), batches(), layers=("third",))

@@ -1,0 +1,45 @@
+import torch
+from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
+from leanformer.numerics.grid import affine_grid, fake_quantize, row_grid
+from torch import nn
+
+
+def layer(smooth=None):
+    torch.manual_seed(0)
+    linear = nn.Linear(7, 13)
+    grid = affine_grid(torch.tensor(-3.0), torch.tensor(3.0))
+    return linear, grid, FakeQuantLinear(linear, grid, smooth)
+
+
+def test_it_is_the_product_of_the_rounded_factors():
+    linear, grid, module = layer()
+    x = torch.randn(5, 7)
+    rounded = fake_quantize(linear.weight, row_grid(linear.weight))
+    expected = fake_quantize(x, grid) @ rounded.T + linear.bias
+    torch.testing.assert_close(module(x), expected)
+
+
+def test_smoothing_divides_the_input_and_multiplies_the_weight():
+    smooth = torch.linspace(0.5, 2.0, 7)
+    linear, grid, module = layer(smooth)
+    x = torch.randn(5, 7)
+    weight = linear.weight * smooth
+    expected = fake_quantize(x / smooth, grid) @ fake_quantize(weight, row_grid(weight)).T
+    torch.testing.assert_close(module(x), expected + linear.bias, atol=1e-5, rtol=1e-5)
+
+
+def test_weights_are_shared_scales_are_saved_and_gradients_flow():
+    linear, _, module = layer()
+    assert module.weight is linear.weight
+    assert {"weight", "bias", "input_scale", "input_zero_point"} <= set(module.state_dict())
+    module(torch.randn(5, 7)).sum().backward()
+    assert linear.weight.grad.abs().sum() > 0
+    assert "int8" in repr(module)
+
+
+def test_embedding_rows_are_within_half_a_step_of_their_own_scale():
+    embedding = nn.Embedding(11, 6)
+    ids = torch.arange(11)
+    error = (FakeQuantEmbedding(embedding)(ids) - embedding.weight).abs()
+    assert (error <= row_grid(embedding.weight).scale[:, None] * 0.5001).all()
+    assert error.max() > 0

@@ -1,0 +1,50 @@
+import pytest
+import torch
+from leanformer.models.tiny import tiny_model
+from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
+from leanformer.runtime.carry import carry_scales
+from runtime_samples import calibration_of
+
+INPUTS = ("input_ids", "attention_mask")
+
+
+@pytest.mark.parametrize("method", ["min-max", "percentile", "mse"])
+@pytest.mark.parametrize("smooth", [None, 0.7])
+def test_the_model_answers_nearly_the_same(method, smooth):
+    model, tokenizer = tiny_model("bert")
+    data = list(calibration_of(tokenizer).tensors(INPUTS))
+    with torch.no_grad():
+        before = torch.cat([model(**batch).logits for batch in data])
+        names = carry_scales(model, data, method=method, smooth=smooth)
+        after = torch.cat([model(**batch).logits for batch in data])
+    assert len(names) == 6 * model.config.num_hidden_layers + 2
+    assert 0 < (after - before).abs().max() < 0.1 * before.abs().max()
+
+
+def test_parameters_keep_their_names():
+    model, tokenizer = tiny_model("bert")
+    names = {name for name, _ in model.named_parameters()}
+    carry_scales(model, calibration_of(tokenizer).tensors(INPUTS))
+    assert {name for name, _ in model.named_parameters()} == names
+
+
+def test_layers_can_be_kept_in_float():
+    model, tokenizer = tiny_model("bert")
+    kept = ("classifier", "bert.embeddings.word_embeddings")
+    names = carry_scales(model, calibration_of(tokenizer).tensors(INPUTS), keep_float=kept)
+    assert "classifier" not in names
+    modules = dict(model.named_modules())
+    assert not isinstance(modules["classifier"], FakeQuantLinear)
+    assert not isinstance(modules["bert.embeddings.word_embeddings"], FakeQuantEmbedding)
+    assert isinstance(modules["bert.embeddings.position_embeddings"], FakeQuantEmbedding)
+
+
+def test_refusals_leave_the_model_as_it_was():
+    model, tokenizer = tiny_model("bert")
+    data = list(calibration_of(tokenizer).tensors(INPUTS))
+    everything = tuple(n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear))
+    with pytest.raises(ValueError, match="keep_float: no layer is named nonsense"):
+        carry_scales(model, data, keep_float=("nonsense",))
+    with pytest.raises(ValueError, match="no linear layer to quantize"):
+        carry_scales(model, data, keep_float=everything)
+    assert not any(isinstance(m, FakeQuantLinear) for m in model.modules())

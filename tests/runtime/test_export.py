@@ -1,0 +1,55 @@
+import pytest
+from leanformer.data.task import Task
+from leanformer.models.tiny import tiny_model
+from leanformer.runtime.agreement import agreement
+from leanformer.runtime.calibration import Calibration
+from leanformer.runtime.export import export_folder
+from leanformer.runtime.manifest import read_manifest
+from leanformer.runtime.predictor import load
+from leanformer.runtime.session import graph_file
+from leanformer.runtime.torch_backend import TorchSession
+from runtime_samples import LABELS, calibration_of
+
+
+def test_a_model_becomes_a_folder_that_answers_like_it(tmp_path, texts):
+    pytest.importorskip("openvino", reason="needs openvino")
+    model, tokenizer = tiny_model("bert")
+    task = Task(kind="classification", labels=LABELS)
+    folder = tmp_path / "served"
+    rows, _ = export_folder(
+        model,
+        tokenizer,
+        task,
+        folder,
+        calibration_of(tokenizer),
+        candidates=[("openvino", "fp32"), ("onnxruntime", "bf16")],
+        threads=1,
+    )
+    by_name = {(r.backend, r.precision): r for r in rows}
+    assert "could not be exported" in by_name["onnxruntime", "bf16"].reason
+    assert by_name["openvino", "fp32"].agreement == 1
+    winner = next(r for r in rows if r.chosen)
+    manifest = read_manifest(folder)
+    assert (manifest.backend, manifest.precision) == (winner.backend, winner.precision)
+    assert len(manifest.race) == len(rows)
+    predictor = load(folder, threads=1)
+    session = TorchSession(model, "classification", threads=1)
+    exact = [session.run(**a)[0] for a in calibration_of(tokenizer).arrays(session.inputs)]
+    assert agreement("classification", exact, predictor.outputs(texts)) == 1
+    left = graph_file(folder, "openvino", "fp32").exists()
+    assert left == (winner.backend == "openvino")
+
+
+def test_an_existing_folder_is_kept(tmp_path):
+    model, tokenizer = tiny_model("bert")
+    (tmp_path / "note").write_text("mine")
+    task = Task(kind="classification", labels=LABELS)
+    with pytest.raises(FileExistsError):
+        export_folder(model, tokenizer, task, tmp_path, calibration_of(tokenizer))
+
+
+def test_calibration_needs_texts_and_as_many_pairs():
+    with pytest.raises(ValueError, match="calibration: no texts"):
+        Calibration(tokenizer=None, texts=[])
+    with pytest.raises(ValueError, match="calibration: 2 texts and 1 pairs"):
+        Calibration(tokenizer=None, texts=["a", "b"], pairs=["c"])

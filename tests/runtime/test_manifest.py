@@ -1,0 +1,60 @@
+import json
+import shutil
+
+import pytest
+from leanformer.runtime.manifest import NAME, read_manifest
+from leanformer.runtime.opening import open_session
+from leanformer.runtime.predictor import load
+
+
+@pytest.fixture
+def folder(classifier, tmp_path):
+    return shutil.copytree(classifier, tmp_path / "copy")
+
+
+def edit(folder, **fields):
+    path = folder / NAME
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def test_a_folder_without_a_description_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="was not exported by leanformer"):
+        load(tmp_path)
+
+
+def test_a_changed_byte_is_found(folder):
+    path = folder / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"model.safetensors is damaged: its checksum"):
+        load(folder)
+
+
+def test_a_missing_file_is_found(folder):
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(ValueError, match=r"tokenizer.json is missing"):
+        load(folder)
+
+
+def test_a_backend_that_is_not_there_is_refused_with_what_is(folder):
+    with pytest.raises(ValueError, match="holds no openvino int8 model; it has pytorch fp32"):
+        load(folder, "openvino", precision="int8")
+    with pytest.raises(ValueError, match="PyTorch runs fp32 or bf16 here, not 'int8'"):
+        open_session(folder, "pytorch", "int8")
+
+
+def test_a_damaged_description_is_refused(folder):
+    edit(folder, nonsense=1)
+    with pytest.raises(ValueError, match="leanformer.json is damaged"):
+        read_manifest(folder)
+    (folder / NAME).write_text("{")
+    with pytest.raises(ValueError, match="leanformer.json is damaged"):
+        read_manifest(folder)
+
+
+@pytest.mark.parametrize("field", ["kind", "backend", "precision"])
+def test_unknown_words_in_the_description_are_refused(folder, field):
+    edit(folder, **{field: "magic"})
+    with pytest.raises(ValueError, match=f"{field} 'magic' is not one of"):
+        read_manifest(folder)
