@@ -17,6 +17,8 @@ from leanformer.cli.report import report
 from leanformer.cli.run import run
 from leanformer.cli.show import show
 
+_STOPPED = 130  # typer's exit code for Ctrl-C
+
 app = typer.Typer(
     name="leanformer",
     help="Make transformer NLP models small and fast, and prove it on the clock.",
@@ -41,9 +43,10 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     try:
         app(standalone_mode=True)
-    except KeyboardInterrupt:
-        typer.echo("\nstopped; the same command goes on from here", err=True)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == _STOPPED:
+            typer.echo("stopped; the same command goes on from here", err=True)
+        raise
     except (ValueError, OSError, ImportError) as error:
         typer.echo(f"leanformer: {error}", err=True)
         sys.exit(2)

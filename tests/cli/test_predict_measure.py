@@ -1,0 +1,73 @@
+import json
+
+import pytest
+import tiny_data
+
+
+@pytest.fixture
+def some_texts(tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("the lazy dog\nmy card was charged twice\n")
+    return path
+
+
+def test_predict_answers_each_text_in_its_order(run, served, some_texts):
+    code, shown, said = run("predict", served, "--in", some_texts)
+    assert code == 0, said
+    answers = [json.loads(line) for line in shown.splitlines()]
+    assert [answer["label"] for answer in answers] == ["animal", "money"]
+    assert "2 texts" in said
+
+
+def test_predict_writes_a_file_where_one_is_named(run, served, some_texts, tmp_path):
+    out = tmp_path / "answers.jsonl"
+    code, shown, said = run("predict", served, "--in", some_texts, "--out", out)
+    assert (code, shown) == (0, ""), said
+    assert len(out.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--in", "nowhere.txt"], "nowhere.txt: no such file"),
+        (["--in", "TEXTS", "--text", "body"], "no column 'body'; there are: text"),
+        (["--in", "TEXTS", "--pair", "other"], "no column 'other'"),
+        (["--in", "TEXTS", "--backend", "openvino"], "holds no openvino"),
+    ],
+)
+def test_predict_refuses_in_one_line(run, served, some_texts, words, message):
+    words = [some_texts if word == "TEXTS" else word for word in words]
+    code, shown, said = run("predict", served, *words)
+    assert (code, shown) == (2, "")
+    assert message in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_predict_refuses_a_folder_that_was_not_exported(run, teacher, some_texts):
+    code, _, said = run("predict", teacher, "--in", some_texts)
+    assert code == 2
+    assert "was not exported by leanformer" in said
+
+
+def test_predict_of_an_embedding_gives_vectors(run, some_texts, tmp_path):
+    from leanformer.runtime.manifest import Manifest, write_manifest
+
+    folder = tiny_data.write_encoder(tmp_path / "encoder")
+    write_manifest(folder, Manifest(kind="embedding", max_length=64))
+    code, shown, said = run("predict", folder, "--in", some_texts)
+    assert code == 0, said
+    assert [len(json.loads(line)) for line in shown.splitlines()] == [32, 32]
+
+
+def test_measure_shows_time_memory_and_size(run, served, data):
+    code, shown, said = run("measure", served, "--in", data / "dev.tsv", "--threads", 1)
+    assert code == 0, said
+    for name in ("latency_32", "throughput", "throughput_unsorted", "memory", "size", "flops"):
+        assert name in shown
+    assert "pytorch fp32" in shown
+
+
+def test_measure_refuses_a_column_that_is_not_there(run, served, data):
+    code, _, said = run("measure", served, "--in", data / "dev.tsv", "--text", "body")
+    assert code == 2
+    assert "no column 'body'; there are: text, label" in said
