@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+
 from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.calibration import Calibration

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from torch import nn
+
 from leanformer.calibrate.ranges import (
     mse_ends,
     observe_ranges,
@@ -8,7 +10,6 @@ from leanformer.calibrate.ranges import (
 )
 from leanformer.models.tiny import tiny_model
 from leanformer.numerics.grid import affine_grid, fake_quantize
-from torch import nn
 
 
 class Two(nn.Module):

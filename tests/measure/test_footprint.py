@@ -4,13 +4,14 @@ import json
 import platform
 
 import pytest
+from runtime_samples import plain_folder
+
 from leanformer.measure.environment import environment
 from leanformer.measure.flops import flops_per_token
 from leanformer.measure.peak_memory import high_water, peak_memory
 from leanformer.measure.size import folder_size, served_size
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.manifest import read_manifest, write_manifest
-from runtime_samples import plain_folder
 
 
 def test_only_the_files_that_the_backend_reads_count(tmp_path):
@@ -39,7 +40,7 @@ def test_memory_is_that_of_a_process_that_served(classifier, texts):
 
 
 def test_a_process_that_fails_says_why(tmp_path, texts):
-    with pytest.raises(ValueError, match="could not be measured: .*not exported by leanformer"):
+    with pytest.raises(ValueError, match=r"could not be measured: .*not exported by leanformer"):
         peak_memory(tmp_path, texts)
 
 

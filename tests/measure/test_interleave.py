@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from leanformer.measure.interleave import Call, Timing, interleave, run_delay, speedup, spread
 
 

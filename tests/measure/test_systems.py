@@ -1,8 +1,9 @@
 import pytest
+from runtime_samples import TEXTS
+
 from leanformer.measure.systems import LOADS, System, measure_systems
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.torch_backend import TorchSession
-from runtime_samples import TEXTS
 
 
 def system(layers):

@@ -1,7 +1,8 @@
 import torch
+from torch import nn
+
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
 from leanformer.numerics.grid import affine_grid, fake_quantize, row_grid
-from torch import nn
 
 
 def layer(smooth=None):

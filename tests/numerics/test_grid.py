@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from leanformer.numerics.grid import (
     affine_grid,
     dequantize,

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from leanformer.core.step import NoEffect, require
 from leanformer.runtime.agreement import agreeing_outputs, agreement, equal_outputs
 
@@ -29,13 +30,13 @@ def test_embeddings_agree_by_cosine_and_the_lowest_is_told():
     assert agreement("embedding", first, second) == 0.5
     proof = agreeing_outputs("embedding", first, second, least=0.4, backend="x")
     assert "lowest 0.0000" in proof.note
-    with pytest.raises(NoEffect, match="agreement with PyTorch fp32: is 0.5"):
+    with pytest.raises(NoEffect, match=r"agreement with PyTorch fp32: is 0.5"):
         require([agreeing_outputs("embedding", first, second, least=0.9, backend="x")])
 
 
 def test_equality_names_the_worst_difference():
     assert equal_outputs(rows([1.0]), rows([1.0]), tolerance=1e-6, backend="x").ok
-    with pytest.raises(NoEffect, match="largest difference to PyTorch: is 0.5"):
+    with pytest.raises(NoEffect, match=r"largest difference to PyTorch: is 0.5"):
         require([equal_outputs(rows([1.0]), rows([1.5]), tolerance=0.1, backend="x")])
 
 

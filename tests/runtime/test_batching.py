@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from leanformer.runtime.batching import fixed_size, padding, restore, stack, token_budget
 
 LENGTHS = st.lists(st.integers(1, 200), max_size=60)

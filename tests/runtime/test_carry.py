@@ -1,9 +1,10 @@
 import pytest
 import torch
+from runtime_samples import calibration_of
+
 from leanformer.models.tiny import tiny_model
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
 from leanformer.runtime.carry import carry_scales
-from runtime_samples import calibration_of
 
 INPUTS = ("input_ids", "attention_mask")
 

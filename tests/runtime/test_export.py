@@ -1,4 +1,6 @@
 import pytest
+from runtime_samples import LABELS, calibration_of
+
 from leanformer.data.task import Task
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.agreement import agreement
@@ -8,7 +10,6 @@ from leanformer.runtime.manifest import read_manifest
 from leanformer.runtime.predictor import load
 from leanformer.runtime.session import graph_file
 from leanformer.runtime.torch_backend import TorchSession
-from runtime_samples import LABELS, calibration_of
 
 
 def test_a_model_becomes_a_folder_that_answers_like_it(tmp_path, texts):

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.graph import InferenceGraph, example_inputs
 

@@ -2,6 +2,7 @@ import json
 import shutil
 
 import pytest
+
 from leanformer.runtime.manifest import NAME, read_manifest
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.predictor import load
@@ -46,10 +47,10 @@ def test_a_backend_that_is_not_there_is_refused_with_what_is(folder):
 
 def test_a_damaged_description_is_refused(folder):
     edit(folder, nonsense=1)
-    with pytest.raises(ValueError, match="leanformer.json is damaged"):
+    with pytest.raises(ValueError, match=r"leanformer.json is damaged"):
         read_manifest(folder)
     (folder / NAME).write_text("{")
-    with pytest.raises(ValueError, match="leanformer.json is damaged"):
+    with pytest.raises(ValueError, match=r"leanformer.json is damaged"):
         read_manifest(folder)
 
 

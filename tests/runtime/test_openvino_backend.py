@@ -3,12 +3,14 @@ import sys
 import numpy as np
 import pytest
 from runtime_samples import calibration_of, outputs, uneven
+
 from leanformer.core.step import NoEffect, require
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.carry import carry_scales
 from leanformer.runtime.executed import executed_precision, kernels_ran
 from leanformer.runtime.graph import InferenceGraph
-from leanformer.runtime.openvino_backend import OpenVinoSession, export_openvino
+from leanformer.runtime.openvino_backend import export_openvino
+from leanformer.runtime.openvino_session import OpenVinoSession
 
 pytest.importorskip("openvino", reason="needs openvino")
 

@@ -1,7 +1,8 @@
 import pytest
+from runtime_samples import plain_folder
+
 from leanformer.runtime.manifest import read_manifest
 from leanformer.runtime.race import Row, decide, race
-from runtime_samples import plain_folder
 
 
 def row(backend, throughput, agreement=1.0, reason=""):

@@ -1,6 +1,7 @@
 import sys
 
 import pytest
+
 from leanformer.runtime.smoke import reason_of, run_once, smoke_test
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from leanformer.runtime.spans import spans_of
 
 TEXT = "Ada met Bo in Rome"

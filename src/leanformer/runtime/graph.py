@@ -11,15 +11,13 @@ Legend: B batch, T token, D model width, L label; m is the attention mask, h the
 """
 
 import inspect
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from leanformer.data.task import Kind
 from leanformer.numerics.pooling import mean_pooled
-
-KINDS: tuple[str, ...] = get_args(Kind)
+from leanformer.runtime.session import KINDS, Kind
 
 
 class InferenceGraph(nn.Module):

@@ -15,9 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from leanformer.core.files import write_text
-from leanformer.data.task import Kind
-from leanformer.runtime.graph import KINDS
-from leanformer.runtime.session import BACKENDS, PRECISIONS, Backend, Precision, graph_file
+from leanformer.runtime.session import (
+    BACKENDS,
+    KINDS,
+    PRECISIONS,
+    Backend,
+    Kind,
+    Precision,
+    graph_file,
+)
 
 NAME = "leanformer.json"
 

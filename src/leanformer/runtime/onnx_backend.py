@@ -11,7 +11,6 @@ int8 is dynamic: weights by row and column on disk, activations quantized as the
 """
 
 import logging
-import os
 import tempfile
 import warnings
 from collections import Counter
@@ -20,16 +19,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from leanformer.core.files import new_folder
 from leanformer.core.step import Proof, require
-from leanformer.data.task import Kind
 from leanformer.runtime.executed import stored_bytes
 from leanformer.runtime.graph import InferenceGraph, example_inputs
 from leanformer.runtime.onnx_heads import name_heads
-from leanformer.runtime.session import Backend, Precision, Session
+from leanformer.runtime.onnx_session import import_onnxruntime
+from leanformer.runtime.session import Kind, Precision
 
 _OPSET = 17
 _FUSED = ("Attention", "MultiHeadAttention", "QAttention")
@@ -174,54 +172,6 @@ def integer_operators(onnxruntime: Any, path: Path, *, layers: int) -> Proof:
         asked=4 * layers,
         note=f"counted in the graph that ONNX Runtime executes: {words}; QAttention holds three",
     )
-
-
-class OnnxSession(Session):
-    """A graph in ONNX Runtime on the CPU, idle threads not spinning between calls."""
-
-    backend: Backend = "onnxruntime"
-
-    def __init__(self, path: Path, precision: Precision, *, threads: int | None = None) -> None:
-        """Load the graph at `path`."""
-        onnxruntime = import_onnxruntime()
-        self.precision = precision
-        threads = threads or len(os.sched_getaffinity(0))
-        self.pins = {"intra_op_num_threads": threads, "inter_op_num_threads": 1}
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        self.session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-        self.inputs = tuple(port.name for port in self.session.get_inputs())
-
-    def run(
-        self,
-        input_ids: np.ndarray,
-        attention_mask: np.ndarray,
-        token_type_ids: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """See `Session.run`."""
-        arrays = (input_ids, attention_mask, token_type_ids)
-        feeds = dict(zip(self.inputs, arrays, strict=False))
-        return self.session.run(None, feeds)[0]
-
-
-def import_onnxruntime() -> Any:
-    """The `onnxruntime` package.
-
-    Raises:
-        ImportError: It is not installed; the message names the command.
-    """
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(
-            "this backend needs ONNX Runtime: pip install onnxruntime onnx"
-        ) from error
-    return onnxruntime
 
 
 @contextmanager

@@ -1,13 +1,11 @@
-"""Open a served folder on a backend."""
+"""Open a served folder on a backend; torch is imported for PyTorch only."""
 
 from pathlib import Path
 
-from leanformer.models.load import load_model
 from leanformer.runtime.manifest import Manifest, check_files, read_manifest
-from leanformer.runtime.onnx_backend import OnnxSession
-from leanformer.runtime.openvino_backend import OpenVinoSession
+from leanformer.runtime.onnx_session import OnnxSession
+from leanformer.runtime.openvino_session import OpenVinoSession
 from leanformer.runtime.session import Backend, Precision, Session, graph_file
-from leanformer.runtime.torch_backend import TorchSession
 
 
 def open_session(
@@ -36,6 +34,10 @@ def open_session(
         return OpenVinoSession(path, precision, threads=threads)
     if backend == "onnxruntime":
         return OnnxSession(path, precision, threads=threads)
+    # Only here, because torch takes seconds and 200 MB that the other backends do without.
+    from leanformer.models.load import load_model
+    from leanformer.runtime.torch_backend import TorchSession
+
     head = "classification" if manifest.kind == "regression" else manifest.kind
     model, _ = load_model(folder, head)
     return TorchSession(model, manifest.kind, precision, pairs=manifest.pairs, threads=threads)

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from transformers import AutoTokenizer
 
 from leanformer.runtime.batching import Padding, padding, restore, stack, token_budget
 from leanformer.runtime.manifest import Manifest, read_manifest
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.session import Backend, Precision, Session, feed
 from leanformer.runtime.spans import Span, spans_of
+from leanformer.runtime.tokenizer import open_tokenizer
 from leanformer.runtime.tokenizing import check_texts, tokenize
 
 _WORD = re.compile(r"\w+(?:['’.-]\w+)*|[^\w\s]")
@@ -57,7 +57,7 @@ def load(
     folder = Path(folder)
     manifest = read_manifest(folder)
     session = open_session(folder, backend, precision, threads)
-    return Predictor(session, AutoTokenizer.from_pretrained(folder), manifest)
+    return Predictor(session, open_tokenizer(folder), manifest)
 
 
 class Predictor:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from transformers import AutoTokenizer
 
 from leanformer.runtime.agreement import agreement
 from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
@@ -20,6 +19,7 @@ from leanformer.runtime.opening import open_session
 from leanformer.runtime.predictor import Predictor
 from leanformer.runtime.session import BACKENDS, PRECISIONS, Backend, Precision, graph_file
 from leanformer.runtime.smoke import smoke_test
+from leanformer.runtime.tokenizer import open_tokenizer
 
 Candidate = tuple[Backend, Precision]
 
@@ -134,7 +134,7 @@ def _reason(row: Row, best: Row, fair: list[Row]) -> str:
 
 def _runner(folder: Path, manifest: Manifest, one: Candidate, threads: int | None) -> Predictor:
     session = open_session(folder, *one, threads)
-    return Predictor(session, AutoTokenizer.from_pretrained(folder), manifest)
+    return Predictor(session, open_tokenizer(folder), manifest)
 
 
 def _timed(

@@ -10,8 +10,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+# As in `leanformer.data.task`, which would bring torch into processes that only serve.
+Kind = Literal["classification", "regression", "tokens", "embedding"]
 Backend = Literal["openvino", "onnxruntime", "pytorch"]
 Precision = Literal["fp32", "bf16", "int8"]
+KINDS: tuple[str, ...] = get_args(Kind)
 BACKENDS: tuple[str, ...] = get_args(Backend)
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 _GRAPHS = {"openvino": ("openvino", "model.xml"), "onnxruntime": ("onnx", "model.onnx")}

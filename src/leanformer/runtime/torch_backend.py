@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from leanformer.data.task import Kind
 from leanformer.runtime.graph import InferenceGraph
-from leanformer.runtime.session import Backend, Precision, Session
+from leanformer.runtime.session import Backend, Kind, Precision, Session
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
