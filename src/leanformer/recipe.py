@@ -22,6 +22,7 @@ the last one, and within a training from its last checkpoint.
 
 import copy
 import json
+import shutil
 import time
 import tomllib
 from collections.abc import Callable, Sequence
@@ -71,6 +72,10 @@ class Recipe:
     """How the record and the report call the result."""
     seed: int = 0
     """Decides everything random."""
+    measure: bool = True
+    """At the end, time the result beside its teacher and the usual baselines, and report."""
+    keep: float = 0.99
+    """Share of the teacher's quality that the report asks for."""
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -144,7 +149,9 @@ def run(
             workspace = _do(step, name, workspace)
         if isinstance(step, Finetune) and recipe.teacher is None:
             workspace = workspace.with_(
-                teacher=copy.deepcopy(workspace.model), teacher_tokenizer=workspace.tokenizer
+                teacher=copy.deepcopy(workspace.model),
+                teacher_tokenizer=workspace.tokenizer,
+                teacher_saved=str(workspace.saved),
             )
     return workspace
 
@@ -158,11 +165,11 @@ def _begin(
 ) -> Workspace:
     torch.manual_seed(recipe.seed)
     model, tokenizer = open_model(recipe.model, dataset, recipe.seed)
-    teacher, theirs = None, None
-    if recipe.teacher is not None:
-        teacher, theirs = open_model(recipe.teacher, dataset, recipe.seed)
+    teacher, theirs, place = None, None, recipe.teacher
+    if place is not None:
+        teacher, theirs = open_model(place, dataset, recipe.seed)
     elif has_head(recipe.model, HEADS[dataset.task.kind]):
-        teacher, theirs = copy.deepcopy(model), tokenizer
+        teacher, theirs, place = copy.deepcopy(model), tokenizer, recipe.model
     return Workspace(
         name=recipe.name,
         model=model,
@@ -172,6 +179,7 @@ def _begin(
         record=record,
         teacher=teacher,
         teacher_tokenizer=theirs,
+        teacher_saved=place,
         seed=recipe.seed,
         watch=watch,
     )
@@ -192,6 +200,7 @@ def _do(step: Step, name: str, workspace: Workspace) -> Workspace:
         seconds=time.perf_counter() - started,
     )
     write_text(workspace.folder / "done.json", json.dumps({"step": name}))
+    shutil.rmtree(workspace.folder / "checkpoint", ignore_errors=True)
     return workspace
 
 

@@ -1,5 +1,7 @@
 """`leanformer run recipe.toml`: a recipe, step by step, in the open."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,10 +18,13 @@ def run(
     """Do what a recipe says; stopped, the same command resumes."""
     from leanformer.cli.progress import Watcher
     from leanformer.recipe import read
-    from leanformer.recipe import run as run_recipe
+    from leanformer.search.conduct import conduct
 
     described = read(recipe, set_ or [])
     folder = out or Path("runs") / recipe.stem
-    workspace = run_recipe(described, folder, watch=Watcher())
+    command = shlex.join(["leanformer", *sys.argv[1:]])
+    workspace, page = conduct(described, folder, command=command, watch=Watcher())
     typer.echo(f"model   {workspace.saved}")
     typer.echo(f"record  {workspace.record.path}")
+    if page is not None:
+        typer.echo(f"report  {page}")

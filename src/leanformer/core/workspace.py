@@ -27,6 +27,7 @@ class Workspace:
         record: Where events go.
         teacher: The model whose outputs are the target, or None before there is one.
         teacher_tokenizer: Its tokenizer, where it differs from the student's (a cut vocabulary).
+        teacher_saved: Folder or hub name of the teacher, or None.
         seed: The seed of everything random.
         proofs: What the last step measured of its own effect.
         watch: Called with the name and the progress at each training step, or None.
@@ -41,6 +42,7 @@ class Workspace:
     record: Record
     teacher: Any = None
     teacher_tokenizer: Any = None
+    teacher_saved: str | None = None
     seed: int = 0
     proofs: tuple["Proof", ...] = ()
     watch: Callable[[str, Any], None] | None = None

@@ -22,12 +22,14 @@ class Trial:
         quality: On the development split, of the int8 student.
         kept: Whether that is enough.
         seconds: What the training took.
+        usable: Whether a model came of it, which a smaller rung can begin from.
     """
 
     rung: Rung
     quality: float
     kept: bool
     seconds: float
+    usable: bool = True
 
 
 def climb(
@@ -66,7 +68,8 @@ def _start(rung: Rung, trials: Sequence[Trial]) -> Rung | None:
     larger = [
         trial.rung
         for trial in trials
-        if trial.rung.layers >= rung.layers
+        if trial.usable
+        and trial.rung.layers >= rung.layers
         and trial.rung.heads >= rung.heads
         and trial.rung.ffn >= rung.ffn
     ]

@@ -14,12 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import leanformer
 from leanformer.core.record import Record, read
+from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset
 from leanformer.distill.step import Distill
-from leanformer.measure.environment import environment
 from leanformer.models.anatomy import anatomy_of
 from leanformer.models.load import has_head
 from leanformer.prune.criteria import Activation, Taylor
@@ -30,6 +29,7 @@ from leanformer.recipe import HEADS, Recipe, open_model, run
 from leanformer.report import write_report
 from leanformer.search.climb import Trial, climb
 from leanformer.search.contest import Contest
+from leanformer.search.describe import describe
 from leanformer.search.finish import finish
 from leanformer.search.ladder import Rung, ladder
 from leanformer.search.request import Request, claim, examples_of
@@ -58,7 +58,7 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
     check_model(request, dataset)
     claim(out, request)
     search = _Search(request, out, dataset, watch)
-    search.begin(command)
+    describe(search.record, dataset, request, command)
     search.teach()
     search.climb()
     finish(search.contest, request, out, watch)
@@ -85,25 +85,6 @@ class _Search:
         self.known = read(self.record.path) if self.record.path.is_file() else []
         self.started = time.perf_counter()
         self.contest = Contest(dataset, self.record, request)
-
-    def begin(self, command: str) -> None:
-        """Describe the run, once."""
-        if any(event["event"] == "run" for event in self.known):
-            return
-        dataset, request = self.dataset, self.request
-        splits = {name: len(getattr(dataset, name) or ()) for name in ("train", "dev", "test")}
-        self.record.write(
-            "run",
-            command=command,
-            version=leanformer.__version__,
-            model=request.model,
-            task={"kind": dataset.task.kind, "labels": dataset.task.labels},
-            data={"name": dataset.name, **splits, "unlabelled": len(dataset.unlabelled or ())},
-            keep=request.keep,
-            minutes=request.minutes,
-            seed=request.seed,
-            environment=environment(),
-        )
 
     def teach(self) -> None:
         """Have a teacher: fine-tune the model unless it knows the task."""
@@ -133,12 +114,22 @@ class _Search:
         began = time.perf_counter()
         source = self.contest.folder_of(start.name if start else None)
         steps = self._steps(rung, start)
-        done = self._run(rung.name, source, self.contest.folder_of(None), steps)
+        try:
+            done = self._run(rung.name, source, self.contest.folder_of(None), steps)
+        except NoEffect as error:
+            return self._fail(rung, str(error), time.perf_counter() - began)
         quality = self.contest.enter_student(rung.name, done)
         seconds = self._seconds(rung, time.perf_counter() - began)
         kept = quality >= self.request.keep * self.contest.quality_of_teacher
         self._decide(rung, quality, kept)
         return Trial(rung=rung, quality=quality, kept=kept, seconds=seconds)
+
+    def _fail(self, rung: Rung, reason: str, seconds: float) -> Trial:
+        """A rung of which no model came: one of its steps had no effect."""
+        self._say(f"student {rung.name}: {reason}")
+        if not self._decided(rung):
+            self.record.write("choice", name=rung.name, decision="rejected", reason=reason)
+        return Trial(rung=rung, quality=0.0, kept=False, seconds=seconds, usable=False)
 
     def _steps(self, rung: Rung, start: Rung | None) -> tuple[Any, ...]:
         request, kind = self.request, self.dataset.task.kind
@@ -161,6 +152,7 @@ class _Search:
                 objectives=request.objectives(kind),
                 train=request.student_setup(examples_of(self.dataset)),
                 max_length=request.max_length,
+                regain=False,  # the quality is judged afterwards, as served, by what was asked
             )
         )
         steps.append(Int8(max_length=request.max_length))

@@ -54,6 +54,13 @@ class Request:
             raise ValueError(
                 f"max_length: {self.max_length} tokens are too few for a text; 8 or more"
             )
+        for name in ("teacher_epochs", "student_epochs"):
+            epochs = getattr(self, name)
+            if epochs is not None and epochs <= 0:
+                raise ValueError(f"{name}: {epochs} is not positive")
+        for name, least in (("min_count", 1), ("threads", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: {getattr(self, name)} is not at least {least}")
 
     def teacher_setup(self, examples: int) -> TrainSetup:
         """How the teacher is fine-tuned."""

@@ -1,0 +1,27 @@
+"""The first line of a record: what is asked, of which data, on which machine."""
+
+import leanformer
+from leanformer.core.record import Record, read
+from leanformer.data import Dataset
+from leanformer.measure.environment import environment
+from leanformer.search.request import Request
+
+
+def describe(record: Record, dataset: Dataset, request: Request, command: str) -> None:
+    """Write the `run` event, unless the record has it already."""
+    known = read(record.path) if record.path.is_file() else []
+    if any(event["event"] == "run" for event in known):
+        return
+    splits = {name: len(getattr(dataset, name)) for name in ("train", "dev", "test")}
+    record.write(
+        "run",
+        command=command,
+        version=leanformer.__version__,
+        model=request.model,
+        task={"kind": dataset.task.kind, "labels": dataset.task.labels},
+        data={"name": dataset.name, **splits, "unlabelled": len(dataset.unlabelled or ())},
+        keep=request.keep,
+        minutes=request.minutes,
+        seed=request.seed,
+        environment=environment(),
+    )
