@@ -10,8 +10,31 @@ from leanformer.runtime.manifest import Manifest, write_manifest
 from leanformer.train import Supervised, TrainSetup, fit
 
 _WORDS = {
-    "animal": "the quick brown fox jumps over lazy dog wonderful mountains".split(),
-    "money": "my card was charged twice and i want back table people".split(),
+    "animal": [
+        "the",
+        "quick",
+        "brown",
+        "fox",
+        "jumps",
+        "over",
+        "lazy",
+        "dog",
+        "wonderful",
+        "mountains",
+    ],
+    "money": [
+        "my",
+        "card",
+        "was",
+        "charged",
+        "twice",
+        "and",
+        "i",
+        "want",
+        "back",
+        "table",
+        "people",
+    ],
 }
 SIZES = {"train": 48, "dev": 16, "test": 16}
 

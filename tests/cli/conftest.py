@@ -2,6 +2,7 @@ import sys
 
 import pytest
 import tiny_data
+
 from leanformer.cli import main
 
 
