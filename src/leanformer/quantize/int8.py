@@ -5,8 +5,12 @@ step proves that integer kernels really run, that the file really shrank, and th
 what the model says.
 """
 
-from typing import Literal
+import copy
+from typing import Any, Literal
 
+from torch import Tensor
+
+from leanformer.calibrate.ranges import observe_ranges, quantization_loss
 from leanformer.core.step import Step, require
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -15,7 +19,9 @@ from leanformer.measure.quality import session_outputs
 from leanformer.models.save import save_model
 from leanformer.runtime.agreement import agreeing_outputs
 from leanformer.runtime.calibration import Calibration
-from leanformer.runtime.openvino_backend import OpenVinoSession, export_openvino
+from leanformer.runtime.carry import carry_scales
+from leanformer.runtime.openvino_backend import export_openvino
+from leanformer.runtime.openvino_session import OpenVinoSession
 from leanformer.runtime.session import graph_file
 from leanformer.train.evaluate import outputs
 
@@ -53,8 +59,11 @@ class Int8(Step):
             pairs=sample.pairs,
             max_length=min(self.max_length, workspace.tokenizer.model_max_length),
         )
+        encoded = encode_examples(sample, workspace.tokenizer, kind, self.max_length)
+        batches = [encoded.batch([index]).inputs for index in range(len(sample))]
+        self._record_losses(workspace, batches)
         proofs = export_openvino(
-            workspace.model,
+            self._carrier(workspace.model, batches),
             kind,
             graph_file(saved, "openvino", "int8").parent,
             precision="int8",
@@ -69,3 +78,18 @@ class Int8(Step):
         theirs = outputs(workspace.model, encoded, kind, precision="fp32")
         proofs.append(agreeing_outputs(kind, theirs, ours, least=_LEAST, backend="OpenVINO int8"))
         return workspace.with_(saved=saved, proofs=tuple(require(proofs)))
+
+    def _carrier(self, model: Any, batches: list[dict[str, Tensor]]) -> Any:
+        """What is exported: the model, or a copy of it that carries our own scales."""
+        if self.scales == "nncf":
+            return model
+        carrier = copy.deepcopy(model)
+        carry_scales(carrier, batches, keep_float=self.keep_float)
+        return carrier
+
+    def _record_losses(self, workspace: Workspace, batches: list[dict[str, Tensor]]) -> None:
+        """Which layer loses most in int8, each alone, by min-max ranges: the worst first."""
+        ranges = observe_ranges(workspace.model, batches)
+        losses = quantization_loss(workspace.model, ranges, batches)
+        rows = [{"layer": layer, "loss": loss} for layer, loss in losses]
+        workspace.record.write("losses_by_layer", model=workspace.name, rows=rows)
