@@ -39,7 +39,7 @@ from leanformer.core.step import Step
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Source
 from leanformer.distill.step import Distill
-from leanformer.models.load import has_head, load_model
+from leanformer.models.load import Head, has_head, load_model
 from leanformer.models.save import save_model
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
@@ -48,7 +48,7 @@ from leanformer.train.finetune import Finetune
 
 STEPS: tuple[type[Step], ...] = (Finetune, CutVocabulary, Shrink, Distill, Int8)
 
-HEADS = {
+HEADS: dict[str, Head] = {
     "classification": "classification",
     "regression": "classification",
     "tokens": "tokens",
@@ -189,8 +189,9 @@ def _do(step: Step, name: str, workspace: Workspace) -> Workspace:
     started = time.perf_counter()
     workspace = step.apply(workspace)
     if workspace.saved is None:
-        workspace = workspace.with_(saved=workspace.folder / "model")
-        save_model(workspace.model, workspace.tokenizer, workspace.saved, overwrite=True)
+        place = workspace.folder / "model"
+        save_model(workspace.model, workspace.tokenizer, place, overwrite=True)
+        workspace = workspace.with_(saved=place)
     workspace.record.write(
         "step",
         model=workspace.name,

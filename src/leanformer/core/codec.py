@@ -45,7 +45,7 @@ def decode(kind: Any, value: Any, place: str = "") -> Any:
         }
     if inspect.isclass(kind) and inspect.isabstract(kind) and hasattr(kind, "family"):
         return _technique(kind, value, place)
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _dataclass(kind, value, place)
     return _scalar(kind, value, place)
 

@@ -66,10 +66,9 @@ def _ends_whole(path: Path) -> bool:
 
 def _plain(value: Any) -> Any:
     """`value` in JSON's own types; a number that is not finite becomes null."""
-    if hasattr(value, "json") and is_dataclass(value):
-        return _plain(value.json())
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        own_form = getattr(value, "json", None)
+        return _plain(own_form() if own_form else asdict(value))
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set):

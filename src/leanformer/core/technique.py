@@ -19,7 +19,7 @@ import inspect
 import itertools
 import textwrap
 from collections.abc import Callable
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 T = TypeVar("T", bound=type)
 
@@ -36,14 +36,14 @@ def technique(name: str, *, paper: str) -> Callable[[T], T]:
     """
 
     def register(cls: T) -> T:
-        made = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+        made: Any = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
         made.technique = name
         made.paper = paper
         family = _registry.setdefault(made.family, {})
         other = family.get(name)
         assert other is None or other.__qualname__ == made.__qualname__, f"{name} is taken"
         family[name] = made
-        return made
+        return cast(T, made)
 
     return register
 
