@@ -1,0 +1,98 @@
+import json
+
+import pytest
+
+_RECIPE = """
+model = "{model}"
+keep = 0.5
+[data]
+path = "{data}"
+[[steps]]
+use = "shrink"
+layers = 2
+[[steps]]
+use = "distill"
+objectives = [{{ use = "soft-targets", temperature = 2.0 }}]
+train = {{ epochs = 2, learning_rate = 1e-3, batch_size = 16 }}
+regain = false
+[[steps]]
+use = "int8"
+texts = 8
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path, teacher, data):
+    path = tmp_path / "small.toml"
+    path.write_text(_RECIPE.format(model=teacher, data=data))
+    return path
+
+
+@pytest.mark.slow
+def test_a_recipe_ends_with_model_record_and_report(run, recipe, tmp_path):
+    out = tmp_path / "out"
+    code, shown, said = run(
+        "run", recipe, "--out", out, "--set", "steps[1].objectives[0].temperature=4"
+    )
+    assert code == 0, said
+    assert [line.split()[0] for line in shown.splitlines()] == ["model", "record", "report"]
+    assert "<html" in (out / "report.html").read_text()
+    events = [json.loads(line) for line in (out / "record.jsonl").open()]
+    distilled = next(event for event in events if event.get("step") == "distill")
+    assert distilled["settings"]["objectives"][0]["temperature"] == 4
+    assert events[-1]["event"] == "verdict"
+
+
+def test_a_recipe_without_measures_ends_with_the_model(run, recipe, tmp_path):
+    out = tmp_path / "out"
+    last = ["--set", 'steps[2]={use="cut-vocabulary"}']
+    code, shown, said = run("run", recipe, "--out", out, "--set", "measure=false", *last)
+    assert code == 0, said
+    assert "report" not in shown
+    assert (out / "02-cut-vocabulary" / "model" / "model.safetensors").is_file()
+
+
+def test_another_recipe_does_not_take_the_folder_over(run, recipe, tmp_path):
+    out = tmp_path / "out"
+    settings = ["--set", "measure=false", "--set", 'steps[2]={use="cut-vocabulary"}']
+    assert run("run", recipe, "--out", out, *settings)[0] == 0
+    code, _, said = run("run", recipe, "--out", out, *settings, "--set", "seed=1")
+    assert code == 2
+    assert "holds the run of another recipe" in said
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("steps[0].layer=2", "did you mean 'layers'?"),
+        ("steps[0].use=shrnk", "did you mean 'shrink'?"),
+        ("steps[1].objectives[0].temperature=-1", "temperature: -1.0 is not positive"),
+        ("data.path=./nowhere.tsv", "nowhere.tsv: no such file or folder"),
+        ("model=./nowhere", "there is no such folder"),
+        ("steps=[]", "steps: none is named"),
+        ("seed", "write path=value"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_written(
+    run, recipe, tmp_path, setting, message
+):
+    out = tmp_path / "out"
+    code, shown, said = run("run", recipe, "--out", out, "--set", setting)
+    assert (code, shown) == (2, "")
+    assert message in said
+    assert len(said.strip().splitlines()) == 1
+    assert not out.exists()
+
+
+def test_a_recipe_that_is_no_toml_is_refused(run, tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text("model = \n")
+    code, _, said = run("run", path)
+    assert code == 2
+    assert "bad.toml: no TOML" in said
+
+
+def test_a_recipe_that_is_missing_is_refused(run):
+    code, _, said = run("run", "nowhere.toml")
+    assert code == 2
+    assert "nowhere.toml: no such recipe" in said
