@@ -9,6 +9,7 @@ from leanformer.core.workspace import Workspace
 from leanformer.recipe import Recipe, run
 from leanformer.report import write_report
 from leanformer.runtime.session import graph_file
+from leanformer.search.compress import check_model
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
 from leanformer.search.finish import finish
@@ -41,6 +42,7 @@ def conduct(
     dataset = recipe.data.read()
     record = Record(folder / "record.jsonl")
     request = Request(model=recipe.model, data=recipe.data, keep=recipe.keep, seed=recipe.seed)
+    check_model(request, dataset)
     describe(record, dataset, request, command)
     done = run(recipe, folder, dataset=dataset, record=record, watch=watch)
     if not recipe.measure:
