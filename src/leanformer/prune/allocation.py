@@ -36,9 +36,3 @@ def allocate(scores: list[Tensor], share: float, multiple: int, spread: str) -> 
         sorted(layer.topk(width).indices.tolist())
         for layer, width in zip(scores, widths, strict=True)
     ]
-
-
-def spaced_layers(count: int, total: int) -> list[int]:
-    """`count` layers of `total`, evenly spread: one of two for half (DistilBERT keeps [0, 2, 4,
-    ...])."""
-    return [index * total // count for index in range(count)]

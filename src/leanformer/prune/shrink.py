@@ -19,12 +19,15 @@ from leanformer.models.anatomy import anatomy_of
 from leanformer.models.ffn import keep_neurons
 from leanformer.models.heads import keep_heads
 from leanformer.models.layers import keep_layers
-from leanformer.prune.allocation import allocate, spaced_layers
+from leanformer.prune.allocation import allocate
 from leanformer.prune.criteria import Taylor
 from leanformer.prune.criterion import Criterion
+from leanformer.prune.depth import measured_layers, spaced_layers
 from leanformer.prune.proof import prove_smaller
 from leanformer.train.evaluate import head_output
 from leanformer.train.loss import Supervised
+
+_LOOKED_AT = 8  # batches on which layers are chosen
 
 
 @technique(
@@ -34,7 +37,9 @@ class Shrink(Step):
     """Remove layers, attention heads and FFN neurons: fewer of everything, at any precision."""
 
     layers: int | tuple[int, ...] | None = None
-    """Layers to keep: how many, evenly spread, or which; None = all."""
+    """Layers to keep: how many, or which; None = all."""
+    depth: Literal["measured", "spaced"] = "measured"
+    """How the layers of a number are chosen: by what the outputs miss least, or evenly spread."""
     heads: float = 1.0
     """Share of the attention heads to keep."""
     ffn: float = 1.0
@@ -73,26 +78,29 @@ class Shrink(Step):
         model = workspace.model
         anatomy = anatomy_of(model)
         total = len(anatomy.layers(model))
-        kept = self._layers(total)
         self._check_labels(workspace.dataset.task.kind)
+        batches = self._batches(workspace)
+        kept = self._layers(model, batches, workspace.dataset.task.kind, total)
         before = copy.deepcopy(model)
         if len(kept) < total:
             keep_layers(model, kept)
         if self.heads < 1 or self.ffn < 1:
-            heads, neurons = self._units(workspace)
+            heads, neurons = self._units(model, batches, workspace.dataset.task.kind)
             if self.heads < 1:
                 keep_heads(model, heads)
             if self.ffn < 1:
                 keep_neurons(model, neurons)
         return workspace.with_(proofs=tuple(require(prove_smaller(before, model))))
 
-    def _layers(self, total: int) -> list[int]:
+    def _layers(self, model: nn.Module, batches: list[Batch], kind: Any, total: int) -> list[int]:
         if self.layers is None:
             return list(range(total))
         if isinstance(self.layers, int):
             if not 1 <= self.layers <= total:
                 raise ValueError(f"layers: {self.layers} of the model's {total} cannot be kept")
-            return spaced_layers(self.layers, total)
+            if self.depth == "spaced":
+                return spaced_layers(self.layers, total)
+            return measured_layers(model, batches[:_LOOKED_AT], kind, self.layers, total)
         return list(self.layers)
 
     def _check_labels(self, kind: Any) -> None:
@@ -103,14 +111,20 @@ class Shrink(Step):
                 f"criterion: {name} needs labels and an embedding task has none; use activation"
             )
 
-    def _units(self, workspace: Workspace) -> tuple[list[list[int]], list[list[int]]]:
-        """Heads and neurons to keep by layer."""
+    def _batches(self, workspace: Workspace) -> list[Batch]:
+        """The texts that decide what stays."""
         dataset = workspace.dataset
-        kind = dataset.task.kind
-        encoded = encode_examples(dataset.train, workspace.tokenizer, kind, self.max_length)
+        encoded = encode_examples(
+            dataset.train, workspace.tokenizer, dataset.task.kind, self.max_length
+        )
         order = shuffled(encoded, 32, workspace.seed)[: self.batches]
-        batches = [encoded.batch(indices) for indices in order]
-        heads, neurons = gather(workspace.model, batches, _loss(kind))
+        return [encoded.batch(indices) for indices in order]
+
+    def _units(
+        self, model: nn.Module, batches: list[Batch], kind: Any
+    ) -> tuple[list[list[int]], list[list[int]]]:
+        """Heads and neurons to keep by layer."""
+        heads, neurons = gather(model, batches, _loss(kind))
         return (
             allocate([self.criterion.score(s) for s in heads], self.heads, 1, self.spread),
             allocate(
