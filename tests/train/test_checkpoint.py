@@ -40,7 +40,7 @@ def test_there_may_be_none(tmp_path: Path) -> None:
 def test_a_broken_checkpoint_is_refused(tmp_path: Path, name: str) -> None:
     checkpoint.save(tmp_path, {"model": {"w": torch.ones(2)}}, {"step": 1})
     (tmp_path / name).write_bytes(b"{")
-    with pytest.raises(ValueError, match="broken checkpoint .*; remove the folder to begin anew"):
+    with pytest.raises(ValueError, match=r"broken checkpoint .*; remove the folder to begin anew"):
         checkpoint.load(tmp_path)
 
 

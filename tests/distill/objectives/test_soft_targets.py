@@ -1,0 +1,73 @@
+import math
+
+import pytest
+import torch
+from distill.objectives.naive import KEEP, STUDENT, TEACHER, outputs, padded, random
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leanformer.distill.objectives import SoftTargets
+from leanformer.distill.objectives.soft_targets import soft_targets
+
+
+def softmax(row: list[float], temperature: float) -> list[float]:
+    powers = [math.exp(z / temperature) for z in row]
+    return [power / sum(powers) for power in powers]
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
+def test_it_equals_the_equation(temperature: float) -> None:
+    ours, theirs = random(5, 3), random(5, 3, seed=1)
+    total = 0.0
+    for student, teacher in zip(ours.tolist(), theirs.tolist(), strict=True):
+        p_s, p_t = softmax(student, temperature), softmax(teacher, temperature)
+        total += sum(t * math.log(t / s) for s, t in zip(p_s, p_t, strict=True))
+    expected = temperature**2 * total / 5
+    assert soft_targets(ours, theirs, temperature).item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
+def test_its_gradient_is_the_difference_of_the_distributions(temperature: float) -> None:
+    ours, theirs = random(5, 3).requires_grad_(), random(5, 3, seed=1)
+    soft_targets(ours, theirs, temperature).backward()
+    p_s, p_t = ((z / temperature).softmax(-1) for z in (ours.detach(), theirs))
+    torch.testing.assert_close(ours.grad, temperature * (p_s - p_t) / 5)
+
+
+def test_gradient() -> None:
+    theirs = random(5, 3, seed=1)
+    assert torch.autograd.gradcheck(
+        lambda z: soft_targets(z, theirs, 2.0), (random(5, 3).requires_grad_(),)
+    )
+
+
+@given(seed=st.integers(0, 99), temperature=st.floats(0.2, 20), shift=st.floats(-50, 50))
+def test_it_is_zero_at_the_teacher_and_positive_elsewhere(
+    seed: int, temperature: float, shift: float
+) -> None:
+    ours, theirs = random(4, 6, seed=seed), random(4, 6, seed=seed + 100)
+    assert soft_targets(ours + shift, ours, temperature).item() == pytest.approx(0, abs=1e-9)
+    assert soft_targets(ours, theirs, temperature).item() > 0
+
+
+def test_a_high_temperature_is_half_the_error_of_centred_logits() -> None:
+    ours, theirs = random(4, 6), random(4, 6, seed=1)
+    centred = (ours - ours.mean(1, keepdim=True)) - (theirs - theirs.mean(1, keepdim=True))
+    limit = centred.pow(2).mean().item() / 2
+    assert soft_targets(ours, theirs, 1e4).item() == pytest.approx(limit, rel=1e-3)
+
+
+def test_every_real_token_counts_and_padding_does_not() -> None:
+    module = SoftTargets(temperature=2.0).build(STUDENT, TEACHER)
+    ours, theirs = outputs(random(2, 7, 4)), outputs(random(2, 7, 4, seed=1), TEACHER)
+    expected = soft_targets(ours.logits[KEEP], theirs.logits[KEEP], 2.0)
+    torch.testing.assert_close(module(ours, theirs, None), expected)
+    for noise in (0.0, 1e6):
+        found = module(padded(ours, noise), padded(theirs, -noise), None)
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0])
+def test_a_temperature_that_is_not_positive_is_refused(temperature: float) -> None:
+    with pytest.raises(ValueError, match=f"temperature: {temperature} is not positive"):
+        SoftTargets(temperature=temperature)
