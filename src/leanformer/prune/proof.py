@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from leanformer.core.step import Proof
 from leanformer.models.anatomy import anatomy_of
+from leanformer.models.shape import Shape
 
 _TOKENS = 128
 _ROUNDS = 15
@@ -32,6 +33,33 @@ def prove_smaller(before: nn.Module, after: nn.Module) -> list[Proof]:
     ]
     proofs.append(_latency_proof(before, after, old_flops=rows[2][2], new_flops=rows[2][3]))
     return proofs
+
+
+def prove_units(
+    before: Shape, after: Shape, kept: list[int], heads: float, ffn: float, multiple: int
+) -> list[Proof]:
+    """What was removed is what was asked for: layers exactly, heads and neurons but for rounding.
+
+    Args:
+        before: The shape of the whole model.
+        after: The shape of the model that was cut.
+        kept: The layers that were to stay.
+        heads: Share of their heads that was to stay.
+        ffn: Share of their neurons that was to stay.
+        multiple: What FFN widths are rounded to.
+    """
+    all_heads = sum(before.heads[layer] for layer in kept)
+    all_neurons = sum(before.ffn[layer] for layer in kept)
+    rows = [
+        ("layers", before.layers, after.layers, float(len(kept)), 0.0),
+        ("attention heads", sum(before.heads), sum(after.heads), heads * all_heads, len(kept)),
+        ("FFN neurons", sum(before.ffn), sum(after.ffn), ffn * all_neurons, multiple * len(kept)),
+    ]
+    return [
+        Proof(claim=claim, before=old, after=new, unit="", asked=asked, ok=abs(new - asked) <= off)
+        for claim, old, new, asked, off in rows
+        if asked < old
+    ]
 
 
 def _latency_proof(before: nn.Module, after: nn.Module, old_flops: int, new_flops: int) -> Proof:

@@ -19,11 +19,12 @@ from leanformer.models.anatomy import anatomy_of
 from leanformer.models.ffn import keep_neurons
 from leanformer.models.heads import keep_heads
 from leanformer.models.layers import keep_layers
+from leanformer.models.shape import shape_of
 from leanformer.prune.allocation import allocate
 from leanformer.prune.criteria import Taylor
 from leanformer.prune.criterion import Criterion
 from leanformer.prune.depth import measured_layers, spaced_layers
-from leanformer.prune.proof import prove_smaller
+from leanformer.prune.proof import prove_smaller, prove_units
 from leanformer.train.evaluate import head_output
 from leanformer.train.loss import Supervised
 
@@ -90,7 +91,10 @@ class Shrink(Step):
                 keep_heads(model, heads)
             if self.ffn < 1:
                 keep_neurons(model, neurons)
-        return workspace.with_(proofs=tuple(require(prove_smaller(before, model))))
+        units = prove_units(
+            shape_of(before), shape_of(model), kept, self.heads, self.ffn, self.multiple
+        )
+        return workspace.with_(proofs=tuple(require([*units, *prove_smaller(before, model)])))
 
     def _layers(self, model: nn.Module, batches: list[Batch], kind: Any, total: int) -> list[int]:
         if self.layers is None:
