@@ -327,8 +327,8 @@ all files needed to serve, the tokenizer included.
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 SUMMARY = """Teacher: MiniLM-L6 fine-tuned; students in OpenVINO int8, on two shared Zen 4 cores.
 Throughput is on real texts, against OpenVINO int8 of the whole teacher on the same length-sorted
-batches, and against PyTorch fp32 as its users run it (unsorted). *keeps* is the share of the teacher's
-test quality; latency is against the int8 teacher too.
+batches, and against PyTorch fp32 as its users run it (unsorted). *keeps* is the share of the
+teacher's test quality; latency is against the int8 teacher too.
 
 | data | student | keeps | over int8 teacher | over PyTorch fp32 | latency, 32 tokens | smaller |
 |---|---|---|---|---|---|---|"""
