@@ -1,4 +1,4 @@
-"""Distillation in a loop of your own: the technique is a function of tensors and needs nothing else.
+"""Distillation in a loop of your own: the technique is a function of tensors, no more.
 
 python examples/distil_in_a_plain_loop.py
 """

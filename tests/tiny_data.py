@@ -88,9 +88,10 @@ def write_encoder(folder: Path) -> Path:
 
 
 def write_classifier(folder: Path, data: Path) -> Path:
-    """A tiny BERT that has learnt the classes of `data`: a teacher."""
+    """A tiny BERT of two layers that has learnt the classes of `data`: a teacher."""
     dataset = Source(path=str(data)).read()
-    model, tokenizer = tiny_model("bert", num_labels=2, max_position_embeddings=160)
+    shape = {"num_hidden_layers": 2, "max_position_embeddings": 160}
+    model, tokenizer = tiny_model("bert", num_labels=2, **shape)
     labels = dataset.task.labels
     model.config.id2label = dict(enumerate(labels))
     model.config.label2id = {label: index for index, label in enumerate(labels)}

@@ -1,6 +1,9 @@
 import json
+from functools import partial
 
 import pytest
+
+from leanformer.runtime.export import export_folder
 
 _RECIPE = """
 model = "{model}"
@@ -9,7 +12,7 @@ keep = 0.5
 path = "{data}"
 [[steps]]
 use = "shrink"
-layers = 2
+layers = 1
 [[steps]]
 use = "distill"
 objectives = [{{ use = "soft-targets", temperature = 2.0 }}]
@@ -29,7 +32,9 @@ def recipe(tmp_path, teacher, data):
 
 
 @pytest.mark.slow
-def test_a_recipe_ends_with_model_record_and_report(run, recipe, tmp_path):
+def test_a_recipe_ends_with_model_record_and_report(run, recipe, tmp_path, monkeypatch):
+    short = partial(export_folder, candidates=[("openvino", "int8")])  # a race takes long
+    monkeypatch.setattr("leanformer.search.finish.export_folder", short)
     out = tmp_path / "out"
     code, shown, said = run(
         "run", recipe, "--out", out, "--set", "steps[1].objectives[0].temperature=4"
