@@ -1,0 +1,131 @@
+"""One battery over everything that is registered: what holds for a technique, holds for each."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import leanformer
+from leanformer.core.codec import decode, encode
+from leanformer.core.technique import families, field_docs, find
+from leanformer.distill.objective import Dims, Outputs
+
+TESTS = Path(__file__).parents[1]
+FAMILIES = ("calibrate", "distill", "prune", "quantize", "train")
+
+for package in FAMILIES:
+    home = importlib.import_module(f"leanformer.{package}")
+    for module in pkgutil.walk_packages(home.__path__, f"leanformer.{package}."):
+        importlib.import_module(module.name)
+
+ALL = [
+    pytest.param(cls, id=f"{family}-{name}")
+    for family, members in families().items()
+    for name, cls in members.items()
+    if cls.__module__.startswith("leanformer.")
+]
+OBJECTIVES = [param for param in ALL if param.values[0].family == "objective"]  # type: ignore[attr-defined]
+STEPS = [param for param in ALL if param.values[0].family == "step"]  # type: ignore[attr-defined]
+DIMS = [(Dims(2, 6), Dims(4, 6)), (Dims(2, 6), Dims(4, 10))]
+
+
+def example(cls: Any) -> Any:
+    """The technique with as few settings as it takes."""
+    return cls(ffn=0.5) if cls.__name__ == "Shrink" else cls()
+
+
+def test_the_first_techniques_are_there() -> None:
+    assert {"soft-targets", "hidden-states", "logits", "cosine", "labels"} <= set(
+        families()["objective"]
+    )
+    assert {"taylor", "activation", "magnitude"} <= set(families()["criterion"])
+    assert {"finetune", "distill", "shrink", "cut-vocabulary", "int8"} <= set(families()["step"])
+    assert len(OBJECTIVES) >= 5
+
+
+@pytest.mark.parametrize("cls", ALL)
+class TestEveryTechnique:
+    def test_it_is_frozen_and_takes_keywords_only(self, cls: Any) -> None:
+        assert cls.__dataclass_params__.frozen
+        made = example(cls)
+        for field in dataclasses.fields(cls):
+            assert field.kw_only
+            with pytest.raises(dataclasses.FrozenInstanceError):
+                setattr(made, field.name, None)
+        with pytest.raises(TypeError):
+            cls(1)
+
+    def test_it_is_documented(self, cls: Any) -> None:
+        sentence = inspect.cleandoc(cls.__dict__["__doc__"]).splitlines()[0]
+        assert sentence.endswith((".", ":", ";")) or len(sentence) > 60
+        assert not sentence.startswith(f"{cls.__name__}(")  # a dataclass without one writes its own
+        docs = field_docs(cls)
+        for field in dataclasses.fields(cls):
+            assert docs.get(field.name), f"{cls.__name__}.{field.name} has no docstring"
+
+    def test_it_names_its_paper(self, cls: Any) -> None:
+        assert cls.paper == "" or re.search(r"\b(19|20)\d\d\b", cls.paper)
+
+    def test_its_name_is_lower_case_with_hyphens_and_finds_it(self, cls: Any) -> None:
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", cls.technique)
+        assert find(cls.technique, cls.family) is cls
+
+    def test_it_survives_the_codec(self, cls: Any) -> None:
+        made = example(cls)
+        (interface,) = [
+            base for base in cls.__mro__ if base is not cls and "family" in base.__dict__
+        ]
+        table = encode(made)
+        assert table["use"] == cls.technique
+        assert decode(interface, table) == made
+
+    def test_it_derives_from_an_interface_and_nothing_from_it(self, cls: Any) -> None:
+        assert not cls.__subclasses__()
+        assert all(inspect.isabstract(base) for base in cls.__bases__)
+
+    def test_it_has_a_test_file_at_the_mirrored_path(self, cls: Any) -> None:
+        *folders, file = cls.__module__.split(".")[1:]
+        assert (TESTS.joinpath(*folders) / f"test_{file}.py").is_file()
+
+    def test_its_file_is_named_after_it(self, cls: Any) -> None:
+        file = cls.__module__.split(".")[-1]
+        assert file == cls.technique.replace("-", "_") or file == "step"
+
+
+@pytest.mark.parametrize(("student", "teacher"), DIMS)
+@pytest.mark.parametrize("cls", OBJECTIVES)
+def test_an_objective_compares_tiny_outputs_and_survives_its_state(
+    cls: Any, student: Dims, teacher: Dims
+) -> None:
+    keep = torch.tensor([[True] * 5, [True, True, True, False, False]])
+
+    def outputs(dims: Dims, seed: int) -> Outputs:
+        generator = torch.Generator().manual_seed(seed)
+        hidden = tuple(
+            torch.randn(2, 5, dims.hidden, generator=generator) for _ in range(dims.layers + 1)
+        )
+        return Outputs(torch.randn(2, 3, generator=generator).requires_grad_(), hidden, keep)
+
+    ours, theirs, labels = outputs(student, 0), outputs(teacher, 1), torch.tensor([0, 2])
+    torch.manual_seed(0)
+    module = cls().build(student, teacher)
+    loss = module(ours, theirs, labels)
+    assert loss.shape == ()
+    assert loss.isfinite()
+    assert loss > 0
+    torch.manual_seed(1)
+    other = cls().build(student, teacher)
+    other.load_state_dict(module.state_dict())
+    assert torch.equal(other(ours, theirs, labels), loss)
+
+
+def test_every_module_of_the_families_says_what_it_is() -> None:
+    for module in pkgutil.walk_packages(leanformer.__path__, "leanformer."):
+        if module.name.split(".")[1] in FAMILIES:
+            assert importlib.import_module(module.name).__doc__, module.name

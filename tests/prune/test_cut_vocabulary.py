@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from leanformer.core.record import Record
+from leanformer.core.step import NoEffect
+from leanformer.core.workspace import Workspace
+from leanformer.data import Dataset, Examples, Task
+from leanformer.models.tiny import tiny_model
+from leanformer.prune.cut_vocabulary import CutVocabulary
+
+TRAIN = Examples(texts=["the quick brown fox"], pairs=["a lazy dog"], labels=[0])
+
+
+def workspace(folder: Path, unlabelled: Examples | None = None) -> Workspace:
+    model, tokenizer = tiny_model("bert")
+    task = Task(kind="classification", labels=("a", "b", "c"))
+    dataset = Dataset(
+        name="toy", task=task, train=TRAIN, dev=TRAIN, test=TRAIN, unlabelled=unlabelled
+    )
+    return Workspace(
+        name="student", model=model, tokenizer=tokenizer, dataset=dataset, folder=folder,
+        record=Record(folder / "record.jsonl"),
+    )  # fmt: skip
+
+
+def test_the_texts_of_the_domain_are_answered_as_before(tmp_path: Path) -> None:
+    given = workspace(tmp_path, Examples(texts=["play some music"], pairs=["and light"]))
+    texts = ["the quick brown fox", "a lazy dog", "play some music", "and light"]
+    whole = given.tokenizer
+    with torch.no_grad():
+        before = [given.model(**whole(text, return_tensors="pt")).logits for text in texts]
+    done = CutVocabulary().apply(given)
+    (proof,) = done.proofs
+    assert proof.before == len(whole)
+    assert proof.after == len(done.tokenizer) < len(whole)
+    assert done.teacher_tokenizer is whole
+    assert done.model.config.vocab_size == len(done.tokenizer)
+    for text, expected in zip(texts, before, strict=True):
+        with torch.no_grad():
+            found = done.model(**done.tokenizer(text, return_tensors="pt")).logits
+        assert torch.equal(found, expected)
+    assert "mountains" not in done.tokenizer.get_vocab()
+
+
+def test_a_size_keeps_less(tmp_path: Path) -> None:
+    whole = CutVocabulary().apply(workspace(tmp_path)).tokenizer
+    small = CutVocabulary(size=len(whole) - 3).apply(workspace(tmp_path)).tokenizer
+    assert len(small) == len(whole) - 3
+
+
+def test_nothing_to_remove_fails_loudly(tmp_path: Path) -> None:
+    done = CutVocabulary().apply(workspace(tmp_path))
+    with pytest.raises(NoEffect, match=r"word pieces: was (\d+) and is \1"):
+        CutVocabulary().apply(done)
+
+
+@pytest.mark.parametrize("field", ["min_count", "size"])
+def test_settings_out_of_range_are_refused(field: str) -> None:
+    with pytest.raises(ValueError, match=f"{field}: 0 is not at least 1"):
+        CutVocabulary(**{field: 0})
