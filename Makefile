@@ -45,7 +45,7 @@ demo: env
 		bundled:intents --minutes 6 --out demo
 
 test: env
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.lint
 	$(VENV)/bin/ruff check .
