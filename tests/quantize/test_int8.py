@@ -1,0 +1,60 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from train.toy import FAST, examples
+
+from leanformer.core.record import Record, read
+from leanformer.core.step import NoEffect
+from leanformer.core.workspace import Workspace
+from leanformer.data import Dataset, Task, encode_examples
+from leanformer.models.tiny import tiny_model
+from leanformer.train import Supervised, fit
+
+pytest.importorskip("openvino", reason="the int8 step writes an OpenVINO graph")
+pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
+
+from leanformer.quantize import int8
+from leanformer.quantize.int8 import Int8
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A model that has learnt its task: its answers are far from the boundary."""
+    model, tokenizer = tiny_model("bert", num_labels=2, hidden_size=64, intermediate_size=128)
+    texts = examples()
+    encoded = encode_examples(texts, tokenizer, "classification", 32)
+    fit(model, encoded, Supervised("classification"), replace(FAST, epochs=10))
+    task = Task(kind="classification", labels=("music", "rice"))
+    dataset = Dataset(name="toy", task=task, train=texts, dev=texts, test=texts)
+    return Workspace(
+        name="small", model=model, tokenizer=tokenizer, dataset=dataset, folder=tmp_path,
+        record=Record(tmp_path / "record.jsonl"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("scales", ["nncf", "own"])
+def test_the_graph_runs_in_integers_and_says_what_the_model_says(
+    workspace: Workspace, scales: Any
+) -> None:
+    done = Int8(scales=scales, max_length=32).apply(workspace)
+    assert done.saved is not None
+    assert (done.saved / "config.json").is_file()
+    assert list(done.saved.rglob("*.xml"))
+    assert done.proofs
+    assert all(proof.ok for proof in done.proofs)
+    (event,) = read(workspace.record.path)
+    losses = [row["loss"] for row in event["rows"]]
+    assert losses == sorted(losses, reverse=True)
+    assert len(losses) >= 18  # six linear layers in each of three layers
+
+
+def test_a_graph_that_says_something_else_fails(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded = encode_examples(workspace.dataset.dev, workspace.tokenizer, "classification", 32)
+    turned = [-row for row in int8.outputs(workspace.model, encoded, "classification")]
+    monkeypatch.setattr(int8, "session_outputs", lambda session, encoded: turned)
+    with pytest.raises(NoEffect, match="OpenVINO int8"):
+        Int8(max_length=32).apply(workspace)
