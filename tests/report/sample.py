@@ -11,7 +11,7 @@ INTENTS = [
     "greeting", "loan", "mortgage", "open account", "overdraft", "pin change", "refund",
     "report fraud", "savings", "standing order", "statement", "thanks", "top up", "transfer",
 ]  # fmt: skip
-HOSTILE = "<script>window.hacked = true</script> & \"quotes\" </script><img src=x onerror=alert(1)>"
+HOSTILE = '<script>window.hacked = true</script> & "quotes" </script><img src=x onerror=alert(1)>'
 METRIC = "accuracy"
 
 
@@ -110,15 +110,32 @@ def steps() -> list[Event]:
 
 
 def losses() -> list[Event]:
-    parts = ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "intermediate.dense", "output.dense"]
+    parts = [
+        "attention.self.query",
+        "attention.self.key",
+        "attention.self.value",
+        "attention.output.dense",
+        "intermediate.dense",
+        "output.dense",
+    ]
     rows = [{"layer": f"bert.encoder.layer.{layer}.{part}", "loss": 0.021 / (1 + 0.7 * (5 - index) + layer)}
             for layer in range(3) for index, part in enumerate(parts)]  # fmt: skip
-    return [{"event": "losses_by_layer", "model": "L3-h50-f50", "rows": sorted(rows, key=lambda r: -r["loss"])}]
+    return [
+        {
+            "event": "losses_by_layer",
+            "model": "L3-h50-f50",
+            "rows": sorted(rows, key=lambda r: -r["loss"]),
+        }
+    ]
 
 
 def choices() -> list[Event]:
     told = [
-        ("L6-h50-f50", "kept", "keeps 100.0 % on dev; 1.5× the int8 teacher, so a smaller one is tried"),
+        (
+            "L6-h50-f50",
+            "kept",
+            "keeps 100.0 % on dev; 1.5× the int8 teacher, so a smaller one is tried",
+        ),
         ("L4-h50-f50", "kept", "keeps 99.6 % on dev; 2.2× the int8 teacher"),
         ("L3-h100-f100", "kept", "keeps 99.6 % on dev; slower than L4-h50-f50"),
         ("L3-h50-f50", "kept", "keeps 99.1 % on dev; 2.6× the int8 teacher"),
@@ -175,7 +192,12 @@ def training() -> list[Event]:
         for epoch in range(1, 9):
             for part in range(5):
                 step = (epoch - 1) * 100 + part * 20 + 20
-                loss = 0.12 + 0.05 * index + 2.6 * 0.62 ** (step / 60) + 0.02 * ((step * 7 + index) % 5) / 5
+                loss = (
+                    0.12
+                    + 0.05 * index
+                    + 2.6 * 0.62 ** (step / 60)
+                    + 0.02 * ((step * 7 + index) % 5) / 5
+                )
                 dev = final * (1 - 0.5 * 0.45**epoch) if part == 4 else None
                 events.append({"event": "training", "model": name, "epoch": epoch, "step": step, "loss": loss, "dev": dev})  # fmt: skip
     return events
@@ -210,6 +232,9 @@ def minimal() -> list[Event]:
 
 def write(path: Path, events: list[Event], tail: str = "") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps({"time": "2026-11-22T19:45:00+00:00"} | event, ensure_ascii=False) for event in events]
+    lines = [
+        json.dumps({"time": "2026-11-22T19:45:00+00:00"} | event, ensure_ascii=False)
+        for event in events
+    ]
     path.write_text("\n".join(lines) + "\n" + tail, encoding="utf-8")
     return path

@@ -31,7 +31,9 @@ def pages(tmp_path_factory):
     """The pages of the sample records, written once."""
     folder = tmp_path_factory.mktemp("pages")
     names = ("full", "missed", "unfinished", "minimal")
-    records = {name: sample.write(folder / f"{name}.jsonl", getattr(sample, name)()) for name in names}
+    records = {
+        name: sample.write(folder / f"{name}.jsonl", getattr(sample, name)()) for name in names
+    }
     made = {name: write_report(path, folder / f"{name}.html") for name, path in records.items()}
     made["compare"] = write_comparison(records["full"], records["missed"], folder / "compare.html")
     return made
@@ -46,9 +48,21 @@ def visit(browser, pages):
     def go(name="full", width=1280, scheme="light"):
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         address = pages[name].as_uri()
-        page.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: (
+                troubles.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda request: None if request.url == address or request.url.startswith(("data:", "blob:")) else troubles.append(request.url))
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url == address or request.url.startswith(("data:", "blob:"))
+                else troubles.append(request.url)
+            ),
+        )
         page.goto(address)
         opened.append(page)
         return page
@@ -161,7 +175,9 @@ def test_the_command_can_be_copied(visit):
     button = page.locator("[data-copy]")
     button.click()
     page.wait_for_function("document.querySelector('[data-copy]').textContent !== 'Copy'")
-    copied = page.evaluate("navigator.clipboard.readText().catch(() => '') ") or page.evaluate("getSelection().toString()")
+    copied = page.evaluate("navigator.clipboard.readText().catch(() => '') ") or page.evaluate(
+        "getSelection().toString()"
+    )
     assert copied == sample.run()["command"]
 
 

@@ -38,7 +38,11 @@ def test_no_system_beats_one_on_the_staircase(record, axis, sign):
     line = traces(front(field, axis, "dev"))["Best at each speed"]
     scale = 1 if axis == "throughput" else 1000
     for x, y in zip(line["x"], line["y"], strict=True):
-        better = [s for s in field.systems if s.of(axis) and sign * scale * s.of(axis).value < sign * x and s.quality["dev"] >= y]
+        better = [
+            s
+            for s in field.systems
+            if s.of(axis) and sign * scale * s.of(axis).value < sign * x and s.quality["dev"] >= y
+        ]
         assert better == []
 
 
@@ -51,7 +55,9 @@ def test_losses_are_worst_first_without_what_all_names_share():
     (bar,) = charts.losses(rows)["data"]
     assert bar["x"] == sorted(bar["x"], reverse=True)
     assert charts.losses(rows)["layout"]["yaxis"]["ticktext"][0] == "layer.0.output.dense"
-    assert charts.losses(rows[:1])["layout"]["yaxis"]["ticktext"][0].endswith("layer.2.attention.self.query")
+    assert charts.losses(rows[:1])["layout"]["yaxis"]["ticktext"][0].endswith(
+        "layer.2.attention.self.query"
+    )
 
 
 def test_slices_of_one_name_stay_apart_and_are_escaped():

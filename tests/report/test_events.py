@@ -30,7 +30,9 @@ def test_an_empty_record(tmp_path, text):
         load(path)
 
 
-@pytest.mark.parametrize("line", ['{"event": "model", oops}', "hello", "[1, 2]", '{"name": "no event"}'])
+@pytest.mark.parametrize(
+    "line", ['{"event": "model", oops}', "hello", "[1, 2]", '{"name": "no event"}']
+)
 def test_a_broken_line_in_the_middle_is_named(record, line):
     path = record("full")
     lines = path.read_text().splitlines()
@@ -46,7 +48,9 @@ def test_a_broken_last_line_is_left_out_with_a_note(record):
 
 
 def test_a_half_line_before_a_resumption_is_left_out_with_a_note(tmp_path):
-    path = sample.write(tmp_path / "r.jsonl", sample.unfinished(), tail='{"event": "training", "lo\n')
+    path = sample.write(
+        tmp_path / "r.jsonl", sample.unfinished(), tail='{"event": "training", "lo\n'
+    )
     with path.open("a") as file:
         file.write(sample.write(tmp_path / "again.jsonl", sample.full()).read_text())
     events = load(path)
@@ -65,7 +69,10 @@ def test_no_run_event(tmp_path):
     [
         ({"event": "model", "role": "teacher"}, "'model' has no 'name'"),
         ({"event": "choice", "name": "L3"}, "'choice' has no 'decision'"),
-        ({"event": "slices", "by": "class", "rows": 3}, "'rows' of the event 'slices' must be a list"),
+        (
+            {"event": "slices", "by": "class", "rows": 3},
+            "'rows' of the event 'slices' must be a list",
+        ),
     ],
 )
 def test_an_event_without_what_it_needs(tmp_path, event, message):
@@ -76,12 +83,22 @@ def test_an_event_without_what_it_needs(tmp_path, event, message):
 def test_what_is_measured_later_is_added(tmp_path):
     early = {"event": "model", "name": "A", "role": "candidate", "quality": {"dev": 0.0, "test": None},
              "quantities": {"size": {"value": 3.0, "unit": "bytes"}}}  # fmt: skip
-    late = {"event": "model", "name": "A", "role": "candidate", "quality": {"dev": None, "test": 0.8}, "quantities": {}}
+    late = {
+        "event": "model",
+        "name": "A",
+        "role": "candidate",
+        "quality": {"dev": None, "test": 0.8},
+        "quantities": {},
+    }
     (model,) = load(sample.write(tmp_path / "r.jsonl", [sample.run(), early, late])).models
     assert model["quality"] == {"dev": 0.0, "test": 0.8}
     assert model["quantities"]["size"]["value"] == 3.0
 
 
 def test_a_number_that_is_not_finite_is_absent(tmp_path):
-    path = sample.write(tmp_path / "r.jsonl", [sample.run()], tail='{"event": "training", "model": "A", "loss": 1, "dev": NaN}\n')
+    path = sample.write(
+        tmp_path / "r.jsonl",
+        [sample.run()],
+        tail='{"event": "training", "model": "A", "loss": 1, "dev": NaN}\n',
+    )
     assert load(path).training[0]["dev"] is None

@@ -6,7 +6,15 @@ from leanformer.report import evidence
 
 def test_proofs_show_before_after_change_and_outcome():
     rows = [[cell.text for cell in row.cells] for row in evidence.proofs(sample.steps()[:4]).rows]
-    assert rows[0] == ["cut vocabulary", "token embeddings", "30,522 tokens", "8,123 tokens", "−73 %", "8,123 tokens", "proved"]
+    assert rows[0] == [
+        "cut vocabulary",
+        "token embeddings",
+        "30,522 tokens",
+        "8,123 tokens",
+        "−73 %",
+        "8,123 tokens",
+        "proved",
+    ]
     assert rows[1][0] == ""
     assert rows[5][4] == "+1,584 %"
 
@@ -14,7 +22,10 @@ def test_proofs_show_before_after_change_and_outcome():
 def test_a_proof_that_failed_and_a_step_without_proofs():
     table = evidence.proofs([sample.steps()[-1], {"step": "save", "proofs": []}])
     assert (table.rows[0].cells[6].text, table.rows[0].cells[6].mark) == ("no effect", "bad")
-    assert (table.rows[1].cells[1].text, table.rows[1].cells[6].text) == ("nothing to prove", "not claimed")
+    assert (table.rows[1].cells[1].text, table.rows[1].cells[6].text) == (
+        "nothing to prove",
+        "not claimed",
+    )
 
 
 def test_slices_have_counts_and_gaps_in_points():
@@ -24,7 +35,14 @@ def test_slices_have_counts_and_gaps_in_points():
 
 
 def test_a_slice_that_was_not_scored():
-    event = {"by": "length", "metric": "spearman", "rows": [{"name": "a", "count": 1, "teacher": 0.8, "student": None}, {"name": "b", "count": 9, "teacher": 0.8, "student": 0.75}]}
+    event = {
+        "by": "length",
+        "metric": "spearman",
+        "rows": [
+            {"name": "a", "count": 1, "teacher": 0.8, "student": None},
+            {"name": "b", "count": 9, "teacher": 0.8, "student": 0.75},
+        ],
+    }
     rows = evidence.slices(event).rows
     assert [cell.text for cell in rows[0].cells][2:] == ["0.800", "–", "–"]
     assert rows[1].cells[4].text == "−0.050"
@@ -43,6 +61,17 @@ def test_who_is_right(label, teacher, student, who):
 
 
 def test_disagreements_are_words():
-    row = {"text": "Ann left", "pair": None, "label": ["B-PER", "O"], "teacher": ["B-PER", "O"], "student": ["O", "O"]}
+    row = {
+        "text": "Ann left",
+        "pair": None,
+        "label": ["B-PER", "O"],
+        "teacher": ["B-PER", "O"],
+        "student": ["O", "O"],
+    }
     (told,) = evidence.disagreements([row])
-    assert (told["label"], told["student"], told["student_confidence"], told["right"]) == ("B-PER O", "O O", "", "teacher")
+    assert (told["label"], told["student"], told["student_confidence"], told["right"]) == (
+        "B-PER O",
+        "O O",
+        "",
+        "teacher",
+    )

@@ -8,7 +8,9 @@ from leanformer.report import write_report
 
 
 def specs(html):
-    return json.loads(re.search(r'<script type="application/json" id="specs">(.*?)</script>', html, re.S)[1])
+    return json.loads(
+        re.search(r'<script type="application/json" id="specs">(.*?)</script>', html, re.S)[1]
+    )
 
 
 def text_of(path):
@@ -20,9 +22,22 @@ def test_a_full_record_has_every_section(record):
     path = write_report(record("full"))
     assert path.name == "report.html"
     html = text_of(path)
-    for section in ("verdict", "front", "systems", "steps", "slices", "disagreements", "search", "race", "reproduce"):
+    for section in (
+        "verdict",
+        "front",
+        "systems",
+        "steps",
+        "slices",
+        "disagreements",
+        "search",
+        "race",
+        "reproduce",
+    ):
         assert f'<section id="{section}">' in html
-    assert re.sub("<.*?>", "", re.search(r'<code id="command">(.*?)</code>', html)[1]) == sample.run()["command"]
+    assert (
+        re.sub("<.*?>", "", re.search(r'<code id="command">(.*?)</code>', html)[1])
+        == sample.run()["command"]
+    )
     assert "the smoke test ended with signal SIGFPE" in html
 
 

@@ -9,7 +9,13 @@ def test_markdown_has_the_verdict_tables_and_command(record):
     text = markdown(record("full"))
     assert text.startswith("**3 layers in int8 run 2.6×")
     assert "```bash\nleanformer compress ./minilm" in text
-    for heading in ("## Systems", "## Proofs of L3-h50-f50", "## The search", "## Backends", "## Environment"):
+    for heading in (
+        "## Systems",
+        "## Proofs of L3-h50-f50",
+        "## The search",
+        "## Backends",
+        "## Environment",
+    ):
         assert heading in text
 
 

@@ -15,7 +15,10 @@ def test_systems_carry_units_spreads_and_ratios(record):
     assert cells["Latency 32", "ms"].text == "0.68"
     assert cells["Latency 32", "ms"].below == "0.66–0.70"
     assert cells["Speed-up", "× OpenVINO int8"].text == "2.60"
-    assert (cells["Accuracy", "test, kept"].below, cells["Accuracy", "test, kept"].mark) == ("99.3 %", "good")
+    assert (cells["Accuracy", "test, kept"].below, cells["Accuracy", "test, kept"].mark) == (
+        "99.3 %",
+        "good",
+    )
 
 
 def test_a_column_that_nothing_fills_is_left_out(tmp_path):
@@ -38,4 +41,11 @@ def test_decisions_keep_their_order_and_reasons(record):
 def test_the_race_tells_who_was_skipped_and_why(record):
     rows = tables.race(load(record("full")).backends).rows
     assert rows[0].cells[4].text == "chosen"
-    assert [cell.text for cell in rows[4].cells] == ["openvino fp16", "–", "–", "–", "skipped", "the smoke test ended with signal SIGFPE"]
+    assert [cell.text for cell in rows[4].cells] == [
+        "openvino fp16",
+        "–",
+        "–",
+        "–",
+        "skipped",
+        "the smoke test ended with signal SIGFPE",
+    ]

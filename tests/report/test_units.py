@@ -32,7 +32,10 @@ def test_a_column_keeps_its_decimals():
     assert column([236.0, 7900.4]) == ["236", "7,900"]
 
 
-@pytest.mark.parametrize(("ratio", "text"), [(0.94, "0.94×"), (1.84, "1.84×"), (2.6, "2.6×"), (14.149, "14.1×"), (120.4, "120×")])
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [(0.94, "0.94×"), (1.84, "1.84×"), (2.6, "2.6×"), (14.149, "14.1×"), (120.4, "120×")],
+)
 def test_times(ratio, text):
     assert times(ratio) == text
 
@@ -40,5 +43,13 @@ def test_times(ratio, text):
 def test_percent_share_score_and_significant():
     assert percent(0.9925) == "99.2 %"
     assert (share(0.99), share(0.995)) == ("99 %", "99.5 %")
-    assert (score(0.9031, "accuracy"), score(0.8741, "spearman"), score(1.3, "loss")) == ("90.3 %", "0.874", "1.300")
-    assert (significant(0), significant(float("nan")), significant(1757.2)) == ("0", ABSENT, "1,757")
+    assert (score(0.9031, "accuracy"), score(0.8741, "spearman"), score(1.3, "loss")) == (
+        "90.3 %",
+        "0.874",
+        "1.300",
+    )
+    assert (significant(0), significant(float("nan")), significant(1757.2)) == (
+        "0",
+        ABSENT,
+        "1,757",
+    )

@@ -25,7 +25,9 @@ def test_the_bar_is_missed_on_test(tmp_path):
 
 def test_no_student_was_good_enough(record):
     text = sentence(load(record("missed")))
-    assert text.startswith("No student kept 99 % of the teacher's accuracy; the best, L2-h50-f50, kept 96.8 %")
+    assert text.startswith(
+        "No student kept 99 % of the teacher's accuracy; the best, L2-h50-f50, kept 96.8 %"
+    )
 
 
 def test_the_uncompressed_teacher_may_win(tmp_path):
@@ -37,7 +39,10 @@ def test_the_uncompressed_teacher_may_win(tmp_path):
 
 def test_an_unfinished_run_says_so(record):
     text = sentence(load(record("unfinished")))
-    assert text == "The run has not finished: 1 student measured so far, the best keeps 100.0 % (L6-h50-f50)."
+    assert (
+        text
+        == "The run has not finished: 1 student measured so far, the best keeps 100.0 % (L6-h50-f50)."
+    )
 
 
 def test_a_slower_and_larger_student_is_called_so(tmp_path):
@@ -65,7 +70,9 @@ def test_without_any_speed_only_quality_is_told(tmp_path):
 
 def test_without_students(tmp_path, record):
     assert sentence(load(record("minimal"))) == "Nothing has been measured yet."
-    assert said(tmp_path, [sample.run(), *sample.models()[:4]]) == "No student has been measured yet."
+    assert (
+        said(tmp_path, [sample.run(), *sample.models()[:4]]) == "No student has been measured yet."
+    )
     assert said(tmp_path, [sample.run(), sample.verdict(sentence="Only timed.")]) == "Only timed."
 
 
