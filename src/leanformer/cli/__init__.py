@@ -48,5 +48,7 @@ def main() -> None:
             typer.echo("stopped; the same command goes on from here", err=True)
         raise
     except (ValueError, OSError, ImportError) as error:
+        if isinstance(error, ImportError) and (error.name or "").startswith("leanformer"):
+            raise  # a fault of ours, not of the user
         typer.echo(f"leanformer: {error}", err=True)
         sys.exit(2)

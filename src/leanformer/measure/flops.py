@@ -13,13 +13,18 @@ from leanformer.core.quantity import Quantity
 
 
 def flops_per_token(model: Any, *, tokens: int = 128) -> Quantity:
-    """FLOPs of one text of `tokens` tokens over its tokens, head included.
+    """FLOPs of one text over its tokens, head included.
+
+    Args:
+        model: A transformers model.
+        tokens: Length of the text; fewer where the model reads fewer.
 
     Raises:
         ValueError: `tokens` is not positive.
     """
     if tokens < 1:
         raise ValueError(f"tokens: {tokens} is not positive")
+    tokens = min(tokens, getattr(model.config, "max_position_embeddings", tokens) - 2)
     ids = torch.ones((1, tokens), dtype=torch.long)
     counter = FlopCounterMode(display=False)
     training = model.training

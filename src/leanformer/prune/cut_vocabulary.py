@@ -20,6 +20,9 @@ class CutVocabulary(Step):
     size: int | None = None
     """Keep at most so many pieces, the most frequent first; None = as many as there are."""
 
+    needed: bool = True
+    """Fail when there is nothing to remove, as in a vocabulary that was cut before."""
+
     def __post_init__(self) -> None:
         if self.min_count < 1:
             raise ValueError(f"min_count: {self.min_count} is not at least 1")
@@ -30,7 +33,7 @@ class CutVocabulary(Step):
         """Cut the model's embeddings and rewrite the tokenizer to match.
 
         Raises:
-            NoEffect: Nothing could be removed.
+            NoEffect: `needed` is set and nothing could be removed.
         """
         dataset = workspace.dataset
         texts: list[str | list[str]] = []
@@ -47,7 +50,13 @@ class CutVocabulary(Step):
             size=self.size,
         )
         after = len(tokenizer)
-        proof = Proof(claim="word pieces", before=before, after=after, unit="", ok=after < before)
+        proof = Proof(
+            claim="word pieces",
+            before=before,
+            after=after,
+            unit="",
+            ok=after < before or not self.needed,
+        )
         return workspace.with_(
             tokenizer=tokenizer,
             teacher_tokenizer=teacher_tokenizer,

@@ -14,10 +14,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from leanformer.core.record import Record, read
 from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
-from leanformer.data import Dataset
+from leanformer.data import Dataset, encode_examples
 from leanformer.distill.step import Distill
 from leanformer.models.anatomy import anatomy_of
 from leanformer.models.load import has_head
@@ -55,8 +57,16 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
         ValueError: Data or model are not as they must be.
     """
     dataset = request.data.read()
-    check_model(request, dataset)
+    cut = check_model(request, dataset)
     claim(out, request)
+    if request.threads:
+        torch.set_num_threads(request.threads)
+    if cut and watch is not None:
+        watch(
+            "search",
+            f"{cut} of {len(dataset.train)} training texts are longer than the "
+            f"{request.max_length} tokens that are read; --max-length reads more",
+        )
     search = _Search(request, out, dataset, watch)
     describe(search.record, dataset, request, command)
     search.teach()
@@ -65,15 +75,20 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
     return write_report(out / "record.jsonl", out / "report.html")
 
 
-def check_model(request: Request, dataset: Dataset) -> None:
+def check_model(request: Request, dataset: Dataset) -> int:
     """Load the model once, so that what is wrong with it is said before any work.
+
+    Returns:
+        How many training texts are longer than what is read of them.
 
     Raises:
         OSError: There is no such model.
         ValueError: It cannot be loaded, or its architecture is not known.
     """
-    model, _ = open_model(request.model, dataset, request.seed)
+    model, tokenizer = open_model(request.model, dataset, request.seed)
     anatomy_of(model)
+    kind = dataset.task.kind
+    return encode_examples(dataset.train, tokenizer, kind, request.max_length).truncated
 
 
 class _Search:
@@ -137,7 +152,7 @@ class _Search:
         ffn = rung.ffn / (start.ffn if start else 1)
         steps: list[Any] = []
         if start is None:
-            steps.append(CutVocabulary(min_count=request.min_count))
+            steps.append(CutVocabulary(min_count=request.min_count, needed=False))
         steps.append(
             Shrink(
                 layers=rung.layers,

@@ -95,6 +95,7 @@ def _export(contest: Contest, chosen: System, folder: Path) -> None:
         contest.dataset.task,
         folder,
         contest.calibration(),
+        threads=contest.request.threads or None,
         overwrite=True,
     )
     contest.record.write("backends", model=chosen.name, rows=[asdict(row) for row in rows])
