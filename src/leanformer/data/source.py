@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from leanformer.data.columns import Columns, to_dataset
-from leanformer.data.table import FORMATS, Row, read_rows
+from leanformer.data.table import FORMATS, Row, format_of, read_rows
 from leanformer.data.task import Dataset, Kind
 
 _NAMES = {
@@ -75,7 +75,7 @@ def _splits(path: str) -> dict[str, list[Row]]:
         return _folder(place)
     if place.is_file():
         return _split_off({"train": read_rows(place)})
-    if place.suffix or path.startswith((".", "/", "~")) or path.count("/") > 1:
+    if format_of(place) or path.startswith((".", "/", "~")) or path.count("/") > 1:
         raise FileNotFoundError(f"{path}: no such file or folder")
     return _split_off(_hub(path))
 

@@ -25,6 +25,7 @@ from torch import nn
 
 from leanformer.core.files import new_folder
 from leanformer.core.step import Proof, require
+from leanformer.models.quiet import quiet
 from leanformer.numerics.fake_linear import FakeQuantLinear
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.executed import executed_precision, kernels_ran, stored_bytes
@@ -176,6 +177,6 @@ def _nodes_of(converted: Any, layers: tuple[str, ...]) -> list[str]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence warnings of the tracer about constant branches, and progress bars."""
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), quiet():
         warnings.simplefilter("ignore")
         yield

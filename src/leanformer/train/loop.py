@@ -12,7 +12,7 @@ After a kill the loop goes on from the last checkpoint with the same losses that
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,12 @@ class _Run:
         torch.manual_seed(seed)
 
     @property
+    def kind(self) -> str:
+        """What tells this training from another one that would fit the same checkpoint."""
+        setup = replace(self.setup, checkpoint_seconds=0.0)
+        return f"{setup} {type(self.loss).__name__} {self.seed} {len(self.encoded)}"
+
+    @property
     def stopped(self) -> bool:
         return bool(self.setup.patience) and self.stale >= self.setup.patience
 
@@ -218,7 +224,8 @@ class _Run:
             groups["best"] = self.best_weights
         names = ("step", "steps", "stale", "losses", "qualities", "best")
         state = {name: getattr(self, name) for name in names}
-        checkpoint.save(self.folder, groups, {**state, "scale": self.precision.scaler.state_dict()})
+        state |= {"scale": self.precision.scaler.state_dict(), "kind": self.kind}
+        checkpoint.save(self.folder, groups, state)
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one."""
@@ -230,6 +237,11 @@ class _Run:
             raise ValueError(
                 f"{self.folder}: the checkpoint is of {state['steps']} steps, this training has "
                 f"{self.steps}; remove the folder to begin anew"
+            )
+        if state.pop("kind") != self.kind:
+            raise ValueError(
+                f"{self.folder}: the checkpoint is of a training with another setup, loss, seed or "
+                "data; remove the folder to begin anew"
             )
         self.model.load_state_dict(groups["model"], strict=False)
         self.loss.load_state_dict(groups["loss"], strict=False)
