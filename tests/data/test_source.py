@@ -124,6 +124,9 @@ def test_an_unknown_bundled_set_is_refused() -> None:
         Source(path="bundled:moods").read()
 
 
-def test_a_name_that_the_hub_does_not_give_is_refused() -> None:
-    with pytest.raises(FileNotFoundError, match=r"nobody/nothing: no such file or folder"):
-        Source(path="nobody/nothing").read()
+@pytest.mark.parametrize("name", ["nobody/nothing", "nobody/version-1.5"])
+def test_a_name_that_the_hub_does_not_give_is_refused(name: str) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=f"{name}: no such file or folder here, and the hub"
+    ):
+        Source(path=name).read()

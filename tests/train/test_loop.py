@@ -263,6 +263,10 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         ValueError, match="the checkpoint is of 12 steps, this training has 8; remove"
     ):
         trained(replace(FAST, epochs=2), folder=tmp_path / "c")
+    with pytest.raises(ValueError, match="another setup, loss, seed or data; remove"):
+        trained(replace(FAST, learning_rate=1e-5), folder=tmp_path / "c")
+    with pytest.raises(ValueError, match="another setup, loss, seed or data; remove"):
+        trained(seed=9, folder=tmp_path / "c")
 
 
 def test_a_broken_checkpoint_is_refused(tmp_path: Path) -> None:
