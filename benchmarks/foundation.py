@@ -60,6 +60,7 @@ TEACHER_EPOCHS = {"banking77": 8, "sst2": 4, "stsb": 4, "ner": 3}
 STUDENT_EPOCHS = {"banking77": 8, "sst2": 1, "stsb": 8, "ner": 3}
 MIN_COUNT = {"banking77": 1, "sst2": 2, "stsb": 1, "ner": 2}
 NOISE = {"banking77": 0.1, "sst2": 0.0, "stsb": 0.1, "ner": 0.0}
+POLISH = {"banking77": 4, "stsb": 2}  # epochs without noise after those with it
 # name -> what is kept of the student before it (the teacher for the first)
 LADDER = {"half": {"layers": 3, "ffn": 0.5}, "third": {"layers": 2, "heads": 0.5}}
 
@@ -102,30 +103,33 @@ def train(name: str, seed: int) -> None:
     before = str(done.saved)
     for student, shape in LADDER.items():
         folder = RUNS / name / f"{student}-{seed}"
-        steps = (
-            *((CutVocabulary(min_count=MIN_COUNT[name]),) if student == "half" else ()),
-            Shrink(**shape),
-            Distill(
-                objectives=(Logits() if name == "stsb" else SoftTargets(), HiddenStates()),
-                train=TrainSetup(
-                    epochs=STUDENT_EPOCHS[name], learning_rate=4e-4, batch_size=64, evaluations=6
-                ),
-                noise=NOISE[name],
-            ),
-            Int8(),
-        )
+        steps = [Shrink(**shape), distill(name, STUDENT_EPOCHS[name], 4e-4, NOISE[name]), Int8()]
+        if student == "half":
+            steps.insert(0, CutVocabulary(min_count=MIN_COUNT[name]))
+        if name in POLISH:
+            steps.insert(-1, distill(name, POLISH[name], 2e-4, 0.0, regain=False))
         recipe = Recipe(
             name=f"{name}-{student}-{seed}",
             model=before,
             teacher=str(done.saved),
             data=DATA[name],
-            steps=steps,
+            steps=tuple(steps),
             seed=seed,
         )
         finished = run(recipe, folder, dataset=dataset, watch=show)
         write_manifest(finished.saved, manifest(dataset))
         judge(name, seed, student, finished.saved, "openvino", "int8", dataset)
         before = str(finished.saved)
+
+
+def distill(name: str, epochs: float, rate: float, noise: float, regain: bool = True) -> Distill:
+    """A training of a student, by output and hidden states."""
+    return Distill(
+        objectives=(Logits() if name == "stsb" else SoftTargets(), HiddenStates()),
+        train=TrainSetup(epochs=epochs, learning_rate=rate, batch_size=64, evaluations=6),
+        noise=noise,
+        regain=regain,
+    )
 
 
 def manifest(dataset) -> Manifest:
