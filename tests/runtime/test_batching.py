@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from leanformer.runtime.batching import fixed_size, padding, restore, stack, token_budget
@@ -34,7 +34,10 @@ def test_outputs_return_to_the_callers_order(lengths, budget):
 
 
 @given(LENGTHS, st.integers(1, 9))
-def test_sorting_never_pads_more(lengths, rows):
+def test_sorting_never_pads_more_where_every_batch_is_full(lengths, rows):
+    # A last batch that is not full may be of long texts by luck, and sorting then loses a little.
+    lengths = lengths[: len(lengths) // rows * rows]
+    assume(lengths)
     ordered = padding(lengths, fixed_size(lengths, rows, by_length=True))
     assert ordered.padded <= padding(lengths, fixed_size(lengths, rows)).padded
 
