@@ -32,7 +32,7 @@ from leanformer.report import write_report
 from leanformer.search.climb import Trial, climb
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
-from leanformer.search.finish import finish
+from leanformer.search.finish import finish, finished
 from leanformer.search.ladder import Rung, ladder
 from leanformer.search.request import Request, claim, examples_of
 from leanformer.train.finetune import Finetune
@@ -69,9 +69,10 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
         )
     search = _Search(request, out, dataset, watch)
     describe(search.record, dataset, request, command)
-    search.teach()
-    search.climb()
-    finish(search.contest, request, out, watch)
+    if not finished(search.record):
+        search.teach()
+        search.climb()
+        finish(search.contest, request, out, watch)
     return write_report(out / "record.jsonl", out / "report.html")
 
 
@@ -112,6 +113,12 @@ class _Search:
             done = self._run("teacher", request.model, None, (step,))
             self.contest.enter_teacher(str(done.saved))
         self.contest.enter_baselines(self.out / "baselines", self.watch)
+        if self.contest.quality_of_teacher <= 0:
+            raise ValueError(
+                f"the teacher's {self.dataset.task.metric} on dev is "
+                f"{self.contest.quality_of_teacher:.3g}, there is nothing to keep; train it longer "
+                "(--teacher-epochs), or look at the labels"
+            )
 
     def climb(self) -> None:
         """Train students, from the middle of the ladder."""
@@ -191,8 +198,13 @@ class _Search:
         )
 
     def _affordable(self, rung: Rung, trials: Sequence[Trial]) -> bool:
-        """Whether the rung would end in time; the first is always tried, a finished one too."""
-        if not trials or self._decided(rung):
+        """Whether the rung would end in time; the first is always tried.
+
+        What was decided before an interruption stays decided.
+        """
+        if self._decided(rung):
+            return not self._decided(rung, "skipped")
+        if not trials:
             return True
         used = sum(trial.seconds for trial in trials) + self._teaching()
         last = trials[-1]
@@ -201,7 +213,8 @@ class _Search:
 
     def _skip(self, rung: Rung) -> None:
         reason = f"it would not end within {self.request.minutes:g} minutes"
-        self.record.write("choice", name=rung.name, decision="skipped", reason=reason)
+        if not self._decided(rung):
+            self.record.write("choice", name=rung.name, decision="skipped", reason=reason)
         self._say(f"student {rung.name}: skipped, {reason}")
 
     def _decide(self, rung: Rung, quality: float, kept: bool) -> None:
@@ -213,8 +226,14 @@ class _Search:
             decision = "kept" if kept else "rejected"
             self.record.write("choice", name=rung.name, decision=decision, reason=reason)
 
-    def _decided(self, rung: Rung) -> bool:
-        return any(e["event"] == "choice" and e["name"] == rung.name for e in self.known)
+    def _decided(self, rung: Rung, *decisions: str) -> bool:
+        """Whether the record says what became of the rung; one of `decisions`, where named."""
+        return any(
+            e["event"] == "choice"
+            and e["name"] == rung.name
+            and e["decision"] in (decisions or ("kept", "rejected", "skipped"))
+            for e in self.known
+        )
 
     def _seconds(self, rung: Rung, measured: float) -> float:
         """What the rung's training took, also where it was done before an interruption."""

@@ -12,7 +12,7 @@ from leanformer.runtime.session import graph_file
 from leanformer.search.compress import check_model
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
-from leanformer.search.finish import finish
+from leanformer.search.finish import finish, finished
 from leanformer.search.request import Request
 
 
@@ -47,6 +47,8 @@ def conduct(
     done = run(recipe, folder, dataset=dataset, record=record, watch=watch)
     if not recipe.measure:
         return done, None
+    if finished(record):
+        return done, write_report(record.path, folder / "report.html")
     assert done.saved is not None
     if not graph_file(done.saved, "openvino", "int8").is_file():
         raise ValueError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from leanformer.core.quantity import Quantity
+from leanformer.core.record import Record, read
 from leanformer.measure.folders import measure_folders
 from leanformer.recipe import open_model
 from leanformer.runtime.export import export_folder
@@ -38,7 +39,8 @@ def finish(
     measured = _measure(contest, request)
     for name, system in contest.systems.items():
         contest.write(system, measured[name])
-    chosen = choose(contest, request, measured)
+    settled = _settled(contest)
+    chosen = settled or choose(contest, request, measured)
     if chosen is None:
         contest.record.write(
             "verdict",
@@ -49,7 +51,8 @@ def finish(
         )
         return None
     reason = f"the fastest measured that keeps {request.keep:.1%} of the teacher's quality on dev"
-    contest.record.write("choice", name=chosen.name, decision="chosen", reason=reason)
+    if settled is None:
+        contest.record.write("choice", name=chosen.name, decision="chosen", reason=reason)
     say(f"chosen: {chosen.name}; its backends race, and the test split is opened once")
     _export(contest, chosen, out / "model")
     _test(contest, chosen, out / "model", measured)
@@ -57,6 +60,11 @@ def finish(
         "verdict", chosen=chosen.name, teacher=TEACHER, baseline=INT8_TEACHER, sentence=""
     )
     return chosen
+
+
+def finished(record: Record) -> bool:
+    """Whether the verdict is written: the test split is not opened a second time."""
+    return any(event["event"] == "verdict" for event in read(record.path))
 
 
 def choose(
@@ -70,6 +78,16 @@ def choose(
         if system.dev >= least and (system.role == "candidate" or name == INT8_TEACHER)
     ]
     return max(fair, key=lambda system: measured[system.name]["throughput"].value, default=None)
+
+
+def _settled(contest: Contest) -> System | None:
+    """What was chosen before an interruption; the clock is not asked twice."""
+    names = [
+        event["name"]
+        for event in read(contest.record.path)
+        if event["event"] == "choice" and event["decision"] == "chosen"
+    ]
+    return contest.systems.get(names[-1]) if names else None
 
 
 def _measure(contest: Contest, request: Request) -> dict[str, dict[str, Quantity]]:

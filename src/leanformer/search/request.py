@@ -94,9 +94,8 @@ def claim(out: Path, request: Request) -> None:
         OSError: The disk is too full.
     """
     kept = out / "request.json"
-    text = json.dumps(codec.encode(request), indent=1, sort_keys=True)
     if kept.is_file():
-        if kept.read_text() != text:
+        if not codec.same(kept, request):
             raise ValueError(
                 f"{out} holds a search with other settings ({kept}); "
                 "give the same ones to resume it, or name another --out"
@@ -107,7 +106,7 @@ def claim(out: Path, request: Request) -> None:
     if out.is_dir() and any(out.iterdir()):
         raise FileExistsError(f"{out} exists and is not empty; name another folder with --out")
     check_space(out, _SPACE)
-    write_text(kept, text)
+    write_text(kept, json.dumps(codec.encode(request), indent=1, sort_keys=True))
 
 
 def examples_of(dataset: Dataset) -> int:
