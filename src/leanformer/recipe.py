@@ -212,11 +212,10 @@ def _finished(workspace: Workspace, place: Path, dataset: Dataset, seed: int) ->
 
 def _claim(folder: Path, recipe: Recipe) -> None:
     """Keep the recipe beside its results, and refuse to mix two."""
-    text = json.dumps(codec.encode(recipe), indent=1, sort_keys=True)
     kept = folder / "recipe.json"
-    if kept.is_file() and kept.read_text() != text:
+    if kept.is_file() and not codec.same(kept, recipe):
         raise ValueError(
             f"{folder} holds the run of another recipe; name another folder, or remove it first"
         )
     if not kept.is_file():
-        write_text(kept, text)
+        write_text(kept, json.dumps(codec.encode(recipe), indent=1, sort_keys=True))

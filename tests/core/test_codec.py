@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanformer.core.codec import decode, encode, override
+from leanformer.core.codec import decode, encode, override, same
 from leanformer.core.technique import families, field_docs, find, technique
 
 
@@ -98,3 +98,13 @@ def test_settings_override_a_table() -> None:
 def test_a_setting_that_leads_nowhere_is_refused(setting: str) -> None:
     with pytest.raises(ValueError, match="--set"):
         override({"steps": [{}]}, setting)
+
+
+def test_a_kept_description_is_compared_with_its_defaults(tmp_path: Path) -> None:
+    kept = tmp_path / "page.json"
+    kept.write_text('{"title": "a", "shapes": [{"use": "square"}]}')
+    assert same(kept, Page(title="a", shapes=(Square(),)))
+    assert not same(kept, Page(title="a", shapes=(Square(side=2.0),)))
+    kept.write_text('{"title": 3}')
+    with pytest.raises(ValueError, match=r"page.json: title: 3 is not a text"):
+        same(kept, Page(title="a"))
