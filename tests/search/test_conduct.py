@@ -1,0 +1,87 @@
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_data
+
+from leanformer.core.record import read
+from leanformer.core.step import Step
+from leanformer.data import Source
+from leanformer.prune.cut_vocabulary import CutVocabulary
+from leanformer.prune.shrink import Shrink
+from leanformer.quantize.int8 import Int8
+from leanformer.recipe import Recipe
+from leanformer.search.conduct import conduct
+from leanformer.search.contest import Contest
+
+_MODULE = sys.modules["leanformer.search.conduct"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_data.write_data(tmp_path_factory.mktemp("data") / "animals")
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
+    return tiny_data.write_classifier(tmp_path_factory.mktemp("teacher") / "model", data)
+
+
+def recipe(model: Path, data: Path, *steps: Step, measure: bool = True) -> Recipe:
+    return Recipe(model=str(model), data=Source(path=str(data)), steps=steps, measure=measure)
+
+
+def test_a_recipe_without_measures_has_no_report(teacher: Path, data: Path, tmp_path: Path) -> None:
+    asked = recipe(teacher, data, CutVocabulary(), measure=False)
+    done, report = conduct(asked, tmp_path, command="leanformer run small.toml")
+    assert report is None
+    assert done.saved == tmp_path / "00-cut-vocabulary" / "model"
+    run, step = read(tmp_path / "record.jsonl")
+    assert (run["event"], run["command"]) == ("run", "leanformer run small.toml")
+    assert (step["event"], step["step"]) == ("step", "cut-vocabulary")
+
+
+def test_what_is_not_int8_is_not_measured(teacher: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="steps: the last one must be int8 for the result"):
+        conduct(recipe(teacher, data, Shrink(layers=1)), tmp_path)
+
+
+def test_an_unknown_model_is_refused_before_anything_is_written(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(OSError, match="nowhere"):
+        conduct(recipe(tmp_path / "nowhere", data, CutVocabulary()), out)
+    assert not out.exists()
+
+
+@pytest.mark.slow
+def test_there_must_be_a_teacher_to_compare_with(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
+    encoder = tiny_data.write_encoder(tmp_path / "encoder")  # no head, so no teacher
+    with pytest.raises(ValueError, match="teacher: there is none to compare with; name one"):
+        conduct(recipe(encoder, data, Int8(texts=4)), tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_a_finished_recipe_is_not_measured_again(
+    teacher: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
+    contests: list[Contest] = []
+
+    def finish(contest: Contest, *_: Any) -> None:
+        contests.append(contest)
+        contest.record.write(
+            "verdict", chosen=None, teacher="", baseline="", sentence="Nothing was kept."
+        )
+
+    monkeypatch.setattr(Contest, "enter_baselines", lambda *_: None)
+    monkeypatch.setattr(_MODULE, "finish", finish)
+    monkeypatch.setattr(_MODULE, "write_report", lambda record, page: page)
+    asked = recipe(teacher, data, Int8(texts=4))
+    for _ in range(2):
+        done, report = conduct(asked, tmp_path)
+        assert done.saved == tmp_path / "00-int8" / "model"
+        assert report == tmp_path / "report.html"
+    assert len(contests) == 1
+    assert list(contests[0].systems) == ["student"]
