@@ -56,7 +56,15 @@ def prove_units(
         ("FFN neurons", sum(before.ffn), sum(after.ffn), ffn * all_neurons, multiple * len(kept)),
     ]
     return [
-        Proof(claim=claim, before=old, after=new, unit="", asked=asked, ok=abs(new - asked) <= off)
+        Proof(
+            claim=claim,
+            before=old,
+            after=new,
+            unit="",
+            asked=asked,
+            ok=abs(new - asked) <= off,
+            note=f"layers {', '.join(map(str, kept))} stay" if claim == "layers" else "",
+        )
         for claim, old, new, asked, off in rows
         if asked < old
     ]
