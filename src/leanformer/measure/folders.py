@@ -37,14 +37,18 @@ def measure_folders(
         threads: As many as there are cores, unless given.
 
     Raises:
-        ValueError: A folder is no export, or there are no texts.
+        FileNotFoundError: A folder is no export.
+        ValueError: A file of one is damaged, or there are no texts.
     """
     systems = {}
     for name, (folder, backend, precision) in served.items():
+        manifest = read_manifest(
+            folder
+        )  # before the tokenizer: it says what is wrong with a folder
         systems[name] = System(
             open=partial(open_session, folder, backend, precision, threads),
             tokenizer=AutoTokenizer.from_pretrained(folder),
-            max_length=read_manifest(folder).max_length,
+            max_length=manifest.max_length,
         )
     measured = measure_systems(systems, texts, pairs, rounds=rounds)
     quantities = {}
