@@ -28,3 +28,16 @@ def test_the_asked_share_is_replaced() -> None:
 def test_no_noise_is_no_change() -> None:
     assert swapped(IDS, FREE, 0.0) is IDS
     assert swapped(IDS, torch.zeros_like(FREE), 0.9) is IDS
+
+
+def test_noise_follows_the_seed_and_reaches_every_free_token() -> None:
+    ids = torch.arange(10_000).reshape(10, 1000)
+    free = ids % 1000 >= 500
+    torch.manual_seed(3)
+    first = swapped(ids, free, 1.0)
+    torch.manual_seed(3)
+    assert torch.equal(swapped(ids, free, 1.0), first)
+    assert not torch.equal(swapped(ids, free, 1.0), first)
+    assert (first != ids)[free].double().mean() > 0.99  # a token may be drawn for itself
+    assert bool(free.flatten()[first[free]].all())  # what is drawn was free
+    assert torch.equal(first[~free], ids[~free])

@@ -17,6 +17,9 @@ pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
 
 from leanformer.quantize import int8
 from leanformer.quantize.int8 import Int8
+from leanformer.runtime.executed import executed_precision
+from leanformer.runtime.openvino_session import OpenVinoSession
+from leanformer.runtime.session import graph_file
 
 
 @pytest.fixture
@@ -58,3 +61,15 @@ def test_a_graph_that_says_something_else_fails(
     monkeypatch.setattr(int8, "session_outputs", lambda session, encoded: turned)
     with pytest.raises(NoEffect, match="OpenVINO int8"):
         Int8(max_length=32).apply(workspace)
+
+
+def test_a_layer_can_be_kept_in_float(workspace: Workspace) -> None:
+    name = "bert.encoder.layer.1.output.dense"
+    done = Int8(scales="own", texts=4, max_length=32, keep_float=(name,)).apply(workspace)
+    assert done.saved is not None
+    session = OpenVinoSession(graph_file(done.saved, "openvino", "int8"), "int8")
+    counts = executed_precision(session.compiled)
+    assert counts["f32"] == 1
+    assert sum(counts.values()) > 18
+    with pytest.raises(ValueError, match="keep_float: no layer is named nonsense"):
+        Int8(scales="own", texts=4, max_length=32, keep_float=("nonsense",)).apply(workspace)
