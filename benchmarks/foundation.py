@@ -229,6 +229,7 @@ def clock(name: str) -> None:
                 for load in ("throughput", "latency_32", "latency_128")
             },
             over_users=measured.speedup_over_users("teacher", system),
+            contended={load: by[system].contended for load, by in measured.timings.items()},
             padding=measured.padding[system],
             pins=measured.pins[system],
             environment=environment(),

@@ -56,6 +56,7 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
         OSError: A file is missing, the folder is taken, or the disk is full.
         ValueError: Data or model are not as they must be.
     """
+    out = out.resolve()  # the recipes of the students name paths in it
     dataset = request.data.read()
     cut = check_model(request, dataset)
     claim(out, request)

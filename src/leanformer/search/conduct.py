@@ -42,6 +42,7 @@ def conduct(
         ValueError: Something does not fit together, or there is nothing to compare with.
         NoEffect: A step had no effect.
     """
+    folder = folder.resolve()  # what is kept there names paths in it
     dataset = recipe.data.read()
     record = Record(folder / "record.jsonl")
     request = Request(model=recipe.model, data=recipe.data, keep=recipe.keep, seed=recipe.seed)
