@@ -85,7 +85,10 @@ def export_folder(
     winner = next(row for row in rows if row.chosen)
     for backend, precision in proofs:
         if (backend, precision) != (winner.backend, winner.precision):
-            shutil.rmtree(graph_file(folder, backend, precision).parent)
+            place = graph_file(folder, backend, precision).parent
+            shutil.rmtree(place)
+            if not any(place.parent.iterdir()):
+                place.parent.rmdir()
     table = tuple(vars(row) for row in [*rows, *failed])
     write_manifest(folder, replace(read_manifest(folder), race=table))
     return [*rows, *failed], proofs.get((winner.backend, winner.precision), [])
