@@ -60,3 +60,13 @@ def test_nothing_to_remove_fails_loudly(tmp_path: Path) -> None:
 def test_settings_out_of_range_are_refused(field: str) -> None:
     with pytest.raises(ValueError, match=f"{field}: 0 is not at least 1"):
         CutVocabulary(**{field: 0})
+
+
+def test_the_first_pieces_stay_besides(tmp_path: Path) -> None:
+    bare = CutVocabulary().apply(workspace(tmp_path)).tokenizer
+    given = workspace(tmp_path)
+    first = given.tokenizer.convert_ids_to_tokens(range(len(bare)))
+    kept = CutVocabulary(first=len(bare)).apply(given).tokenizer.get_vocab()
+    assert set(first) | set(bare.get_vocab()) == set(kept)
+    with pytest.raises(ValueError, match="first: -1 is negative"):
+        CutVocabulary(first=-1)

@@ -30,6 +30,9 @@ def compress(
     min_count: Annotated[
         int, typer.Option(help="Cut word pieces seen less often from the vocabulary.")
     ] = 1,
+    first_pieces: Annotated[
+        int, typer.Option(help="Keep the first so many pieces of the vocabulary in any case.")
+    ] = 12_000,
     threads: Annotated[int, typer.Option(help="Threads; 0 = all cores.")] = 0,
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
 ) -> None:
@@ -60,6 +63,7 @@ def compress(
             "teacher_epochs": teacher_epochs,
             "student_epochs": student_epochs,
             "min_count": min_count,
+            "first_pieces": first_pieces,
             "threads": threads,
         },
     )

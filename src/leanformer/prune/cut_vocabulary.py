@@ -20,12 +20,17 @@ class CutVocabulary(Step):
     size: int | None = None
     """Keep at most so many pieces, the most frequent first; None = as many as there are."""
 
+    first: int = 0
+    """Keep the first so many pieces of the vocabulary besides: they are numbered by frequency, and
+    new texts of the domain use them too."""
     needed: bool = True
     """Fail when there is nothing to remove, as in a vocabulary that was cut before."""
 
     def __post_init__(self) -> None:
         if self.min_count < 1:
             raise ValueError(f"min_count: {self.min_count} is not at least 1")
+        if self.first < 0:
+            raise ValueError(f"first: {self.first} is negative")
         if self.size is not None and self.size < 1:
             raise ValueError(f"size: {self.size} is not at least 1")
 
@@ -46,6 +51,7 @@ class CutVocabulary(Step):
             workspace.model,
             workspace.tokenizer,
             texts,
+            keep_ids=range(min(self.first, before)),
             min_count=self.min_count,
             size=self.size,
         )

@@ -160,7 +160,9 @@ class _Search:
         ffn = rung.ffn / (start.ffn if start else 1)
         steps: list[Any] = []
         if start is None:
-            steps.append(CutVocabulary(min_count=request.min_count, needed=False))
+            steps.append(
+                CutVocabulary(min_count=request.min_count, first=request.first_pieces, needed=False)
+            )
         steps.append(
             Shrink(
                 layers=rung.layers,

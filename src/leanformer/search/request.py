@@ -42,6 +42,8 @@ class Request:
     """Epochs of distilling a student; None = about 120,000 examples, 3 to 30 epochs."""
     min_count: int = 1
     """Word pieces seen less often are cut from the vocabulary."""
+    first_pieces: int = 12_000
+    """Keep the first so many pieces of the vocabulary, and those of the texts."""
     threads: int = field(default=0)
     """Threads to train and to measure with; 0 = all cores."""
 
@@ -58,7 +60,7 @@ class Request:
             epochs = getattr(self, name)
             if epochs is not None and epochs <= 0:
                 raise ValueError(f"{name}: {epochs} is not positive")
-        for name, least in (("min_count", 1), ("threads", 0), ("seed", 0)):
+        for name, least in (("min_count", 1), ("first_pieces", 0), ("threads", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: {getattr(self, name)} is not at least {least}")
 
