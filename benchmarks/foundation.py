@@ -285,6 +285,14 @@ def summary() -> str:
             f"{small / size:.1f}x",
         ]
         lines.append("| " + " | ".join(cells) + " |")
+    wholes = {e["data"]: e["test"] for e in known if e["system"] == "teacher"}
+    untimed = [
+        f"{e['data']} {e['system']} keeps {e['test'] / wholes[e['data']]:.1%}"
+        for e in known
+        if e["system"] in STUDENTS and (e["data"], e["system"]) not in clocks
+    ]
+    if untimed:
+        lines.append(f"\nTrained and not timed: {'; '.join(untimed)}.")
     lines.append("\nEverything else, with spreads and the machine: [docs/results](docs/results).\n")
     return "\n".join(lines)
 
