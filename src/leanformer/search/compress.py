@@ -100,7 +100,6 @@ class _Search:
         self.request, self.out, self.dataset, self.watch = request, out, dataset, watch
         self.record = Record(out / "record.jsonl")
         self.known = read(self.record.path) if self.record.path.is_file() else []
-        self.started = time.perf_counter()
         self.contest = Contest(dataset, self.record, request)
 
     def teach(self) -> None:
@@ -122,7 +121,7 @@ class _Search:
             )
 
     def climb(self) -> None:
-        """Train students, from the middle of the ladder."""
+        """Train students, from a third down the ladder."""
         layers = len(anatomy_of(self.contest.teacher).layers(self.contest.teacher))
         rungs = ladder(layers)
         if not rungs:
