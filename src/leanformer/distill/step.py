@@ -7,6 +7,7 @@ each reads the text with its own tokenizer.
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import field
 from typing import Any
 
@@ -22,6 +23,7 @@ from leanformer.data.task import joined
 from leanformer.distill.noise import swapped
 from leanformer.distill.objective import Objective, Outputs, dims_of
 from leanformer.distill.objectives import SoftTargets
+from leanformer.models.attended import attended
 from leanformer.numerics.pooling import mean_pooled
 from leanformer.train.evaluate import judge, outputs
 from leanformer.train.loop import fit
@@ -140,6 +142,7 @@ class Distillation(Loss):
         self.modules_ = nn.ModuleList([objective.build(*sizes) for objective in objectives])
         self.objectives = objectives
         self.hidden = any(objective.needs_hidden for objective in objectives)
+        self.attention = any(objective.needs_attention for objective in objectives)
         self.kind = task.kind
         # Kept out of the module's own parameters: a teacher is neither trained nor checkpointed.
         self._teacher = [copy.deepcopy(teacher).to(torch.bfloat16).eval().requires_grad_(False)]
@@ -153,8 +156,8 @@ class Distillation(Loss):
         if self._translate is not None:
             theirs["input_ids"] = self._translate[theirs["input_ids"]]
         with torch.no_grad():
-            teacher = outputs_of(self._teacher[0], theirs, self.kind, self.hidden)
-        student = outputs_of(model, inputs, self.kind, self.hidden)
+            teacher = outputs_of(self._teacher[0], theirs, self.kind, self.hidden, self.attention)
+        student = outputs_of(model, inputs, self.kind, self.hidden, self.attention)
         return [
             Term(
                 objective.technique,  # type: ignore[attr-defined]
@@ -172,16 +175,22 @@ class Distillation(Loss):
         return {**inputs, "input_ids": swapped(ids_BT, free_BT, self.noise)}
 
     def _unit(self, objective: Objective) -> Unit:
-        """What the objective's mean is over: a tokens task has an output at each real token."""
-        return "token" if (objective.unit, self.kind) == ("example", "tokens") else objective.unit
+        """What the objective's mean is over, in the words of the loop."""
+        if objective.unit == "output":
+            return "token" if self.kind == "tokens" else "example"
+        return objective.unit
 
 
-def outputs_of(model: Any, inputs: dict[str, Tensor], kind: str, hidden: bool) -> Outputs:
+def outputs_of(
+    model: Any, inputs: dict[str, Tensor], kind: str, hidden: bool = False, attention: bool = False
+) -> Outputs:
     """What `model` says about `inputs`; for embedding, `logits` is the pooled vector."""
-    output = model(**inputs, output_hidden_states=hidden)
+    with attended(model) if attention else nullcontext(()) as layers:
+        output = model(**inputs, output_hidden_states=hidden)
     mask = inputs["attention_mask"]
     logits = mean_pooled(output.last_hidden_state, mask) if kind == "embedding" else output.logits
-    return Outputs(logits, tuple(output.hidden_states) if hidden else (), mask.bool())
+    states = tuple(output.hidden_states) if hidden else ()
+    return Outputs(logits, states, mask.bool(), tuple(layers))
 
 
 def translation(student: Any, teacher: Any) -> Tensor | None:

@@ -1,0 +1,42 @@
+"""Texts for a teacher to label, where the training texts alone are too few.
+
+SST-2's sentences are 6,920. Its phrases and sentences of other reviews (IMDB, written like SST-2:
+lower-case, punctuation apart) are ten times as many; no label of theirs is read.
+"""
+
+import csv
+import gzip
+import random
+import re
+from pathlib import Path
+
+from leanformer.core.files import write_text
+
+PHRASE_WORDS = 5  # shorter phrases say little about sentences
+SENTENCE_WORDS = range(5, 31)
+SENTENCES = 30_000
+
+
+def sentiment_texts(shared: Path, place: Path) -> Path:
+    """Write the transfer texts of SST-2 to `place`, one a line, unless they are there."""
+    if not place.is_file():
+        with gzip.open(shared / "glue/sst2/train.tsv.gz", "rt", encoding="utf-8") as lines:
+            rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+            phrases = [row["sentence"].strip() for row in rows]
+        kept = [phrase for phrase in phrases if len(phrase.split()) >= PHRASE_WORDS]
+        reviews = shared / "lm/imdb_unsup/reviews10k.txt.gz"
+        with gzip.open(reviews, "rt", encoding="utf-8") as lines:
+            found = [sentence for line in lines for sentence in sentences(line)]
+        drawn = random.Random(0).sample(found, SENTENCES)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_text(place, "\n".join([*kept, *drawn]) + "\n")
+    return place
+
+
+def sentences(review: str) -> list[str]:
+    """The sentences of a review as SST-2 writes them: "it 's great , is n't it ?"."""
+    plain = re.sub(r"<[^>]*>", " ", review.lower())
+    parts = re.split(r"(?<=[.!?])\s+", plain)
+    apart = (re.sub(r"(n't|'\w+|[.,!?;:\"()]+)", r" \1 ", part) for part in parts)
+    spaced = [" ".join(part.split()) for part in apart]
+    return [sentence for sentence in spaced if len(sentence.split()) in SENTENCE_WORDS]

@@ -1,0 +1,99 @@
+"""What attention is given, layer by layer: the queries, keys and values of a forward pass.
+
+transformers 5 returns attention probabilities only from its slow eager path, and never the scores
+before the softmax. Every model calls an attention *function* by name, though; ours notes what it
+is given and lets SDPA do the work:
+
+    with attended(model) as layers:
+        model(**inputs)
+    layers[0].scores()      [B, H, T, S]
+
+Legend: B batch, H head, J key head, T token, S key token, K head width.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+
+NAME = "leanformer-attended"
+
+
+@dataclass(frozen=True)
+class Attended:
+    """What the attention of one layer is given.
+
+    Attributes:
+        query: [B, H, T, K], positions already rotated in where the family does so.
+        key: [B, J, S, K].
+        value: [B, J, S, K].
+        scaling: Factor of the scores.
+        allowed: [B or 1, 1, T, S] True where a query may look; None = everywhere.
+    """
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    scaling: float
+    allowed: Tensor | None = None
+
+    def scores(self) -> Tensor:
+        """Scores before the softmax and before any mask, [B, H, T, S]."""
+        key = self.key.repeat_interleave(self.query.shape[1] // self.key.shape[1], dim=1)
+        return self.query @ key.transpose(-1, -2) * self.scaling
+
+
+@contextmanager
+def attended(model: Any) -> Iterator[list[Attended]]:
+    """Within it, each layer that runs adds what it is given to the list, first layer first.
+
+    Raises:
+        ValueError: The model's attention does not go through transformers' `AttentionInterface`.
+    """
+    before = model.config._attn_implementation
+    model.set_attn_implementation(NAME)
+    if model.config._attn_implementation != NAME:
+        raise ValueError(
+            f"{type(model).__name__}: its attention cannot be observed, because it does not go "
+            "through transformers' AttentionInterface; compare hidden states instead"
+        )
+    layers: list[Attended] = []
+    token = _LAYERS.set(layers)
+    try:
+        yield layers
+    finally:
+        _LAYERS.reset(token)
+        model.set_attn_implementation(before)
+
+
+_LAYERS: ContextVar[list[Attended]] = ContextVar("layers that ran")
+
+
+def _noted(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    **others: Any,
+) -> Any:
+    factor = query.shape[-1] ** -0.5 if scaling is None else scaling
+    allowed = attention_mask
+    if allowed is not None and allowed.dtype != torch.bool:
+        allowed = allowed == 0  # added to the scores: 0 or the lowest number
+    _LAYERS.get().append(Attended(query, key, value, factor, allowed))
+    return sdpa_attention_forward(
+        module, query, key, value, attention_mask, scaling=scaling, **others
+    )
+
+
+AttentionInterface.register(NAME, _noted)
+AttentionMaskInterface.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])

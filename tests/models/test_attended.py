@@ -1,0 +1,67 @@
+import pytest
+import torch
+
+from leanformer.models.attended import attended
+from leanformer.models.families import FAMILIES
+from leanformer.models.heads import keep_heads
+from leanformer.models.tiny import tiny_model
+
+INPUTS = {
+    "input_ids": torch.tensor([[5, 6, 7, 8, 9], [5, 6, 7, 0, 0]]),
+    "attention_mask": torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_its_scores_give_the_probabilities_of_the_eager_path(family: str) -> None:
+    model, _ = tiny_model(family, head="embedding")
+    model = model.double()
+    with attended(model) as layers:
+        output = model(**INPUTS).last_hidden_state
+    model.set_attn_implementation("eager")
+    eager = model(**INPUTS, output_attentions=True)
+    real = INPUTS["attention_mask"].bool()
+    # RMSNorm and rotary angles are float32 in every family that has them
+    near = {"rtol": 1e-5, "atol": 1e-6}
+    torch.testing.assert_close(output[real], eager.last_hidden_state[real], **near)
+    assert len(layers) == model.config.num_hidden_layers
+    for layer, expected in zip(layers, eager.attentions, strict=True):
+        scores = layer.scores()
+        if layer.allowed is not None:
+            scores = scores.masked_fill(~layer.allowed, -torch.inf)
+        found = scores.softmax(-1).transpose(1, 2)[real]
+        torch.testing.assert_close(found, expected.transpose(1, 2)[real], **near)
+
+
+def test_the_model_is_as_before_afterwards_also_when_it_fails() -> None:
+    model, _ = tiny_model("bert")
+    before = model.config._attn_implementation
+    with pytest.raises(ValueError, match="input_ids"), attended(model):
+        model(no_such_input=1)
+    assert model.config._attn_implementation == before
+    model(**INPUTS)
+
+
+def test_layers_of_different_heads_and_gradients() -> None:
+    model, _ = tiny_model("bert")
+    keep_heads(model, [[0, 2], [1], [0, 1, 2, 3]])
+    with attended(model) as layers:
+        model(**INPUTS)
+    assert [layer.query.shape[1] for layer in layers] == [2, 1, 4]
+    layers[1].scores().sum().backward()
+    assert model.bert.embeddings.word_embeddings.weight.grad is not None
+
+
+def test_a_model_with_attention_of_its_own_is_refused() -> None:
+    class Closed:
+        class config:
+            _attn_implementation = "eager"
+
+        def set_attn_implementation(self, name: str) -> None:
+            """Like transformers: warns and changes nothing."""
+
+    with (
+        pytest.raises(ValueError, match="Closed: its attention cannot be observed"),
+        attended(Closed()),
+    ):
+        pass
