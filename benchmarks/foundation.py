@@ -98,8 +98,8 @@ PLANS = {
 }
 # student -> what it is begun from, and what is kept of that
 STUDENTS: dict[str, tuple[str, dict | None]] = {
-    "half": ("teacher", {"layers": 3, "ffn": 0.5}),
-    "third": ("half", {"layers": 2, "heads": 0.5}),
+    "half": ("teacher", {"layers": 3, "depth": "spaced", "ffn": 0.5}),
+    "third": ("half", {"layers": 2, "depth": "spaced", "heads": 0.5}),
     "half-longer": ("half", None),
     "third-longer": ("third", None),
 }

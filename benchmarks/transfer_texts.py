@@ -12,9 +12,9 @@ from pathlib import Path
 
 from leanformer.core.files import write_text
 
-PHRASE_WORDS = 5  # shorter phrases say little about sentences
-SENTENCE_WORDS = range(5, 31)
-SENTENCES = 30_000
+PHRASE_WORDS = 8  # shorter phrases say little about sentences
+SENTENCE_WORDS = range(8, 51)
+SENTENCES = 40_000
 
 
 def sentiment_texts(shared: Path, place: Path) -> Path:

@@ -25,6 +25,7 @@ from leanformer.distill.objective import Objective, Outputs, dims_of
 from leanformer.distill.objectives import SoftTargets
 from leanformer.models.attended import attended
 from leanformer.numerics.pooling import mean_pooled
+from leanformer.train.dropout import without_dropout
 from leanformer.train.evaluate import judge, outputs
 from leanformer.train.loop import fit
 from leanformer.train.loss import Loss, Term, Unit
@@ -49,6 +50,8 @@ class Distill(Step):
     noise: float = 0.0
     """Share of tokens replaced by tokens of other texts, in each batch anew: helps where texts are
     few; the teacher labels what results."""
+    dropout: bool = False
+    """Train the student with its dropout; a student too small to learn by heart needs none."""
     regain: bool = True
     """Fail when the student ends no better than it began."""
 
@@ -84,24 +87,26 @@ class Distill(Step):
         evaluate = judge(dev, task, targets, self.train.precision)
         before = evaluate(workspace.model)
         torch.manual_seed(workspace.seed)  # projections of the objectives begin at random
-        fitted = fit(
-            workspace.model,
-            student,
-            Distillation(
-                self.objectives,
+        still = nullcontext() if self.dropout else without_dropout(workspace.model)
+        with still:
+            fitted = fit(
                 workspace.model,
-                workspace.teacher,
-                task,
-                translation(workspace.tokenizer, theirs),
-                self.noise,
-                workspace.tokenizer.all_special_ids,
-            ),
-            self.train,
-            evaluate=evaluate,
-            folder=workspace.folder / "checkpoint",
-            hooks=[recorder(workspace)],
-            seed=workspace.seed,
-        )
+                student,
+                Distillation(
+                    self.objectives,
+                    workspace.model,
+                    workspace.teacher,
+                    task,
+                    translation(workspace.tokenizer, theirs),
+                    self.noise,
+                    workspace.tokenizer.all_special_ids,
+                ),
+                self.train,
+                evaluate=evaluate,
+                folder=workspace.folder / "checkpoint",
+                hooks=[recorder(workspace)],
+                seed=workspace.seed,
+            )
         assert fitted.best is not None
         proof = Proof(
             claim=f"{task.metric} on dev",
