@@ -83,18 +83,21 @@ class Shrink(Step):
         batches = self._batches(workspace)
         kept = self._layers(model, batches, workspace.dataset.task.kind, total)
         before = copy.deepcopy(model)
+        # Scored in the whole model: with layers missing, gradients tell of a model that errs.
+        cut = self.heads < 1 or self.ffn < 1
+        units = self._units(model, batches, workspace.dataset.task.kind, kept) if cut else None
         if len(kept) < total:
             keep_layers(model, kept)
-        if self.heads < 1 or self.ffn < 1:
-            heads, neurons = self._units(model, batches, workspace.dataset.task.kind)
+        if units is not None:
+            heads, neurons = units
             if self.heads < 1:
                 keep_heads(model, heads)
             if self.ffn < 1:
                 keep_neurons(model, neurons)
-        units = prove_units(
+        proofs = prove_units(
             shape_of(before), shape_of(model), kept, self.heads, self.ffn, self.multiple
         )
-        return workspace.with_(proofs=tuple(require([*units, *prove_smaller(before, model)])))
+        return workspace.with_(proofs=tuple(require([*proofs, *prove_smaller(before, model)])))
 
     def _layers(self, model: nn.Module, batches: list[Batch], kind: Any, total: int) -> list[int]:
         if self.layers is None:
@@ -125,15 +128,16 @@ class Shrink(Step):
         return [encoded.batch(indices) for indices in order]
 
     def _units(
-        self, model: nn.Module, batches: list[Batch], kind: Any
+        self, model: nn.Module, batches: list[Batch], kind: Any, kept: list[int]
     ) -> tuple[list[list[int]], list[list[int]]]:
-        """Heads and neurons to keep by layer."""
-        heads, neurons = gather(model, batches, _loss(kind))
+        """Heads and neurons to keep in each layer that stays."""
+        heads, neurons = (
+            [self.criterion.score(of_layer[layer]) for layer in kept]
+            for of_layer in gather(model, batches, _loss(kind))
+        )
         return (
-            allocate([self.criterion.score(s) for s in heads], self.heads, 1, self.spread),
-            allocate(
-                [self.criterion.score(s) for s in neurons], self.ffn, self.multiple, self.spread
-            ),
+            allocate(heads, self.heads, 1, self.spread),
+            allocate(neurons, self.ffn, self.multiple, self.spread),
         )
 
 
