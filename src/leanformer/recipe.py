@@ -45,14 +45,16 @@ from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
 from leanformer.quantize.int8 import Int8
 from leanformer.train.finetune import Finetune
+from leanformer.train.pretrain import Pretrain
 
-STEPS: tuple[type[Step], ...] = (Finetune, CutVocabulary, Shrink, Distill, Int8)
+STEPS: tuple[type[Step], ...] = (Pretrain, Finetune, CutVocabulary, Shrink, Distill, Int8)
 
 HEADS: dict[str, Head] = {
     "classification": "classification",
     "regression": "classification",
     "tokens": "tokens",
     "embedding": "embedding",
+    "masked-lm": "masked",
 }
 
 
@@ -108,7 +110,7 @@ def open_model(source: str, dataset: Dataset, seed: int) -> tuple[Any, Any]:
     return load_model(
         source,
         HEADS[task.kind],
-        num_labels=None if task.kind == "embedding" else task.outputs,
+        num_labels=None if HEADS[task.kind] in ("embedding", "masked") else task.outputs,
         labels=task.labels or None,
         seed=seed,
     )

@@ -20,6 +20,8 @@ from leanformer.distill.step import Distill, Distillation, outputs_of, translati
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.train import Supervised, TrainSetup, fit
+from leanformer.train.masking import masking
+from leanformer.train.pretrain import MaskedLanguage
 
 LABELS = {"classification": ("music", "rice"), "tokens": ("O", "rice")}
 SETUP = replace(FAST, epochs=8, checkpoint_seconds=60.0)
@@ -260,3 +262,39 @@ def test_objectives_serve_in_the_trainer_of_transformers(tmp_path: Path) -> None
     trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     assert losses[-1] < losses[0]
+
+
+def test_a_masked_language_model_learns_from_another(tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer("bert")
+    texts, task = Examples(texts=TEXTS), Task(kind="masked-lm")
+    dataset = Dataset(name="toy", task=task, train=texts, dev=texts, test=texts)
+    teacher, _ = tiny_model("bert", head="masked")
+    setup = replace(SETUP, epochs=20)
+    hide = MaskedLanguage(masking(tokenizer, 0.3))
+    fit(teacher, encode_examples(texts, tokenizer, "masked-lm", 32), hide, setup)
+    student, _ = tiny_model("bert", head="masked", seed=1, num_hidden_layers=2)
+    given = Workspace(
+        name="student", model=student, tokenizer=tokenizer, dataset=dataset, folder=tmp_path,
+        record=Record(tmp_path / "record.jsonl"), teacher=teacher,
+    )  # fmt: skip
+    step = Distill(objectives=(SoftTargets(temperature=2.0), Labels()), train=setup, masked=0.3)
+    (proof,) = step.apply(given).proofs
+    assert proof.claim == "masked_accuracy on dev"
+    assert proof.before is not None
+    assert proof.after > proof.before + 0.1
+
+
+def test_both_masked_language_models_see_the_same_hidden_tokens() -> None:
+    tokenizer = tiny_tokenizer("bert")
+    student, _ = tiny_model("bert", head="masked")
+    loss = Distillation(
+        (SoftTargets(),), student, student, Task(kind="masked-lm"), hide=masking(tokenizer, 0.5)
+    )
+    encoded = encode_examples(Examples(texts=TEXTS), tokenizer, "masked-lm", 32)
+    batch = encoded.batch([0, 1, 2, 3])
+    shown = loss.prepared(batch)
+    assert shown.labels is not None
+    assert not torch.equal(shown.inputs["input_ids"], batch.inputs["input_ids"])
+    (term,) = loss(student, shown)
+    assert term.unit == "token"
+    assert term.mean.item() == pytest.approx(0, abs=0.02)  # the teacher's copy is in bf16

@@ -50,3 +50,8 @@ def test_a_training_without_effect_fails(tmp_path: Path) -> None:
 def test_an_embedding_task_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="an embedding task has no labels; its model is its own"):
         Finetune().apply(workspace(tmp_path, "embedding"))
+
+
+def test_plain_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the step for it is pretrain"):
+        Finetune().apply(workspace(tmp_path, "masked-lm"))

@@ -45,7 +45,7 @@ def to_dataset(name: str, rows: dict[str, list[Row]], columns: Columns) -> Datas
         raise ValueError("kind = tokens needs a .conll file, or jsonl rows with `words` and `tags`")
     labels = _labels(rows["train"], chosen.label) if kind == "classification" else ()
     task = Task(kind=kind, labels=labels)
-    label = None if kind == "embedding" else chosen.label
+    label = None if kind in ("embedding", "masked-lm") else chosen.label
     splits = {
         split: _examples(
             split, rows[split], Columns(text=chosen.text, pair=chosen.pair, label=label), task

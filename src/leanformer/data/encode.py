@@ -23,7 +23,8 @@ class Batch:
 
     Attributes:
         inputs: input_ids, attention_mask and token_type_ids where the model has them, each [B, T].
-        labels: [B] classes or numbers, [B, T] word labels with IGNORE elsewhere, or None.
+        labels: [B] classes or numbers, [B, T] word labels or hidden tokens with IGNORE elsewhere;
+            or None.
         index: Which examples these are.
     """
 
@@ -79,7 +80,7 @@ class Encoded:
         if self.labels is None:
             return None
         chosen = [self.labels[index] for index in indices]
-        if self.kind == "tokens":
+        if self.kind in ("tokens", "masked-lm"):
             return torch.tensor([_padded(labels, width, IGNORE) for labels in chosen])
         return torch.tensor(chosen, dtype=torch.float if self.kind == "regression" else torch.long)
 

@@ -1,18 +1,19 @@
 """What a model is asked to do, and the examples that say so.
 
-Four kinds of task, one shape of data. A pair of texts is a property of the examples, not a kind:
+Five kinds of task, one shape of data. A pair of texts is a property of the examples, not a kind:
 
     classification   one label a text (or pair)         quality: accuracy
     regression       one number a text (or pair)        quality: Spearman's rank correlation
     tokens           one label a word (NER)             quality: F1 of whole spans
     embedding        no labels: keep the geometry       quality: mean cosine to the teacher
+    masked-lm        no labels: fill in hidden words    quality: accuracy at the hidden tokens
 """
 
 import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-Kind = Literal["classification", "regression", "tokens", "embedding"]
+Kind = Literal["classification", "regression", "tokens", "embedding", "masked-lm"]
 
 IGNORE = -100  # cross entropy's mark for positions without a label
 
@@ -21,6 +22,7 @@ METRICS: dict[str, str] = {
     "regression": "spearman",
     "tokens": "span_f1",
     "embedding": "cosine",
+    "masked-lm": "masked_accuracy",
 }
 
 
@@ -29,8 +31,8 @@ class Task:
     """Kind and label names of a task.
 
     Attributes:
-        kind: One of "classification", "regression", "tokens", "embedding".
-        labels: Names by index; empty for regression and embedding.
+        kind: One of "classification", "regression", "tokens", "embedding", "masked-lm".
+        labels: Names by index; only classification and tokens have them.
     """
 
     kind: Kind

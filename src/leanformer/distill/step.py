@@ -29,6 +29,7 @@ from leanformer.train.dropout import without_dropout
 from leanformer.train.evaluate import judge, outputs
 from leanformer.train.loop import fit
 from leanformer.train.loss import Loss, Term, Unit
+from leanformer.train.masking import Masking, masking
 from leanformer.train.progress import recorder
 from leanformer.train.setup import TrainSetup
 
@@ -50,6 +51,8 @@ class Distill(Step):
     noise: float = 0.0
     """Share of tokens replaced by tokens of other texts, in each batch anew: helps where texts are
     few; the teacher labels what results."""
+    masked: float = 0.15
+    """Share of tokens hidden where the task is a masked language model."""
     dropout: bool = False
     """Train the student with its dropout; a student too small to learn by heart needs none."""
     regain: bool = True
@@ -84,6 +87,10 @@ class Distill(Step):
         if task.kind == "embedding":
             encoded = encode_examples(dataset.dev, theirs, task.kind, self.max_length)
             targets = np.stack(outputs(workspace.teacher, encoded, task.kind))
+        hide = None
+        if task.kind == "masked-lm":
+            hide = masking(workspace.tokenizer, self.masked)
+            dev = hide.encoded(dev)
         evaluate = judge(dev, task, targets, self.train.precision)
         before = evaluate(workspace.model)
         torch.manual_seed(workspace.seed)  # projections of the objectives begin at random
@@ -100,6 +107,7 @@ class Distill(Step):
                     translation(workspace.tokenizer, theirs),
                     self.noise,
                     workspace.tokenizer.all_special_ids,
+                    hide,
                 ),
                 self.train,
                 evaluate=evaluate,
@@ -130,6 +138,7 @@ class Distillation(Loss):
         translate: Teacher's token id for each of the student's, [V]; None = they are the same.
         noise: Share of tokens replaced by others of the batch.
         special: Token ids that are never replaced.
+        hide: How tokens are hidden from a masked language model; both models see the same.
     """
 
     def __init__(
@@ -141,6 +150,7 @@ class Distillation(Loss):
         translate: Tensor | None = None,
         noise: float = 0.0,
         special: Sequence[int] = (),
+        hide: Masking | None = None,
     ) -> None:
         super().__init__()
         sizes = dims_of(student), dims_of(teacher)
@@ -153,10 +163,19 @@ class Distillation(Loss):
         self._teacher = [copy.deepcopy(teacher).to(torch.bfloat16).eval().requires_grad_(False)]
         self._translate = translate
         self.noise, self._special = noise, torch.tensor(list(special), dtype=torch.long)
+        self._hide = hide
+
+    def prepared(self, batch: Batch) -> Batch:
+        """The batch with some tokens swapped or hidden, the same for both models."""
+        ids_BT = batch.inputs["input_ids"]
+        free_BT = batch.inputs["attention_mask"].bool() & ~torch.isin(ids_BT, self._special)
+        inputs = {**batch.inputs, "input_ids": swapped(ids_BT, free_BT, self.noise)}
+        noisy = Batch(inputs, batch.labels, batch.index)
+        return noisy if self._hide is None else self._hide.batch(noisy)
 
     def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
         """One term an objective."""
-        inputs = self._noisy(batch.inputs)
+        inputs = batch.inputs
         theirs = dict(inputs)
         if self._translate is not None:
             theirs["input_ids"] = self._translate[theirs["input_ids"]]
@@ -173,16 +192,10 @@ class Distillation(Loss):
             for objective, module in zip(self.objectives, self.modules_, strict=True)
         ]
 
-    def _noisy(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The inputs with some tokens swapped, the same for both models."""
-        ids_BT = inputs["input_ids"]
-        free_BT = inputs["attention_mask"].bool() & ~torch.isin(ids_BT, self._special)
-        return {**inputs, "input_ids": swapped(ids_BT, free_BT, self.noise)}
-
     def _unit(self, objective: Objective) -> Unit:
         """What the objective's mean is over, in the words of the loop."""
         if objective.unit == "output":
-            return "token" if self.kind == "tokens" else "example"
+            return "token" if self.kind in ("tokens", "masked-lm") else "example"
         return objective.unit
 
 

@@ -17,17 +17,19 @@ from leanformer.models.checkpoint import Checkpoint, read_checkpoint
 from leanformer.models.labels import label_settings
 from leanformer.models.quiet import quiet
 
-Head = Literal["classification", "tokens", "embedding", "causal"]
+Head = Literal["classification", "tokens", "embedding", "masked", "causal"]
 
 _CLASSES = {
     "classification": "AutoModelForSequenceClassification",
     "tokens": "AutoModelForTokenClassification",
     "embedding": "AutoModel",
+    "masked": "AutoModelForMaskedLM",
     "causal": "AutoModelForCausalLM",
 }
 _ENDINGS = {
     "classification": ("ForSequenceClassification",),
     "tokens": ("ForTokenClassification",),
+    "masked": ("ForMaskedLM", "ForPreTraining"),
     "causal": ("ForCausalLM", "LMHeadModel"),
 }
 _HEAD_KEYS = ("classifier.", "score.")
@@ -48,7 +50,7 @@ def load_model(
     Args:
         source: A model folder, or an id on the Hugging Face hub.
         head: "classification" (also regression: one label), "tokens", "embedding" (the bare
-            encoder) or "causal".
+            encoder), "masked" (a masked language model) or "causal".
         num_labels: Labels of the head; the checkpoint's own where it has the head.
         labels: Their names, in order.
         fresh_head: Throw the checkpoint's head away and begin with a new one.
@@ -119,7 +121,9 @@ def _has_head(checkpoint: Checkpoint, head: str) -> bool:
     architectures = checkpoint.config.get("architectures") or []
     if not any(name.endswith(_ENDINGS[head]) for name in architectures):
         return False
-    return head == "causal" or any(key.startswith(_HEAD_KEYS) for key in checkpoint.keys)
+    return head in ("masked", "causal") or any(
+        key.startswith(_HEAD_KEYS) for key in checkpoint.keys
+    )
 
 
 def _refuse_holes(checkpoint: Checkpoint, model: Any, missing: set[str]) -> None:

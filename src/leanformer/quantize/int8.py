@@ -22,7 +22,7 @@ from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.carry import carry_scales
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.openvino_session import OpenVinoSession
-from leanformer.runtime.session import graph_file
+from leanformer.runtime.session import graph_file, served_kind
 from leanformer.train.evaluate import outputs
 
 _LEAST = 0.9  # agreement with PyTorch below which the graph is no copy of the model
@@ -49,7 +49,7 @@ class Int8(Step):
             NoEffect: No integer kernel runs, the file did not shrink, or the graph says something
                 else than the model.
         """
-        dataset, kind = workspace.dataset, workspace.dataset.task.kind
+        dataset, kind = workspace.dataset, served_kind(workspace.dataset.task.kind)
         saved = workspace.folder / "model"
         save_model(workspace.model, workspace.tokenizer, saved, overwrite=True)
         sample = dataset.train.take(list(range(min(self.texts, len(dataset.train)))))

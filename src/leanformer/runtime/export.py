@@ -18,7 +18,7 @@ from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.race import Candidate, Row, race
-from leanformer.runtime.session import graph_file
+from leanformer.runtime.session import Kind, graph_file, served_kind
 
 DEFAULT: tuple[Candidate, ...] = (
     ("openvino", "int8"),
@@ -57,6 +57,7 @@ def export_folder(
     Returns:
         The rows of the race, those that could not be exported included, and the winner's proofs.
     """
+    kind = served_kind(task.kind)
     save_model(model, tokenizer, folder, overwrite=overwrite)
     failed: list[Row] = []
     proofs: dict[Candidate, list[Proof]] = {}
@@ -64,14 +65,14 @@ def export_folder(
         target = graph_file(folder, backend, precision).parent
         try:
             proofs[backend, precision] = _export_one(
-                model, task, target, (backend, precision), calibration, keep_float
+                model, kind, target, (backend, precision), calibration, keep_float
             )
         except (ValueError, ImportError, RuntimeError) as error:
             reason = f"could not be exported: {error}"
             failed.append(Row(backend=backend, precision=precision, reason=reason))
     pairs = calibration.pairs is not None
     labels, limit = tuple(task.labels), calibration.max_length
-    manifest = Manifest(kind=task.kind, labels=labels, max_length=limit, pairs=pairs)
+    manifest = Manifest(kind=kind, labels=labels, max_length=limit, pairs=pairs)
     write_manifest(folder, manifest)
     chosen = [*proofs, ("pytorch", "bf16")]
     rows = race(
@@ -96,7 +97,7 @@ def export_folder(
 
 def _export_one(
     model: Any,
-    task: Task,
+    kind: Kind,
     target: Path,
     candidate: Candidate,
     calibration: Calibration,
@@ -105,10 +106,10 @@ def _export_one(
     backend, precision = candidate
     pairs = calibration.pairs is not None
     if backend == "onnxruntime":
-        return export_onnx(model, task.kind, target, precision=precision, pairs=pairs)
+        return export_onnx(model, kind, target, precision=precision, pairs=pairs)
     return export_openvino(
         model,
-        task.kind,
+        kind,
         target,
         precision=precision,
         pairs=pairs,

@@ -20,6 +20,21 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 _GRAPHS = {"openvino": ("openvino", "model.xml"), "onnxruntime": ("onnx", "model.onnx")}
 
 
+def served_kind(kind: str) -> Kind:
+    """`kind`, where a model of it can be served.
+
+    Raises:
+        ValueError: It cannot: it is a training on the way to a task.
+    """
+    for known in get_args(Kind):
+        if kind == known:
+            return known  # type: ignore[no-any-return]
+    raise ValueError(
+        f"kind {kind!r} is trained and not served; fine-tune the model for one of "
+        f"{', '.join(KINDS)} first (for a recipe that ends before that: measure = false)"
+    )
+
+
 class Session(ABC):
     """A model that is ready to run on one backend.
 

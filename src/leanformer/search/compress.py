@@ -29,6 +29,7 @@ from leanformer.prune.shrink import Shrink
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import HEADS, Recipe, open_model, run
 from leanformer.report import write_report
+from leanformer.runtime.session import served_kind
 from leanformer.search.climb import Trial, climb
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
@@ -58,6 +59,7 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
     """
     out = out.resolve()  # the recipes of the students name paths in it
     dataset = request.data.read()
+    served_kind(dataset.task.kind)
     cut = check_model(request, dataset)
     claim(out, request)
     if request.threads:

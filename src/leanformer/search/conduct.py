@@ -11,6 +11,7 @@ from leanformer.models.load import has_head
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import HEADS, Recipe, run
 from leanformer.report import write_report
+from leanformer.runtime.session import served_kind
 from leanformer.search.compress import check_model
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
@@ -66,6 +67,7 @@ def conduct(
 
 def _check_measurable(recipe: Recipe, dataset: Dataset) -> None:
     """Refuse before any work what could not be measured after it."""
+    served_kind(dataset.task.kind)
     if not isinstance(recipe.steps[-1], Int8):
         raise ValueError(
             "steps: the last one must be int8 for the result to be measured, or set measure = false"

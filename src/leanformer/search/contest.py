@@ -21,7 +21,7 @@ from leanformer.runtime.manifest import Manifest, write_manifest
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.openvino_backend import export_openvino
-from leanformer.runtime.session import Backend, Precision, Session, graph_file
+from leanformer.runtime.session import Backend, Precision, Session, graph_file, served_kind
 from leanformer.search.request import Request
 from leanformer.train.evaluate import outputs, quality
 
@@ -77,7 +77,7 @@ class Contest:
 
     def __init__(self, dataset: Dataset, record: Record, request: Request) -> None:
         self.dataset, self.record, self.request = dataset, record, request
-        self.kind = dataset.task.kind
+        self.kind = served_kind(dataset.task.kind)
         self.pairs = dataset.train.pairs is not None
         self.systems: dict[str, System] = {}
         self.teacher: Any = None

@@ -1,4 +1,4 @@
-"""Predictions and quality of a PyTorch model on examples, in any of the four kinds of task."""
+"""Predictions and quality of a PyTorch model on examples, in any kind of task."""
 
 from collections.abc import Callable
 from typing import Any
@@ -69,6 +69,25 @@ def quality(
     return metrics.span_f1(predicted, gold)
 
 
+@torch.no_grad()
+def masked_accuracy(
+    model: Any, encoded: Encoded, precision: str = "bf16", batch_size: int = 64
+) -> float:
+    """Share of the labelled tokens of `encoded` that a masked language model finds."""
+    model.eval()
+    cast = Precision(precision, next(model.parameters()).device.type)
+    right = asked = 0
+    for indices in by_length(encoded, batch_size):
+        batch = encoded.batch(indices)
+        assert batch.labels is not None, "the tokens to find are the labels"
+        with cast.autocast():
+            found = model(**batch.inputs).logits.argmax(-1)
+        hidden = batch.labels != IGNORE
+        right += int((found == batch.labels)[hidden].sum())
+        asked += int(hidden.sum())
+    return right / max(1, asked)
+
+
 def judge(
     encoded: Encoded,
     task: Task,
@@ -76,6 +95,8 @@ def judge(
     precision: str = "bf16",
 ) -> Callable[[nn.Module], float]:
     """The function `model -> quality on encoded` that the loop evaluates with."""
+    if task.kind == "masked-lm":  # [T, V] logits of all texts would not fit into memory
+        return lambda model: masked_accuracy(model, encoded, precision)
     return lambda model: quality(
         outputs(model, encoded, task.kind, precision), encoded, task, targets
     )

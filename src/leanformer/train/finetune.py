@@ -36,6 +36,8 @@ class Finetune(Step):
             raise ValueError(
                 "finetune: an embedding task has no labels; its model is its own teacher"
             )
+        if task.kind == "masked-lm":
+            raise ValueError("finetune: plain text has no labels; the step for it is pretrain")
         train, dev = (
             encode_examples(split, workspace.tokenizer, task.kind, self.max_length)
             for split in (workspace.dataset.train, workspace.dataset.dev)

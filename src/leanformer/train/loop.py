@@ -170,7 +170,10 @@ class _Run:
                 self.encoded, self.setup.batch_size, seed=self.seed * 100_003 + epoch
             )
             self.epoch = epoch
-        parts = _parts(self.encoded, self.order[place], self.setup.micro_tokens)
+        parts = [
+            self.loss.prepared(part)
+            for part in _parts(self.encoded, self.order[place], self.setup.micro_tokens)
+        ]
         whole = {str(unit): sum(count(part, unit) for part in parts) for unit in _UNITS}
         rate = self.setup.learning_rate * factor(
             self.setup.schedule, self.step, self.steps, self.setup.warmup

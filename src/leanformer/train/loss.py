@@ -40,8 +40,14 @@ class Term:
 class Loss(nn.Module):
     """Maps a model and a batch to terms; may hold parameters of its own, which are trained too."""
 
+    def prepared(self, batch: Batch) -> Batch:
+        """What the model is shown instead of `batch`: chance may hide or swap tokens here, before
+        the units of the batch are counted.
+        """
+        return batch
+
     def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
-        """The terms of `batch`."""
+        """The terms of a batch that was prepared."""
         raise NotImplementedError
 
 

@@ -1,0 +1,92 @@
+"""Pre-training as a step: the model learns to fill in words that are hidden from it."""
+
+from dataclasses import field
+
+from torch import nn
+
+from leanformer.core.step import Proof, Step, require
+from leanformer.core.technique import technique
+from leanformer.core.workspace import Workspace
+from leanformer.data import Batch, encode_examples
+from leanformer.data.task import joined
+from leanformer.train.evaluate import judge
+from leanformer.train.loop import fit
+from leanformer.train.loss import Loss, Supervised, Term
+from leanformer.train.masking import Masking, masking
+from leanformer.train.progress import recorder
+from leanformer.train.setup import TrainSetup
+
+
+@technique(
+    "pretrain", paper="Devlin et al. 2019, arXiv:1810.04805; Liu et al. 2019, arXiv:1907.11692"
+)
+class Pretrain(Step):
+    """Train a masked language model on plain text, before any task or to fit it to a domain."""
+
+    train: TrainSetup = field(default_factory=lambda: TrainSetup(learning_rate=5e-4))
+    """How to train."""
+    share: float = 0.15
+    """Share of the tokens that are hidden."""
+    max_length: int = 128
+    """Longer texts are cut to this many tokens."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise ValueError(f"share: {self.share} is not a share of the tokens in (0, 1)")
+
+    def apply(self, workspace: Workspace) -> Workspace:
+        """Train the model on the training and unlabelled texts; it ends at its best on dev.
+
+        Raises:
+            ValueError: The task is not "masked-lm", or the tokenizer has no mask token.
+            NoEffect: The trained model fills in no better than before.
+        """
+        dataset, task = workspace.dataset, workspace.dataset.task
+        if task.kind != "masked-lm":
+            raise ValueError(
+                f"pretrain: the task is {task.kind}; plain text has kind = 'masked-lm' in [data]"
+            )
+        hide = masking(workspace.tokenizer, self.share)
+        texts = joined(dataset.train, dataset.unlabelled, task.kind)
+        train = encode_examples(texts, workspace.tokenizer, task.kind, self.max_length)
+        dev = encode_examples(dataset.dev, workspace.tokenizer, task.kind, self.max_length)
+        evaluate = judge(hide.encoded(dev), task, precision=self.train.precision)
+        before = evaluate(workspace.model)
+        fitted = fit(
+            workspace.model,
+            train,
+            MaskedLanguage(hide),
+            self.train,
+            evaluate=evaluate,
+            folder=workspace.folder / "checkpoint",
+            hooks=[recorder(workspace)],
+            seed=workspace.seed,
+        )
+        assert fitted.best is not None
+        proof = Proof(
+            claim=f"{task.metric} on dev",
+            before=before,
+            after=fitted.best,
+            unit="",
+            ok=fitted.best > before,
+            note=f"{train.truncated} of {len(train)} texts cut to {self.max_length} tokens",
+        )
+        return workspace.with_(proofs=tuple(require([proof])))
+
+
+class MaskedLanguage(Loss):
+    """Cross entropy at the hidden tokens."""
+
+    def __init__(self, hide: Masking) -> None:
+        super().__init__()
+        self._hide = hide
+        self._supervised = Supervised("masked-lm")
+
+    def prepared(self, batch: Batch) -> Batch:
+        """The batch with tokens hidden."""
+        return self._hide.batch(batch)
+
+    def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
+        """One term, averaged over the hidden tokens."""
+        terms: list[Term] = self._supervised(model, batch)
+        return terms
