@@ -1,12 +1,14 @@
-"""Which layers to keep: measured, or evenly spread.
+"""Which layers to keep: evenly spread, or measured.
 
+    spaced     one of two for half the depth: DistilBERT keeps [0, 2, 4, ...]
     measured   remove, one after the other, the layer whose absence changes the outputs least:
                    argmin_l  mean (f_{S without l}(x) - f(x))^2        over real texts x
-    spaced     one of two for half the depth: DistilBERT keeps [0, 2, 4, ...]
 
-The difference is large: the last layer writes what the head reads. Of a MiniLM fine-tuned on 20
-intents, layers [0, 2, 5] alone answer 58 % of the development texts right before any training, [0,
-2, 4] 15 %.
+Before any training the measured ones answer far better: the last layer writes what the head reads.
+Of a MiniLM fine-tuned on 20 intents, layers [0, 2, 5] alone answer 58 % of the development texts,
+[0, 2, 4] 15 %. A training turns that round: on SST-2 the measured [3, 4, 5] begin well and stay
+behind [0, 2, 4] (LOG.md), because the low layers, which read the words, are the hard ones to
+replace.
 """
 
 import copy

@@ -39,8 +39,9 @@ class Shrink(Step):
 
     layers: int | tuple[int, ...] | None = None
     """Layers to keep: how many, or which; None = all."""
-    depth: Literal["measured", "spaced"] = "measured"
-    """How the layers of a number are chosen: by what the outputs miss least, or evenly spread."""
+    depth: Literal["spaced", "measured"] = "spaced"
+    """How the layers of a number are chosen: evenly spread, best where a training follows; or by
+    what the outputs miss least, best where none does."""
     heads: float = 1.0
     """Share of the attention heads to keep."""
     ffn: float = 1.0
