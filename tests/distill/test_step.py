@@ -17,6 +17,7 @@ from leanformer.data.task import joined
 from leanformer.distill.objective import dims_of
 from leanformer.distill.objectives import Cosine, HiddenStates, Labels, Logits, SoftTargets
 from leanformer.distill.step import Distill, Distillation, outputs_of, translation
+from leanformer.distill.substitution import Substitution
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.train import Supervised, TrainSetup, fit
@@ -262,6 +263,14 @@ def test_objectives_serve_in_the_trainer_of_transformers(tmp_path: Path) -> None
     trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("kind", ["classification", "tokens"])
+def test_more_texts_are_made_of_the_training_texts(tmp_path: Path, kind: str) -> None:
+    step = Distill(augmentation=Substitution(copies=3), train=SETUP)
+    (proof,) = step.apply(workspace(tmp_path, kind)).proofs
+    plain = len(TEXTS) + len(SPARE)
+    assert plain < int(proof.note.split()[0]) <= plain + 3 * len(TEXTS)
 
 
 def test_a_masked_language_model_learns_from_another(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Batch, Task, encode_examples
 from leanformer.data.task import joined
+from leanformer.distill.augmentation import Augmentation
 from leanformer.distill.noise import swapped
 from leanformer.distill.objective import Objective, Outputs, dims_of
 from leanformer.distill.objectives import SoftTargets
@@ -51,6 +52,8 @@ class Distill(Step):
     noise: float = 0.0
     """Share of tokens replaced by tokens of other texts, in each batch anew: helps where texts are
     few; the teacher labels what results."""
+    augmentation: Augmentation | None = None
+    """How more texts are made of the training texts, as in TinyBERT; None = not at all."""
     masked: float = 0.15
     """Share of tokens hidden where the task is a masked language model."""
     dropout: bool = False
@@ -81,6 +84,10 @@ class Distill(Step):
         dataset, task = workspace.dataset, workspace.dataset.task
         texts = joined(dataset.train, dataset.unlabelled if self.unlabelled else None, task.kind)
         theirs = workspace.teacher_tokenizer or workspace.tokenizer
+        if self.augmentation is not None:
+            vectors = workspace.teacher.get_input_embeddings().weight
+            more = self.augmentation.augment(dataset.train, theirs, vectors, workspace.seed)
+            texts = joined(texts, more, task.kind)
         student = encode_examples(texts, workspace.tokenizer, task.kind, self.max_length)
         dev = encode_examples(dataset.dev, workspace.tokenizer, task.kind, self.max_length)
         targets = None
