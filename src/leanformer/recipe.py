@@ -32,6 +32,8 @@ from typing import Any
 
 import torch
 
+import leanformer.distill.students
+import leanformer.distill.substitution  # noqa: F401  (registers what distill may augment with)
 from leanformer.core import codec
 from leanformer.core.files import write_text
 from leanformer.core.record import Record

@@ -1,0 +1,120 @@
+"""What a student is made from, and what it takes the place of.
+
+A student replaces the workspace's model. It is made from the teacher; where there is none, the
+model itself becomes the teacher. It reads with the teacher's tokenizer: its embeddings are the
+teacher's, so its token ids must be too.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from leanformer.core.step import Proof, require
+from leanformer.core.workspace import Workspace
+
+ENDINGS = ("Model", "ForMaskedLM", "ForSequenceClassification", "ForTokenClassification")
+"""How the classes of transformers end that a student can follow: BertModel, BertForMaskedLM …"""
+
+
+def with_teacher(workspace: Workspace) -> Workspace:
+    """The workspace with a teacher: the one it has, or else its model."""
+    if workspace.teacher is not None:
+        return workspace
+    return workspace.with_(
+        teacher=workspace.model,
+        teacher_tokenizer=workspace.tokenizer,
+        teacher_saved=None if workspace.saved is None else str(workspace.saved),
+    )
+
+
+def with_student(workspace: Workspace, student: Any, layers: int, note: str) -> Workspace:
+    """The workspace with `student` as its model, and the proof that it is smaller.
+
+    Args:
+        workspace: One with a teacher.
+        student: The model made from it.
+        layers: How many layers were asked for.
+        note: Where its weights come from.
+
+    Raises:
+        NoEffect: The student is no smaller than the teacher.
+    """
+    proofs = require(prove_student(workspace.teacher, student, layers, note))
+    return workspace.with_(
+        model=student.eval(),
+        tokenizer=workspace.teacher_tokenizer or workspace.tokenizer,
+        saved=None,
+        proofs=tuple(proofs),
+    )
+
+
+def prove_student(teacher: Any, student: Any, layers: int, note: str = "") -> list[Proof]:
+    """Layers as asked for, and fewer parameters: in the layers and in all."""
+    ours, theirs = layers_of(student), layers_of(teacher)
+    rows = [
+        ("parameters of the layers", _count(theirs), _count(ours)),
+        ("parameters", _count(teacher), _count(student)),
+    ]
+    depth = Proof(
+        claim="layers",
+        before=len(theirs),
+        after=len(ours),
+        unit="",
+        ok=len(ours) == layers,
+        asked=layers,
+        note=note,
+    )
+    return [
+        depth,
+        *(Proof(claim=c, before=old, after=new, unit="", ok=new < old) for c, old, new in rows),
+    ]
+
+
+def ending_of(teacher: Any, student: str, stems: Sequence[str] = ("Bert",)) -> str:
+    """The end of the teacher's class name, which says its head: one of `ENDINGS`.
+
+    Args:
+        teacher: A transformers model.
+        student: The technique that asks, for the message.
+        stems: How the class names of the teachers begin that it can follow.
+
+    Raises:
+        ValueError: The teacher is of another architecture, has another head, or is a decoder.
+    """
+    name = type(teacher).__name__
+    config = getattr(teacher, "config", None)
+    model_type = getattr(config, "model_type", name)
+    if model_type not in [stem.lower() for stem in stems]:
+        raise ValueError(
+            f"{student}: the teacher is a {name} of architecture {model_type!r}, and this student "
+            f"is made from {' or '.join(stems)}; `shrink` makes any architecture smaller"
+        )
+    ending = name.removeprefix(next(s for s in stems if s.lower() == model_type))
+    if ending not in ENDINGS:
+        raise ValueError(
+            f"{student}: the teacher is a {name}, whose head this student has not; heads are "
+            f"{', '.join(ENDINGS)}"
+        )
+    if getattr(config, "is_decoder", False):
+        raise ValueError(f"{student}: the teacher is a decoder (is_decoder); load it as an encoder")
+    return ending
+
+
+def layers_of(model: Any) -> nn.ModuleList:
+    """The layers of a BERT, DistilBERT or MobileBERT with any head."""
+    base = model.base_model
+    stack: nn.ModuleList = (
+        base.transformer if hasattr(base, "transformer") else base.encoder
+    ).layer
+    return stack
+
+
+def alike(student: nn.Module, teacher: nn.Module) -> nn.Module:
+    """The student on the teacher's device, in its precision."""
+    weight = next(teacher.parameters())
+    return student.to(device=weight.device, dtype=weight.dtype)
+
+
+def _count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
