@@ -9,8 +9,10 @@ from transformers import BertForMultipleChoice
 
 from leanformer.core.step import NoEffect
 from leanformer.distill.students.source import ending_of, prove_student, with_student, with_teacher
+from leanformer.models.heads import keep_heads
 from leanformer.models.layers import keep_layers
 from leanformer.models.tiny import tiny_model
+from leanformer.prune.cut_vocabulary import CutVocabulary
 
 
 def test_the_model_becomes_the_teacher_where_there_is_none(tmp_path: Path) -> None:
@@ -25,6 +27,14 @@ def test_the_model_becomes_the_teacher_where_there_is_none(tmp_path: Path) -> No
 def test_a_teacher_stays(tmp_path: Path) -> None:
     given = workspace(tmp_path, theirs=teacher())
     assert with_teacher(given) is given
+
+
+def test_a_cut_vocabulary_is_not_undone(tmp_path: Path) -> None:
+    cut = CutVocabulary().apply(with_teacher(workspace(tmp_path)))
+    with pytest.raises(ValueError, match=r"was cut to \d+ of the teacher's 158 pieces, and a new"):
+        with_teacher(cut)
+    other = cut.with_(tokenizer=cut.teacher_tokenizer)
+    assert with_teacher(other) is other
 
 
 def test_the_student_reads_with_the_teachers_tokenizer(tmp_path: Path) -> None:
@@ -56,9 +66,16 @@ def test_a_student_as_large_as_its_teacher_fails_loudly(tmp_path: Path) -> None:
         with_student(given, copy.deepcopy(given.teacher), 2, "")
 
 
+def uneven() -> Any:
+    bert = teacher()
+    keep_heads(bert, [[0], [0, 1], [0, 1, 2]])
+    return bert
+
+
 @pytest.mark.parametrize(
     ("made", "message"),
     [
+        (uneven, "architecture 'lean-bert', and this student is made from Bert with layers of one shape"),
         (lambda: tiny_model("roberta")[0], "the teacher is a RobertaForSequenceClassification of architecture 'roberta', and this student is made from Bert"),
         (lambda: torch.nn.Linear(2, 2), "the teacher is a Linear of architecture 'Linear'"),
         (lambda: BertForMultipleChoice(teacher().config), "BertForMultipleChoice, whose head this student has not"),

@@ -18,8 +18,13 @@ ENDINGS = ("Model", "ForMaskedLM", "ForSequenceClassification", "ForTokenClassif
 
 
 def with_teacher(workspace: Workspace) -> Workspace:
-    """The workspace with a teacher: the one it has, or else its model."""
+    """The workspace with a teacher: the one it has, or else its model.
+
+    Raises:
+        ValueError: The model's vocabulary was cut from the teacher's; a new student would undo it.
+    """
     if workspace.teacher is not None:
+        _refuse_cut_vocabulary(workspace.tokenizer, workspace.teacher_tokenizer)
         return workspace
     return workspace.with_(
         teacher=workspace.model,
@@ -88,7 +93,8 @@ def ending_of(teacher: Any, student: str, stems: Sequence[str] = ("Bert",)) -> s
     if model_type not in [stem.lower() for stem in stems]:
         raise ValueError(
             f"{student}: the teacher is a {name} of architecture {model_type!r}, and this student "
-            f"is made from {' or '.join(stems)}; `shrink` makes any architecture smaller"
+            f"is made from {' or '.join(stems)} with layers of one shape; `shrink` makes other models "
+            "smaller"
         )
     ending = name.removeprefix(next(s for s in stems if s.lower() == model_type))
     if ending not in ENDINGS:
@@ -114,6 +120,17 @@ def alike(student: nn.Module, teacher: nn.Module) -> nn.Module:
     """The student on the teacher's device, in its precision."""
     weight = next(teacher.parameters())
     return student.to(device=weight.device, dtype=weight.dtype)
+
+
+def _refuse_cut_vocabulary(ours: Any, theirs: Any) -> None:
+    if theirs is None or ours is theirs:
+        return
+    whole, cut = set(theirs.get_vocab()), set(ours.get_vocab())
+    if cut < whole:
+        raise ValueError(
+            f"the model's vocabulary was cut to {len(cut)} of the teacher's {len(whole)} pieces, "
+            "and a new student would have them all again; put cut-vocabulary after the student"
+        )
 
 
 def _count(module: nn.Module) -> int:
