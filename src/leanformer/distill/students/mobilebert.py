@@ -1,7 +1,9 @@
 """MobileBERT as a student: deep and thin, 24 layers of width 128 between hidden states of 512.
 
-The student is transformers' own `MobileBert…`, so that it is saved, loaded, exported and served as
-any model is, with nothing to register. How it computes is written out in
+The student is transformers' own `MobileBert…`, so that it is saved as safetensors and loaded with
+`from_pretrained` anywhere, with nothing to register. (`load_model`, and with it a resumed recipe,
+takes the families of `leanformer.models.families`, and MobileBERT is none of them: a layer of four
+FFNs has no one point where its neurons could be cut.) How it computes is written out in
 `leanformer.distill.students.mobilebert_body`, which a test holds equal to transformers', and which
 also is the inverted-bottleneck teacher of the paper.
 

@@ -93,8 +93,8 @@ def ending_of(teacher: Any, student: str, stems: Sequence[str] = ("Bert",)) -> s
     if model_type not in [stem.lower() for stem in stems]:
         raise ValueError(
             f"{student}: the teacher is a {name} of architecture {model_type!r}, and this student "
-            f"is made from {' or '.join(stems)} with layers of one shape; `shrink` makes other models "
-            "smaller"
+            f"is made from {' or '.join(stems)} with layers of one shape; `shrink` makes other "
+            "models smaller"
         )
     ending = name.removeprefix(next(s for s in stems if s.lower() == model_type))
     if ending not in ENDINGS:
