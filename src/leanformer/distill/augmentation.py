@@ -1,4 +1,4 @@
-"""The interface of augmentation: more texts for a teacher to label, made of those that are there."""
+"""The interface of augmentation: more texts for a teacher to label, made of those there are."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
