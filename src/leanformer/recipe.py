@@ -151,7 +151,7 @@ def run(
             workspace = _finished(workspace, place / "model", dataset, recipe.seed)
         else:
             workspace = _do(step, name, workspace)
-        if isinstance(step, Finetune) and recipe.teacher is None:
+        if isinstance(step, Finetune | Pretrain) and recipe.teacher is None:
             workspace = workspace.with_(
                 teacher=copy.deepcopy(workspace.model),
                 teacher_tokenizer=workspace.tokenizer,

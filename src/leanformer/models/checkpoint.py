@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leanformer.models.families import FAMILIES, family_of
+from leanformer.models.families import FAMILIES, WHOLE, family_of
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
@@ -93,10 +93,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
     model_type = config.get("model_type")
     if not isinstance(model_type, str):
         raise ValueError(f"{file} names no model_type; is this a transformers model?")
-    if family_of(model_type) not in FAMILIES:
+    if family_of(model_type) not in (*FAMILIES, *WHOLE):
         raise ValueError(
             f"{file}: architecture {model_type!r} is not known to leanformer; "
-            f"known are {', '.join(FAMILIES)}"
+            f"known are {', '.join((*FAMILIES, *WHOLE))}"
         )
     return config
 

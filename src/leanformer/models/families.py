@@ -12,6 +12,9 @@ FAMILIES = {
 }
 """Family -> how its class names begin. MiniLM is of family "bert"."""
 
+WHOLE = ("mobilebert",)
+"""Architectures that are loaded and trained, and never cut."""
+
 PREFIX = "lean-"
 PACKAGE = "transformers.models."
 

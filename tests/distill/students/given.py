@@ -26,15 +26,17 @@ def teacher(head: str = "classification", **settings: Any) -> Any:
 def workspace(
     folder: Path, *, model: Any = None, theirs: Any = None, family: str = "bert"
 ) -> Workspace:
-    """`model` with `theirs` as its teacher; a tiny classifier without one where neither is named."""
+    """`model` with `theirs` as its teacher; where none is named the model is its own teacher."""
     tiny, tokenizer = tiny_model(family)
+    model = tiny if model is None else model
     dataset = Dataset(
         name="toy", task=Task(kind="classification", labels=("a", "b", "c")),
         train=TEXTS, dev=TEXTS, test=TEXTS,
     )  # fmt: skip
     return Workspace(
-        name="student", model=tiny if model is None else model, tokenizer=tokenizer,
-        dataset=dataset, folder=folder, record=Record(folder / "record.jsonl"), teacher=theirs,
+        name="student", model=model, tokenizer=tokenizer, dataset=dataset, folder=folder,
+        record=Record(folder / "record.jsonl"), teacher=model if theirs is None else theirs,
+        teacher_tokenizer=tokenizer,
     )  # fmt: skip
 
 

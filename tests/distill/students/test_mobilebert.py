@@ -18,6 +18,9 @@ from leanformer.core.step import NoEffect
 from leanformer.distill.students.mobilebert import Mobilebert, mobilebert_from
 from leanformer.distill.students.mobilebert_body import MobileBertBody
 from leanformer.distill.students.mobilebert_names import body_state
+from leanformer.models.anatomy import anatomy_of
+from leanformer.models.load import load_model
+from leanformer.models.save import save_model
 
 SMALL: dict[str, Any] = {
     "layers": 4, "hidden": 16, "within": 8, "embedding": 6, "ffn": 8, "stacked": 2, "heads": 2,
@@ -60,6 +63,16 @@ def test_the_step_gives_a_student_with_teacher_and_proofs(tmp_path: Path) -> Non
     layers, inner, _ = done.proofs
     assert (layers.before, layers.after, layers.note) == (3, 4, "random weights")
     assert inner.after == sum(p.numel() for p in done.model.mobilebert.encoder.parameters())
+
+
+def test_it_is_saved_and_loaded_by_our_own_door(tmp_path: Path) -> None:
+    done = Mobilebert(**SMALL).apply(workspace(tmp_path))
+    save_model(done.model, done.tokenizer, tmp_path / "model")
+    again, _ = load_model(tmp_path / "model", "classification")
+    for name, value in done.model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+    with pytest.raises(ValueError, match="'mobilebert' is not known"):
+        anatomy_of(again)
 
 
 def test_a_mobilebert_passes_on_its_embeddings_and_head(tmp_path: Path) -> None:

@@ -8,33 +8,25 @@ from distill.students.given import teacher, workspace
 from transformers import BertForMultipleChoice
 
 from leanformer.core.step import NoEffect
-from leanformer.distill.students.source import ending_of, prove_student, with_student, with_teacher
+from leanformer.distill.students.source import check_teacher, ending_of, prove_student, with_student
 from leanformer.models.heads import keep_heads
 from leanformer.models.layers import keep_layers
 from leanformer.models.tiny import tiny_model
 from leanformer.prune.cut_vocabulary import CutVocabulary
 
 
-def test_the_model_becomes_the_teacher_where_there_is_none(tmp_path: Path) -> None:
-    given = workspace(tmp_path)
-    found = with_teacher(given.with_(saved=tmp_path))
-    assert found.teacher is given.model
-    assert found.teacher_tokenizer is given.tokenizer
-    assert found.teacher_saved == str(tmp_path)
-    assert with_teacher(given).teacher_saved is None
-
-
-def test_a_teacher_stays(tmp_path: Path) -> None:
-    given = workspace(tmp_path, theirs=teacher())
-    assert with_teacher(given) is given
+def test_a_workspace_without_teacher_is_refused(tmp_path: Path) -> None:
+    given = workspace(tmp_path).with_(teacher=None)
+    with pytest.raises(ValueError, match="no trained teacher to make a student from; name one"):
+        check_teacher(given)
 
 
 def test_a_cut_vocabulary_is_not_undone(tmp_path: Path) -> None:
-    cut = CutVocabulary().apply(with_teacher(workspace(tmp_path)))
+    given = workspace(tmp_path)
+    check_teacher(given)
+    cut = CutVocabulary().apply(given)
     with pytest.raises(ValueError, match=r"was cut to \d+ of the teacher's 158 pieces, and a new"):
-        with_teacher(cut)
-    other = cut.with_(tokenizer=cut.teacher_tokenizer)
-    assert with_teacher(other) is other
+        check_teacher(cut)
 
 
 def test_the_student_reads_with_the_teachers_tokenizer(tmp_path: Path) -> None:

@@ -26,10 +26,10 @@ from leanformer.core.workspace import Workspace
 from leanformer.distill.students.pick import Pick, pick_layers
 from leanformer.distill.students.source import (
     alike,
+    check_teacher,
     ending_of,
     layers_of,
     with_student,
-    with_teacher,
 )
 
 _LAYER = {
@@ -122,10 +122,10 @@ class Distilbert(Step):
         """Replace the model by a DistilBERT made from the teacher.
 
         Raises:
-            ValueError: The teacher is no BERT, or does not have these layers.
+            ValueError: There is no teacher, it is no BERT, or does not have these layers.
             NoEffect: The student is no smaller than the teacher.
         """
-        workspace = with_teacher(workspace)
+        check_teacher(workspace)
         teacher = workspace.teacher
         ending_of(teacher, "distilbert")
         kept = pick_layers(self.layers, self.pick, len(layers_of(teacher)))

@@ -15,7 +15,7 @@ from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.distill.students.pick import Pick
-from leanformer.distill.students.source import ending_of, with_teacher
+from leanformer.distill.students.source import check_teacher, ending_of
 from leanformer.distill.students.tinybert import Init, with_bert
 from leanformer.distill.students.widths import Widths
 
@@ -68,11 +68,11 @@ class Miniature(Step):
         """Replace the model by a miniature made from the teacher.
 
         Raises:
-            ValueError: The teacher is no BERT, or has fewer layers or a smaller width and the
-                miniature was not to begin at random.
+            ValueError: There is no teacher, it is no BERT, or it has fewer layers or a smaller width
+                and the miniature was not to begin at random.
             NoEffect: The miniature is no smaller than the teacher.
         """
-        workspace = with_teacher(workspace)
+        check_teacher(workspace)
         ending_of(workspace.teacher, "miniature")
         layers, hidden = SIZES[self.size]
         widths = miniature_widths(self.hidden or hidden)

@@ -1,9 +1,8 @@
 """MobileBERT as a student: deep and thin, 24 layers of width 128 between hidden states of 512.
 
 The student is transformers' own `MobileBert…`, so that it is saved as safetensors and loaded with
-`from_pretrained` anywhere, with nothing to register. (`load_model`, and with it a resumed recipe,
-takes the families of `leanformer.models.families`, and MobileBERT is none of them: a layer of four
-FFNs has no one point where its neurons could be cut.) How it computes is written out in
+`from_pretrained` anywhere, with nothing to register. It is never cut itself: a layer of four FFNs
+has no one point where its neurons could be. How it computes is written out in
 `leanformer.distill.students.mobilebert_body`, which a test holds equal to transformers', and which
 also is the inverted-bottleneck teacher of the paper.
 
@@ -22,7 +21,7 @@ from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.distill.students.mobilebert_body import BodyShape
-from leanformer.distill.students.source import alike, ending_of, with_student, with_teacher
+from leanformer.distill.students.source import alike, check_teacher, ending_of, with_student
 
 _STEMS = ("Bert", "MobileBert")
 _FIELDS = (
@@ -104,10 +103,10 @@ class Mobilebert(Step):
         """Replace the model by a MobileBERT with the teacher's vocabulary and kind of head.
 
         Raises:
-            ValueError: The teacher is neither BERT nor MobileBERT.
+            ValueError: There is no teacher, it is neither BERT nor MobileBERT.
             NoEffect: The student is no smaller than the teacher.
         """
-        workspace = with_teacher(workspace)
+        check_teacher(workspace)
         teacher = workspace.teacher
         ending_of(teacher, "mobilebert", _STEMS)
         student = mobilebert_from(

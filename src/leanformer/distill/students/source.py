@@ -1,8 +1,7 @@
 """What a student is made from, and what it takes the place of.
 
-A student replaces the workspace's model. It is made from the teacher; where there is none, the
-model itself becomes the teacher. It reads with the teacher's tokenizer: its embeddings are the
-teacher's, so its token ids must be too.
+A student replaces the workspace's model. It is made from the teacher and reads with the teacher's
+tokenizer: its embeddings are the teacher's, so its token ids must be too.
 """
 
 from collections.abc import Sequence
@@ -17,20 +16,19 @@ ENDINGS = ("Model", "ForMaskedLM", "ForSequenceClassification", "ForTokenClassif
 """How the classes of transformers end that a student can follow: BertModel, BertForMaskedLM …"""
 
 
-def with_teacher(workspace: Workspace) -> Workspace:
-    """The workspace with a teacher: the one it has, or else its model.
+def check_teacher(workspace: Workspace) -> None:
+    """Refuse what no student can be made from.
 
     Raises:
-        ValueError: The model's vocabulary was cut from the teacher's; a new student would undo it.
+        ValueError: There is no teacher, or the model's vocabulary was cut from the teacher's; a new
+            student would undo it.
     """
-    if workspace.teacher is not None:
-        _refuse_cut_vocabulary(workspace.tokenizer, workspace.teacher_tokenizer)
-        return workspace
-    return workspace.with_(
-        teacher=workspace.model,
-        teacher_tokenizer=workspace.tokenizer,
-        teacher_saved=None if workspace.saved is None else str(workspace.saved),
-    )
+    if workspace.teacher is None:
+        raise ValueError(
+            "there is no trained teacher to make a student from; name one, or put a finetune or "
+            "pretrain step before"
+        )
+    _refuse_cut_vocabulary(workspace.tokenizer, workspace.teacher_tokenizer)
 
 
 def with_student(workspace: Workspace, student: Any, layers: int, note: str) -> Workspace:

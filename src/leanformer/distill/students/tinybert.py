@@ -20,10 +20,10 @@ from leanformer.core.workspace import Workspace
 from leanformer.distill.students.pick import Pick, pick_layers
 from leanformer.distill.students.source import (
     alike,
+    check_teacher,
     ending_of,
     layers_of,
     with_student,
-    with_teacher,
 )
 from leanformer.distill.students.widths import Widths, narrowed
 
@@ -146,10 +146,10 @@ class Tinybert(Step):
         """Replace the model by a BERT made from the teacher.
 
         Raises:
-            ValueError: The teacher is no BERT, or layers or widths do not fit it.
+            ValueError: There is no teacher, it is no BERT, or layers or widths do not fit it.
             NoEffect: The student is no smaller than the teacher.
         """
-        workspace = with_teacher(workspace)
+        check_teacher(workspace)
         teacher = workspace.teacher
         ending_of(teacher, "tinybert")
         own = teacher_widths(teacher)
