@@ -68,8 +68,8 @@ class Miniature(Step):
         """Replace the model by a miniature made from the teacher.
 
         Raises:
-            ValueError: There is no teacher, it is no BERT, or it has fewer layers or a smaller width
-                and the miniature was not to begin at random.
+            ValueError: There is no teacher, it is no BERT, or it is smaller and the miniature was
+                not to begin at random.
             NoEffect: The miniature is no smaller than the teacher.
         """
         check_teacher(workspace)
