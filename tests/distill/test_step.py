@@ -16,7 +16,8 @@ from leanformer.data import Dataset, Encoded, Examples, Task, encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.objective import dims_of
 from leanformer.distill.objectives import Cosine, HiddenStates, Labels, Logits, SoftTargets
-from leanformer.distill.step import Distill, Distillation, outputs_of, translation
+from leanformer.distill.distillation import Distillation, outputs_of, translation
+from leanformer.distill.step import Distill
 from leanformer.distill.substitution import Substitution
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer

@@ -36,7 +36,7 @@ def test_the_model_learns_the_task(tmp_path: Path, kind: Any) -> None:
     assert proof.after > proof.before
     assert proof.after > 0.8
     assert proof.claim == f"{done.dataset.task.metric} on dev"
-    assert "of 16 texts cut to 6 tokens" in proof.note
+    assert proof.note == "16 texts, 8 cut to 6 tokens"
     events = read(tmp_path / "record.jsonl")
     assert [event["event"] for event in events] == ["training"] * 8
     assert max(event["dev"] for event in events) == proof.after

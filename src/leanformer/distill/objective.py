@@ -54,18 +54,22 @@ class Objective(ABC):
     """Compares a student with its teacher.
 
     Attributes:
-        unit: What the mean of `build`'s module is over; "output" stands for the outputs of the
-            head: one an example, or one a real token where the task is about tokens.
         needs_hidden: Whether hidden states are compared.
         needs_attention: Whether what attention is given is compared.
         weight: Factor in the sum of objectives.
     """
 
     family: ClassVar[str] = "objective"
-    unit: ClassVar[Unit | Literal["output"]] = "output"
     needs_hidden: ClassVar[bool] = False
     needs_attention: ClassVar[bool] = False
     weight: float
+
+    @property
+    def unit(self) -> Unit | Literal["output"]:
+        """What the mean of `build`'s module is over; "output" stands for the outputs of the head:
+        one an example, or one a real token where the task is about tokens.
+        """
+        return "output"
 
     @abstractmethod
     def build(self, student: Dims, teacher: Dims) -> nn.Module:

@@ -5,34 +5,26 @@ al. 2019), so every text of the domain helps. Teacher and student may have diffe
 each reads the text with its own tokenizer.
 """
 
-import copy
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import field
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
-from leanformer.core.step import Proof, Step, require
+from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.data import Batch, Task, encode_examples
+from leanformer.data import encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.augmentation import Augmentation
-from leanformer.distill.noise import swapped
-from leanformer.distill.objective import Objective, Outputs, dims_of
+from leanformer.distill.distillation import Distillation, translation
+from leanformer.distill.objective import Objective
 from leanformer.distill.objectives import SoftTargets
-from leanformer.models.attended import attended
-from leanformer.numerics.pooling import mean_pooled
 from leanformer.train.dropout import without_dropout
 from leanformer.train.evaluate import judge, outputs
-from leanformer.train.loop import fit
-from leanformer.train.loss import Loss, Term, Unit
-from leanformer.train.masking import Masking, masking
-from leanformer.train.progress import recorder
+from leanformer.train.masking import masking
 from leanformer.train.setup import TrainSetup
+from leanformer.train.trained import Choice, trained
 
 
 @technique(
@@ -58,6 +50,9 @@ class Distill(Step):
     """Share of tokens hidden where the task is a masked language model."""
     dropout: bool = False
     """Train the student with its dropout; a student too small to learn by heart needs none."""
+    choose: Choice = "best"
+    """Which weights the student ends with: those of the best evaluation; or the last ones, where an
+    objective teaches layers whose head comes later."""
     regain: bool = True
     """Fail when the student ends no better than it began."""
 
@@ -99,144 +94,25 @@ class Distill(Step):
             hide = masking(workspace.tokenizer, self.masked)
             dev = hide.encoded(dev)
         evaluate = judge(dev, task, targets, self.train.precision)
-        before = evaluate(workspace.model)
         torch.manual_seed(workspace.seed)  # projections of the objectives begin at random
-        still = nullcontext() if self.dropout else without_dropout(workspace.model)
-        with still:
-            fitted = fit(
-                workspace.model,
+        loss = Distillation(
+            self.objectives,
+            workspace.model,
+            workspace.teacher,
+            task,
+            translation(workspace.tokenizer, theirs),
+            self.noise,
+            workspace.tokenizer.all_special_ids,
+            hide,
+        )
+        with nullcontext() if self.dropout else without_dropout(workspace.model):
+            return trained(
+                workspace,
                 student,
-                Distillation(
-                    self.objectives,
-                    workspace.model,
-                    workspace.teacher,
-                    task,
-                    translation(workspace.tokenizer, theirs),
-                    self.noise,
-                    workspace.tokenizer.all_special_ids,
-                    hide,
-                ),
+                loss,
                 self.train,
-                evaluate=evaluate,
-                folder=workspace.folder / "checkpoint",
-                hooks=[recorder(workspace)],
-                seed=workspace.seed,
+                evaluate,
+                max_length=self.max_length,
+                choose=self.choose,
+                needed=self.regain,
             )
-        assert fitted.best is not None
-        proof = Proof(
-            claim=f"{task.metric} on dev",
-            before=before,
-            after=fitted.best,
-            unit="",
-            ok=fitted.best > before or not self.regain,
-            note=f"{len(student)} texts, {student.truncated} cut to {self.max_length} tokens",
-        )
-        return workspace.with_(proofs=tuple(require([proof])))
-
-
-class Distillation(Loss):
-    """The loss of a student beside its teacher.
-
-    Args:
-        objectives: What is compared.
-        student: The model that is trained.
-        teacher: The model that is followed; a half-precision copy of it is used and never trained.
-        task: Kind and labels.
-        translate: Teacher's token id for each of the student's, [V]; None = they are the same.
-        noise: Share of tokens replaced by others of the batch.
-        special: Token ids that are never replaced.
-        hide: How tokens are hidden from a masked language model; both models see the same.
-    """
-
-    def __init__(
-        self,
-        objectives: tuple[Objective, ...],
-        student: nn.Module,
-        teacher: nn.Module,
-        task: Task,
-        translate: Tensor | None = None,
-        noise: float = 0.0,
-        special: Sequence[int] = (),
-        hide: Masking | None = None,
-    ) -> None:
-        super().__init__()
-        sizes = dims_of(student), dims_of(teacher)
-        self.modules_ = nn.ModuleList([objective.build(*sizes) for objective in objectives])
-        self.objectives = objectives
-        self.hidden = any(objective.needs_hidden for objective in objectives)
-        self.attention = any(objective.needs_attention for objective in objectives)
-        self.kind = task.kind
-        # Kept out of the module's own parameters: a teacher is neither trained nor checkpointed.
-        self._teacher = [copy.deepcopy(teacher).to(torch.bfloat16).eval().requires_grad_(False)]
-        self._translate = translate
-        self.noise, self._special = noise, torch.tensor(list(special), dtype=torch.long)
-        self._hide = hide
-
-    def prepared(self, batch: Batch) -> Batch:
-        """The batch with some tokens swapped or hidden, the same for both models."""
-        ids_BT = batch.inputs["input_ids"]
-        free_BT = batch.inputs["attention_mask"].bool() & ~torch.isin(ids_BT, self._special)
-        inputs = {**batch.inputs, "input_ids": swapped(ids_BT, free_BT, self.noise)}
-        noisy = Batch(inputs, batch.labels, batch.index)
-        return noisy if self._hide is None else self._hide.batch(noisy)
-
-    def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
-        """One term an objective."""
-        inputs = batch.inputs
-        theirs = dict(inputs)
-        if self._translate is not None:
-            theirs["input_ids"] = self._translate[theirs["input_ids"]]
-        with torch.no_grad():
-            teacher = outputs_of(self._teacher[0], theirs, self.kind, self.hidden, self.attention)
-        student = outputs_of(model, inputs, self.kind, self.hidden, self.attention)
-        return [
-            Term(
-                objective.technique,  # type: ignore[attr-defined]
-                module(student, teacher, batch.labels),
-                objective.weight,
-                self._unit(objective),
-            )
-            for objective, module in zip(self.objectives, self.modules_, strict=True)
-        ]
-
-    def _unit(self, objective: Objective) -> Unit:
-        """What the objective's mean is over, in the words of the loop."""
-        if objective.unit == "output":
-            return "token" if self.kind in ("tokens", "masked-lm") else "example"
-        return objective.unit
-
-
-def outputs_of(
-    model: Any, inputs: dict[str, Tensor], kind: str, hidden: bool = False, attention: bool = False
-) -> Outputs:
-    """What `model` says about `inputs`; for embedding, `logits` is the pooled vector."""
-    with attended(model) if attention else nullcontext(()) as layers:
-        output = model(**inputs, output_hidden_states=hidden)
-    mask = inputs["attention_mask"]
-    logits = mean_pooled(output.last_hidden_state, mask) if kind == "embedding" else output.logits
-    states = tuple(output.hidden_states) if hidden else ()
-    return Outputs(logits, states, mask.bool(), tuple(layers))
-
-
-def translation(student: Any, teacher: Any) -> Tensor | None:
-    """The teacher's token id for each token id of the student, [V]; None where they are the same.
-
-    The student's vocabulary may be a part of the teacher's (a cut one): the teacher then reads the
-    student's pieces, so that hidden states of the same place can be compared.
-
-    Raises:
-        ValueError: The student has a token that the teacher does not have.
-    """
-    ours, theirs = student.get_vocab(), teacher.get_vocab()
-    if ours == theirs:
-        return None
-    strangers = sorted(set(ours) - set(theirs))
-    if strangers:
-        raise ValueError(
-            f"the student's tokenizer has {len(strangers)} tokens that the teacher's has not, e.g. "
-            f"{strangers[0]!r}; distil between models of one vocabulary, or of a cut of it"
-        )
-    table = torch.zeros(max(ours.values()) + 1, dtype=torch.long)
-    for token, index in ours.items():
-        table[index] = theirs[token]
-    return table

@@ -3,15 +3,14 @@ teacher."""
 
 from dataclasses import field
 
-from leanformer.core.step import Proof, Step, require
+from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
 from leanformer.train.evaluate import judge
-from leanformer.train.loop import fit
 from leanformer.train.loss import Supervised
-from leanformer.train.progress import recorder
 from leanformer.train.setup import TrainSetup
+from leanformer.train.trained import trained
 
 
 @technique("finetune", paper="Devlin et al. 2019 (BERT), arXiv:1810.04805")
@@ -43,24 +42,11 @@ class Finetune(Step):
             for split in (workspace.dataset.train, workspace.dataset.dev)
         )
         evaluate = judge(dev, task, precision=self.train.precision)
-        before = evaluate(workspace.model)
-        fitted = fit(
-            workspace.model,
+        return trained(
+            workspace,
             train,
             Supervised(task.kind),
             self.train,
-            evaluate=evaluate,
-            folder=workspace.folder / "checkpoint",
-            hooks=[recorder(workspace)],
-            seed=workspace.seed,
+            evaluate,
+            max_length=self.max_length,
         )
-        assert fitted.best is not None
-        proof = Proof(
-            claim=f"{task.metric} on dev",
-            before=before,
-            after=fitted.best,
-            unit="",
-            ok=fitted.best > before,
-            note=f"{train.truncated} of {len(train)} texts cut to {self.max_length} tokens",
-        )
-        return workspace.with_(proofs=tuple(require([proof])))

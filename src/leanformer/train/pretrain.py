@@ -4,17 +4,16 @@ from dataclasses import field
 
 from torch import nn
 
-from leanformer.core.step import Proof, Step, require
+from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Batch, encode_examples
 from leanformer.data.task import joined
 from leanformer.train.evaluate import judge
-from leanformer.train.loop import fit
 from leanformer.train.loss import Loss, Supervised, Term
 from leanformer.train.masking import Masking, masking
-from leanformer.train.progress import recorder
 from leanformer.train.setup import TrainSetup
+from leanformer.train.trained import trained
 
 
 @technique(
@@ -51,27 +50,9 @@ class Pretrain(Step):
         train = encode_examples(texts, workspace.tokenizer, task.kind, self.max_length)
         dev = encode_examples(dataset.dev, workspace.tokenizer, task.kind, self.max_length)
         evaluate = judge(hide.encoded(dev), task, precision=self.train.precision)
-        before = evaluate(workspace.model)
-        fitted = fit(
-            workspace.model,
-            train,
-            MaskedLanguage(hide),
-            self.train,
-            evaluate=evaluate,
-            folder=workspace.folder / "checkpoint",
-            hooks=[recorder(workspace)],
-            seed=workspace.seed,
+        return trained(
+            workspace, train, MaskedLanguage(hide), self.train, evaluate, max_length=self.max_length
         )
-        assert fitted.best is not None
-        proof = Proof(
-            claim=f"{task.metric} on dev",
-            before=before,
-            after=fitted.best,
-            unit="",
-            ok=fitted.best > before,
-            note=f"{train.truncated} of {len(train)} texts cut to {self.max_length} tokens",
-        )
-        return workspace.with_(proofs=tuple(require([proof])))
 
 
 class MaskedLanguage(Loss):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.core.technique import technique
+from leanformer.distill.layer_map import level_map
 from leanformer.distill.objective import Dims, Objective, Outputs
 from leanformer.numerics.widen import widened
 
@@ -21,11 +22,6 @@ def hidden_error(student_BTD: Tensor, teacher_BTD: Tensor, keep_BT: Tensor) -> T
     """Squared difference, averaged over real tokens and over the width."""
     difference = widened(student_BTD) - widened(teacher_BTD)
     return difference[keep_BT].pow(2).mean()
-
-
-def uniform_levels(student_layers: int, teacher_layers: int) -> list[int]:
-    """For each student level 0..M the teacher level at the same share of the depth."""
-    return [round(level * teacher_layers / student_layers) for level in range(student_layers + 1)]
 
 
 @technique("hidden-states", paper="Jiao et al. 2020 (TinyBERT), arXiv:1909.10351")
@@ -46,12 +42,7 @@ class HiddenStates(Objective):
         Raises:
             ValueError: `levels` does not fit the two depths.
         """
-        levels = list(self.levels or uniform_levels(student.layers, teacher.layers))
-        if len(levels) != student.layers + 1 or not all(0 <= x <= teacher.layers for x in levels):
-            raise ValueError(
-                f"levels: {levels} must name {student.layers + 1} teacher levels from 0 to "
-                f"{teacher.layers}, one for the student's embeddings and each of its layers"
-            )
+        levels = level_map(self.levels, student.layers, teacher.layers)
         return _HiddenStates(levels, student.hidden, teacher.hidden)
 
 

@@ -4,19 +4,23 @@
 
 The factor T^2 keeps the size of the gradient as T grows: dL/dz_s = T (p_s - p_t).
 
-Legend: B batch, T token (and, in the equation, temperature), C class.
+Legend: T temperature, N examples or tokens, C class.
 """
+
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leanformer.core.technique import technique
 from leanformer.distill.objective import Dims, Objective, Outputs
+from leanformer.distill.positions import Tokens, compared
 from leanformer.numerics.widen import widened
+from leanformer.train.loss import Unit
 
 
 def soft_targets(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0) -> Tensor:
-    """The divergence averaged over N, in nats; classes are summed.
+    """The divergence averaged over N, in nats; classes are summed; 0 where there is no N.
 
     Args:
         student_NC: Logits of the student.
@@ -25,8 +29,8 @@ def soft_targets(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.
     """
     log_student = F.log_softmax(widened(student_NC) / temperature, dim=-1)
     log_teacher = F.log_softmax(widened(teacher_NC) / temperature, dim=-1)
-    total = F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
-    return total * temperature**2
+    total = F.kl_div(log_student, log_teacher, reduction="sum", log_target=True)
+    return total * temperature**2 / max(1, len(student_NC))
 
 
 @technique("soft-targets", paper="Hinton et al. 2015, arXiv:1503.02531")
@@ -35,6 +39,9 @@ class SoftTargets(Objective):
 
     temperature: float = 1.0
     """Divides both logits; higher shows more of what the teacher finds nearly right."""
+    tokens: Tokens = "real"
+    """Where the model has logits for each token: compare all but padding, or only those with a
+    label, such as the masked ones."""
     weight: float = 1.0
     """Factor in the sum of objectives."""
 
@@ -42,18 +49,20 @@ class SoftTargets(Objective):
         if self.temperature <= 0:
             raise ValueError(f"temperature: {self.temperature} is not positive")
 
+    @property
+    def unit(self) -> Unit | Literal["output"]:
+        """Targets where only they are compared."""
+        return "target" if self.tokens == "masked" else "output"
+
     def build(self, student: Dims, teacher: Dims) -> nn.Module:
         """A module without parameters."""
-        return _SoftTargets(self.temperature)
+        return _SoftTargets(self.temperature, self.tokens)
 
 
 class _SoftTargets(nn.Module):
-    def __init__(self, temperature: float) -> None:
+    def __init__(self, temperature: float, tokens: Tokens) -> None:
         super().__init__()
-        self.temperature = temperature
+        self.temperature, self.tokens = temperature, tokens
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
-        ours, theirs = student.logits, teacher.logits
-        if ours.dim() == 3:  # tokens: every real position, [CLS] and [SEP] included
-            ours, theirs = ours[student.keep], theirs[teacher.keep]
-        return soft_targets(ours, theirs, self.temperature)
+        return soft_targets(*compared(student, teacher, labels, self.tokens), self.temperature)

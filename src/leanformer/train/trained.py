@@ -1,0 +1,81 @@
+"""Training as the body of a step: judge, fit, judge again, and prove that it helped."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from torch import nn
+
+from leanformer.core.step import Proof, require
+from leanformer.core.workspace import Workspace
+from leanformer.data import Encoded
+from leanformer.train.loop import fit
+from leanformer.train.loss import Loss
+from leanformer.train.progress import recorder
+from leanformer.train.setup import TrainSetup
+
+Choice = Literal["best", "last"]
+
+_SHARE = 10  # the loss is proved on a tenth of the steps at either end
+
+
+def trained(
+    workspace: Workspace,
+    encoded: Encoded,
+    loss: Loss,
+    setup: TrainSetup,
+    evaluate: Callable[[nn.Module], float],
+    *,
+    max_length: int,
+    choose: Choice = "best",
+    needed: bool = True,
+) -> Workspace:
+    """The workspace with its model trained, and the proofs.
+
+    Args:
+        workspace: Its model is trained in place; checkpoints go to its folder.
+        encoded: The training examples.
+        loss: What is minimized.
+        setup: Hyperparameters.
+        evaluate: Quality on the development split.
+        max_length: What longer texts were cut to, for the proof.
+        choose: Keep the weights of the best evaluation; or the last ones, where what is learnt does
+            not show in the quality yet: then the loss must have fallen.
+        needed: Fail where the quality did not grow.
+
+    Raises:
+        ValueError: The loss is not finite, or the checkpoint is broken.
+        NoEffect: The training did not help.
+    """
+    before = evaluate(workspace.model)
+    fitted = fit(
+        workspace.model,
+        encoded,
+        loss,
+        setup,
+        evaluate=evaluate if choose == "best" else None,
+        folder=workspace.folder / "checkpoint",
+        hooks=[recorder(workspace)],
+        seed=workspace.seed,
+    )
+    quality = Proof(
+        claim=f"{workspace.dataset.task.metric} on dev",
+        before=before,
+        after=evaluate(workspace.model) if fitted.best is None else fitted.best,
+        unit="",
+        ok=True,
+        note=f"{len(encoded)} texts, {encoded.truncated} cut to {max_length} tokens",
+    )
+    if choose == "best":
+        assert fitted.best is not None
+        proofs = [replace(quality, ok=fitted.best > before or not needed)]
+    else:
+        proofs = [quality, fallen(fitted.losses)]
+    return workspace.with_(proofs=tuple(require(proofs)))
+
+
+def fallen(losses: Sequence[float]) -> Proof:
+    """The proof that the loss fell from the first tenth of the steps to the last."""
+    part = max(1, len(losses) // _SHARE)
+    first, last = sum(losses[:part]) / part, sum(losses[-part:]) / part
+    return Proof(claim="training loss", before=first, after=last, unit="", ok=last < first)

@@ -1,0 +1,65 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from train.toy import FAST, toy
+
+from leanformer.core.record import Record
+from leanformer.core.step import NoEffect
+from leanformer.core.workspace import Workspace
+from leanformer.data import Dataset, Task
+from leanformer.train.evaluate import judge
+from leanformer.train.loss import Supervised
+from leanformer.train.trained import Choice, fallen, trained
+
+SETUP = replace(FAST, epochs=6, checkpoint_seconds=60.0)
+TASK = Task(kind="classification", labels=("music", "rice"))
+
+
+def run(folder: Path, choose: Choice, rate: float = 2e-3, needed: bool = True) -> Workspace:
+    model, encoded = toy()
+    dataset = Dataset(name="toy", task=TASK, train=None, dev=None, test=None)  # type: ignore[arg-type]
+    given = Workspace(
+        name="toy", model=model, tokenizer=None, dataset=dataset, folder=folder,
+        record=Record(folder / "record.jsonl"),
+    )  # fmt: skip
+    setup = replace(SETUP, learning_rate=rate)
+    return trained(
+        given, encoded, Supervised("classification"), setup, judge(encoded, TASK),
+        max_length=32, choose=choose, needed=needed,
+    )  # fmt: skip
+
+
+def test_the_best_weights_are_proved_by_their_quality(tmp_path: Path) -> None:
+    done = run(tmp_path, "best")
+    (proof,) = done.proofs
+    assert proof.before is not None
+    assert proof.after > proof.before
+    assert proof.note == "16 texts, 0 cut to 32 tokens"
+    model, encoded = toy()
+    assert judge(encoded, TASK)(done.model) == proof.after
+    assert not torch.equal(done.model.classifier.weight, model.classifier.weight)
+
+
+def test_the_last_weights_are_proved_by_their_loss(tmp_path: Path) -> None:
+    quality, loss = run(tmp_path, "last").proofs
+    assert (quality.claim, loss.claim) == ("accuracy on dev", "training loss")
+    assert loss.before is not None
+    assert loss.after < loss.before
+    assert not (tmp_path / "record.jsonl").exists()  # events tell of evaluations
+
+
+@pytest.mark.parametrize("choose", ["best", "last"])
+def test_a_training_without_effect_fails(tmp_path: Path, choose: Choice) -> None:
+    if choose == "best":
+        with pytest.raises(NoEffect, match="accuracy on dev"):
+            run(tmp_path, choose, rate=1e-12)
+        run(tmp_path / "unneeded", choose, rate=1e-12, needed=False)
+    else:
+        assert not fallen([1.0, 1.0]).ok
+
+
+def test_the_loss_is_compared_at_a_tenth_of_either_end() -> None:
+    proof = fallen([float(n) for n in range(30, 0, -1)])
+    assert (proof.before, proof.after) == (29.0, 2.0)
