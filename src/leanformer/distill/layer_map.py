@@ -23,9 +23,7 @@ def uniform_levels(student_layers: int, teacher_layers: int) -> list[int]:
     return [round(level * teacher_layers / student_layers) for level in range(student_layers + 1)]
 
 
-def level_map(
-    levels: Sequence[int] | None, student_layers: int, teacher_layers: int
-) -> list[int]:  # fmt: skip
+def level_map(levels: Sequence[int] | None, student_layers: int, teacher_layers: int) -> list[int]:
     """The teacher level for each student level 0..M; None = evenly spread.
 
     Raises:
@@ -84,7 +82,7 @@ def last(student_layers: int, teacher_layers: int) -> list[int]:
 
 def layer_map(
     chosen: LayerMap | Sequence[int], student_layers: int, teacher_layers: int
-) -> list[int]:  # fmt: skip
+) -> list[int]:
     """The teacher layer for each student layer 0..M-1, by the name of a map or as they are given.
 
     Raises:

@@ -1,11 +1,14 @@
 """Random outputs of a student and a teacher for the tests of objectives."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from leanformer.distill.objective import Dims, Outputs
+from leanformer.models.attended import Attended
 
-STUDENT, TEACHER = Dims(layers=2, hidden=3), Dims(layers=4, hidden=5)
+STUDENT, TEACHER = Dims(2, 3, heads=(2, 2)), Dims(4, 5, heads=(2, 2, 2, 2))
 KEEP = torch.tensor([[True] * 7, [True, True, True, False, False, False, False]])
 
 
@@ -14,10 +17,28 @@ def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=generator)
 
 
+def attention(heads: int, width: int, tokens: int = 7, seed: int = 0) -> Attended:
+    """What a layer of two texts is given; every head is `width` wide."""
+    given = (random(2, heads, tokens, width, seed=seed + 1000 * n) for n in range(3))
+    return Attended(*given, scaling=width**-0.5)
+
+
+def causal(given: Outputs) -> Outputs:
+    """The same, where no query sees a later key."""
+    tokens = given.keep.shape[1]
+    allowed = torch.ones(1, 1, tokens, tokens).tril().bool()
+    layers = tuple(replace(layer, allowed=allowed) for layer in given.attention)
+    return replace(given, attention=layers)
+
+
 def outputs(logits: Tensor, dims: Dims = STUDENT, keep: Tensor = KEEP, seed: int = 0) -> Outputs:
-    """`logits` with hidden states of a model of these sizes."""
+    """`logits` with hidden states and attention of a model of these sizes."""
     hidden = tuple(random(*keep.shape, dims.hidden, seed=seed + n) for n in range(dims.layers + 1))
-    return Outputs(logits, hidden, keep)
+    layers = tuple(
+        attention(heads, dims.hidden, keep.shape[1], seed + 10 + n)
+        for n, heads in enumerate(dims.heads)
+    )
+    return Outputs(logits, hidden, keep, layers)
 
 
 def padded(given: Outputs, noise: float, extra: int = 2) -> Outputs:
@@ -28,6 +49,16 @@ def padded(given: Outputs, noise: float, extra: int = 2) -> Outputs:
         if values.dim() < 3:
             return values
         more = torch.nn.functional.pad(values, (0, 0, 0, extra))
-        return torch.where(keep.unsqueeze(-1), more, noise)
+        real = keep.unsqueeze(-1) if values.dim() == 3 else keep[:, None, :, None]
+        return torch.where(real, more, noise)
 
-    return Outputs(wider(given.logits), tuple(wider(level) for level in given.hidden), keep)
+    def longer(layer: Attended) -> Attended:
+        query, key, value = (wider(part) for part in (layer.query, layer.key, layer.value))
+        allowed = layer.allowed
+        if allowed is not None:
+            allowed = torch.nn.functional.pad(allowed, (0, extra, 0, extra), value=True)
+        return Attended(query, key, value, layer.scaling, allowed)
+
+    hidden = tuple(wider(level) for level in given.hidden)
+    layers = tuple(longer(layer) for layer in given.attention)
+    return Outputs(wider(given.logits), hidden, keep, layers)

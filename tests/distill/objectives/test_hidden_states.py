@@ -7,7 +7,7 @@ from torch import nn
 
 from leanformer.distill.objective import Dims
 from leanformer.distill.objectives import HiddenStates
-from leanformer.distill.objectives.hidden_states import hidden_error, uniform_levels
+from leanformer.distill.objectives.hidden_states import hidden_error
 
 LOGITS = random(2, 3)
 
@@ -38,18 +38,6 @@ def test_padding_has_no_share_whatever_is_in_it(noise: float, extra: int) -> Non
     ours, theirs = outputs(LOGITS), outputs(LOGITS, Dims(4, STUDENT.hidden), seed=50)
     found = module(padded(ours, noise, extra), padded(theirs, 0.0, extra), None)
     torch.testing.assert_close(found, module(ours, theirs, None))
-
-
-@given(student=st.integers(1, 24), teacher=st.integers(1, 24))
-def test_levels_go_from_the_embeddings_to_the_last_layer(student: int, teacher: int) -> None:
-    levels = uniform_levels(student, teacher)
-    assert len(levels) == student + 1
-    assert (levels[0], levels[-1]) == (0, teacher)
-    assert levels == sorted(levels)
-    if student <= teacher:
-        assert len(set(levels)) == len(levels)
-    if teacher % student == 0:
-        assert levels == [n * teacher // student for n in range(student + 1)]
 
 
 @pytest.mark.parametrize(("levels", "used"), [(None, [0, 2, 4]), ((1, 1, 3), [1, 1, 3])])

@@ -6,6 +6,7 @@ from distill.objectives.naive import KEEP, STUDENT, TEACHER, outputs, padded, ra
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leanformer.data import IGNORE
 from leanformer.distill.objectives import SoftTargets
 from leanformer.distill.objectives.soft_targets import soft_targets
 
@@ -71,3 +72,20 @@ def test_every_real_token_counts_and_padding_does_not() -> None:
 def test_a_temperature_that_is_not_positive_is_refused(temperature: float) -> None:
     with pytest.raises(ValueError, match=f"temperature: {temperature} is not positive"):
         SoftTargets(temperature=temperature)
+
+
+def test_only_labelled_tokens_can_be_compared_and_the_unit_says_so() -> None:
+    masked = SoftTargets(temperature=2.0, tokens="masked")
+    assert (SoftTargets().unit, masked.unit) == ("output", "target")
+    ours, theirs = outputs(random(2, 7, 4)), outputs(random(2, 7, 4, seed=1), TEACHER)
+    labels = torch.full((2, 7), IGNORE)
+    labels[0, 2], labels[1, 1] = 3, 0
+    expected = soft_targets(ours.logits[[0, 1], [2, 1]], theirs.logits[[0, 1], [2, 1]], 2.0)
+    torch.testing.assert_close(masked.build(STUDENT, TEACHER)(ours, theirs, labels), expected)
+
+
+def test_nothing_compared_is_no_loss_and_no_gradient() -> None:
+    logits = random(0, 4).requires_grad_()
+    loss = soft_targets(logits, random(0, 4))
+    loss.backward()
+    assert loss.item() == 0

@@ -1,6 +1,7 @@
 """Attention scores: each student head weighs tokens as a teacher head does, before the softmax.
 
-    L = 1/M sum_m  mean_texts  mean_{heads, real pairs} ( a^s_m - a^t_g(m) )^2      a = q k^T / sqrt(K)
+    L = mean_{layers, texts}  mean_{heads, real pairs} ( a^s_m - a^t_g(m) )^2
+    a = q k^T / sqrt(K)
 
 g(m) is the last layer of the m-th block of teacher layers. TinyBERT's code averages over all T x T
 entries: those of padded keys are set to 0 in both models and count as agreement, those of padded
@@ -19,6 +20,7 @@ from leanformer.core.technique import technique
 from leanformer.distill.attention_pairs import check_heads, heads_of, visible
 from leanformer.distill.layer_map import LayerMap, layer_map
 from leanformer.distill.objective import Dims, Objective, Outputs
+from leanformer.models.attended import Attended
 from leanformer.numerics.widen import widened
 
 _REMEDY = "set heads = 'mean' to compare their mean"
@@ -76,8 +78,10 @@ class _AttentionScores(nn.Module):
         errors = []
         for ours, layer in zip(student.attention, self.teacher_layers, strict=True):
             theirs = teacher.attention[layer]
-            scores = [one.scores() for one in (ours, theirs)]
-            if self.mean:
-                scores = [score.mean(1, keepdim=True) for score in scores]
-            errors.append(score_error(*scores, visible(ours, theirs, student.keep)))
+            seen = visible(ours, theirs, student.keep)
+            errors.append(score_error(self._scores(ours), self._scores(theirs), seen))
         return torch.stack(errors).mean()
+
+    def _scores(self, layer: Attended) -> Tensor:
+        scores = layer.scores()
+        return scores.mean(1, keepdim=True) if self.mean else scores

@@ -48,7 +48,7 @@ class JensenShannon(Objective):
     """Match a mixture of both: between soft targets and reverse KL, and bounded."""
 
     beta: float = 0.5
-    """The teacher's share of the mixture: towards 0 like soft targets, towards 1 like reverse KL."""
+    """The teacher's share of the mixture: near 0 like soft targets, near 1 like reverse KL."""
     temperature: float = 1.0
     """Divides both logits; higher shows more of what the teacher finds nearly right."""
     tokens: Tokens = "real"
