@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from train.toy import FAST, TEXTS, examples
@@ -111,6 +112,7 @@ def test_a_missing_teacher_is_refused(tmp_path: Path) -> None:
     [
         ({"objectives": ()}, "objectives: none is named; soft-targets is the usual first one"),
         ({"noise": 1.0}, r"noise: 1.0 is not a share of the tokens in \[0, 1\)"),
+        ({"noise": 0.1, "keep_outputs": Path("x")}, "keep_outputs: noise changes what the teacher"),
         ({"noise": 0.1, "objectives": (Labels(),)}, "noise: gold labels do not hold for noisy texts"),
     ],
 )  # fmt: skip
@@ -145,3 +147,14 @@ def test_a_masked_language_model_learns_from_another(tmp_path: Path) -> None:
     assert proof.claim == "masked_accuracy on dev"
     assert proof.before is not None
     assert proof.after > proof.before + 0.1
+
+
+def test_kept_outputs_give_the_same_student_also_to_the_next(tmp_path: Path) -> None:
+    kept = tmp_path / "outputs"
+    step = Distill(objectives=(SoftTargets(), HiddenStates()), train=SETUP, keep_outputs=kept)
+    first = step.apply(workspace(tmp_path / "1", "classification"))
+    assert np.fromfile(kept / "filled.bin", np.uint8).all()
+    second = step.apply(workspace(tmp_path / "2", "classification"))
+    assert second.proofs == first.proofs
+    for name, value in first.model.state_dict().items():
+        torch.testing.assert_close(second.model.state_dict()[name], value, rtol=0.01, atol=0.01)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.data import Batch, Task
+from leanformer.distill.kept_outputs import KeptOutputs
 from leanformer.distill.noise import swapped
 from leanformer.distill.objective import Objective, Outputs, dims_of
 from leanformer.models.attended import attended
@@ -32,6 +33,7 @@ class Distillation(Loss):
         noise: Share of tokens replaced by others of the batch.
         special: Token ids that are never replaced.
         hide: How tokens are hidden from a masked language model; both models see the same.
+        kept: Where the teacher's outputs are kept; None = it is asked each time.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Distillation(Loss):
         noise: float = 0.0,
         special: Sequence[int] = (),
         hide: Masking | None = None,
+        kept: KeptOutputs | None = None,
     ) -> None:
         super().__init__()
         sizes = dims_of(student), dims_of(teacher)
@@ -56,7 +59,7 @@ class Distillation(Loss):
         self._teacher = [copy.deepcopy(teacher).to(torch.bfloat16).eval().requires_grad_(False)]
         self._translate = translate
         self.noise, self._special = noise, torch.tensor(list(special), dtype=torch.long)
-        self._hide = hide
+        self._hide, self._kept = hide, kept
 
     def prepared(self, batch: Batch) -> Batch:
         """The batch with some tokens swapped or hidden, the same for both models."""
@@ -68,13 +71,8 @@ class Distillation(Loss):
 
     def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
         """One term an objective."""
-        inputs = batch.inputs
-        theirs = dict(inputs)
-        if self._translate is not None:
-            theirs["input_ids"] = self._translate[theirs["input_ids"]]
-        with torch.no_grad():
-            teacher = outputs_of(self._teacher[0], theirs, self.kind, self.hidden, self.attention)
-        student = outputs_of(model, inputs, self.kind, self.hidden, self.attention)
+        teacher = self._asked(batch)
+        student = outputs_of(model, batch.inputs, self.kind, self.hidden, self.attention)
         return [
             Term(
                 objective.technique,  # type: ignore[attr-defined]
@@ -84,6 +82,18 @@ class Distillation(Loss):
             )
             for objective, module in zip(self.objectives, self.modules_, strict=True)
         ]
+
+    def _asked(self, batch: Batch) -> Outputs:
+        """What the teacher says, now or when it was asked before."""
+        said = self._kept.read(batch) if self._kept is not None else None
+        if said is not None:
+            return said
+        theirs = dict(batch.inputs)
+        if self._translate is not None:
+            theirs["input_ids"] = self._translate[theirs["input_ids"]]
+        with torch.no_grad():
+            said = outputs_of(self._teacher[0], theirs, self.kind, self.hidden, self.attention)
+        return said if self._kept is None else self._kept.write(batch, said)
 
     def _unit(self, objective: Objective) -> Unit:
         """What the objective's mean is over, in the words of the loop."""

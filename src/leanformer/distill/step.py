@@ -7,18 +7,21 @@ each reads the text with its own tokenizer.
 
 from contextlib import nullcontext
 from dataclasses import field
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.data import encode_examples
+from leanformer.data import Encoded, encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.augmentation import Augmentation
 from leanformer.distill.distillation import Distillation, translation
-from leanformer.distill.objective import Objective
+from leanformer.distill.kept_outputs import KeptOutputs, key_of
+from leanformer.distill.objective import Objective, dims_of
 from leanformer.distill.objectives import SoftTargets
 from leanformer.train.dropout import without_dropout
 from leanformer.train.evaluate import judge, outputs
@@ -50,6 +53,9 @@ class Distill(Step):
     """Share of tokens hidden where the task is a masked language model."""
     dropout: bool = False
     """Train the student with its dropout; a student too small to learn by heart needs none."""
+    keep_outputs: Path | None = None
+    """Folder for what the teacher says, so that it is asked once a text, also when other students
+    follow; None = it is asked in each epoch anew."""
     choose: Choice = "best"
     """Which weights the student ends with: those of the best evaluation; or the last ones, where an
     objective teaches layers whose head comes later."""
@@ -64,6 +70,12 @@ class Distill(Step):
         gold = [objective for objective in self.objectives if objective.unit == "target"]
         if self.noise and gold:
             raise ValueError("noise: gold labels do not hold for noisy texts; drop one of the two")
+        attentive = any(objective.needs_attention for objective in self.objectives)
+        if self.keep_outputs is not None and (self.noise or attentive):
+            raise ValueError(
+                "keep_outputs: noise changes what the teacher reads each time, and what attention "
+                "is given is too large to keep; drop one of the two"
+            )
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Train the model; it ends at the best quality on the development split.
@@ -94,16 +106,19 @@ class Distill(Step):
             hide = masking(workspace.tokenizer, self.masked)
             dev = hide.encoded(dev)
         evaluate = judge(dev, task, targets, self.train.precision)
+        translate = translation(workspace.tokenizer, theirs)
+        kept = None if hide is not None else self._kept(workspace, student, translate)
         torch.manual_seed(workspace.seed)  # projections of the objectives begin at random
         loss = Distillation(
             self.objectives,
             workspace.model,
             workspace.teacher,
             task,
-            translation(workspace.tokenizer, theirs),
+            translate,
             self.noise,
             workspace.tokenizer.all_special_ids,
             hide,
+            kept,
         )
         with nullcontext() if self.dropout else without_dropout(workspace.model):
             return trained(
@@ -116,3 +131,20 @@ class Distill(Step):
                 choose=self.choose,
                 needed=self.regain,
             )
+
+    def _kept(
+        self, workspace: Workspace, encoded: Encoded, translate: Tensor | None
+    ) -> KeptOutputs | None:
+        if self.keep_outputs is None:
+            return None
+        teacher, task = workspace.teacher, workspace.dataset.task
+        needs = any(objective.needs_hidden for objective in self.objectives)
+        dims = dims_of(teacher)
+        return KeptOutputs(
+            self.keep_outputs,
+            key_of(teacher, encoded, translate, task.kind),
+            [encoded.length(index) for index in range(len(encoded))],
+            width=dims.hidden if task.kind == "embedding" else task.outputs,
+            per_token=task.kind == "tokens",
+            hidden=(dims.layers + 1, dims.hidden) if needs else (0, 0),
+        )
