@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 import leanformer
 from leanformer.core.codec import decode, encode
 from leanformer.core.technique import families, field_docs, find
 from leanformer.distill.objective import Dims, Outputs
+from leanformer.models.attended import Attended
 
 TESTS = Path(__file__).parents[1]
 FAMILIES = ("calibrate", "distill", "prune", "quantize", "train")
@@ -32,7 +34,8 @@ ALL = [
 ]
 OBJECTIVES = [param for param in ALL if param.values[0].family == "objective"]  # type: ignore[attr-defined]
 STEPS = [param for param in ALL if param.values[0].family == "step"]  # type: ignore[attr-defined]
-DIMS = [(Dims(2, 6), Dims(4, 6)), (Dims(2, 6), Dims(4, 10))]
+SMALL, DEEP, WIDE = Dims(2, 12, (2,) * 2), Dims(4, 12, (2,) * 4), Dims(4, 24, (2,) * 4)
+NO_PROJECTION = ("feature-maps", "last-hidden")  # refuse unequal widths
 
 
 def example(cls: Any) -> Any:
@@ -44,9 +47,15 @@ def test_the_first_techniques_are_there() -> None:
     assert {"soft-targets", "hidden-states", "logits", "cosine", "labels"} <= set(
         families()["objective"]
     )
+    assert {"attention-maps", "attention-scores", "embeddings", "feature-maps"} <= set(
+        families()["objective"]
+    )
+    assert {"jensen-shannon", "last-hidden", "relations", "reverse-kl"} <= set(
+        families()["objective"]
+    )
     assert {"taylor", "activation", "magnitude"} <= set(families()["criterion"])
     assert {"finetune", "distill", "shrink", "cut-vocabulary", "int8"} <= set(families()["step"])
-    assert len(OBJECTIVES) >= 5
+    assert len(OBJECTIVES) >= 13
 
 
 @pytest.mark.parametrize("cls", ALL)
@@ -98,19 +107,30 @@ class TestEveryTechnique:
         assert file == cls.technique.replace("-", "_") or file == "step"
 
 
-@pytest.mark.parametrize(("student", "teacher"), DIMS)
+@pytest.mark.parametrize(("student", "teacher"), [(SMALL, DEEP), (SMALL, WIDE)])
 @pytest.mark.parametrize("cls", OBJECTIVES)
 def test_an_objective_compares_tiny_outputs_and_survives_its_state(
     cls: Any, student: Dims, teacher: Dims
 ) -> None:
+    if cls.technique in NO_PROJECTION and student.hidden != teacher.hidden:
+        with pytest.raises(ValueError, match=f"{student.hidden} and {teacher.hidden}"):
+            cls().build(student, teacher)
+        return
     keep = torch.tensor([[True] * 5, [True, True, True, False, False]])
 
     def outputs(dims: Dims, seed: int) -> Outputs:
         generator = torch.Generator().manual_seed(seed)
-        hidden = tuple(
-            torch.randn(2, 5, dims.hidden, generator=generator) for _ in range(dims.layers + 1)
-        )
-        return Outputs(torch.randn(2, 3, generator=generator).requires_grad_(), hidden, keep)
+
+        def random(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=generator)
+
+        hidden = tuple(random(2, 5, dims.hidden) for _ in range(dims.layers + 1))
+        layers = []
+        for heads in dims.heads if cls.needs_attention else ():
+            given = (random(2, heads, 5, dims.hidden // heads) for _ in range(3))
+            layers.append(Attended(*given, scaling=0.5))
+        states = hidden if cls.needs_hidden else ()
+        return Outputs(random(2, 3).requires_grad_(), states, keep, tuple(layers))
 
     ours, theirs, labels = outputs(student, 0), outputs(teacher, 1), torch.tensor([0, 2])
     torch.manual_seed(0)
