@@ -15,8 +15,10 @@ from torch import Tensor
 import leanformer
 from leanformer.core.codec import decode, encode
 from leanformer.core.technique import families, field_docs, find
+from leanformer.data import IGNORE, Batch
 from leanformer.distill.objective import Dims, Outputs
 from leanformer.models.attended import Attended
+from leanformer.train.loss import count
 
 TESTS = Path(__file__).parents[1]
 FAMILIES = ("calibrate", "distill", "prune", "quantize", "train")
@@ -107,6 +109,24 @@ class TestEveryTechnique:
         assert file == cls.technique.replace("-", "_") or file == "step"
 
 
+KEEP = torch.tensor([[True] * 5, [True, True, True, False, False]])
+
+
+def random_outputs(cls: Any, dims: Dims, seed: int, *logits: int) -> Outputs:
+    """What a model of these sizes says of two texts; only what `cls` needs."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    hidden = [random(2, 5, dims.hidden) for _ in range(dims.layers + 1 if cls.needs_hidden else 0)]
+    layers = []
+    for heads in dims.heads if cls.needs_attention else ():
+        given = (random(2, heads, 5, dims.hidden // heads) for _ in range(3))
+        layers.append(Attended(*given, scaling=0.5))
+    return Outputs(random(2, *logits).requires_grad_(), tuple(hidden), KEEP, tuple(layers))
+
+
 @pytest.mark.parametrize(("student", "teacher"), [(SMALL, DEEP), (SMALL, WIDE)])
 @pytest.mark.parametrize("cls", OBJECTIVES)
 def test_an_objective_compares_tiny_outputs_and_survives_its_state(
@@ -116,23 +136,8 @@ def test_an_objective_compares_tiny_outputs_and_survives_its_state(
         with pytest.raises(ValueError, match=f"{student.hidden} and {teacher.hidden}"):
             cls().build(student, teacher)
         return
-    keep = torch.tensor([[True] * 5, [True, True, True, False, False]])
-
-    def outputs(dims: Dims, seed: int) -> Outputs:
-        generator = torch.Generator().manual_seed(seed)
-
-        def random(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=generator)
-
-        hidden = tuple(random(2, 5, dims.hidden) for _ in range(dims.layers + 1))
-        layers = []
-        for heads in dims.heads if cls.needs_attention else ():
-            given = (random(2, heads, 5, dims.hidden // heads) for _ in range(3))
-            layers.append(Attended(*given, scaling=0.5))
-        states = hidden if cls.needs_hidden else ()
-        return Outputs(random(2, 3).requires_grad_(), states, keep, tuple(layers))
-
-    ours, theirs, labels = outputs(student, 0), outputs(teacher, 1), torch.tensor([0, 2])
+    ours, theirs = random_outputs(cls, student, 0, 3), random_outputs(cls, teacher, 1, 3)
+    labels = torch.tensor([0, 2])
     torch.manual_seed(0)
     module = cls().build(student, teacher)
     loss = module(ours, theirs, labels)
@@ -143,6 +148,55 @@ def test_an_objective_compares_tiny_outputs_and_survives_its_state(
     other = cls().build(student, teacher)
     other.load_state_dict(module.state_dict())
     assert torch.equal(other(ours, theirs, labels), loss)
+
+
+CASES = [
+    pytest.param(cls, tokens, id=f"{cls.technique}-{tokens}")
+    for cls in (param.values[0] for param in OBJECTIVES)
+    for tokens in ("", "real", "masked")
+    if not tokens or any(field.name == "tokens" for field in dataclasses.fields(cls))  # type: ignore[arg-type]
+]
+
+
+def one_text(given: Outputs, row: int) -> Outputs:
+    """A batch of this text alone, without its padding."""
+    keep = given.keep[row]
+
+    def cut(layer: Attended) -> Attended:
+        parts = (x[row : row + 1, :, keep] for x in (layer.query, layer.key, layer.value))
+        return Attended(*parts, layer.scaling)
+
+    logits = given.logits[row : row + 1]
+    return Outputs(
+        logits if logits.dim() == 2 else logits[:, keep],
+        tuple(level[row : row + 1, keep] for level in given.hidden),
+        keep.unsqueeze(0)[:, keep],
+        tuple(cut(layer) for layer in given.attention),
+    )
+
+
+@pytest.mark.parametrize(("cls", "tokens"), CASES)
+def test_the_mean_of_an_objective_is_over_what_its_unit_says(cls: Any, tokens: str) -> None:
+    """Parts of a batch, weighed by their units, make the whole: what the training loop relies on."""
+    made = cls(tokens=tokens) if tokens else cls()
+    shape = (5, 3) if tokens else (3,)
+    ours = random_outputs(cls, SMALL, 0, *shape)
+    theirs = random_outputs(cls, DEEP, 1, *shape)
+    labels = torch.tensor([0, 2])
+    if tokens:
+        labels = torch.tensor([[IGNORE, 0, 1, 2, IGNORE], [IGNORE, 1, IGNORE, IGNORE, IGNORE]])
+    unit = made.unit
+    if unit == "output":
+        unit = "token" if tokens else "example"
+    module = made.build(SMALL, DEEP)
+    total, units = torch.zeros(()), 0
+    for row in range(2):
+        label = labels[row : row + 1, KEEP[row]] if tokens else labels[row : row + 1]
+        part = Batch({"attention_mask": KEEP[row : row + 1]}, label, (row,))
+        mean = module(one_text(ours, row), one_text(theirs, row), label)
+        total = total + mean * count(part, unit)
+        units += count(part, unit)
+    torch.testing.assert_close(total / units, module(ours, theirs, labels))
 
 
 def test_every_module_of_the_families_says_what_it_is() -> None:
