@@ -379,3 +379,33 @@ def test_the_teacher_of_a_headless_model_is_fine_tuned_first(
     assert (step["model"], step["step"]) == ("teacher", "finetune")
     teacher = tmp_path / "lean" / "work" / "teacher" / "00-finetune" / "model"
     assert graph_file(teacher, "pytorch", "fp32").is_file()
+
+
+def test_outputs_without_room_are_asked_for_anew_also_after_a_resume(
+    search: Callable[[str], Search], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With and without the outputs on disk the students are the same but for bf16."""
+    done = search("classification")
+    assert [event["kept"] for event in done.events("teacher_outputs")] == [True]
+    assert not (done.out / "work" / "teacher-outputs").exists()
+    out, said = tmp_path / "lean", []  # type: ignore[var-annotated]
+    out.mkdir()
+    shutil.copy(done.out / "request.json", out)
+    shutil.copytree(done.out / "baselines", out / "baselines")
+    monkeypatch.setattr(_MODULE, "finish", lambda *_: None)
+    monkeypatch.setattr(_MODULE, "_MOST", 10)
+
+    def stop(name: str, progress: Any) -> None:
+        said.append(progress)
+        if isinstance(progress, Progress) and progress.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compress(done.request, out, watch=stop)
+    assert any("have no room on disk" in text for text in said if isinstance(text, str))
+    monkeypatch.undo()
+    monkeypatch.setattr(_MODULE, "finish", lambda *_: None)
+    compress(done.request, out)
+    again = Search(done.request, out)
+    assert [event["kept"] for event in again.events("teacher_outputs")] == [False]
+    assert again.devs.keys() == done.devs.keys()

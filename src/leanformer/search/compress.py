@@ -9,6 +9,7 @@
 Every part leaves its result on disk, so that a search that was stopped goes on where it was.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,10 +17,13 @@ from typing import Any
 
 import torch
 
+from leanformer.core.files import check_space
 from leanformer.core.record import Record, read
 from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, encode_examples
+from leanformer.data.task import joined
+from leanformer.distill.objective import dims_of
 from leanformer.distill.step import Distill
 from leanformer.models.anatomy import anatomy_of
 from leanformer.models.load import has_head
@@ -39,6 +43,10 @@ from leanformer.search.request import Request, claim, examples_of
 from leanformer.train.finetune import Finetune
 
 Watch = Callable[[str, Any], None]
+
+_OUTPUTS = "teacher-outputs"
+_MOST = 8 * 10**9  # bytes of a teacher's outputs that are kept
+_MORE_PIECES = 1.25
 
 
 def compress(request: Request, out: Path, *, command: str = "", watch: Watch | None = None) -> Path:
@@ -76,6 +84,7 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
         search.teach()
         search.climb()
         finish(search.contest, request, out, watch)
+        shutil.rmtree(out / "work" / _OUTPUTS, ignore_errors=True)
     return write_report(out / "record.jsonl", out / "report.html")
 
 
@@ -103,6 +112,7 @@ class _Search:
         self.record = Record(out / "record.jsonl")
         self.known = read(self.record.path) if self.record.path.is_file() else []
         self.contest = Contest(dataset, self.record, request)
+        self.keep_outputs: Path | None = None
 
     def teach(self) -> None:
         """Have a teacher: fine-tune the model unless it knows the task."""
@@ -129,6 +139,7 @@ class _Search:
         if not rungs:
             raise ValueError("the model has one layer; there is no smaller student to search for")
         names = " > ".join(rung.name for rung in rungs)
+        self.keep_outputs = self._room_for_outputs()
         self._say(f"ladder: {names}; keep {self.request.keep:.0%} of the teacher's quality")
         climb(rungs, self._attempt, self._affordable, self._skip)
 
@@ -178,11 +189,40 @@ class _Search:
                 objectives=request.objectives(kind),
                 train=request.student_setup(examples_of(self.dataset)),
                 max_length=request.max_length,
+                keep_outputs=self.keep_outputs,
                 regain=False,  # the quality is judged afterwards, as served, by what was asked
             )
         )
         steps.append(Int8(max_length=request.max_length))
         return tuple(steps)
+
+    def _room_for_outputs(self) -> Path | None:
+        """The folder where the teacher's outputs are kept for all students, if they have room.
+
+        A search that is resumed goes on as it began, whatever room there is now.
+        """
+        folder = self.out / "work" / _OUTPUTS
+        decided = [event for event in self.known if event["event"] == "teacher_outputs"]
+        kept = decided[0]["kept"] if decided else self._fit_on_disk(folder)
+        if not decided:
+            self.record.write("teacher_outputs", kept=kept)
+        if not kept:
+            self._say("the teacher's outputs have no room on disk; it is asked in each epoch anew")
+        return folder if kept else None
+
+    def _fit_on_disk(self, folder: Path) -> bool:
+        kind, request = self.dataset.task.kind, self.request
+        texts = joined(self.dataset.train, self.dataset.unlabelled, kind)
+        encoded = encode_examples(texts, self.contest.tokenizer, kind, request.max_length)
+        tokens = sum(encoded.length(index) for index in range(len(encoded)))
+        dims = dims_of(self.contest.teacher)
+        # bf16; a cut vocabulary spells some words with more pieces
+        needed = round(_MORE_PIECES * 2 * tokens * (dims.layers + 1) * dims.hidden)
+        try:
+            check_space(folder, needed)
+        except OSError:
+            return False
+        return needed <= _MOST
 
     def _run(self, name: str, model: str, teacher: str | None, steps: tuple[Any, ...]) -> Workspace:
         recipe = Recipe(
