@@ -12,15 +12,21 @@ INPUTS = {
 }
 
 
+WHOLE = {name: values[:1] for name, values in INPUTS.items()}
+
+
+@pytest.mark.parametrize("inputs", [INPUTS, WHOLE], ids=["padded", "whole"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_its_scores_give_the_probabilities_of_the_eager_path(family: str) -> None:
+def test_its_scores_give_the_probabilities_of_the_eager_path(
+    family: str, inputs: dict[str, torch.Tensor]
+) -> None:
     model, _ = tiny_model(family, head="embedding")
     model = model.double()
     with attended(model) as layers:
-        output = model(**INPUTS).last_hidden_state
+        output = model(**inputs).last_hidden_state
     model.set_attn_implementation("eager")
-    eager = model(**INPUTS, output_attentions=True)
-    real = INPUTS["attention_mask"].bool()
+    eager = model(**inputs, output_attentions=True)
+    real = inputs["attention_mask"].bool()
     # RMSNorm and rotary angles are float32 in every family that has them
     near = {"rtol": 1e-5, "atol": 1e-6}
     torch.testing.assert_close(output[real], eager.last_hidden_state[real], **near)

@@ -87,12 +87,23 @@ def _noted(
 ) -> Any:
     factor = query.shape[-1] ** -0.5 if scaling is None else scaling
     allowed = attention_mask
+    if allowed is None and _causal(module, others):
+        # Without padding SDPA is told "causal" instead of being handed a mask.
+        tokens, seen = query.shape[2], key.shape[2]
+        whole = torch.ones(tokens, seen, dtype=torch.bool, device=query.device)
+        allowed = whole.tril(seen - tokens)[None, None]
     if allowed is not None and allowed.dtype != torch.bool:
         allowed = allowed == 0  # added to the scores: 0 or the lowest number
     _LAYERS.get().append(Attended(query, key, value, factor, allowed))
     return sdpa_attention_forward(
         module, query, key, value, attention_mask, scaling=scaling, **others
     )
+
+
+def _causal(module: Any, others: dict[str, Any]) -> bool:
+    """As SDPA decides it."""
+    said = others.get("is_causal")
+    return bool(getattr(module, "is_causal", True) if said is None else said)
 
 
 AttentionInterface.register(NAME, _noted)
