@@ -67,7 +67,7 @@ PLANS = {
     "banking77": Plan(
         source=Source(path=str(SHARED / "intent/banking77")),
         teacher_epochs=8,
-        student_epochs=10,
+        student_epochs=20,
     ),
     "sst2": Plan(
         source=Source(
