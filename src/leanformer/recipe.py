@@ -32,6 +32,7 @@ from typing import Any
 
 import torch
 
+import leanformer.distill.progressive
 import leanformer.distill.students
 import leanformer.distill.substitution  # noqa: F401  (registers what distill may augment with)
 from leanformer.core import codec

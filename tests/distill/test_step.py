@@ -158,3 +158,10 @@ def test_kept_outputs_give_the_same_student_also_to_the_next(tmp_path: Path) -> 
     assert second.proofs == first.proofs
     for name, value in first.model.state_dict().items():
         torch.testing.assert_close(second.model.state_dict()[name], value, rtol=0.01, atol=0.01)
+
+
+def test_vectors_of_another_width_than_the_teachers_are_refused(tmp_path: Path) -> None:
+    thin = model_for("embedding", hidden_size=16)
+    step = Distill(objectives=(HiddenStates(),), train=SETUP, choose="last")
+    with pytest.raises(ValueError, match="vectors are 16 wide and the teacher's 32"):
+        step.apply(workspace(tmp_path, "embedding", model=thin))

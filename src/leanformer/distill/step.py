@@ -8,6 +8,7 @@ each reads the text with its own tokenizer.
 from contextlib import nullcontext
 from dataclasses import field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +17,11 @@ from torch import Tensor
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.data import Encoded, encode_examples
+from leanformer.data import Encoded, Task, encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.augmentation import Augmentation
 from leanformer.distill.distillation import Distillation, translation
+from leanformer.distill.ensemble import check_comparable, with_teachers
 from leanformer.distill.kept_outputs import KeptOutputs, key_of
 from leanformer.distill.objective import Objective, dims_of
 from leanformer.distill.objectives import SoftTargets
@@ -56,6 +58,10 @@ class Distill(Step):
     keep_outputs: Path | None = None
     """Folder for what the teacher says, so that it is asked once a text, also when other students
     follow; None = it is asked in each epoch anew."""
+    teachers: tuple[str, ...] = ()
+    """Folders or hub names of more teachers: the student learns the average of what all say."""
+    average_hidden: bool = False
+    """Average the hidden states of several teachers: where all began with the same weights."""
     choose: Choice = "best"
     """Which weights the student ends with: those of the best evaluation; or the last ones, where an
     objective teaches layers whose head comes later."""
@@ -76,12 +82,16 @@ class Distill(Step):
                 "keep_outputs: noise changes what the teacher reads each time, and what attention "
                 "is given is too large to keep; drop one of the two"
             )
+        if self.teachers:
+            check_comparable(self.objectives, self.average_hidden)
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Train the model; it ends at the best quality on the development split.
 
         Raises:
-            ValueError: There is no teacher, or the two tokenizers do not suit the objectives.
+            OSError: One of `teachers` is not there.
+            ValueError: There is no teacher, the tokenizers do not suit the objectives, or teachers
+                do not suit each other.
             NoEffect: `regain` is set and the student ends no better than it began.
         """
         if workspace.teacher is None:
@@ -91,28 +101,32 @@ class Distill(Step):
         dataset, task = workspace.dataset, workspace.dataset.task
         texts = joined(dataset.train, dataset.unlabelled if self.unlabelled else None, task.kind)
         theirs = workspace.teacher_tokenizer or workspace.tokenizer
+        teacher = workspace.teacher
+        if self.teachers:
+            teacher = with_teachers(teacher, theirs, self.teachers, task, self.average_hidden)
         if self.augmentation is not None:
-            vectors = workspace.teacher.get_input_embeddings().weight
+            vectors = teacher.get_input_embeddings().weight
             more = self.augmentation.augment(dataset.train, theirs, vectors, workspace.seed)
             texts = joined(texts, more, task.kind)
         student = encode_examples(texts, workspace.tokenizer, task.kind, self.max_length)
         dev = encode_examples(dataset.dev, workspace.tokenizer, task.kind, self.max_length)
         targets = None
         if task.kind == "embedding":
+            _check_vectors(dims_of(workspace.model).hidden, dims_of(teacher).hidden)
             encoded = encode_examples(dataset.dev, theirs, task.kind, self.max_length)
-            targets = np.stack(outputs(workspace.teacher, encoded, task.kind))
+            targets = np.stack(outputs(teacher, encoded, task.kind))
         hide = None
         if task.kind == "masked-lm":
             hide = masking(workspace.tokenizer, self.masked)
             dev = hide.encoded(dev)
         evaluate = judge(dev, task, targets, self.train.precision)
         translate = translation(workspace.tokenizer, theirs)
-        kept = None if hide is not None else self._kept(workspace, student, translate)
+        kept = None if hide is not None else self._kept(teacher, task, student, translate)
         torch.manual_seed(workspace.seed)  # projections of the objectives begin at random
         loss = Distillation(
             self.objectives,
             workspace.model,
-            workspace.teacher,
+            teacher,
             task,
             translate,
             self.noise,
@@ -133,11 +147,10 @@ class Distill(Step):
             )
 
     def _kept(
-        self, workspace: Workspace, encoded: Encoded, translate: Tensor | None
+        self, teacher: Any, task: Task, encoded: Encoded, translate: Tensor | None
     ) -> KeptOutputs | None:
         if self.keep_outputs is None:
             return None
-        teacher, task = workspace.teacher, workspace.dataset.task
         needs = any(objective.needs_hidden for objective in self.objectives)
         dims = dims_of(teacher)
         return KeptOutputs(
@@ -147,4 +160,14 @@ class Distill(Step):
             width=dims.hidden if task.kind == "embedding" else task.outputs,
             per_token=task.kind == "tokens",
             hidden=(dims.layers + 1, dims.hidden) if needs else (0, 0),
+        )
+
+
+def _check_vectors(student: int, teacher: int) -> None:
+    """Refuse vectors that cannot be judged by the teacher's."""
+    if student != teacher:
+        raise ValueError(
+            f"distill: the student's vectors are {student} wide and the teacher's {teacher}, by "
+            "which they are judged; keep the width, or learn from plain text as a masked language "
+            "model (kind = 'masked-lm')"
         )

@@ -1,0 +1,207 @@
+"""Several teachers as one: a model that answers with their average.
+
+    classes, tokens    log( 1/K sum_k softmax(z_k) )       log-probabilities, which serve as logits
+    numbers            1/K sum_k z_k
+    vectors            the direction of 1/K sum_k e_k, each e_k of length one
+
+Probabilities are averaged and not logits: a teacher that is sure then weighs no more than one that
+is not. Hidden states are averaged only where all teachers are of one shape and it was asked for:
+channel 7 of one model means nothing in another, unless both began with the same weights.
+
+Legend: K teachers.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from leanformer.data import Kind, Task
+from leanformer.distill.objective import Objective, dims_of
+from leanformer.models.load import Head, has_head, load_model
+from leanformer.numerics.widen import widened
+
+_HEADS: dict[str, Head] = {"tokens": "tokens", "embedding": "embedding", "masked-lm": "masked"}
+_WHOSE = (
+    "teachers: hidden states of several teachers are not compared, for whose would they be? "
+    "Compare outputs alone, or set average_hidden = true where all began with the same weights"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an ensemble says, in the words of transformers' outputs.
+
+    Attributes:
+        logits: Averaged; None for embedding.
+        last_hidden_state: For embedding: what the mean of the vectors is pooled from.
+        hidden_states: Averaged, where asked for.
+    """
+
+    logits: Tensor | None = None
+    last_hidden_state: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] = ()
+
+
+class Ensemble(nn.Module):
+    """Answers like one model of transformers, with the average of several.
+
+    Args:
+        teachers: Two or more models that read the same token ids and have the same head; the
+            first one's configuration and embeddings stand for all.
+        kind: Kind of the task.
+        average_hidden: Average hidden states too.
+
+    Raises:
+        ValueError: Their heads differ, or hidden states are to be averaged and the shapes differ.
+    """
+
+    def __init__(self, teachers: Sequence[Any], kind: Kind, average_hidden: bool = False) -> None:
+        super().__init__()
+        assert len(teachers) > 1, "one teacher needs no average"
+        _check_widths(teachers, kind)
+        if average_hidden:
+            _check_shapes(teachers)
+        self.models = nn.ModuleList(teachers)
+        self.kind, self.average_hidden = kind, average_hidden
+        self.config = teachers[0].config
+
+    def get_input_embeddings(self) -> Any:
+        """The first teacher's."""
+        return self.models[0].get_input_embeddings()  # type: ignore[operator]
+
+    def forward(self, output_hidden_states: bool = False, **inputs: Tensor) -> Answer:
+        """What the teachers say on average.
+
+        Raises:
+            ValueError: Hidden states are asked for, and they are not averaged.
+        """
+        if output_hidden_states and not self.average_hidden:
+            raise ValueError(_WHOSE)
+        said = [model(**inputs, output_hidden_states=output_hidden_states) for model in self.models]
+        levels: tuple[Tensor, ...] = ()
+        if output_hidden_states:
+            levels = tuple(
+                torch.stack(level).mean(0)
+                for level in zip(*(one.hidden_states for one in said), strict=True)
+            )
+        if self.kind == "embedding":
+            states = [one.last_hidden_state for one in said]
+            pooled = average_pooled(states, inputs["attention_mask"])
+            return Answer(last_hidden_state=pooled, hidden_states=levels)
+        logits = average_answers([one.logits for one in said], self.kind)
+        return Answer(logits=logits, hidden_states=levels)
+
+
+def check_comparable(objectives: Sequence[Objective], average_hidden: bool) -> None:
+    """Refuse objectives that several teachers have no common answer to.
+
+    Raises:
+        ValueError: Attention is compared, or hidden states without being averaged.
+    """
+    if any(objective.needs_attention for objective in objectives):
+        raise ValueError(
+            "teachers: heads of several teachers have no average, for head 3 of one does not do "
+            "what head 3 of another does; compare outputs alone"
+        )
+    if any(objective.needs_hidden for objective in objectives) and not average_hidden:
+        raise ValueError(_WHOSE)
+
+
+def average_answers(logits: Sequence[Tensor], kind: Kind) -> Tensor:
+    """Logits whose softmax is the mean of the teachers' softmax; for regression their mean."""
+    stacked = widened(torch.stack(list(logits)))
+    if kind == "regression":
+        return stacked.mean(0)
+    return F.log_softmax(stacked, dim=-1).logsumexp(0) - math.log(len(logits))
+
+
+def average_pooled(states: Sequence[Tensor], mask_BT: Tensor) -> Tensor:
+    """Token states [B, T, D] whose mean pooling points to the mean of the teachers' pooled vectors.
+
+    Each text's states are divided by the length of their mean, so that no teacher weighs more
+    because its states are longer.
+    """
+    weights_BT1 = mask_BT.unsqueeze(-1).to(states[0].dtype)
+    shares = []
+    for state_BTD in map(widened, states):
+        sum_BD = (state_BTD * weights_BT1).sum(1)
+        length_B = (sum_BD / weights_BT1.sum(1).clamp(min=1e-9)).norm(dim=-1)
+        shares.append(state_BTD / length_B.clamp(min=1e-9)[:, None, None])
+    return torch.stack(shares).mean(0)
+
+
+def with_teachers(
+    first: Any, tokenizer: Any, folders: Sequence[str], task: Task, average_hidden: bool = False
+) -> Ensemble:
+    """`first` and the models in `folders` as one teacher.
+
+    Args:
+        first: The teacher that is there already.
+        tokenizer: Its tokenizer.
+        folders: Folders or hub names of more teachers.
+        task: Kind and labels.
+        average_hidden: Average hidden states too.
+
+    Raises:
+        OSError: There is no such folder.
+        ValueError: A teacher has no trained head for the task, other labels or another vocabulary.
+    """
+    teachers = [first]
+    for folder in folders:
+        head = _HEADS.get(task.kind, "classification")
+        if not has_head(folder, head):
+            raise ValueError(
+                f"teachers: {folder} has no trained head for {task.kind}; fine-tune it first"
+            )
+        bare = head in ("embedding", "masked")
+        model, theirs = load_model(
+            folder,
+            head,
+            num_labels=None if bare else task.outputs,
+            labels=task.labels or None,
+        )
+        _check_vocabulary(tokenizer, theirs, folder)
+        teachers.append(model)
+    return Ensemble(teachers, task.kind, average_hidden)
+
+
+def _check_vocabulary(first: Any, other: Any, folder: str) -> None:
+    ours, theirs = first.get_vocab(), other.get_vocab()
+    if ours != theirs:
+        strangers = sorted(set(ours).symmetric_difference(theirs))
+        example = f", e.g. {strangers[0]!r}" if strangers else " of the same pieces"
+        raise ValueError(
+            f"teachers: the tokenizer of {folder} has another vocabulary than the first teacher's "
+            f"({len(theirs)} and {len(ours)} pieces{example}); a batch is encoded once and all "
+            "teachers read the same ids, so name teachers of one vocabulary"
+        )
+
+
+def _check_widths(teachers: Sequence[Any], kind: Kind) -> None:
+    """Whether all answer with as many numbers."""
+    if kind == "embedding":
+        widths = [dims_of(teacher).hidden for teacher in teachers]
+    elif kind == "masked-lm":
+        widths = [teacher.config.vocab_size for teacher in teachers]
+    else:
+        widths = [teacher.config.num_labels for teacher in teachers]
+    if len(set(widths)) > 1:
+        raise ValueError(
+            f"teachers: their outputs are {', '.join(map(str, widths))} wide and have no average; "
+            "name teachers of one width"
+        )
+
+
+def _check_shapes(teachers: Sequence[Any]) -> None:
+    shapes = {(type(teacher).__name__, dims_of(teacher)) for teacher in teachers}
+    if len(shapes) > 1:
+        names = "; ".join(sorted(f"{name} {dims}" for name, dims in shapes))
+        raise ValueError(
+            f"average_hidden: the teachers are not of one architecture ({names}), so their hidden "
+            "states have no average; compare outputs alone"
+        )

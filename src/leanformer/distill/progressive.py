@@ -1,0 +1,194 @@
+"""Progressive transfer: one layer after the other learns to say what the teacher's layer says.
+
+    phase m = 0 .. M-1      min over layer m of   F_m + a A_m
+
+F_m compares feature maps and A_m attention maps at the student's layer m (`feature-maps`,
+`attention-maps`). Layers below have learnt theirs and are frozen, so that what layer m reads stays
+as it is; layers above and the head have no share yet. The first phase trains the embeddings too.
+After the last phase all layers are trained together, by a `distill` step on the outputs.
+
+Each phase is a distillation of its own, kept in a folder of its own: what a killed run had finished
+is not done again, and within a phase it goes on from the last checkpoint.
+
+Legend: M layers of the student.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, field, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from leanformer.core import codec
+from leanformer.core.step import NoEffect, Proof, Step
+from leanformer.core.technique import technique
+from leanformer.core.workspace import Workspace
+from leanformer.distill.attention_pairs import check_heads
+from leanformer.distill.layer_map import LayerMap, layer_map
+from leanformer.distill.objective import Dims, Objective, dims_of
+from leanformer.distill.objectives import AttentionMaps, FeatureMaps
+from leanformer.distill.step import Distill
+from leanformer.distill.students.source import layers_of
+from leanformer.models.anatomy import anatomy_of
+from leanformer.models.families import WHOLE
+from leanformer.train import checkpoint
+from leanformer.train.setup import TrainSetup
+
+
+@technique("progressive", paper="Sun et al. 2020 (MobileBERT), arXiv:2004.02984")
+class Progressive(Step):
+    """Teach a student as wide as its teacher layer by layer: before `distill`, for deep and thin
+    ones."""
+
+    train: TrainSetup = field(default_factory=lambda: TrainSetup(learning_rate=1e-3))
+    """How to train each layer; all layers are trained alike."""
+    teacher_layers: LayerMap | tuple[int, ...] = "last-of-block"
+    """Teacher layer for each student layer: a map, or which; with equal depths each has its own."""
+    attention: float = 1.0
+    """Weight of the attention maps beside the feature maps; 0 = feature maps alone."""
+    freeze: bool = True
+    """Leave the layers below as they are; without it they go on learning with the one above."""
+    max_length: int = 128
+    """Longer texts are cut to this many tokens."""
+    unlabelled: bool = True
+    """Learn on the unlabelled texts of the data set too."""
+    masked: float = 0.15
+    """Share of tokens hidden where the task is a masked language model."""
+    dropout: bool = False
+    """Train the student with its dropout."""
+    keep_outputs: Path | None = None
+    """Folder for what the teacher says, so that it is asked once for all layers; without attention
+    maps only."""
+
+    def __post_init__(self) -> None:
+        if self.attention < 0:
+            raise ValueError(f"attention: {self.attention} is negative; 0 leaves it out")
+        self.phase(0)  # refuses what cannot be kept
+
+    def phase(self, layer: int) -> Distill:
+        """The training of one layer of the student."""
+        where: dict[str, Any] = {"layers": (layer,), "teacher_layers": self.teacher_layers}
+        objectives: list[Objective] = [FeatureMaps(**where)]
+        if self.attention:
+            objectives.append(AttentionMaps(weight=self.attention, **where))
+        return Distill(
+            objectives=tuple(objectives),
+            train=self.train,
+            max_length=self.max_length,
+            unlabelled=self.unlabelled,
+            masked=self.masked,
+            dropout=self.dropout,
+            keep_outputs=self.keep_outputs,
+            choose="last",
+        )
+
+    def apply(self, workspace: Workspace) -> Workspace:
+        """Train the model layer by layer; its head is left as it is.
+
+        Raises:
+            ValueError: There is no teacher, its layers, width or heads do not suit, or the folder
+                holds another transfer.
+            NoEffect: The loss of a layer did not fall.
+        """
+        if workspace.teacher is None:
+            raise ValueError(
+                "progressive: there is no teacher; name one, or put a finetune or pretrain step "
+                "before"
+            )
+        self._check(dims_of(workspace.model), dims_of(workspace.teacher))
+        proofs: list[list[Proof]] = []
+        for layer in range(dims_of(workspace.model).layers):
+            place = workspace.folder / "checkpoint" / f"layer-{layer:02}"
+            found = self._finished(workspace.model, place)
+            proofs.append(self._teach(workspace, layer, place) if found is None else found)
+        return workspace.with_(proofs=tuple(_summary(proofs)))
+
+    def _teach(self, workspace: Workspace, layer: int, place: Path) -> list[Proof]:
+        """Train one layer and keep the model; the proofs."""
+        with only(workspace.model, learning(workspace.model, layer, self.freeze)):
+            try:
+                done = self.phase(layer).apply(workspace.with_(folder=place))
+            except NoEffect as error:
+                raise NoEffect(f"progressive: layer {layer}: {error}") from error
+        state = {"step": codec.encode(self), "proofs": [asdict(proof) for proof in done.proofs]}
+        checkpoint.save(place / "done", {"model": checkpoint.weights(workspace.model)}, state)
+        shutil.rmtree(place / "checkpoint", ignore_errors=True)
+        if layer:  # its weights are in what was just written
+            before = place.with_name(f"layer-{layer - 1:02}") / "done" / "model.safetensors"
+            before.unlink(missing_ok=True)
+        return list(done.proofs)
+
+    def _finished(self, model: nn.Module, place: Path) -> list[Proof] | None:
+        """The proofs of a layer that an earlier run finished, whose weights `model` is given."""
+        found = checkpoint.load(place / "done")
+        if found is None:
+            return None
+        groups, state = found
+        if state["step"] != codec.encode(self):
+            raise ValueError(
+                f"{place} holds a progressive transfer with other settings; remove "
+                f"{place.parent} to begin anew"
+            )
+        model.load_state_dict(groups.get("model", {}), strict=False)
+        return [Proof(**proof) for proof in state["proofs"]]
+
+    def _check(self, student: Dims, teacher: Dims) -> None:
+        """Refuse before any work what no phase could compare."""
+        if student.hidden != teacher.hidden:
+            raise ValueError(
+                f"progressive: hidden states of width {student.hidden} and {teacher.hidden} are "
+                f"compared without a projection; make the student {teacher.hidden} wide, or use "
+                "distill with hidden-states"
+            )
+        pairs = list(enumerate(layer_map(self.teacher_layers, student.layers, teacher.layers)))
+        if self.attention:
+            check_heads(student.heads, teacher.heads, pairs, "set attention = 0")
+
+
+def layers_in(model: Any) -> nn.ModuleList:
+    """The layers of a student.
+
+    Raises:
+        ValueError: The architecture is not known.
+    """
+    if model.config.model_type in WHOLE:
+        return layers_of(model)
+    return anatomy_of(model).layers(model)
+
+
+def learning(model: Any, layer: int, freeze: bool = True) -> list[nn.Parameter]:
+    """What is trained while `layer` learns: itself, and where nothing is frozen what it reads from;
+    with the first layer also the embeddings."""
+    layers = layers_in(model)
+    stack = {id(parameter) for parameter in layers.parameters()}
+    chosen = [p for one in layers[0 if not freeze else layer : layer + 1] for p in one.parameters()]
+    if layer == 0 or not freeze:
+        chosen += [p for p in model.base_model.parameters() if id(p) not in stack]
+    return chosen
+
+
+@contextmanager
+def only(model: nn.Module, chosen: list[nn.Parameter]) -> Iterator[None]:
+    """Within it only these parameters of `model` are trained."""
+    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    kept = {id(parameter) for parameter in chosen}
+    try:
+        for parameter, _ in before:
+            parameter.requires_grad_(id(parameter) in kept)
+        yield
+    finally:
+        for parameter, asked in before:
+            parameter.requires_grad_(asked)
+
+
+def _summary(layers: list[list[Proof]]) -> list[Proof]:
+    """What the phases proved: the quality around all of them, and the loss of each."""
+    quality, last = layers[0][0], layers[-1][0]
+    losses = [
+        replace(proof, claim=f"{proof.claim}, layer {layer}")
+        for layer, (_, proof) in enumerate(layers)
+    ]
+    return [replace(quality, after=last.after), *losses]
