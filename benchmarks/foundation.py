@@ -81,12 +81,12 @@ PLANS = {
     "stsb": Plan(
         source=Source(path=str(SHARED / "glue/stsb")),
         teacher_epochs=4,
-        student_epochs=6,
+        student_epochs=5,
     ),
     "ner": Plan(
         source=Source(path=str(SHARED / "ner/wikiann_en")),
-        teacher_epochs=3,
-        student_epochs=4,
+        teacher_epochs=2,
+        student_epochs=3,
         min_count=2,
     ),
 }
