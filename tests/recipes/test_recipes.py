@@ -7,14 +7,40 @@ from pathlib import Path
 
 import pytest
 import tiny_data
+import torch
 
 from leanformer.core.codec import decode, encode
+from leanformer.models.load import load_model
+from leanformer.models.save import save_model
+from leanformer.models.tiny import tiny_model
 from leanformer.recipe import Recipe, read, run
 
 _FOLDER = Path(__file__).parents[2] / "recipes"
 _RECIPES = sorted(_FOLDER.glob("*.toml"))
-_SAME_KIND = ("sst2-half", "banking77-third")
-_KINDS = {"stsb-half": "regression", "ner-half": "tokens", "embedding-half": "embedding"}
+_SAME_KIND = ("sst2-half", "banking77-third", "distilbert-sst2", "tinybert-sst2", "transfer-sst2")
+_KINDS = {
+    "stsb-half": "regression",
+    "ner-half": "tokens",
+    "embedding-half": "embedding",
+    "distilbert-pretraining": "masked-lm",
+    "tinybert-general": "masked-lm",
+}
+_SMALL: dict[str, dict[str, int]] = {
+    "shrink": {"layers": 2, "multiple": 8},
+    "tinybert": {"layers": 1, "hidden": 16, "ffn": 24, "heads": 4},
+    "mobilebert": {
+        "layers": 3,
+        "hidden": 32,
+        "within": 16,
+        "embedding": 16,
+        "ffn": 16,
+        "heads": 4,
+    },
+    "miniature": {"layers": 2, "hidden": 128},
+    "int8": {"texts": 8},
+}
+_TRAINED = {"finetune": (20, 2e-3), "pretrain": (40, 5e-3), "progressive": (4, 2e-3)}
+_WIDE = {"hidden_size": 144, "intermediate_size": 512, "num_attention_heads": 4}
 
 
 @pytest.fixture(scope="session")
@@ -22,13 +48,41 @@ def encoder(tmp_path_factory):
     return tiny_data.write_encoder(tmp_path_factory.mktemp("encoder") / "model")
 
 
+@pytest.fixture(scope="session")
+def wide_encoder(tmp_path_factory):
+    """One that the smallest miniature can be cut from."""
+    folder = tmp_path_factory.mktemp("encoder") / "wide"
+    save_model(*tiny_model("bert", head="embedding", **_WIDE), folder)
+    return folder
+
+
+def _data(folder: Path, kind: str) -> Path:
+    """Splits of a kind of task; plain text is a file a split."""
+    if kind != "masked-lm":
+        return tiny_data.write_data(folder, kind)
+    folder.mkdir()
+    for split, count in tiny_data.SIZES.items():
+        lines = [text for text, _ in tiny_data.texts(split, count)]
+        (folder / f"{split}.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
 def _settings(table: dict, model: Path, data: Path) -> list[str]:
     """What makes a recipe small: tiny model and data, few epochs at a rate that suits them."""
-    settings = [f'model="{model}"', f'data.path="{data}"', "measure=false"]
+    settings = [f'model="{model}"', f'data.path="{data}"']
+    if table.get("measure", True):
+        settings.append("measure=false")
+    if "unlabelled" in table["data"]:
+        more = data / "more.txt"
+        more.write_text("the quick dog\ni want my card back\n")
+        settings.append(f'data.unlabelled="{more}"')
     for index, step in enumerate(table["steps"]):
+        small = dict(_SMALL.get(step["use"], {}))
         if "train" in step:
-            # A random tiny teacher must learn something, a tiny student need not.
-            epochs, rate = (20, 2e-3) if step["use"] == "finetune" else (1, 1e-3)
+            # A random tiny teacher must learn something, a tiny student need not; a loss must fall.
+            epochs, rate = _TRAINED.get(step["use"], (1, 1e-3))
+            if step.get("choose") == "last":
+                epochs, rate = _TRAINED["progressive"]
             settings += [
                 f"steps[{index}].train.epochs={epochs}",
                 f"steps[{index}].train.learning_rate={rate}",
@@ -38,15 +92,14 @@ def _settings(table: dict, model: Path, data: Path) -> list[str]:
             ]
         if step["use"] == "distill":
             settings.append(f"steps[{index}].regain=false")
-        if step["use"] == "shrink":
-            settings += [f"steps[{index}].layers=2", f"steps[{index}].multiple=8"]
-        if step["use"] == "int8":
-            settings.append(f"steps[{index}].texts=8")
+        if "augmentation" in step:
+            settings.append(f"steps[{index}].augmentation.copies=1")
+        settings += [f"steps[{index}].{name}={value}" for name, value in small.items()]
     return settings
 
 
 def test_there_are_recipes():
-    assert len(_RECIPES) >= 6
+    assert len(_RECIPES) >= 12
 
 
 @pytest.mark.parametrize("path", _RECIPES, ids=lambda path: path.stem)
@@ -57,11 +110,12 @@ def test_a_recipe_is_read_and_written_back(path):
 
 
 @pytest.mark.parametrize("path", _RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_runs_to_its_end(path, encoder, tmp_path):
+def test_a_recipe_runs_to_its_end(path, encoder, wide_encoder, tmp_path):
     kind = _KINDS.get(path.stem, "classification")
-    data = tiny_data.write_data(tmp_path / "data", kind)
+    data = _data(tmp_path / "data", kind)
     table = tomllib.loads(path.read_text())
-    recipe = read(path, _settings(table, encoder, data))
+    model = wide_encoder if path.stem == "transfer-sst2" else encoder
+    recipe = read(path, _settings(table, model, data))
     if path.stem in _SAME_KIND:  # int8 takes seconds, and another recipe of the kind has it
         recipe = dataclasses.replace(recipe, steps=recipe.steps[:-1])
     done = run(recipe, tmp_path / "run")
@@ -100,3 +154,31 @@ def test_a_recipe_that_was_done_is_not_done_again(encoder, tmp_path):
 def test_a_setting_that_does_not_fit_names_the_place(setting, message):
     with pytest.raises(ValueError, match=message):
         read(_FOLDER / "intents-half.toml", [setting])
+
+
+def test_a_student_of_plain_text_is_the_beginning_of_one_for_a_task(encoder, tmp_path):
+    """Distillation before the task and for it: the student of one recipe is the model of another."""
+    done = {}
+    for name, kind in (("tinybert-general", "masked-lm"), ("tinybert-sst2", "classification")):
+        path, data = _FOLDER / f"{name}.toml", _data(tmp_path / kind, kind)
+        settings = _settings(tomllib.loads(path.read_text()), encoder, data)
+        recipe = read(path, settings)
+        if kind == "classification":
+            teacher = dataclasses.replace(recipe, steps=recipe.steps[:1])
+            recipe = dataclasses.replace(
+                recipe,
+                model=str(done["tinybert-general"].saved),
+                teacher=str(run(teacher, tmp_path / "teacher").saved),
+                steps=recipe.steps[2:4],
+            )
+        done[name] = run(recipe, tmp_path / name)
+    student, general = done["tinybert-sst2"].model, done["tinybert-general"].model
+    assert type(student).__name__ == "BertForSequenceClassification"
+    assert student.config.hidden_size == general.config.hidden_size == 16
+    # it went on from what plain text taught it, and did not begin anew with a slice
+    begun, _ = load_model(encoder, "embedding")
+    ours, taught, slices = (
+        model.base_model.embeddings.word_embeddings.weight[:, :16]
+        for model in (student, general, begun)
+    )
+    assert torch.dist(ours, taught) < 0.5 * torch.dist(ours, slices)
