@@ -40,8 +40,7 @@ from leanformer.train.setup import TrainSetup
 
 @technique("progressive", paper="Sun et al. 2020 (MobileBERT), arXiv:2004.02984")
 class Progressive(Step):
-    """Teach a student as wide as its teacher layer by layer: before `distill`, for deep and thin
-    ones."""
+    """Teach a student as wide as its teacher one layer at a time, before `distill` teaches all."""
 
     train: TrainSetup = field(default_factory=lambda: TrainSetup(learning_rate=1e-3))
     """How to train each layer; all layers are trained alike."""
