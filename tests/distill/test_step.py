@@ -143,6 +143,8 @@ def test_a_masked_language_model_learns_from_another(tmp_path: Path) -> None:
         record=Record(tmp_path / "record.jsonl"), teacher=teacher,
     )  # fmt: skip
     step = Distill(objectives=(SoftTargets(temperature=2.0), Labels()), train=setup, masked=0.3)
+    with pytest.raises(ValueError, match="keep_outputs: other tokens are hidden each time"):
+        replace(step, keep_outputs=tmp_path / "outputs").apply(given)
     (proof,) = step.apply(given).proofs
     assert proof.claim == "masked_accuracy on dev"
     assert proof.before is not None

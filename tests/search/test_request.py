@@ -85,7 +85,7 @@ def test_few_examples_are_seen_more_often() -> None:
     teacher = [ASKED.teacher_setup(count).epochs for count in (500, 3_000, 100_000)]
     assert teacher == [12, 8, 4]
     student = [ASKED.student_setup(count).epochs for count in (500, 12_000, 10**6)]
-    assert student == [30, 10, 3]
+    assert student == [30, 15, 3]
     asked = replace(ASKED, teacher_epochs=2.0, student_epochs=1.5)
     assert (asked.teacher_setup(10).epochs, asked.student_setup(10).epochs) == (2.0, 1.5)
 

@@ -90,8 +90,8 @@ class Distill(Step):
 
         Raises:
             OSError: One of `teachers` is not there.
-            ValueError: There is no teacher, the tokenizers do not suit the objectives, or teachers
-                do not suit each other.
+            ValueError: There is no teacher, the tokenizers do not suit the objectives, teachers do
+                not suit each other, or outputs are to be kept that differ each time.
             NoEffect: `regain` is set and the student ends no better than it began.
         """
         if workspace.teacher is None:
@@ -121,7 +121,7 @@ class Distill(Step):
             dev = hide.encoded(dev)
         evaluate = judge(dev, task, targets, self.train.precision)
         translate = translation(workspace.tokenizer, theirs)
-        kept = None if hide is not None else self._kept(teacher, task, student, translate)
+        kept = self._kept(teacher, task, student, translate)
         torch.manual_seed(workspace.seed)  # projections of the objectives begin at random
         loss = Distillation(
             self.objectives,
@@ -151,6 +151,11 @@ class Distill(Step):
     ) -> KeptOutputs | None:
         if self.keep_outputs is None:
             return None
+        if task.kind == "masked-lm":
+            raise ValueError(
+                "keep_outputs: other tokens are hidden each time a text is seen, so that the "
+                "teacher must be asked each time; leave keep_outputs out"
+            )
         needs = any(objective.needs_hidden for objective in self.objectives)
         dims = dims_of(teacher)
         return KeptOutputs(

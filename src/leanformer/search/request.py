@@ -11,7 +11,7 @@ from leanformer.distill.objective import Objective
 from leanformer.distill.objectives import Cosine, HiddenStates, Logits, SoftTargets
 from leanformer.train.setup import TrainSetup
 
-_SEEN = 120_000  # examples that a student sees, where epochs are left to us
+_SEEN = 180_000  # examples that a student sees, where epochs are left to us
 _EPOCHS = (3, 30)
 _SPACE = 2**30  # bytes: teacher, candidates with their checkpoints, exports
 
@@ -39,7 +39,7 @@ class Request:
     teacher_epochs: float | None = None
     """Epochs of fine-tuning the teacher; None = 4, or more where there are few examples."""
     student_epochs: float | None = None
-    """Epochs of distilling a student; None = about 120,000 examples, 3 to 30 epochs."""
+    """Epochs of distilling a student; None = about 180,000 examples, 3 to 30 epochs."""
     min_count: int = 1
     """Word pieces seen less often are cut from the vocabulary."""
     first_pieces: int = 12_000
