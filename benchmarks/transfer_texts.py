@@ -1,7 +1,8 @@
 """Texts for a teacher to label, where the training texts alone are too few.
 
 SST-2's sentences are 6,920. Its phrases and sentences of other reviews (IMDB, written like SST-2:
-lower-case, punctuation apart) are ten times as many; no label of theirs is read.
+lower-case, punctuation apart) are ten times as many. STS-B's pairs are 5,749; SNLI's development and
+test pairs, sentences of the same kind, are three times as many. No label of theirs is read.
 """
 
 import csv
@@ -30,6 +31,19 @@ def sentiment_texts(shared: Path, place: Path) -> Path:
         drawn = random.Random(0).sample(found, SENTENCES)
         place.parent.mkdir(parents=True, exist_ok=True)
         write_text(place, "\n".join([*kept, *drawn]) + "\n")
+    return place
+
+
+def similarity_pairs(shared: Path, place: Path) -> Path:
+    """Write the transfer pairs of STS-B to `place`, unless they are there."""
+    if not place.is_file():
+        pairs = []
+        for split in ("dev", "test"):
+            with gzip.open(shared / f"nli/snli/{split}.tsv.gz", "rt", encoding="utf-8") as lines:
+                rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+                pairs += [f"{row['premise']}\t{row['hypothesis']}" for row in rows]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_text(place, "\n".join(["sentence1\tsentence2", *dict.fromkeys(pairs)]) + "\n")
     return place
 
 
