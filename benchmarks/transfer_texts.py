@@ -1,8 +1,8 @@
 """Texts for a teacher to label, where the training texts alone are too few.
 
 SST-2's sentences are 6,920. Its phrases and sentences of other reviews (IMDB, written like SST-2:
-lower-case, punctuation apart) are ten times as many. STS-B's pairs are 5,749; SNLI's development and
-test pairs, sentences of the same kind, are three times as many. No label of theirs is read.
+lower-case, punctuation apart) are ten times as many. STS-B's pairs are 5,749; SNLI's development
+and test pairs, sentences of the same kind, are three times as many. No label of theirs is read.
 """
 
 import csv
