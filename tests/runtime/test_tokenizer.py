@@ -4,9 +4,7 @@ import sys
 import pytest
 from runtime_samples import TEXTS
 
-from leanformer.data.task import Kind as TaskKind
 from leanformer.models.tiny import FAMILIES, tiny_model
-from leanformer.runtime.session import Kind
 from leanformer.runtime.tokenizer import ServingTokenizer, open_tokenizer
 
 COLUMNS = ("input_ids", "attention_mask", "token_type_ids")
@@ -47,7 +45,3 @@ def test_serving_does_not_import_torch():
         [sys.executable, "-c", code], check=False, env={"PYTHONPATH": ":".join(sys.path)}
     )
     assert ended.returncode == 0
-
-
-def test_the_kinds_of_serving_are_those_of_tasks():
-    assert Kind == TaskKind
