@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from leanformer.models.anatomy import anatomy_of
+from leanformer.models.families import WHOLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,8 @@ def shape_of(model: Any) -> Shape:
     Raises:
         ValueError: The architecture is not known.
     """
+    if model.config.model_type in WHOLE:
+        return _whole_shape(model)
     anatomy = anatomy_of(model)
     layers = anatomy.layers(model)
     return Shape(
@@ -72,6 +75,22 @@ def shape_of(model: Any) -> Shape:
         vocabulary=anatomy.word_embeddings(model).num_embeddings,
         parameters=_count(model),
         encoder_parameters=_count(layers),
+    )
+
+
+def _whole_shape(model: Any) -> Shape:
+    """The shape of an architecture that is never cut: all layers are as its config says."""
+    config = model.config
+    depth, heads = config.num_hidden_layers, config.num_attention_heads
+    return Shape(
+        heads=(heads,) * depth,
+        kv_heads=(heads,) * depth,
+        ffn=(config.intermediate_size * config.num_feedforward_networks,) * depth,
+        head_dim=config.true_hidden_size // heads,
+        hidden=config.hidden_size,
+        vocabulary=model.get_input_embeddings().num_embeddings,
+        parameters=_count(model),
+        encoder_parameters=_count(model.base_model.encoder.layer),
     )
 
 
