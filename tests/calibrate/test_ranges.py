@@ -1,15 +1,10 @@
 import pytest
 import torch
 from torch import nn
+from torch.ao.quantization import MovingAverageMinMaxObserver
 
-from leanformer.calibrate.ranges import (
-    mse_ends,
-    observe_ranges,
-    percentile_ends,
-    quantization_loss,
-)
+from leanformer.calibrate.ranges import observe_ranges, quantization_loss
 from leanformer.models.tiny import tiny_model
-from leanformer.numerics.grid import affine_grid, fake_quantize
 
 
 class Two(nn.Module):
@@ -46,21 +41,17 @@ def test_padding_is_not_looked_at():
     assert ranges["first"].high < 100
 
 
-def test_mse_beats_min_max_where_there_is_an_outlier():
-    torch.manual_seed(0)
-    x = torch.cat([torch.randn(1_000_000), torch.tensor([20.0])])
-    low, high = float(x.min()), float(x.max())
-    counts = torch.histc(x, 1024, low, high)
-
-    def error(ends):
-        return (fake_quantize(x, affine_grid(*map(torch.tensor, ends))) - x)[:-1].square().mean()
-
-    assert error(mse_ends(counts, low, high)) < 0.7 * error((low, high))
-    clipped = percentile_ends(counts, low, high)
-    assert low <= clipped[0] < clipped[1] < 10
+def test_moving_average_equals_torchs_observer():
+    data = batches()
+    observer = MovingAverageMinMaxObserver(averaging_constant=0.1)
+    for batch in data:
+        observer(batch["x"])
+    found = observe_ranges(Two(), data, method="moving-average")["first"]
+    assert found.low == pytest.approx(float(observer.min_val))
+    assert found.high == pytest.approx(float(observer.max_val))
 
 
-@pytest.mark.parametrize("method", ["percentile", "mse"])
+@pytest.mark.parametrize("method", ["moving-average", "percentile", "mse", "entropy"])
 def test_other_methods_stay_inside_the_outer_range(method):
     outer, inner = observe_ranges(Two(), batches()), observe_ranges(Two(), batches(), method=method)
     for name, found in inner.items():
@@ -98,3 +89,5 @@ def test_refusals():
         observe_ranges(Two(), [])
     with pytest.raises(ValueError, match="layers: no linear layer is named third"):
         observe_ranges(Two(), batches(), layers=("third",))
+    with pytest.raises(ValueError, match="first: its inputs are not finite"):
+        observe_ranges(Two(), [{"x": torch.full((1, 2, 4), torch.nan)}])

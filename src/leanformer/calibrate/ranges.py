@@ -1,8 +1,8 @@
 """The range of every linear layer's input on real texts, and from it an int8 grid.
 
-    min-max      [min x, max x]                     no clipping; one outlier widens every step
-    percentile   [q, 1 - q] quantiles               clips the same share everywhere
-    mse          argmin over [l, h] of  Σ_bins n · (x - FQ(x))²      clips where it pays
+    min-max          [min x, max x]                  no clipping; one outlier widens every step
+    moving-average   m ← m + (m_batch - m) / 10      ends of each batch, averaged
+    percentile, mse, entropy                         see `calibrate.ends`: they look at a histogram
 
 Padding is left out: only positions whose attention mask is 1 are looked at. Two passes: the first
 finds the outer range and the largest value of each channel, the second fills a histogram inside it.
@@ -16,13 +16,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from leanformer.calibrate.ends import entropy_ends, mse_ends, percentile_ends
 from leanformer.numerics.grid import Grid, affine_grid, fake_quantize, row_grid
 
-Method = Literal["min-max", "percentile", "mse"]
-METHODS = ("min-max", "percentile", "mse")
+Method = Literal["min-max", "moving-average", "percentile", "mse", "entropy"]
+METHODS = ("min-max", "moving-average", "percentile", "mse", "entropy")
+_ENDS = {"percentile": percentile_ends, "mse": mse_ends, "entropy": entropy_ends}
 _BINS = 1024
-_TAIL = 1e-4  # share clipped on each side by "percentile"
-_SHRINK = torch.linspace(0.2, 1.0, 17)
+_MOVE = 0.1  # share of the way that a batch moves the average
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,8 @@ def observe_ranges(
         divisors: Divide the input of a layer by this, channel by channel (SmoothQuant).
 
     Raises:
-        ValueError: `method` is unknown, there are no batches, or a layer is no linear layer.
+        ValueError: `method` is unknown, there are no batches, a layer is no linear layer, or what
+            goes into one is not finite.
     """
     if method not in METHODS:
         raise ValueError(f"method: {method!r} is not one of {', '.join(METHODS)}")
@@ -75,16 +77,26 @@ def observe_ranges(
     chosen = {name: linears[name] for name in (layers or linears)}
     divisors = divisors or {}
     outer: dict[str, tuple[Tensor, Tensor]] = {}
+    moved: dict[str, Tensor] = {}
 
     def widen(name: str, x_NI: Tensor) -> None:
         low, high = x_NI.amin(0), x_NI.amax(0)
+        ends_2 = torch.stack([low.min(), high.max()])
+        if not torch.isfinite(ends_2).all():
+            raise ValueError(
+                f"{name}: its inputs are not finite; look for NaN in the model's weights, or for "
+                "a text that makes them"
+            )
+        moved[name] = ends_2 if name not in moved else moved[name].lerp(ends_2, _MOVE)
         if name in outer:
             low, high = torch.minimum(low, outer[name][0]), torch.maximum(high, outer[name][1])
         outer[name] = (low, high)
 
     _run(model, chosen, batches, widen, divisors)
     ends = {name: (float(low.min()), float(high.max())) for name, (low, high) in outer.items()}
-    if method != "min-max":
+    if method == "moving-average":
+        ends = {name: (float(low), float(high)) for name, (low, high) in moved.items()}
+    elif method != "min-max":
         ends = _narrowed(model, chosen, batches, divisors, ends, method)
     return {
         name: Range(*ends[name], torch.maximum(low.abs(), high.abs()))
@@ -115,29 +127,6 @@ def quantization_loss(
     return sorted(losses, key=lambda pair: pair[1], reverse=True)
 
 
-def mse_ends(counts: Tensor, low: float, high: float) -> tuple[float, float]:
-    """The ends of the range of least squared error, given a histogram over [low, high]."""
-    width = (high - low) / len(counts)
-    x_N = low + width * (torch.arange(len(counts)) + 0.5)
-    ends_E2 = torch.cartesian_prod(
-        low * _SHRINK if low < 0 else torch.tensor([low]), high * _SHRINK
-    )
-    grid = affine_grid(ends_E2[:, 0], ends_E2[:, 1])
-    x_EN = x_N.expand(len(ends_E2), -1)
-    error_E = (counts * (fake_quantize(x_EN, grid) - x_EN).square()).sum(1)
-    best = ends_E2[error_E.argmin()]
-    return float(best[0]), float(best[1])
-
-
-def percentile_ends(counts: Tensor, low: float, high: float) -> tuple[float, float]:
-    """The ends that leave out a share of 1e-4 on each side, given a histogram over [low, high]."""
-    share = counts.cumsum(0) / counts.sum()
-    width = (high - low) / len(counts)
-    first = int((share > _TAIL).nonzero()[0])
-    last = int((share >= 1 - _TAIL).nonzero()[0])
-    return low + width * first, low + width * (last + 1)
-
-
 def _narrowed(
     model: nn.Module,
     layers: dict[str, nn.Linear],
@@ -152,9 +141,8 @@ def _narrowed(
         counts[name] += torch.histc(x_NI, _BINS, *ends[name])
 
     _run(model, layers, batches, fill, divisors)
-    narrow = mse_ends if method == "mse" else percentile_ends
     return {
-        name: narrow(counts[name], low, high) if high > low else (low, high)
+        name: _ENDS[method](counts[name], low, high) if high > low else (low, high)
         for name, (low, high) in ends.items()
     }
 
