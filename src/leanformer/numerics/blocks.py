@@ -1,6 +1,6 @@
 """Blocks of a matrix that share one scale: one layout for every granularity.
 
-A block is `rows x columns` of a weight. The four granularities that the field names are four shapes:
+A block is `rows x columns` of a weight. The granularities that the field names are its shapes:
 
     the whole tensor          (O, I)      one scale
     each row (channel)        (1, I)      integer kernels multiply with it at no cost
