@@ -1,5 +1,6 @@
 """Random outputs of a student and a teacher for the tests of objectives."""
 
+import math
 from dataclasses import replace
 
 import torch
@@ -15,6 +16,12 @@ KEEP = torch.tensor([[True] * 7, [True, True, True, False, False, False, False]]
 def random(*shape: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+
+def softmax(row: list[float], temperature: float) -> list[float]:
+    """The definition, for one row."""
+    powers = [math.exp(z / temperature) for z in row]
+    return [power / sum(powers) for power in powers]
 
 
 def attention(heads: int, width: int, tokens: int = 7, seed: int = 0) -> Attended:

@@ -2,18 +2,11 @@ import math
 
 import pytest
 import torch
-from distill.objectives.naive import KEEP, STUDENT, TEACHER, outputs, padded, random
+from distill.objectives.naive import random, softmax
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanformer.data import IGNORE
-from leanformer.distill.objectives import SoftTargets
 from leanformer.distill.objectives.soft_targets import soft_targets
-
-
-def softmax(row: list[float], temperature: float) -> list[float]:
-    powers = [math.exp(z / temperature) for z in row]
-    return [power / sum(powers) for power in powers]
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
@@ -56,32 +49,6 @@ def test_a_high_temperature_is_half_the_error_of_centred_logits() -> None:
     centred = (ours - ours.mean(1, keepdim=True)) - (theirs - theirs.mean(1, keepdim=True))
     limit = centred.pow(2).mean().item() / 2
     assert soft_targets(ours, theirs, 1e4).item() == pytest.approx(limit, rel=1e-3)
-
-
-def test_every_real_token_counts_and_padding_does_not() -> None:
-    module = SoftTargets(temperature=2.0).build(STUDENT, TEACHER)
-    ours, theirs = outputs(random(2, 7, 4)), outputs(random(2, 7, 4, seed=1), TEACHER)
-    expected = soft_targets(ours.logits[KEEP], theirs.logits[KEEP], 2.0)
-    torch.testing.assert_close(module(ours, theirs, None), expected)
-    for noise in (0.0, 1e6):
-        found = module(padded(ours, noise), padded(theirs, -noise), None)
-        torch.testing.assert_close(found, expected)
-
-
-@pytest.mark.parametrize("temperature", [0.0, -1.0])
-def test_a_temperature_that_is_not_positive_is_refused(temperature: float) -> None:
-    with pytest.raises(ValueError, match=f"temperature: {temperature} is not positive"):
-        SoftTargets(temperature=temperature)
-
-
-def test_only_labelled_tokens_can_be_compared_and_the_unit_says_so() -> None:
-    masked = SoftTargets(temperature=2.0, tokens="masked")
-    assert (SoftTargets().unit, masked.unit) == ("output", "target")
-    ours, theirs = outputs(random(2, 7, 4)), outputs(random(2, 7, 4, seed=1), TEACHER)
-    labels = torch.full((2, 7), IGNORE)
-    labels[0, 2], labels[1, 1] = 3, 0
-    expected = soft_targets(ours.logits[[0, 1], [2, 1]], theirs.logits[[0, 1], [2, 1]], 2.0)
-    torch.testing.assert_close(masked.build(STUDENT, TEACHER)(ours, theirs, labels), expected)
 
 
 def test_nothing_compared_is_no_loss_and_no_gradient() -> None:

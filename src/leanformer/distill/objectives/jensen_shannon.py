@@ -11,17 +11,14 @@ Legend: T temperature, N examples or tokens, C class.
 """
 
 import math
-from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from leanformer.core.technique import technique
-from leanformer.distill.objective import Dims, Objective, Outputs
-from leanformer.distill.positions import Tokens, compared
+from leanformer.distill.divergence import Divergence
 from leanformer.numerics.widen import widened
-from leanformer.train.loss import Unit
 
 
 def jensen_shannon(
@@ -44,43 +41,20 @@ def jensen_shannon(
 
 
 @technique("jensen-shannon", paper="Agarwal et al. 2024 (GKD), arXiv:2306.13649")
-class JensenShannon(Objective):
+class JensenShannon(Divergence):
     """Match a mixture of both: between soft targets and reverse KL, and bounded."""
 
     beta: float = 0.5
     """The teacher's share of the mixture: near 0 like soft targets, near 1 like reverse KL."""
-    temperature: float = 1.0
-    """Divides both logits; higher shows more of what the teacher finds nearly right."""
-    tokens: Tokens = "real"
-    """Where the model has logits for each token: compare all but padding, or only those with a
-    label, such as the masked ones."""
-    weight: float = 1.0
-    """Factor in the sum of objectives."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.beta < 1:
             raise ValueError(
                 f"beta: {self.beta} is not between 0 and 1; at the ends use soft-targets or "
                 "reverse-kl"
             )
-        if self.temperature <= 0:
-            raise ValueError(f"temperature: {self.temperature} is not positive")
 
-    @property
-    def unit(self) -> Unit | Literal["output"]:
-        """Targets where only they are compared."""
-        return "target" if self.tokens == "masked" else "output"
-
-    def build(self, student: Dims, teacher: Dims) -> nn.Module:
-        """A module without parameters."""
-        return _JensenShannon(self.beta, self.temperature, self.tokens)
-
-
-class _JensenShannon(nn.Module):
-    def __init__(self, beta: float, temperature: float, tokens: Tokens) -> None:
-        super().__init__()
-        self.beta, self.temperature, self.tokens = beta, temperature, tokens
-
-    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
-        ours, theirs = compared(student, teacher, labels, self.tokens)
-        return jensen_shannon(ours, theirs, self.beta, self.temperature)
+    def between(self, student_NC: Tensor, teacher_NC: Tensor) -> Tensor:
+        """See `jensen_shannon`."""
+        return jensen_shannon(student_NC, teacher_NC, self.beta, self.temperature)

@@ -8,15 +8,11 @@ which suits decoders. The factor T^2 keeps the size of the gradient as T grows.
 Legend: T temperature, N examples or tokens, C class.
 """
 
-from typing import Literal
-
-from torch import Tensor, nn
+from torch import Tensor
 
 from leanformer.core.technique import technique
-from leanformer.distill.objective import Dims, Objective, Outputs
+from leanformer.distill.divergence import Divergence
 from leanformer.distill.objectives.soft_targets import soft_targets
-from leanformer.distill.positions import Tokens, compared
-from leanformer.train.loss import Unit
 
 
 def reverse_kl(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0) -> Tensor:
@@ -31,35 +27,9 @@ def reverse_kl(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0)
 
 
 @technique("reverse-kl", paper="Gu et al. 2024 (MiniLLM), arXiv:2306.08543")
-class ReverseKl(Objective):
+class ReverseKl(Divergence):
     """Match the likeliest of what the teacher says: for decoders much smaller than the teacher."""
 
-    temperature: float = 1.0
-    """Divides both logits; higher shows more of what the teacher finds nearly right."""
-    tokens: Tokens = "real"
-    """Where the model has logits for each token: compare all but padding, or only those with a
-    label, such as the masked ones."""
-    weight: float = 1.0
-    """Factor in the sum of objectives."""
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise ValueError(f"temperature: {self.temperature} is not positive")
-
-    @property
-    def unit(self) -> Unit | Literal["output"]:
-        """Targets where only they are compared."""
-        return "target" if self.tokens == "masked" else "output"
-
-    def build(self, student: Dims, teacher: Dims) -> nn.Module:
-        """A module without parameters."""
-        return _ReverseKl(self.temperature, self.tokens)
-
-
-class _ReverseKl(nn.Module):
-    def __init__(self, temperature: float, tokens: Tokens) -> None:
-        super().__init__()
-        self.temperature, self.tokens = temperature, tokens
-
-    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
-        return reverse_kl(*compared(student, teacher, labels, self.tokens), self.temperature)
+    def between(self, student_NC: Tensor, teacher_NC: Tensor) -> Tensor:
+        """See `reverse_kl`."""
+        return reverse_kl(student_NC, teacher_NC, self.temperature)

@@ -7,16 +7,12 @@ The factor T^2 keeps the size of the gradient as T grows: dL/dz_s = T (p_s - p_t
 Legend: T temperature, N examples or tokens, C class.
 """
 
-from typing import Literal
-
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from leanformer.core.technique import technique
-from leanformer.distill.objective import Dims, Objective, Outputs
-from leanformer.distill.positions import Tokens, compared
+from leanformer.distill.divergence import Divergence
 from leanformer.numerics.widen import widened
-from leanformer.train.loss import Unit
 
 
 def soft_targets(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0) -> Tensor:
@@ -34,35 +30,9 @@ def soft_targets(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.
 
 
 @technique("soft-targets", paper="Hinton et al. 2015, arXiv:1503.02531")
-class SoftTargets(Objective):
+class SoftTargets(Divergence):
     """Match the teacher's softened class probabilities: the first choice for any classifier."""
 
-    temperature: float = 1.0
-    """Divides both logits; higher shows more of what the teacher finds nearly right."""
-    tokens: Tokens = "real"
-    """Where the model has logits for each token: compare all but padding, or only those with a
-    label, such as the masked ones."""
-    weight: float = 1.0
-    """Factor in the sum of objectives."""
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise ValueError(f"temperature: {self.temperature} is not positive")
-
-    @property
-    def unit(self) -> Unit | Literal["output"]:
-        """Targets where only they are compared."""
-        return "target" if self.tokens == "masked" else "output"
-
-    def build(self, student: Dims, teacher: Dims) -> nn.Module:
-        """A module without parameters."""
-        return _SoftTargets(self.temperature, self.tokens)
-
-
-class _SoftTargets(nn.Module):
-    def __init__(self, temperature: float, tokens: Tokens) -> None:
-        super().__init__()
-        self.temperature, self.tokens = temperature, tokens
-
-    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
-        return soft_targets(*compared(student, teacher, labels, self.tokens), self.temperature)
+    def between(self, student_NC: Tensor, teacher_NC: Tensor) -> Tensor:
+        """See `soft_targets`."""
+        return soft_targets(student_NC, teacher_NC, self.temperature)

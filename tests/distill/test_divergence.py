@@ -1,0 +1,59 @@
+"""What all divergences share: where they compare, their unit, and what they refuse."""
+
+from functools import partial
+
+import pytest
+import torch
+from distill.objectives.naive import KEEP, STUDENT, TEACHER, outputs, padded, random
+
+from leanformer.data import IGNORE
+from leanformer.distill.objectives import JensenShannon, ReverseKl, SoftTargets
+from leanformer.distill.objectives.jensen_shannon import jensen_shannon
+from leanformer.distill.objectives.reverse_kl import reverse_kl
+from leanformer.distill.objectives.soft_targets import soft_targets
+
+ALL = pytest.mark.parametrize(
+    ("kind", "function"),
+    [
+        (SoftTargets, soft_targets),
+        (ReverseKl, reverse_kl),
+        (partial(JensenShannon, beta=0.3), partial(jensen_shannon, beta=0.3)),
+    ],
+    ids=["soft-targets", "reverse-kl", "jensen-shannon"],
+)
+
+
+def both():
+    return outputs(random(2, 7, 4)), outputs(random(2, 7, 4, seed=1), TEACHER)
+
+
+@ALL
+def test_every_real_token_counts_and_padding_does_not(kind, function):
+    module = kind(temperature=2.0).build(STUDENT, TEACHER)
+    ours, theirs = both()
+    expected = function(ours.logits[KEEP], theirs.logits[KEEP], temperature=2.0)
+    torch.testing.assert_close(module(ours, theirs, None), expected)
+    for noise in (0.0, 1e6):
+        found = module(padded(ours, noise), padded(theirs, -noise), None)
+        torch.testing.assert_close(found, expected)
+
+
+@ALL
+def test_only_labelled_tokens_can_be_compared_and_the_unit_says_so(kind, function):
+    masked = kind(temperature=2.0, tokens="masked")
+    assert (kind().unit, masked.unit) == ("output", "target")
+    module = masked.build(STUDENT, TEACHER)
+    ours, theirs = both()
+    labels = torch.full((2, 7), IGNORE)
+    assert module(ours, theirs, labels).item() == 0
+    labels[0, 2], labels[1, 1] = 3, 0
+    some = [0, 1], [2, 1]
+    expected = function(ours.logits[some], theirs.logits[some], temperature=2.0)
+    torch.testing.assert_close(module(ours, theirs, labels), expected)
+
+
+@ALL
+@pytest.mark.parametrize("temperature", [0.0, -1.0])
+def test_a_temperature_that_is_not_positive_is_refused(kind, function, temperature):
+    with pytest.raises(ValueError, match=f"temperature: {temperature} is not positive"):
+        kind(temperature=temperature)
