@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from distill.toy import LABELS, SPARE, model_for
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from train.toy import FAST, TEXTS, examples
@@ -18,16 +19,6 @@ from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.train import TrainSetup, fit
 from leanformer.train.masking import masking
-
-LABELS = {"classification": ("music", "rice"), "tokens": ("O", "rice")}
-SETUP = replace(FAST, epochs=8, checkpoint_seconds=60.0)
-SPARE = Examples(texts=["rice and music for two people", "the quiet mountains"])
-
-
-def model_for(kind: str, seed: int = 0, **settings: Any) -> Any:
-    head = {"tokens": "tokens", "embedding": "embedding"}.get(kind, "classification")
-    width = 1 if kind == "regression" else 2
-    return tiny_model("bert", head=head, num_labels=width, seed=seed, **settings)[0]
 
 
 def slopes(kind: Any, encoded: Encoded, setup: TrainSetup, objectives: Any) -> list[Tensor]:

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from train.toy import FAST, TEXTS, examples
+from distill.toy import LABELS, SETUP, SPARE, model_for
+from train.toy import TEXTS, examples
 
 from leanformer.core.record import Record
 from leanformer.core.step import NoEffect
@@ -19,16 +20,6 @@ from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.train import Supervised, fit
 from leanformer.train.masking import masking
 from leanformer.train.pretrain import MaskedLanguage
-
-LABELS = {"classification": ("music", "rice"), "tokens": ("O", "rice")}
-SETUP = replace(FAST, epochs=8, checkpoint_seconds=60.0)
-SPARE = Examples(texts=["rice and music for two people", "the quiet mountains"])
-
-
-def model_for(kind: str, seed: int = 0, **settings: Any) -> Any:
-    head = {"tokens": "tokens", "embedding": "embedding"}.get(kind, "classification")
-    width = 1 if kind == "regression" else 2
-    return tiny_model("bert", head=head, num_labels=width, seed=seed, **settings)[0]
 
 
 def workspace(folder: Path, kind: Any, **changes: Any) -> Workspace:

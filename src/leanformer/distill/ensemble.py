@@ -20,12 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from leanformer.data import Kind, Task
+from leanformer.data import Kind
 from leanformer.distill.objective import Objective, dims_of
-from leanformer.models.load import Head, has_head, load_model
 from leanformer.numerics.widen import widened
 
-_HEADS: dict[str, Head] = {"tokens": "tokens", "embedding": "embedding", "masked-lm": "masked"}
 _WHOSE = (
     "teachers: hidden states of several teachers are not compared, for whose would they be? "
     "Compare outputs alone, or set average_hidden = true where all began with the same weights"
@@ -133,53 +131,6 @@ def average_pooled(states: Sequence[Tensor], mask_BT: Tensor) -> Tensor:
         length_B = (sum_BD / weights_BT1.sum(1).clamp(min=1e-9)).norm(dim=-1)
         shares.append(state_BTD / length_B.clamp(min=1e-9)[:, None, None])
     return torch.stack(shares).mean(0)
-
-
-def with_teachers(
-    first: Any, tokenizer: Any, folders: Sequence[str], task: Task, average_hidden: bool = False
-) -> Ensemble:
-    """`first` and the models in `folders` as one teacher.
-
-    Args:
-        first: The teacher that is there already.
-        tokenizer: Its tokenizer.
-        folders: Folders or hub names of more teachers.
-        task: Kind and labels.
-        average_hidden: Average hidden states too.
-
-    Raises:
-        OSError: There is no such folder.
-        ValueError: A teacher has no trained head for the task, other labels or another vocabulary.
-    """
-    teachers = [first]
-    for folder in folders:
-        head = _HEADS.get(task.kind, "classification")
-        if not has_head(folder, head):
-            raise ValueError(
-                f"teachers: {folder} has no trained head for {task.kind}; fine-tune it first"
-            )
-        bare = head in ("embedding", "masked")
-        model, theirs = load_model(
-            folder,
-            head,
-            num_labels=None if bare else task.outputs,
-            labels=task.labels or None,
-        )
-        _check_vocabulary(tokenizer, theirs, folder)
-        teachers.append(model)
-    return Ensemble(teachers, task.kind, average_hidden)
-
-
-def _check_vocabulary(first: Any, other: Any, folder: str) -> None:
-    ours, theirs = first.get_vocab(), other.get_vocab()
-    if ours != theirs:
-        strangers = sorted(set(ours).symmetric_difference(theirs))
-        example = f", e.g. {strangers[0]!r}" if strangers else " of the same pieces"
-        raise ValueError(
-            f"teachers: the tokenizer of {folder} has another vocabulary than the first teacher's "
-            f"({len(theirs)} and {len(ours)} pieces{example}); a batch is encoded once and all "
-            "teachers read the same ids, so name teachers of one vocabulary"
-        )
 
 
 def _check_widths(teachers: Sequence[Any], kind: Kind) -> None:

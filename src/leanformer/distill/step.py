@@ -5,6 +5,7 @@ al. 2019), so every text of the domain helps. Teacher and student may have diffe
 each reads the text with its own tokenizer.
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
@@ -21,13 +22,14 @@ from leanformer.data import Encoded, Task, encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.augmentation import Augmentation
 from leanformer.distill.distillation import Distillation, translation
-from leanformer.distill.ensemble import check_comparable, with_teachers
+from leanformer.distill.ensemble import check_comparable
 from leanformer.distill.kept_outputs import KeptOutputs, key_of
 from leanformer.distill.objective import Objective, dims_of
 from leanformer.distill.objectives import SoftTargets
+from leanformer.distill.teachers import with_teachers
 from leanformer.train.dropout import without_dropout
 from leanformer.train.evaluate import judge, outputs
-from leanformer.train.masking import masking
+from leanformer.train.masking import Masking, masking
 from leanformer.train.setup import TrainSetup
 from leanformer.train.trained import Choice, trained
 
@@ -98,28 +100,15 @@ class Distill(Step):
             raise ValueError(
                 "distill: there is no teacher; name one, or put a finetune step before"
             )
-        dataset, task = workspace.dataset, workspace.dataset.task
-        texts = joined(dataset.train, dataset.unlabelled if self.unlabelled else None, task.kind)
+        task = workspace.dataset.task
         theirs = workspace.teacher_tokenizer or workspace.tokenizer
         teacher = workspace.teacher
         if self.teachers:
             teacher = with_teachers(teacher, theirs, self.teachers, task, self.average_hidden)
-        if self.augmentation is not None:
-            vectors = teacher.get_input_embeddings().weight
-            more = self.augmentation.augment(dataset.train, theirs, vectors, workspace.seed)
-            texts = joined(texts, more, task.kind)
-        student = encode_examples(texts, workspace.tokenizer, task.kind, self.max_length)
-        dev = encode_examples(dataset.dev, workspace.tokenizer, task.kind, self.max_length)
-        targets = None
-        if task.kind == "embedding":
-            _check_vectors(dims_of(workspace.model).hidden, dims_of(teacher).hidden)
-            encoded = encode_examples(dataset.dev, theirs, task.kind, self.max_length)
-            targets = np.stack(outputs(teacher, encoded, task.kind))
-        hide = None
-        if task.kind == "masked-lm":
-            hide = masking(workspace.tokenizer, self.masked)
-            dev = hide.encoded(dev)
-        evaluate = judge(dev, task, targets, self.train.precision)
+        student = self._texts(workspace, teacher, theirs)
+        masked = task.kind == "masked-lm"
+        hide = masking(workspace.tokenizer, self.masked) if masked else None
+        evaluate = self._judge(workspace, teacher, theirs, hide)
         translate = translation(workspace.tokenizer, theirs)
         kept = self._kept(teacher, task, student, translate)
         torch.manual_seed(workspace.seed)  # projections of the objectives begin at random
@@ -145,6 +134,31 @@ class Distill(Step):
                 choose=self.choose,
                 needed=self.regain,
             )
+
+    def _texts(self, workspace: Workspace, teacher: Any, theirs: Any) -> Encoded:
+        """What the student learns on: labelled, unlabelled and made-up texts, as it reads them."""
+        dataset, kind = workspace.dataset, workspace.dataset.task.kind
+        texts = joined(dataset.train, dataset.unlabelled if self.unlabelled else None, kind)
+        if self.augmentation is not None:
+            vectors = teacher.get_input_embeddings().weight
+            more = self.augmentation.augment(dataset.train, theirs, vectors, workspace.seed)
+            texts = joined(texts, more, kind)
+        return encode_examples(texts, workspace.tokenizer, kind, self.max_length)
+
+    def _judge(
+        self, workspace: Workspace, teacher: Any, theirs: Any, hide: Masking | None
+    ) -> Callable[[nn.Module], float]:
+        """Quality on the development split, as a function of the student."""
+        task, dev = workspace.dataset.task, workspace.dataset.dev
+        encoded = encode_examples(dev, workspace.tokenizer, task.kind, self.max_length)
+        targets = None
+        if task.kind == "embedding":
+            _check_vectors(dims_of(workspace.model).hidden, dims_of(teacher).hidden)
+            asked = encode_examples(dev, theirs, task.kind, self.max_length)
+            targets = np.stack(outputs(teacher, asked, task.kind))
+        if hide is not None:
+            encoded = hide.encoded(encoded)
+        return judge(encoded, task, targets, self.train.precision)
 
     def _kept(
         self, teacher: Any, task: Task, encoded: Encoded, translate: Tensor | None
