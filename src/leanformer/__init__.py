@@ -1,16 +1,25 @@
 """leanformer makes transformer NLP models small and fast, and proves it on the clock.
 
 Importing it takes no time: torch and transformers are imported by what needs them. All that it does
-is to leave a note for transformers, so that models of uneven shape load with
-`AutoModel….from_pretrained` like any other.
+is to leave a note for transformers, so that models of uneven shape, and of few bits,
+load with `AutoModel….from_pretrained` like any other.
 """
 
 from typing import Any
 
 from leanformer.models.import_hook import install
+from leanformer.models.registration import REGISTER
 
 __version__ = "0.1.0"
 
+
+def _register_quantizer() -> None:
+    from leanformer.quantize.checkpoint import register
+
+    register()
+
+
+REGISTER["transformers.quantizers.auto"] = _register_quantizer
 install()
 
 

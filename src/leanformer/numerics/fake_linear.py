@@ -4,7 +4,9 @@
 
 The activation grid is one scale for the tensor, the weight grid one per output row: what integer
 kernels can multiply. `s` moves difficulty from activations to weights (SmoothQuant, Xiao et al.
-2023, arXiv:2211.10438); it is 1 by default. The scales are buffers: they are saved with the model,
+2023, arXiv:2211.10438); it is 1 by default. The row scales follow the weight as it changes, unless
+they are given: a weight that lies on a coarser grid already (ternary, four bits) is exact in int8
+rows of its own step. The scales are buffers: they are saved with the model,
 and an exporter turns each rounding into a FakeQuantize node.
 
 Legend: B batch, T token, I in, O out, V vocabulary, D model width.
@@ -23,14 +25,22 @@ class FakeQuantLinear(nn.Module):
     input_scale: Tensor
     input_zero_point: Tensor
     smooth: Tensor
+    rows: Tensor | None
 
-    def __init__(self, linear: nn.Linear, grid: Grid, smooth: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        linear: nn.Linear,
+        grid: Grid,
+        smooth: Tensor | None = None,
+        rows: Tensor | None = None,
+    ) -> None:
         """Wrap `linear`.
 
         Args:
             linear: The layer; its weight and bias are shared, not copied.
             grid: The grid of the input, one scale for the whole tensor.
             smooth: Divides the input and multiplies the weight, channel by channel; 1 when absent.
+            rows: The step of each weight row, [out]; from the largest value of the row when absent.
         """
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
@@ -40,6 +50,7 @@ class FakeQuantLinear(nn.Module):
         self.register_buffer("input_scale", grid.scale.detach().float())
         self.register_buffer("input_zero_point", grid.zero_point.to(torch.int32))
         self.register_buffer("smooth", torch.ones(self.in_features) if smooth is None else smooth)
+        self.register_buffer("rows", rows)
 
     def forward(self, x: Tensor) -> Tensor:
         """The output with both factors rounded; gradients pass straight through in range."""
@@ -49,7 +60,7 @@ class FakeQuantLinear(nn.Module):
         x = torch.fake_quantize_per_tensor_affine(
             x, self.input_scale, self.input_zero_point, self.low, self.high
         )
-        return F.linear(x, _fake_rows(weight_OI), self.bias)
+        return F.linear(x, _fake_rows(weight_OI, self.rows), self.bias)
 
     def extra_repr(self) -> str:
         """What `print(model)` shows."""
@@ -59,20 +70,29 @@ class FakeQuantLinear(nn.Module):
 class FakeQuantEmbedding(nn.Module):
     """An embedding table whose rows are rounded to int8: a quarter of the size on disk."""
 
-    def __init__(self, embedding: nn.Embedding) -> None:
-        """Wrap `embedding`; its weight is shared, not copied."""
+    rows: Tensor | None
+
+    def __init__(self, embedding: nn.Embedding, rows: Tensor | None = None) -> None:
+        """Wrap `embedding`; its weight is shared, not copied.
+
+        Args:
+            embedding: The table.
+            rows: The step of each row, [vocabulary]; from its largest value when absent.
+        """
         super().__init__()
         self.weight = embedding.weight
         self.num_embeddings, self.embedding_dim = embedding.weight.shape
         self.padding_idx = embedding.padding_idx
+        self.register_buffer("rows", rows)
 
     def forward(self, ids: Tensor) -> Tensor:
         """The rounded rows of `ids`."""
-        return F.embedding(ids, _fake_rows(self.weight))
+        return F.embedding(ids, _fake_rows(self.weight, self.rows))
 
 
-def _fake_rows(weight_OI: Tensor) -> Tensor:
+def _fake_rows(weight_OI: Tensor, rows: Tensor | None) -> Tensor:
     grid = row_grid(weight_OI)
+    scale = grid.scale if rows is None else rows
     return torch.fake_quantize_per_channel_affine(
-        weight_OI, grid.scale, grid.zero_point, 0, grid.low, grid.high
+        weight_OI, scale, grid.zero_point, 0, grid.low, grid.high
     )

@@ -3,6 +3,9 @@
 Weights get one scale a row, activations one scale a tensor, found on texts of the task itself. The
 step proves that integer kernels really run, that the file really shrank, and that the graph says
 what the model says.
+
+A model that was trained to round (`quantize-aware`) brings its scales: they are what is exported,
+whatever `scales` says, since any others would throw the training away.
 """
 
 import copy
@@ -17,6 +20,7 @@ from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
 from leanformer.measure.quality import session_outputs
 from leanformer.models.save import save_model
+from leanformer.quantize.integer import carried, rounds
 from leanformer.runtime.agreement import agreeing_outputs
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.carry import carry_scales
@@ -34,11 +38,13 @@ class Int8(Step):
     """Store and run the model in eight-bit integers: a quarter of the size, much faster."""
 
     scales: Literal["nncf", "own"] = "nncf"
-    """Who finds the scales: NNCF's post-training quantization, or our own observers."""
+    """Who finds the scales: NNCF's post-training quantization, or our own observers. A model that
+    was trained to round has them already."""
     texts: int = 128
     """Training texts that the ranges are found on."""
     keep_float: tuple[str, ...] = ()
-    """Names of linear layers that stay in floating point."""
+    """Names of linear layers that stay in floating point; a model that was trained to round
+    decided this before."""
     max_length: int = 128
     """Longer texts are cut to this many tokens."""
 
@@ -46,10 +52,17 @@ class Int8(Step):
         """Save the model and its OpenVINO graph in one folder.
 
         Raises:
+            ValueError: A name in `keep_float` is unknown; or the model was trained to round, and
+                keeps other layers in floating point or has inputs of less than 8 bits.
             NoEffect: No integer kernel runs, the file did not shrink, or the graph says something
                 else than the model.
         """
         dataset, kind = workspace.dataset, served_kind(workspace.dataset.task.kind)
+        if self.keep_float and rounds(workspace.model):
+            raise ValueError(
+                f"keep_float: {', '.join(self.keep_float)}: the model was trained to round; name "
+                "what stays in floating point in its quantize-aware step"
+            )
         saved = workspace.folder / "model"
         save_model(workspace.model, workspace.tokenizer, saved, overwrite=True)
         sample = dataset.train.take(list(range(min(self.texts, len(dataset.train)))))
@@ -61,9 +74,8 @@ class Int8(Step):
         )
         encoded = encode_examples(sample, workspace.tokenizer, kind, self.max_length)
         batches = [encoded.batch([index]).inputs for index in range(len(sample))]
-        self._record_losses(workspace, batches)
         proofs = export_openvino(
-            self._carrier(workspace.model, batches),
+            self._carrier(workspace, batches),
             kind,
             graph_file(saved, "openvino", "int8").parent,
             precision="int8",
@@ -79,11 +91,17 @@ class Int8(Step):
         proofs.append(agreeing_outputs(kind, theirs, ours, least=_LEAST, backend="OpenVINO int8"))
         return workspace.with_(saved=saved, proofs=tuple(require(proofs)))
 
-    def _carrier(self, model: Any, batches: list[dict[str, Tensor]]) -> Any:
-        """What is exported: the model, or a copy of it that carries our own scales."""
+    def _carrier(self, workspace: Workspace, batches: list[dict[str, Tensor]]) -> Any:
+        """What is exported: the model, or a copy of it that carries scales."""
+        if rounds(workspace.model):
+            carrier, errors = carried(workspace.model, batches)
+            rows = [{"layer": layer, "loss": loss} for layer, loss in errors]
+            workspace.record.write("requantized_by_layer", model=workspace.name, rows=rows)
+            return carrier
+        self._record_losses(workspace, batches)
         if self.scales == "nncf":
-            return model
-        carrier = copy.deepcopy(model)
+            return workspace.model
+        carrier = copy.deepcopy(workspace.model)
         carry_scales(carrier, batches, keep_float=self.keep_float)
         return carrier
 

@@ -1,0 +1,97 @@
+"""Packing as a step: the model that learnt to round is stored in as few bits as it rounds to.
+
+The checkpoint loads with `AutoModel….from_pretrained` after `import leanformer`. The step proves
+that the file has its arithmetic size, and that what is loaded answers exactly as before. Few bits
+are a gain in size; products run as fast as the runtime's, which are int8 at best (`int8`).
+"""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from leanformer.core.step import Proof, Step, require
+from leanformer.core.technique import technique
+from leanformer.core.workspace import Workspace
+from leanformer.data import encode_examples
+from leanformer.models.quiet import quiet
+from leanformer.models.save import save_model
+from leanformer.quantize.packed import arithmetic_bytes, pack_layers
+from leanformer.train.evaluate import outputs
+
+_SLACK = 1.02  # what a file may hold beyond its arithmetic size
+_CHECKED = 16  # texts that are compared; a language model's logits of more would fill the memory
+
+
+@technique("pack", paper="Zhang et al. 2020, arXiv:2009.12812")
+class Pack(Step):
+    """Store the codes that the model was trained to round to: the smallest file."""
+
+    max_length: int = 128
+    """Longer texts are cut to this many tokens where the loaded model is compared."""
+
+    def apply(self, workspace: Workspace) -> Workspace:
+        """Write the packed checkpoint; the workspace goes on with what is loaded from it.
+
+        Raises:
+            ValueError: No layer of the model rounds its weight.
+            NoEffect: The file is larger than its codes, scales and floats, or the loaded model
+                answers differently.
+        """
+        dataset, kind = workspace.dataset, workspace.dataset.task.kind
+        some = dataset.dev.take(list(range(min(_CHECKED, len(dataset.dev)))))
+        encoded = encode_examples(some, workspace.tokenizer, kind, self.max_length)
+        before = outputs(workspace.model, encoded, kind, precision="fp32")
+        latent = sum(parameter.numel() for parameter in workspace.model.parameters()) * 4
+        asked = arithmetic_bytes(workspace.model)
+        pack_layers(workspace.model)
+        saved = workspace.folder / "model"
+        save_model(workspace.model, workspace.tokenizer, saved, overwrite=True)
+        model = _loaded(type(workspace.model), saved)
+        after = outputs(model, encoded, kind, precision="fp32")
+        worst = max(float(np.abs(a - b).max()) for a, b in zip(before, after, strict=True))
+        same = Proof(
+            claim="largest change of an output by packing",
+            before=None,
+            after=worst,
+            unit="",
+            ok=worst == 0,
+            asked=0,
+            note=f"the folder loaded again, {len(encoded)} texts in fp32",
+        )
+        proofs = require([stored(saved, asked, latent), same])
+        return workspace.with_(model=model, saved=saved, proofs=tuple(proofs))
+
+
+def stored(folder: Path, asked: dict[str, int], before: int) -> Proof:
+    """The proof that the weights in `folder` take the bytes in `asked`, and 2 % more at most.
+
+    A safetensors file begins with the names and shapes of its tensors; this header is reported, and
+    not counted among the weights.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    headers = sum(_header(file) for file in files)
+    after = sum(file.stat().st_size for file in files) - headers
+    total = sum(asked.values())
+    parts = ", ".join(f"{count} {kind}" for kind, count in asked.items())
+    return Proof(
+        claim="weights on disk",
+        before=before,
+        after=after,
+        unit="bytes",
+        ok=after <= total * _SLACK and after < before,
+        asked=total,
+        note=f"{parts}; besides {headers} of header",
+    )
+
+
+def _header(file: Path) -> int:
+    with file.open("rb") as stream:
+        return 8 + int(struct.unpack("<Q", stream.read(8))[0])
+
+
+def _loaded(kind: type[Any], folder: Path) -> Any:
+    with quiet():
+        return kind.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)

@@ -1,0 +1,154 @@
+"""Packed weights: integer codes of 2 to 8 bits in bytes, and their scales, on the way to disk.
+
+    bytes = ⌈O · I · bits / 8⌉ + 4 · scales + zero points          for each weight
+
+A packed checkpoint loads into plain float layers that hold the dequantized weights: whatever works
+on a model works on it, and its outputs are those of the model that was packed, bit by bit. Where
+inputs are rounded too, the layers are `QuantLinear` ones that round only these.
+
+Legend: O out, I in.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from leanformer.numerics.bits import pack, packed_bytes
+from leanformer.numerics.bits import unpack as codes_of
+from leanformer.numerics.blocks import Quantized
+from leanformer.quantize.activations import Activations, Rounding
+from leanformer.quantize.fake import QuantLinear, float_linear, rounded_layers
+from leanformer.quantize.quantizer import Quantizer
+from leanformer.quantize.swap import activations_of, described, found
+
+
+class PackedWeight(nn.Module):
+    """The codes and scales of one layer beside its bias: a container, it computes nothing.
+
+    Attributes:
+        codes: The packed codes, uint8.
+        scale: One a block, shaped as in `Quantized`.
+        zero_point: Likewise, int8; None = 0 everywhere.
+    """
+
+    codes: Tensor
+    scale: Tensor
+    zero_point: Tensor | None
+    bias: nn.Parameter | None
+    activations: Rounding | None
+
+    def __init__(self, layer: Any, stored: Quantized, inputs: Rounding | None) -> None:
+        """Take the place of `layer`, a linear layer or an embedding, plain or rounding."""
+        super().__init__()
+        self.shape = tuple(stored.codes_OI.shape)
+        self.bits, self.block = stored.bits, stored.block
+        self.padding_idx = getattr(layer, "padding_idx", None)
+        self.linear = hasattr(layer, "in_features")
+        self.register_parameter("bias", getattr(layer, "bias", None))
+        self.register_buffer("codes", pack(stored.codes_OI, stored.bits))
+        self.register_buffer("scale", stored.scale)
+        self.register_buffer("zero_point", stored.zero_point)
+        self.activations = inputs
+
+    def dequantized(self) -> Tensor:
+        """The weight [O, I]."""
+        codes_OI = codes_of(self.codes.cpu(), self.bits, self.shape).to(self.scale.device)
+        stored = Quantized(codes_OI, self.scale, self.zero_point, self.bits, self.block)
+        return stored.dequantized()
+
+
+def pack_layers(model: Any) -> None:
+    """Replace the rounding layers of `model`, in place, by containers of their codes.
+
+    The model computes nothing any more; `save_pretrained` writes its packed checkpoint.
+
+    Raises:
+        ValueError: No layer rounds its weight, or one cannot be quantized. Nothing is changed then.
+    """
+    layers = {n: m for n, m in rounded_layers(model).items() if m.quantizer is not None}
+    if not layers:
+        raise ValueError(
+            "pack: no layer of the model rounds its weight; put a quantize-aware step before"
+        )
+    settings = dict(model.config.quantization_config)
+    stored = {name: layer.quantized() for name, layer in layers.items()}
+    for name, codes in stored.items():
+        inputs = getattr(layers[name], "activations", None)
+        model.set_submodule(name, PackedWeight(layers[name], codes, inputs))
+    tables = {name: _table(codes) for name, codes in stored.items()}
+    model.config.quantization_config = {**settings, "form": "packed", "layers": tables}
+
+
+def hold_codes(model: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace layers of a freshly built model by containers, into which codes are then read.
+
+    Works on the meta device too, where `from_pretrained` builds.
+
+    Returns:
+        The tables of the layers, by their names in `model`.
+
+    Raises:
+        ValueError: None of the layers is there, or a technique in the configuration is not known.
+    """
+    tables, activations = found(model, settings["layers"]), activations_of(dict(settings))
+    for name, table in tables.items():
+        layer: Any = model.get_submodule(name)
+        rows, columns = layer.weight.shape
+        block = (table["block"][0], table["block"][1])
+        with torch.device("cpu"):  # packing looks at the codes, which a meta tensor does not have
+            scale = torch.zeros(rows // block[0], 1, columns // block[1], 1)
+            zero_point = scale.to(torch.int8) if table["zero_point"] else None
+            codes = torch.zeros(rows, columns, dtype=torch.int8)
+            empty = Quantized(codes, scale, zero_point, table["bits"], block)
+            inputs = None
+            if activations is not None and isinstance(layer, nn.Linear):
+                inputs = activations.build(columns)
+            model.set_submodule(name, PackedWeight(layer, empty, inputs))
+    return tables
+
+
+def unpack(model: Any, settings: Mapping[str, Any]) -> None:
+    """Replace the containers of `model`, in place, by layers that hold dequantized weights."""
+    activations: Activations | None = activations_of(dict(settings))
+    rounding: dict[str, Quantizer | None] = {}
+    for name, module in list(model.named_modules()):
+        if isinstance(module, PackedWeight):
+            layer = _plain(module)
+            if module.activations is not None:
+                assert isinstance(layer, nn.Linear)
+                layer = QuantLinear(layer, None, module.activations)
+                rounding[name] = None
+            model.set_submodule(name, layer.train(model.training))
+    if rounding:
+        model.config.quantization_config = described(rounding, activations, None)
+
+
+def arithmetic_bytes(model: nn.Module) -> dict[str, int]:
+    """What a packed checkpoint of `model`, whose layers round, must hold, in bytes by kind."""
+    counts = {"codes": 0, "scales": 0, "float": 0}
+    rounding = {n: m for n, m in rounded_layers(model).items() if m.quantizer is not None}
+    latent = {f"{n}.{part}" for n in rounding for part in ("weight", "second_moment")}
+    for layer in rounding.values():
+        stored = layer.quantized()
+        zeros = 0 if stored.zero_point is None else stored.zero_point.numel()
+        counts["codes"] += packed_bytes(stored.codes_OI.numel(), stored.bits)
+        counts["scales"] += stored.scale.numel() * stored.scale.element_size() + zeros
+    others = {t.data_ptr(): t for n, t in model.state_dict().items() if n not in latent}
+    counts["float"] = sum(t.numel() * t.element_size() for t in others.values())
+    return counts
+
+
+def _table(stored: Quantized) -> dict[str, Any]:
+    """What config.json says of one packed weight."""
+    zero_point = stored.zero_point is not None
+    return {"bits": stored.bits, "block": list(stored.block), "zero_point": zero_point}
+
+
+def _plain(packed: PackedWeight) -> nn.Module:
+    weight_OI = packed.dequantized()
+    if packed.linear:
+        return float_linear(weight_OI, packed.bias)
+    rows, columns = weight_OI.shape
+    return nn.Embedding(rows, columns, packed.padding_idx, _weight=weight_OI)

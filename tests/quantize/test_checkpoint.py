@@ -1,0 +1,161 @@
+"""Quantized models through transformers' own `from_pretrained`, in both forms."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+import transformers
+from quantize.rounding import Blocks, Moments
+from train.toy import FAST, examples
+from transformers.quantizers import auto
+
+from leanformer.data import encode_examples
+from leanformer.models.ffn import keep_neurons
+from leanformer.models.heads import keep_heads
+from leanformer.models.load import load_model
+from leanformer.models.quiet import quiet
+from leanformer.models.save import save_model
+from leanformer.models.tiny import tiny_model
+from leanformer.models.tiny_tokenizers import TEXTS
+from leanformer.quantize.activations import Dynamic, MovingAverage
+from leanformer.quantize.checkpoint import QuantizationSettings, quantizer_class, register
+from leanformer.quantize.fake import QuantEmbedding, QuantLinear, rounded_layers
+from leanformer.quantize.packed import pack_layers
+from leanformer.quantize.swap import swap
+from leanformer.train import Supervised, fit
+
+FAMILIES = ("bert", "distilbert", "lean-bert")
+
+
+def rounding_model(family, linears=Blocks(), inputs=MovingAverage(decay=0.9), **settings):  # noqa: B008
+    """A model all of whose encoder rounds, with a step of training behind it."""
+    model, tokenizer = tiny_model(family.removeprefix("lean-"), num_labels=2, **settings)
+    if family.startswith("lean-"):
+        keep_heads(model, [[0, 3], [1], [0, 1, 2]])
+        keep_neurons(model, [range(3, 20), range(0, 48, 5), range(7)])
+    layers = {
+        name: linears
+        for name, module in model.base_model.named_modules(prefix=model.base_model_prefix)
+        if isinstance(module, torch.nn.Linear)
+    }
+    words = next(n for n, m in model.named_modules() if m is model.get_input_embeddings())
+    swap(model, layers | {words: Blocks(bits=3)}, inputs, clip=2.5)
+    train(model, tokenizer, 1)
+    return model, tokenizer
+
+
+def train(model, tokenizer, epochs):
+    encoded = encode_examples(examples(), tokenizer, "classification", 32)
+    return fit(model, encoded, Supervised("classification"), replace(FAST, epochs=epochs))
+
+
+def output(model, tokenizer):
+    with torch.no_grad():
+        return model(**tokenizer(list(TEXTS), padding=True, return_tensors="pt"))[0]
+
+
+@pytest.mark.parametrize(
+    ("family", "quantizer"), [*((family, Blocks()) for family in FAMILIES), ("bert", Moments())]
+)
+def test_the_latent_form_comes_back_bit_by_bit_and_training_goes_on(family, quantizer, tmp_path):
+    model, tokenizer = rounding_model(family, quantizer)
+    save_model(model, tokenizer, tmp_path / "m")
+    again, _ = load_model(tmp_path / "m", "classification", num_labels=2)
+    assert type(again).__name__.removeprefix("Lean") == type(model).__name__.removeprefix("Lean")
+    assert again.state_dict().keys() == model.state_dict().keys()
+    assert all(torch.equal(again.state_dict()[n], t) for n, t in model.state_dict().items())
+    assert torch.equal(output(again, tokenizer), output(model, tokenizer))
+    assert not hasattr(again, "hf_quantizer")
+    assert again.config.quantization_config == model.config.quantization_config
+    ours, theirs = train(model, tokenizer, 1), train(again, tokenizer, 1)
+    assert ours.losses == theirs.losses
+    assert torch.equal(output(again, tokenizer), output(model, tokenizer))
+    save_model(again, tokenizer, tmp_path / "twice")
+    twice, _ = load_model(tmp_path / "twice", "classification", num_labels=2)
+    assert torch.equal(output(twice, tokenizer), output(again, tokenizer))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("per", "bits"), [("tensor", 2), ("row", 3), ("columns", 4), ("row", 8)])
+def test_the_packed_form_loads_into_plain_layers_that_say_the_same(family, per, bits, tmp_path):
+    model, tokenizer = rounding_model(family, Blocks(bits=bits, per=per), None)
+    expected = output(model, tokenizer)
+    pack_layers(model)
+    save_model(model, tokenizer, tmp_path / "m")
+    with quiet():
+        auto_class = transformers.AutoModelForSequenceClassification
+        again = auto_class.from_pretrained(tmp_path / "m")
+    assert torch.equal(output(again, tokenizer), expected)
+    assert not rounded_layers(again)
+    assert not hasattr(again.config, "quantization_config")
+    assert not again.training
+    save_model(again, tokenizer, tmp_path / "float")
+    twice, _ = load_model(tmp_path / "float", "classification", num_labels=2)
+    assert torch.equal(output(twice, tokenizer), expected)
+    losses = train(again, tokenizer, 1).losses  # plain layers, trained like any others
+    assert losses[-1] != losses[0]
+
+
+@pytest.mark.parametrize("inputs", [Dynamic(), MovingAverage(decay=0.9)])
+def test_inputs_that_were_rounded_are_rounded_after_packing(inputs, tmp_path):
+    model, tokenizer = rounding_model("lean-bert", Blocks(), inputs)
+    expected = output(model, tokenizer)
+    pack_layers(model)
+    save_model(model, tokenizer, tmp_path / "m")
+    again, _ = load_model(tmp_path / "m", "classification", num_labels=2)
+    assert torch.equal(output(again, tokenizer), expected)
+    layers = rounded_layers(again)
+    assert all(layer.quantizer is None for layer in layers.values())
+    assert all(isinstance(layer, QuantLinear) for layer in layers.values())
+    assert len(layers) == 19
+    save_model(again, tokenizer, tmp_path / "twice")
+    twice, _ = load_model(tmp_path / "twice", "classification", num_labels=2)
+    assert torch.equal(output(twice, tokenizer), expected)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_other_heads_load_on_a_quantized_encoder(packed, tmp_path):
+    model, tokenizer = rounding_model("bert", Blocks(), None)
+    inputs = tokenizer(list(TEXTS), padding=True, return_tensors="pt")
+    with torch.no_grad():
+        expected = model.bert(**inputs)[0]
+    if packed:
+        pack_layers(model)
+    save_model(model, tokenizer, tmp_path / "m")
+    for auto_class in ("AutoModel", "AutoModelForTokenClassification"):
+        with quiet(), torch.no_grad():
+            other = getattr(transformers, auto_class).from_pretrained(tmp_path / "m")
+            assert torch.equal(other.base_model(**inputs)[0], expected)
+        assert isinstance(other.get_input_embeddings(), QuantEmbedding) is not packed
+        save_model(other, tokenizer, tmp_path / auto_class)
+        with quiet(), torch.no_grad():
+            again = getattr(transformers, auto_class).from_pretrained(tmp_path / auto_class)
+            assert torch.equal(again.base_model(**inputs)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"form": "strange"}, "form is 'strange', which is neither 'latent' nor 'packed'"),
+        ({"layers": {"nonsense": None}}, "names 1 layers, and none of them is in Bert"),
+        ({"activations": {"use": "dynamik"}}, r"quantization_config.activations.*did you mean"),
+    ],
+)
+def test_a_configuration_changed_by_hand_is_refused(change, message, tmp_path):
+    model, tokenizer = rounding_model("bert")
+    save_model(model, tokenizer, tmp_path / "m")
+    path = tmp_path / "m" / "config.json"
+    config = json.loads(path.read_text())
+    config["quantization_config"] |= change
+    path.write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=message):
+        load_model(tmp_path / "m", "classification", num_labels=2)
+
+
+def test_transformers_knows_the_form_and_registering_again_changes_nothing():
+    register()
+    assert auto.AUTO_QUANTIZER_MAPPING["leanformer"] is quantizer_class()
+    quantizer = quantizer_class()(QuantizationSettings(form="latent", layers={}))
+    assert quantizer.is_serializable()
+    assert quantizer.is_trainable

@@ -1,0 +1,55 @@
+import pytest
+import torch
+from quantize.rounding import Blocks
+from torch import nn
+
+from leanformer.models.tiny import tiny_model
+from leanformer.quantize.activations import Dynamic
+from leanformer.quantize.fake import QuantEmbedding, QuantLinear
+from leanformer.quantize.swap import found, swap
+
+LINEAR, TABLE = "bert.encoder.layer.1.output.dense", "bert.embeddings.word_embeddings"
+
+
+def test_layers_are_swapped_in_place_and_the_configuration_says_so():
+    model, _ = tiny_model("bert")
+    names = {name for name, _ in model.named_parameters()}
+    weight = model.get_submodule(LINEAR).weight
+    swap(model, {LINEAR: Blocks(bits=3), TABLE: Blocks()}, Dynamic(), clip=2.0)
+    layer = model.get_submodule(LINEAR)
+    assert isinstance(layer, QuantLinear)
+    assert layer.weight is weight
+    assert (layer.clip, layer.training) == (2.0, False)
+    assert isinstance(model.get_input_embeddings(), QuantEmbedding)
+    assert {name for name, _ in model.named_parameters()} == names
+    said = model.config.to_dict()["quantization_config"]
+    assert said["quant_method"] == "leanformer"
+    assert said["layers"][LINEAR] == {"use": "test-blocks", "bits": 3, "per": "row"}
+    assert said["activations"]["use"] == "dynamic"
+
+
+def test_an_unknown_layer_is_refused_before_anything_changes():
+    model, _ = tiny_model("bert")
+    for wrong in ("nonsense", "bert.encoder.layer.1.output.LayerNorm"):
+        with pytest.raises(ValueError, match=f"layers: {wrong} is no linear layer and no embedd"):
+            swap(model, {LINEAR: Blocks(), wrong: Blocks()})
+    assert isinstance(model.get_submodule(LINEAR), nn.Linear)
+    assert not hasattr(model.config, "quantization_config")
+
+
+def test_names_are_found_with_and_without_the_head():
+    bare, _ = tiny_model("bert", head="embedding")
+    whole, _ = tiny_model("bert")
+    short = LINEAR.removeprefix("bert.")
+    assert found(bare, {LINEAR: 1, "classifier": 2}) == {short: 1}
+    assert found(whole, {short: 1, "classifier": 2}) == {LINEAR: 1, "classifier": 2}
+    with pytest.raises(ValueError, match="names 1 layers, and none of them is in BertModel"):
+        found(bare, {"encoder.layer.99.output.dense": 1})
+
+
+def test_the_meta_device_is_enough():
+    with torch.device("meta"):
+        layer = nn.Sequential(nn.Linear(4, 2))
+    layer.config = type("Config", (), {})()
+    swap(layer, {"0": Blocks()}, Dynamic())
+    assert layer[0].weight.is_meta
