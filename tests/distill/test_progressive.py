@@ -11,8 +11,9 @@ from leanformer.core.record import Record
 from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Examples, Task
-from leanformer.distill.progressive import Progressive, layers_in, learning, only
+from leanformer.distill.progressive import Progressive, learning, only
 from leanformer.distill.students.mobilebert import Mobilebert, mobilebert_from
+from leanformer.models.anatomy import layers_of
 from leanformer.models.tiny import tiny_model
 from leanformer.train.setup import TrainSetup
 
@@ -88,7 +89,7 @@ def test_a_shallower_bert_follows_the_last_layer_of_each_block(tmp_path: Path) -
 def test_without_freezing_the_layers_below_go_on_learning(tmp_path: Path) -> None:
     model, _ = tiny_model("distilbert")
     frozen, free = ({id(p) for p in learning(model, 1, freeze)} for freeze in (True, False))
-    layers = layers_in(model)
+    layers = layers_of(model)
     below = [*layers[0].parameters(), *model.distilbert.embeddings.parameters()]
     assert {id(p) for p in layers[1].parameters()} == frozen
     assert free == frozen | {id(p) for p in below}

@@ -31,9 +31,7 @@ from leanformer.distill.layer_map import LayerMap, layer_map
 from leanformer.distill.objective import Dims, Objective, dims_of
 from leanformer.distill.objectives import AttentionMaps, FeatureMaps
 from leanformer.distill.step import Distill
-from leanformer.distill.students.source import layers_of
-from leanformer.models.anatomy import anatomy_of
-from leanformer.models.families import WHOLE
+from leanformer.models.anatomy import layers_of
 from leanformer.train import checkpoint
 from leanformer.train.setup import TrainSetup
 
@@ -147,21 +145,10 @@ class Progressive(Step):
             check_heads(student.heads, teacher.heads, pairs, "set attention = 0")
 
 
-def layers_in(model: Any) -> nn.ModuleList:
-    """The layers of a student.
-
-    Raises:
-        ValueError: The architecture is not known.
-    """
-    if model.config.model_type in WHOLE:
-        return layers_of(model)
-    return anatomy_of(model).layers(model)
-
-
 def learning(model: Any, layer: int, freeze: bool = True) -> list[nn.Parameter]:
     """What is trained while `layer` learns: itself, and where nothing is frozen what it reads from;
     with the first layer also the embeddings."""
-    layers = layers_in(model)
+    layers = layers_of(model)
     stack = {id(parameter) for parameter in layers.parameters()}
     chosen = [p for one in layers[0 if not freeze else layer : layer + 1] for p in one.parameters()]
     if layer == 0 or not freeze:

@@ -2,9 +2,8 @@
 
 A transformer layer is read at two points, and everything that cuts it needs only these:
 
-    head point:  the module whose INPUT is the concatenation of the heads' outputs, H heads of K
-    channels   (… , H·K) FFN point:   the module whose INPUT is the activated FFN, one channel a
-    neuron                          (… , F)
+    head point   the module whose INPUT is the heads' outputs side by side      (… , H·K)
+    FFN point    the module whose INPUT is the activated FFN, a channel a neuron    (… , F)
 
 so a criterion hooks the inputs of these points, whatever the family; channel h·K + k of the first
 belongs to head h, channel f of the second to neuron f. Paths are relative to the layer; those of
@@ -15,10 +14,12 @@ H head, K head width, F FFN width.
 
 from typing import Any
 
-from leanformer.models.families import FAMILIES, family_of
+from torch import nn
+
+from leanformer.models.families import FAMILIES, WHOLE, family_of
 from leanformer.models.parts import Anatomy
 
-__all__ = ["Anatomy", "anatomy_of"]
+__all__ = ["Anatomy", "anatomy_of", "layers_of"]
 
 
 def anatomy_of(model_or_config: Any) -> Anatomy:
@@ -42,6 +43,18 @@ def anatomy_of(model_or_config: Any) -> Anatomy:
             "with add_cross_attention=False"
         )
     return anatomy
+
+
+def layers_of(model: Any) -> nn.ModuleList:
+    """The layers of a transformers model, also of one that is never cut.
+
+    Raises:
+        ValueError: The architecture is not known.
+    """
+    if model.config.model_type in WHOLE:
+        whole: nn.ModuleList = model.base_model.encoder.layer
+        return whole
+    return anatomy_of(model).layers(model)
 
 
 def _bert_like(family: str, *, pads_shift_positions: bool = False) -> Anatomy:

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from leanformer.models.anatomy import anatomy_of
+from leanformer.models.anatomy import anatomy_of, layers_of
 from leanformer.models.families import WHOLE
 
 
@@ -90,7 +90,7 @@ def _whole_shape(model: Any) -> Shape:
         hidden=config.hidden_size,
         vocabulary=model.get_input_embeddings().num_embeddings,
         parameters=_count(model),
-        encoder_parameters=_count(model.base_model.encoder.layer),
+        encoder_parameters=_count(layers_of(model)),
     )
 
 

@@ -28,9 +28,9 @@ from leanformer.distill.students.source import (
     alike,
     check_teacher,
     ending_of,
-    layers_of,
     with_student,
 )
+from leanformer.models.anatomy import layers_of
 
 _LAYER = {
     "attention.self.query": "attention.q_lin",

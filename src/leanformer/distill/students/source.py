@@ -11,6 +11,7 @@ from torch import nn
 
 from leanformer.core.step import Proof, require
 from leanformer.core.workspace import Workspace
+from leanformer.models.anatomy import layers_of
 
 ENDINGS = ("Model", "ForMaskedLM", "ForSequenceClassification", "ForTokenClassification")
 """How the classes of transformers end that a student can follow: BertModel, BertForMaskedLM …"""
@@ -103,15 +104,6 @@ def ending_of(teacher: Any, student: str, stems: Sequence[str] = ("Bert",)) -> s
     if getattr(config, "is_decoder", False):
         raise ValueError(f"{student}: the teacher is a decoder (is_decoder); load it as an encoder")
     return ending
-
-
-def layers_of(model: Any) -> nn.ModuleList:
-    """The layers of a BERT, DistilBERT or MobileBERT with any head."""
-    base = model.base_model
-    stack: nn.ModuleList = (
-        base.transformer if hasattr(base, "transformer") else base.encoder
-    ).layer
-    return stack
 
 
 def alike(student: nn.Module, teacher: nn.Module) -> nn.Module:

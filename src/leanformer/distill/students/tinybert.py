@@ -22,10 +22,10 @@ from leanformer.distill.students.source import (
     alike,
     check_teacher,
     ending_of,
-    layers_of,
     with_student,
 )
 from leanformer.distill.students.widths import Widths, narrowed
+from leanformer.models.anatomy import layers_of
 
 Init = Literal["random", "slice", "svd"]
 
