@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from leanformer.numerics.blocks import Quantized
@@ -50,3 +51,13 @@ class Quantizer(ABC):
             ValueError: The blocks do not tile the weight, a value is not finite, or a statistic
                 that is needed is missing.
         """
+
+
+def check_finite(weight_OI: Tensor) -> None:
+    """Refuse a weight that no grid can hold.
+
+    Raises:
+        ValueError: A value is NaN or infinite.
+    """
+    if not torch.isfinite(weight_OI).all():
+        raise ValueError("weight: it holds NaN or infinity; look where training diverged")
