@@ -3,8 +3,8 @@
     symmetric    s = max|w| / (2^(b-1) - 1)       q = round(w / s)              no zero point
     affine       s = (max w - min w) / (2^b - 1)  q = round(w / s) + z          zero is exact
 
-Rounding is half to even. The symmetric grid leaves the lowest integer out, so that it is the same on
-both sides (narrow range). Inside the range |w - ŵ| ≤ s / 2. A range that is a little too narrow
+Rounding is half to even. The symmetric grid leaves the lowest integer out, so that both sides are
+alike (narrow range). Inside the range |w - ŵ| ≤ s / 2. A range that is a little too narrow
 clips a few weights and rounds all others finer: `ends = "mse"` tries shrunk ranges and keeps, block
 by block, the one of least squared error.
 
