@@ -47,10 +47,21 @@ from leanformer.models.save import save_model
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
 from leanformer.quantize.int8 import Int8
+from leanformer.quantize.pack import Pack
+from leanformer.quantize.quantize_aware import QuantizeAware
 from leanformer.train.finetune import Finetune
 from leanformer.train.pretrain import Pretrain
 
-STEPS: tuple[type[Step], ...] = (Pretrain, Finetune, CutVocabulary, Shrink, Distill, Int8)
+STEPS: tuple[type[Step], ...] = (
+    Pretrain,
+    Finetune,
+    CutVocabulary,
+    Shrink,
+    Distill,
+    QuantizeAware,
+    Int8,
+    Pack,
+)
 
 HEADS: dict[str, Head] = {
     "classification": "classification",

@@ -29,6 +29,23 @@ def test_smoothing_divides_the_input_and_multiplies_the_weight():
     torch.testing.assert_close(module(x), expected + linear.bias, atol=1e-5, rtol=1e-5)
 
 
+def test_given_rows_keep_a_coarser_grid_exact():
+    linear, grid, _ = layer()
+    step = torch.linspace(0.1, 0.7, 13)
+    codes = torch.randint(-3, 4, (13, 7), generator=torch.Generator().manual_seed(0))
+    linear.weight.data = codes * step[:, None]  # 3 bits: the largest of a row is often below 3
+    module = FakeQuantLinear(linear, grid, rows=step)
+    x = torch.randn(5, 7)
+    expected = nn.functional.linear(fake_quantize(x, grid), linear.weight, linear.bias)
+    torch.testing.assert_close(module(x), expected, atol=0, rtol=1e-6)
+    assert torch.equal(module.rows, step)
+    assert not torch.allclose(FakeQuantLinear(linear, grid)(x), expected, atol=1e-6)
+    table = nn.Embedding(13, 7, _weight=linear.weight.detach())
+    ids = torch.arange(13)
+    assert torch.equal(FakeQuantEmbedding(table, step)(ids), linear.weight)
+    assert not torch.equal(FakeQuantEmbedding(table)(ids), linear.weight)
+
+
 def test_weights_are_shared_scales_are_saved_and_gradients_flow():
     linear, _, module = layer()
     assert module.weight is linear.weight

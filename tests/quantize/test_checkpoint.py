@@ -1,6 +1,8 @@
 """Quantized models through transformers' own `from_pretrained`, in both forms."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -151,6 +153,28 @@ def test_a_configuration_changed_by_hand_is_refused(change, message, tmp_path):
     path.write_text(json.dumps(config))
     with pytest.raises(ValueError, match=message):
         load_model(tmp_path / "m", "classification", num_labels=2)
+
+
+LOADS = """
+import sys
+from transformers import AutoModelForSequenceClassification
+import leanformer
+from transformers.utils import logging
+logging.set_verbosity_error()
+model = AutoModelForSequenceClassification.from_pretrained(sys.argv[1])
+print(float(model.get_input_embeddings().weight.double().sum()))
+"""
+
+
+def test_a_packed_model_loads_in_a_process_that_only_imports_leanformer(tmp_path):
+    model, tokenizer = rounding_model("lean-bert", Blocks(), None)
+    expected = model.get_input_embeddings().rounded().detach().double().sum()
+    pack_layers(model)
+    save_model(model, tokenizer, tmp_path / "m")
+    command = [sys.executable, "-W", "ignore", "-c", LOADS, str(tmp_path / "m")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert float(done.stdout) == float(expected)
 
 
 def test_transformers_knows_the_form_and_registering_again_changes_nothing():

@@ -92,6 +92,13 @@ def test_zero_points_are_exact_while_the_difference_fits(bits, exact):
     assert (error_of(weight, row_scale(layer)) == 0) is exact
 
 
+def test_a_weight_whose_codes_were_unpacked_has_the_rows_of_its_values():
+    torch.manual_seed(0)
+    linear = nn.Linear(7, 3)
+    layer = QuantLinear(linear, None, Dynamic().build(7))
+    assert torch.equal(row_scale(layer), linear.weight.detach().abs().amax(1) / 127)
+
+
 def test_a_weight_of_zeros_has_a_step():
     linear = nn.Linear(4, 3)
     linear.weight.data.zero_()

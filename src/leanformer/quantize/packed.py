@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from leanformer.numerics.bits import pack, packed_bytes
 from leanformer.numerics.bits import unpack as codes_of
-from leanformer.numerics.blocks import Quantized
+from leanformer.numerics.blocks import Block, Quantized
 from leanformer.quantize.activations import Activations, Rounding
 from leanformer.quantize.fake import QuantLinear, float_linear, rounded_layers
 from leanformer.quantize.quantizer import Quantizer
@@ -39,17 +39,27 @@ class PackedWeight(nn.Module):
     bias: nn.Parameter | None
     activations: Rounding | None
 
-    def __init__(self, layer: Any, stored: Quantized, inputs: Rounding | None) -> None:
+    def __init__(
+        self,
+        layer: Any,
+        codes: Tensor,
+        scale: Tensor,
+        zero_point: Tensor | None,
+        bits: int,
+        block: Block,
+        inputs: Rounding | None,
+    ) -> None:
         """Take the place of `layer`, a linear layer or an embedding, plain or rounding."""
         super().__init__()
-        self.shape = tuple(stored.codes_OI.shape)
-        self.bits, self.block = stored.bits, stored.block
+        rows, columns = layer.weight.shape
+        self.shape = (rows, columns)
+        self.bits, self.block = bits, block
         self.padding_idx = getattr(layer, "padding_idx", None)
         self.linear = hasattr(layer, "in_features")
         self.register_parameter("bias", getattr(layer, "bias", None))
-        self.register_buffer("codes", pack(stored.codes_OI, stored.bits))
-        self.register_buffer("scale", stored.scale)
-        self.register_buffer("zero_point", stored.zero_point)
+        self.register_buffer("codes", codes)
+        self.register_buffer("scale", scale)
+        self.register_buffer("zero_point", zero_point)
         self.activations = inputs
 
     def dequantized(self) -> Tensor:
@@ -76,7 +86,9 @@ def pack_layers(model: Any) -> None:
     stored = {name: layer.quantized() for name, layer in layers.items()}
     for name, codes in stored.items():
         inputs = getattr(layers[name], "activations", None)
-        model.set_submodule(name, PackedWeight(layers[name], codes, inputs))
+        packed = pack(codes.codes_OI, codes.bits)
+        parts = (packed, codes.scale, codes.zero_point, codes.bits, codes.block)
+        model.set_submodule(name, PackedWeight(layers[name], *parts, inputs))
     tables = {name: _table(codes) for name, codes in stored.items()}
     model.config.quantization_config = {**settings, "form": "packed", "layers": tables}
 
@@ -96,16 +108,15 @@ def hold_codes(model: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
     for name, table in tables.items():
         layer: Any = model.get_submodule(name)
         rows, columns = layer.weight.shape
-        block = (table["block"][0], table["block"][1])
-        with torch.device("cpu"):  # packing looks at the codes, which a meta tensor does not have
-            scale = torch.zeros(rows // block[0], 1, columns // block[1], 1)
-            zero_point = scale.to(torch.int8) if table["zero_point"] else None
-            codes = torch.zeros(rows, columns, dtype=torch.int8)
-            empty = Quantized(codes, scale, zero_point, table["bits"], block)
-            inputs = None
-            if activations is not None and isinstance(layer, nn.Linear):
-                inputs = activations.build(columns)
-            model.set_submodule(name, PackedWeight(layer, empty, inputs))
+        bits, block = table["bits"], (table["block"][0], table["block"][1])
+        codes = torch.empty(packed_bytes(rows * columns, bits), dtype=torch.uint8)
+        scale = torch.empty(rows // block[0], 1, columns // block[1], 1)
+        zero_point = scale.to(torch.int8) if table["zero_point"] else None
+        inputs = None
+        if activations is not None and isinstance(layer, nn.Linear):
+            inputs = activations.build(columns)
+        holder = PackedWeight(layer, codes, scale, zero_point, bits, block, inputs)
+        model.set_submodule(name, holder)
     return tables
 
 
