@@ -31,9 +31,9 @@ def pack(codes: Tensor, bits: int) -> Tensor:
             f"bits, which hold {-half} to {half - 1}"
         )
     padded = torch.cat([flat, flat.new_zeros(-len(flat) % _GROUP)]).reshape(-1, _GROUP)
-    places = torch.arange(bits, dtype=torch.int16)
+    places = torch.arange(bits, dtype=torch.int16, device=codes.device)
     stream = (padded.unsqueeze(-1) >> places & 1).reshape(-1, 8)  # one row a byte
-    weights = 2 ** torch.arange(8, dtype=torch.int16)
+    weights = 2 ** torch.arange(8, dtype=torch.int16, device=codes.device)
     return (stream * weights).sum(1).to(torch.uint8)[: packed_bytes(len(flat), bits)].clone()
 
 
@@ -51,8 +51,9 @@ def unpack(packed: Tensor, bits: int, shape: tuple[int, ...] | torch.Size) -> Te
         )
     missing = packed_bytes(-(-count // _GROUP) * _GROUP, bits) - len(packed)
     whole = torch.cat([packed, packed.new_zeros(missing)]).to(torch.int16)
-    stream = (whole.unsqueeze(-1) >> torch.arange(8, dtype=torch.int16) & 1).reshape(-1, bits)
-    codes = (stream * 2 ** torch.arange(bits, dtype=torch.int16)).sum(1)[:count] - half
+    places = torch.arange(8, dtype=torch.int16, device=packed.device)
+    stream = (whole.unsqueeze(-1) >> places & 1).reshape(-1, bits)
+    codes = (stream * 2 ** places[:bits]).sum(1)[:count] - half
     return codes.to(torch.int8).reshape(shape)
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from leanformer.quantize.quantizer import WeightStatistics
 from leanformer.quantize.quantizers import Gptq, Uniform
-from leanformer.quantize.quantizers.gptq import inverse_factor
+from leanformer.quantize.quantizers.gptq import compensated, inverse_factor
 
 
 def correlated(inputs=8, count=200, seed=0):
@@ -67,6 +67,15 @@ def test_outputs_err_less_than_with_nearest_rounding(ordered, symmetric):
 
 
 @settings(max_examples=20)
+@given(st.integers(1, 16), st.booleans(), st.integers(0, 50))
+def test_spans_change_nothing(span, ordered, seed):
+    w, h = weight(5, 13, seed), hessian(correlated(13, seed=seed)).hessian_II
+    given = Uniform(bits=4, symmetric=False).quantize(w)
+    whole = compensated(w, h, given, 0.01, ordered, span=13)
+    assert torch.equal(compensated(w, h, given, 0.01, ordered, span), whole)
+
+
+@settings(max_examples=20)
 @given(st.integers(0, 100))
 def test_inputs_that_do_not_correlate_leave_nearest_rounding(seed):
     w = weight(seed=seed)
@@ -99,5 +108,8 @@ def test_refusals():
         ValueError, match=r"hessian_II: it is \(3, 3\) and must be finite and 8 x 8"
     ):
         Gptq(grid=Uniform(bits=4)).quantize(weight(), WeightStatistics(torch.eye(3)))
+    for impossible in (torch.zeros(8, 8), -torch.eye(8)):
+        with pytest.raises(ValueError, match="hessian_II: it is not positive definite with damp"):
+            Gptq(grid=Uniform(bits=4)).quantize(weight(), WeightStatistics(impossible))
     with pytest.raises(ValueError, match="weight: it holds NaN or infinity"):
         Gptq().quantize(torch.tensor([[torch.nan]]))

@@ -7,7 +7,9 @@
 Nearest rounding takes each weight for itself; here what a column loses is moved to columns whose
 inputs rise and fall with its own, which costs nothing where inputs are correlated, and they always
 are. The rows of U are the OBS updates of Hassibi and Stork for one column after the other, so the
-inverse is never updated. The grid is the float weight's own, fixed beforehand.
+inverse is never updated. The grid is the float weight's own, fixed beforehand. Columns are taken in
+spans: inside one the next columns are updated at once, those behind it by one product at its end,
+which gives the same numbers and reads the weight I / span times in place of I.
 
 Legend: O out, I in.
 """
@@ -22,7 +24,12 @@ from leanformer.quantize.quantizers.uniform import Uniform
 
 
 def compensated(
-    weight_OI: Tensor, hessian_II: Tensor, given: Quantized, damping: float, ordered: bool
+    weight_OI: Tensor,
+    hessian_II: Tensor,
+    given: Quantized,
+    damping: float,
+    ordered: bool,
+    span: int = 128,
 ) -> Tensor:
     """The codes of the weight on the grid of `given`, columns compensated in turn, int8 [O, I].
 
@@ -32,36 +39,58 @@ def compensated(
         given: The same weight rounded to nearest, whose scales and zero points are used.
         damping: Share of the mean diagonal that is added to the diagonal.
         ordered: Begin with the columns of the largest inputs.
+        span: Columns after which those behind are brought up to date; changes only the time.
+
+    Raises:
+        ValueError: The damped Hessian is not positive definite.
     """
     hessian_II = hessian_II.double()
     diagonal_I = hessian_II.diagonal()
-    order_I = diagonal_I.argsort(descending=True) if ordered else torch.arange(len(diagonal_I))
+    order_I = torch.arange(len(diagonal_I), device=diagonal_I.device)
+    if ordered:
+        order_I = diagonal_I.argsort(descending=True, stable=True)
     factor_II = inverse_factor(hessian_II[order_I][:, order_I], damping)
     scale_OI, zero_OI = (spread(values, given)[:, order_I] for values in _grid(given))
     left_OI = weight_OI.detach().double()[:, order_I].clone()
-    codes_OI = torch.empty_like(left_OI)
+    codes_OI, error_OI = torch.empty_like(left_OI), torch.empty_like(left_OI)
     half = 2 ** (given.bits - 1)
     lowest = 1 - half if given.zero_point is None else -half
-    for column in range(left_OI.shape[1]):
-        scale_O, zero_O = scale_OI[:, column], zero_OI[:, column]
-        codes_O = (torch.round(left_OI[:, column] / scale_O) + zero_O).clamp(lowest, half - 1)
-        codes_OI[:, column] = codes_O
-        error_O = (left_OI[:, column] - (codes_O - zero_O) * scale_O) / factor_II[column, column]
-        left_OI[:, column + 1 :] -= error_O[:, None] * factor_II[column, column + 1 :]
-    back_I = order_I.argsort()
-    return codes_OI[:, back_I].to(torch.int8)
+    for start in range(0, left_OI.shape[1], span):
+        end = min(start + span, left_OI.shape[1])
+        for i in range(start, end):
+            codes_O = torch.round(left_OI[:, i] / scale_OI[:, i]) + zero_OI[:, i]
+            codes_OI[:, i] = codes_O.clamp(lowest, half - 1)
+            rounded_O = (codes_OI[:, i] - zero_OI[:, i]) * scale_OI[:, i]
+            error_OI[:, i] = (left_OI[:, i] - rounded_O) / factor_II[i, i]
+            left_OI[:, i + 1 : end] -= error_OI[:, i, None] * factor_II[i, i + 1 : end]
+        left_OI[:, end:] -= error_OI[:, start:end] @ factor_II[start:end, end:]
+    return codes_OI[:, order_I.argsort()].to(torch.int8)
 
 
 def inverse_factor(hessian_II: Tensor, damping: float) -> Tensor:
     """U, upper triangular, with Uᵀ U = (H + damping)⁻¹.
 
     Inputs that are always zero have no curvature; the damping alone stands for theirs.
+
+    Raises:
+        ValueError: The damped Hessian is not positive definite.
     """
     damped_II = hessian_II.clone()
     damped_II.diagonal().add_(damping * float(hessian_II.diagonal().mean()))
-    inverse_II = torch.cholesky_inverse(torch.linalg.cholesky(damped_II))
-    factor_II: Tensor = torch.linalg.cholesky(inverse_II, upper=True)
-    return factor_II
+    factor_II = _cholesky(damped_II, damping)
+    return _cholesky(torch.cholesky_inverse(factor_II), damping).T.contiguous()
+
+
+def _cholesky(matrix_II: Tensor, damping: float) -> Tensor:
+    """The lower factor."""
+    factor_II, failed = torch.linalg.cholesky_ex(matrix_II)
+    if int(failed):
+        raise ValueError(
+            f"hessian_II: it is not positive definite with damping {damping}; give more texts, or "
+            "raise the damping (inputs that are all 0 have no Hessian)"
+        )
+    lower_II: Tensor = factor_II
+    return lower_II
 
 
 def spread(values: Tensor, given: Quantized) -> Tensor:

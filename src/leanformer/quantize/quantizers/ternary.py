@@ -30,7 +30,7 @@ def best_threshold(weight_OI: Tensor, block: Block) -> Tensor:
     """The Δ of least squared error of each block, [O/r, 1, I/c, 1]; costs a sort of the weight."""
     parts = blocked(weight_OI.abs(), block).transpose(1, 2)
     ordered, _ = parts.flatten(2).sort(dim=-1, descending=True)
-    counts = torch.arange(1, ordered.shape[-1] + 1, dtype=ordered.dtype)
+    counts = torch.arange(1, ordered.shape[-1] + 1, dtype=ordered.dtype, device=ordered.device)
     best = (ordered.cumsum(-1).square() / counts).argmax(-1, keepdim=True)
     smallest = ordered.gather(-1, best)
     following = torch.cat([ordered, torch.zeros_like(ordered[..., :1])], -1).gather(-1, best + 1)
