@@ -100,8 +100,3 @@ def test_heads_without_counterpart_are_refused_when_built_or_when_seen() -> None
     module = AttentionMaps().build(replace(fewer, heads=()), TEACHER)
     with pytest.raises(ValueError, match=message):
         module(outputs(LOGITS, fewer), outputs(LOGITS, TEACHER), None)
-
-
-def test_layers_that_are_impossible_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"layers: \[2\] must name one or more of the student's"):
-        AttentionMaps(layers=(2,)).build(STUDENT, TEACHER)

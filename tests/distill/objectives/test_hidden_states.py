@@ -3,7 +3,6 @@ import torch
 from distill.objectives.naive import KEEP, STUDENT, TEACHER, outputs, padded, random
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from leanformer.distill.objective import Dims
 from leanformer.distill.objectives import HiddenStates
@@ -52,11 +51,6 @@ def test_each_level_is_compared_with_its_own(
         for n, level in enumerate(ours.hidden)
     ]
     torch.testing.assert_close(module(ours, theirs, None), sum(errors) / 3)
-
-
-def test_equal_widths_need_no_projection() -> None:
-    assert not list(HiddenStates().build(STUDENT, STUDENT).parameters())
-    assert isinstance(HiddenStates().build(STUDENT, TEACHER).project, nn.Linear)
 
 
 @pytest.mark.parametrize("levels", [(0, 1), (0, 1, 2, 3), (0, 1, 5), (-1, 0, 1)])

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from distill.objectives.naive import KEEP, STUDENT, TEACHER, outputs, padded, random
+from distill.objectives.naive import KEEP, STUDENT, outputs, padded, random
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,10 +39,3 @@ def test_padding_has_no_share_whatever_is_in_it(noise: float, extra: int) -> Non
     ours, theirs = outputs(LOGITS), outputs(LOGITS, WIDE, seed=50)
     found = module(padded(ours, noise, extra), padded(theirs, 0.0, extra), None)
     torch.testing.assert_close(found, module(ours, theirs, None))
-
-
-def test_unequal_widths_are_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"last-hidden: hidden states of width 3 and 5 .* use hidden-states"
-    ):
-        LastHidden().build(STUDENT, TEACHER)

@@ -4,8 +4,7 @@
 
 MobileBERT's code has the cross entropy, whose gradient is the same. Queries are real tokens, and
 keys what both models may look at. MobileBERT transfers one layer at a time (`layers`), student and
-teacher being of one depth; its code divides by the number of all layers, here the mean is over the
-layers that are compared.
+teacher being of one depth.
 
 Legend: B batch, H head, T token, S key token, K head width, N real token.
 """
@@ -16,8 +15,8 @@ from torch.nn import functional as F
 
 from leanformer.core.technique import technique
 from leanformer.distill.attention_pairs import check_heads, heads_of, visible
-from leanformer.distill.layer_map import LayerMap, layer_pairs
-from leanformer.distill.objective import Dims, Objective, Outputs
+from leanformer.distill.layerwise import Layerwise
+from leanformer.distill.objective import Dims, Outputs
 from leanformer.numerics.widen import widened
 
 _REMEDY = "use relations, which suits any number of heads"
@@ -45,18 +44,11 @@ def map_divergence(student_BHTS: Tensor, teacher_BHTS: Tensor, visible_BTS: Tens
 
 
 @technique("attention-maps", paper="Sun et al. 2020 (MobileBERT), arXiv:2004.02984")
-class AttentionMaps(Objective):
+class AttentionMaps(Layerwise):
     """Match attention probabilities head by head: MobileBERT's attention transfer."""
 
     unit = "token"
     needs_attention = True
-
-    weight: float = 1.0
-    """Factor in the sum of objectives."""
-    layers: tuple[int, ...] | None = None
-    """Student layers that are compared; None = all; one at a time for progressive transfer."""
-    teacher_layers: LayerMap | tuple[int, ...] = "uniform"
-    """Teacher layer for each student layer: a map, or which."""
 
     def build(self, student: Dims, teacher: Dims) -> nn.Module:
         """A module without parameters.
@@ -64,7 +56,7 @@ class AttentionMaps(Objective):
         Raises:
             ValueError: The layers do not fit the depths, or heads have no counterpart.
         """
-        pairs = layer_pairs(self.layers, self.teacher_layers, student.layers, teacher.layers)
+        pairs = self.pairs(student, teacher)
         if student.heads and teacher.heads:
             check_heads(student.heads, teacher.heads, pairs, _REMEDY)
         return _AttentionMaps(pairs)

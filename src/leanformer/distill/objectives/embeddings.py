@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from leanformer.core.technique import technique
 from leanformer.distill.objective import Dims, Objective, Outputs
 from leanformer.distill.objectives.hidden_states import hidden_error
+from leanformer.distill.projection import projection
 
 
 @technique("embeddings", paper="Jiao et al. 2020 (TinyBERT), arXiv:1909.10351")
@@ -28,14 +29,13 @@ class Embeddings(Objective):
 
     def build(self, student: Dims, teacher: Dims) -> nn.Module:
         """A module with one projection where the widths differ."""
-        return _Embeddings(student.hidden, teacher.hidden)
+        return _Embeddings(student, teacher)
 
 
 class _Embeddings(nn.Module):
-    def __init__(self, student_hidden: int, teacher_hidden: int) -> None:
+    def __init__(self, student: Dims, teacher: Dims) -> None:
         super().__init__()
-        same = student_hidden == teacher_hidden
-        self.project = nn.Identity() if same else nn.Linear(student_hidden, teacher_hidden)
+        self.project = projection(student, teacher)
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
         return hidden_error(self.project(student.hidden[0]), teacher.hidden[0], student.keep)

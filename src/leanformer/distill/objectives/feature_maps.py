@@ -5,9 +5,8 @@
 
 n is LayerNorm without parameters; mu, var and n are taken over the width of each token, var without
 Bessel's correction. MobileBERT is trained one layer at a time (`layers`) before all of it. Its code
-takes mean and variance of the teacher's list of all layers where those of one are meant, and
-divides by the number of all layers; here each layer has its own, and the mean is over the layers
-that are compared. There is no projection: student and teacher are of one width.
+takes mean and variance of the teacher's list of all layers where those of one are meant; here each
+layer has its own. There is no projection: student and teacher are of one width.
 
 Legend: B batch, T token, N real token, D hidden width.
 """
@@ -17,8 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leanformer.core.technique import technique
-from leanformer.distill.layer_map import LayerMap, layer_pairs
-from leanformer.distill.objective import Dims, Objective, Outputs
+from leanformer.distill.layerwise import Layerwise
+from leanformer.distill.objective import Dims, Outputs
+from leanformer.distill.projection import check_width
 from leanformer.numerics.widen import widened
 
 _EPS = 1e-12  # as in MobileBERT's code
@@ -53,18 +53,12 @@ def feature_error(
 
 
 @technique("feature-maps", paper="Sun et al. 2020 (MobileBERT), arXiv:2004.02984")
-class FeatureMaps(Objective):
+class FeatureMaps(Layerwise):
     """Match hidden states and their statistics: MobileBERT's transfer between equal widths."""
 
     unit = "token"
     needs_hidden = True
 
-    weight: float = 1.0
-    """Factor in the sum of objectives."""
-    layers: tuple[int, ...] | None = None
-    """Student layers that are compared; None = all; one at a time for progressive transfer."""
-    teacher_layers: LayerMap | tuple[int, ...] = "uniform"
-    """Teacher layer for each student layer: a map, or which."""
     form: float = 100.0
     """Factor of the difference that LayerNorm leaves."""
     mean: float = 5000.0
@@ -78,12 +72,8 @@ class FeatureMaps(Objective):
         Raises:
             ValueError: The widths differ, or the layers do not fit the depths.
         """
-        if student.hidden != teacher.hidden:
-            raise ValueError(
-                f"feature-maps: hidden states of width {student.hidden} and {teacher.hidden} have "
-                "no common map; use hidden-states, which learns a projection"
-            )
-        pairs = layer_pairs(self.layers, self.teacher_layers, student.layers, teacher.layers)
+        check_width(student, teacher, "feature-maps", "map")
+        pairs = self.pairs(student, teacher)
         return _FeatureMaps(pairs, (self.form, self.mean, self.variance))
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from leanformer.core.technique import technique
 from leanformer.distill.layer_map import level_map
 from leanformer.distill.objective import Dims, Objective, Outputs
+from leanformer.distill.projection import projection
 from leanformer.numerics.widen import widened
 
 
@@ -43,15 +44,14 @@ class HiddenStates(Objective):
             ValueError: `levels` does not fit the two depths.
         """
         levels = level_map(self.levels, student.layers, teacher.layers)
-        return _HiddenStates(levels, student.hidden, teacher.hidden)
+        return _HiddenStates(levels, student, teacher)
 
 
 class _HiddenStates(nn.Module):
-    def __init__(self, levels: list[int], student_hidden: int, teacher_hidden: int) -> None:
+    def __init__(self, levels: list[int], student: Dims, teacher: Dims) -> None:
         super().__init__()
         self.levels = levels
-        same = student_hidden == teacher_hidden
-        self.project = nn.Identity() if same else nn.Linear(student_hidden, teacher_hidden)
+        self.project = projection(student, teacher)
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
         errors = [

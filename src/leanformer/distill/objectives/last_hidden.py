@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from leanformer.core.technique import technique
 from leanformer.distill.objective import Dims, Objective, Outputs
 from leanformer.distill.objectives.cosine import cosine_distance
+from leanformer.distill.projection import check_width
 
 
 @technique("last-hidden", paper="Sanh et al. 2019 (DistilBERT), arXiv:1910.01108")
@@ -31,11 +32,7 @@ class LastHidden(Objective):
         Raises:
             ValueError: The widths differ.
         """
-        if student.hidden != teacher.hidden:
-            raise ValueError(
-                f"last-hidden: hidden states of width {student.hidden} and {teacher.hidden} have "
-                "no common direction; use hidden-states, which learns a projection"
-            )
+        check_width(student, teacher, "last-hidden", "direction")
         return _LastHidden()
 
 
