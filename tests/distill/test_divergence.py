@@ -1,10 +1,12 @@
-"""What all divergences share: where they compare, their unit, and what they refuse."""
+"""What all divergences share: their zero, where they compare, their unit, what they refuse."""
 
 from functools import partial
 
 import pytest
 import torch
 from distill.objectives.naive import KEEP, STUDENT, TEACHER, outputs, padded, random
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leanformer.data import IGNORE
 from leanformer.distill.objectives import JensenShannon, ReverseKl, SoftTargets
@@ -25,6 +27,23 @@ ALL = pytest.mark.parametrize(
 
 def both():
     return outputs(random(2, 7, 4)), outputs(random(2, 7, 4, seed=1), TEACHER)
+
+
+@ALL
+def test_gradient(kind, function):
+    theirs = random(5, 3, seed=1)
+    assert torch.autograd.gradcheck(
+        lambda z: function(z, theirs, temperature=2.0), (random(5, 3).requires_grad_(),)
+    )
+
+
+@ALL
+@given(seed=st.integers(0, 99), temperature=st.floats(0.2, 20), shift=st.floats(-50, 50))
+def test_it_is_zero_at_the_teacher_and_positive_elsewhere(kind, function, seed, temperature, shift):
+    ours, theirs = random(4, 6, seed=seed), random(4, 6, seed=seed + 100)
+    same = function(ours + shift, ours, temperature=temperature)
+    assert same.item() == pytest.approx(0, abs=1e-9)
+    assert function(ours, theirs, temperature=temperature).item() > 0
 
 
 @ALL

@@ -3,8 +3,6 @@ import math
 import pytest
 import torch
 from distill.objectives.naive import random, softmax
-from hypothesis import given
-from hypothesis import strategies as st
 
 from leanformer.distill.objectives.reverse_kl import reverse_kl
 
@@ -18,22 +16,6 @@ def test_it_equals_the_equation(temperature: float) -> None:
         total += sum(s * math.log(s / t) for s, t in zip(p_s, p_t, strict=True))
     expected = temperature**2 * total / 5
     assert reverse_kl(ours, theirs, temperature).item() == pytest.approx(expected, abs=1e-12)
-
-
-def test_gradient() -> None:
-    theirs = random(5, 3, seed=1)
-    assert torch.autograd.gradcheck(
-        lambda z: reverse_kl(z, theirs, 2.0), (random(5, 3).requires_grad_(),)
-    )
-
-
-@given(seed=st.integers(0, 99), temperature=st.floats(0.2, 20), shift=st.floats(-50, 50))
-def test_it_is_zero_at_the_teacher_and_positive_elsewhere(
-    seed: int, temperature: float, shift: float
-) -> None:
-    ours, theirs = random(4, 6, seed=seed), random(4, 6, seed=seed + 100)
-    assert reverse_kl(ours + shift, ours, temperature).item() == pytest.approx(0, abs=1e-9)
-    assert reverse_kl(ours, theirs, temperature).item() > 0
 
 
 def test_it_would_rather_choose_one_of_two_than_spread() -> None:
