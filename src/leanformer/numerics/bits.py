@@ -65,4 +65,4 @@ def packed_bytes(count: int, bits: int) -> int:
 def _half(bits: int) -> int:
     if not 1 <= bits <= 8:
         raise ValueError(f"bits: {bits} is not between 1 and 8")
-    return 2 ** (bits - 1)
+    return 1 << (bits - 1)

@@ -36,8 +36,8 @@ def test_the_objective_never_rises(seed):
     assert all(later <= first + 1e-12 for first, later in itertools.pairwise(losses))
 
 
-def test_it_comes_near_the_optimum_of_all_ternary_vectors():
-    ratios = []
+def test_it_lies_between_the_plain_solution_and_the_best_of_all_ternary_vectors():
+    reached = 0
     for seed in range(20):
         given, steep = random(1, 6, seed), random(1, 6, seed + 50).square() + 0.01
         best = float("inf")
@@ -45,20 +45,10 @@ def test_it_comes_near_the_optimum_of_all_ternary_vectors():
             b = torch.tensor([codes], dtype=torch.float64)
             alpha = (b * steep * given).sum() / (steep * b.abs()).sum().clamp(min=1e-9)
             best = min(best, float((steep * (given - alpha * b).square()).sum()))
-        ratios.append(objective(given, steep, loss_aware(given, steep, (1, 6))) / best)
-    assert min(ratios) >= 1 - 1e-9, "nothing is better than the optimum"
-    assert sum(ratio < 1 + 1e-9 for ratio in ratios) >= 8, "and it is often reached"
-    plain = [
-        objective(random(1, 6, s), random(1, 6, s + 50).square() + 0.01,
-                  Ternary().quantize(random(1, 6, s)))
-        for s in range(20)
-    ]  # fmt: skip
-    aware = [
-        objective(random(1, 6, s), random(1, 6, s + 50).square() + 0.01,
-                  loss_aware(random(1, 6, s), random(1, 6, s + 50).square() + 0.01, (1, 6)))
-        for s in range(20)
-    ]  # fmt: skip
-    assert all(a <= p + 1e-12 for a, p in zip(aware, plain, strict=True))
+        found = objective(given, steep, loss_aware(given, steep, (1, 6)))
+        assert best - 1e-9 <= found <= objective(given, steep, Ternary().quantize(given)) + 1e-12
+        reached += found < best + 1e-9
+    assert reached >= 8, "alternation ends in a local optimum, but often in the best one"
 
 
 def test_second_moments_are_the_square_of_the_curvature():

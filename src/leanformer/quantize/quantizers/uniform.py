@@ -8,10 +8,11 @@ alike (narrow range). Inside the range |w - ŵ| ≤ s / 2. A range that is a lit
 clips a few weights and rounds all others finer: `ends = "mse"` tries shrunk ranges and keeps, block
 by block, the one of least squared error.
 
-Q-BERT's groups are `per = "rows"` with `groups = 128`: rows that belong together (each head's
-outputs are consecutive rows) share one range. GPTQ's and AWQ's are `per = "columns"`.
+Q-BERT's groups are `per = "rows"`: a head's outputs are d / N_h consecutive rows, and every
+d / (2 N_h) of them share one range, which is `groups` = 2 N_h; its best results have `groups` = 128.
+GPTQ's and AWQ's are `per = "columns"`.
 
-Legend: O out, I in, r x c the block.
+Legend: O out, I in, r x c the block, d model width, N_h heads.
 """
 
 from typing import Literal
