@@ -9,7 +9,7 @@ clips a few weights and rounds all others finer: `ends = "mse"` tries shrunk ran
 by block, the one of least squared error.
 
 Q-BERT's groups are `per = "rows"`: a head's outputs are d / N_h consecutive rows, and every
-d / (2 N_h) of them share one range, which is `groups` = 2 N_h; its best results have `groups` = 128.
+d / (2 N_h) of them share one range: `groups` = 2 N_h. Its headline results have `groups` = 128.
 GPTQ's and AWQ's are `per = "columns"`.
 
 Legend: O out, I in, r x c the block, d model width, N_h heads.
