@@ -2,9 +2,9 @@
 
     bytes = ⌈O · I · bits / 8⌉ + 4 · scales + zero points          for each weight
 
-A packed checkpoint loads into plain float layers that hold the dequantized weights: whatever works
-on a model works on it, and its outputs are those of the model that was packed, bit by bit. Where
-inputs are rounded too, the layers are `QuantLinear` ones that round only these.
+A packed checkpoint loads into plain float layers that hold the dequantized weights, bit by bit
+those that the packed model multiplied with: whatever works on a model works on it. Where inputs are
+rounded too, the layers are `QuantLinear` ones that round only these.
 
 Legend: O out, I in.
 """
@@ -61,6 +61,11 @@ class PackedWeight(nn.Module):
         self.register_buffer("scale", scale)
         self.register_buffer("zero_point", zero_point)
         self.activations = inputs
+
+    @property
+    def weight(self) -> Tensor:
+        """The codes: ModernBERT initialises layers by this name, and skips what was loaded."""
+        return self.codes
 
     def dequantized(self) -> Tensor:
         """The weight [O, I]."""
@@ -134,6 +139,15 @@ def unpack(model: Any, settings: Mapping[str, Any]) -> None:
             model.set_submodule(name, layer.train(model.training))
     if rounding:
         model.config.quantization_config = described(rounding, activations, None)
+
+
+@torch.no_grad()
+def rounded_state(model: nn.Module) -> dict[str, Tensor]:
+    """The state of `model` with rounded weights in place of latent ones: what packing must keep."""
+    layers = {n: m for n, m in rounded_layers(model).items() if m.quantizer is not None}
+    gathered = {f"{name}.second_moment" for name in layers}
+    state = {name: t for name, t in model.state_dict().items() if name not in gathered}
+    return state | {f"{name}.weight": layer.rounded() for name, layer in layers.items()}
 
 
 def arithmetic_bytes(model: nn.Module) -> dict[str, int]:
