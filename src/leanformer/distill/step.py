@@ -105,28 +105,15 @@ class Distill(Step):
         teacher = workspace.teacher
         if self.teachers:
             teacher = with_teachers(teacher, theirs, self.teachers, task, self.average_hidden)
-        student = self._texts(workspace, teacher, theirs)
+        texts = self._texts(workspace, teacher, theirs)
         masked = task.kind == "masked-lm"
         hide = masking(workspace.tokenizer, self.masked) if masked else None
         evaluate = self._judge(workspace, teacher, theirs, hide)
-        translate = translation(workspace.tokenizer, theirs)
-        kept = self._kept(teacher, task, student, translate)
-        torch.manual_seed(workspace.seed)  # projections of the objectives begin at random
-        loss = Distillation(
-            self.objectives,
-            workspace.model,
-            teacher,
-            task,
-            translate,
-            self.noise,
-            workspace.tokenizer.all_special_ids,
-            hide,
-            kept,
-        )
+        loss = self._loss(workspace, teacher, theirs, texts, hide)
         with nullcontext() if self.dropout else without_dropout(workspace.model):
             return trained(
                 workspace,
-                student,
+                texts,
                 loss,
                 self.train,
                 evaluate,
@@ -159,6 +146,26 @@ class Distill(Step):
         if hide is not None:
             encoded = hide.encoded(encoded)
         return judge(encoded, task, targets, self.train.precision)
+
+    def _loss(
+        self, workspace: Workspace, teacher: Any, theirs: Any, texts: Encoded, hide: Masking | None
+    ) -> Distillation:
+        """What the student is taught by, on `texts`."""
+        task = workspace.dataset.task
+        translate = translation(workspace.tokenizer, theirs)
+        kept = self._kept(teacher, task, texts, translate)
+        torch.manual_seed(workspace.seed)  # projections of the objectives begin at random
+        return Distillation(
+            self.objectives,
+            workspace.model,
+            teacher,
+            task,
+            translate,
+            self.noise,
+            workspace.tokenizer.all_special_ids,
+            hide,
+            kept,
+        )
 
     def _kept(
         self, teacher: Any, task: Task, encoded: Encoded, translate: Tensor | None
