@@ -16,10 +16,10 @@ from leanformer.distill.students.mobilebert_body import (
 from leanformer.distill.students.mobilebert_names import body_state
 
 SMALL = BodyShape(
-    vocabulary=50, positions=20, embedding=6, between=20, within=8, layers=3, heads=2, ffn=12,
+    vocabulary=50, positions=20, embedding=6, hidden=20, within=8, layers=3, heads=2, ffn=12,
     stacked=3,
 )  # fmt: skip
-TEACHER = inverted_bottleneck(50, positions=20, embedding=6, between=20, within=40, layers=2,
+TEACHER = inverted_bottleneck(50, positions=20, embedding=6, hidden=20, within=40, layers=2,
                               heads=4, ffn=60)  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def theirs(shape: BodyShape) -> Any:
         vocab_size=shape.vocabulary,
         max_position_embeddings=shape.positions,
         embedding_size=shape.embedding,
-        hidden_size=shape.between,
+        hidden_size=shape.hidden,
         intra_bottleneck_size=shape.within,
         num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads,
@@ -43,10 +43,10 @@ def theirs(shape: BodyShape) -> Any:
     for module in model.modules():
         if isinstance(module, nn.LayerNorm):
             module.eps = 1e-12  # theirs mixes 1e-5 and 1e-12; Google's own is 1e-12 throughout
-    if shape.attention == "raw":  # theirs builds queries for `within` and gives them `between`
+    if shape.attention == "raw":  # theirs builds queries for `within` and gives them `hidden`
         for layer in model.encoder.layer:
-            layer.attention.self.query = nn.Linear(shape.between, shape.within)
-            layer.attention.self.key = nn.Linear(shape.between, shape.within)
+            layer.attention.self.query = nn.Linear(shape.hidden, shape.within)
+            layer.attention.self.key = nn.Linear(shape.hidden, shape.within)
     generator = torch.Generator().manual_seed(0)
     model = model.double().eval()
     for parameter in model.parameters():
@@ -123,7 +123,7 @@ def test_a_gradient_reaches_every_parameter(shape: BodyShape) -> None:
 
 def test_gradients_are_those_of_the_function() -> None:
     shape = BodyShape(
-        vocabulary=5, positions=4, embedding=2, between=4, within=2, layers=1, heads=1, ffn=3,
+        vocabulary=5, positions=4, embedding=2, hidden=4, within=2, layers=1, heads=1, ffn=3,
         stacked=2, activation="gelu",
     )  # fmt: skip
     torch.manual_seed(0)

@@ -12,6 +12,7 @@ teacher that is a MobileBERT itself, embeddings and head are copied, as the pape
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -79,25 +80,16 @@ class Mobilebert(Step):
     """Attention heads of each layer."""
 
     def __post_init__(self) -> None:
-        for name in ("layers", "hidden", "within", "embedding", "ffn", "stacked", "heads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is not at least 1")
+        for name, size in asdict(self).items():
+            if size < 1:
+                raise ValueError(f"{name}: {size} is not at least 1")
         if self.embedding > self.hidden:
             raise ValueError(f"embedding: {self.embedding} is wider than hidden, {self.hidden}")
         self.shape(1)  # refuses heads that do not divide
 
     def shape(self, vocabulary: int) -> BodyShape:
-        """The sizes in the words of the body."""
-        return BodyShape(
-            vocabulary=vocabulary,
-            embedding=self.embedding,
-            between=self.hidden,
-            within=self.within,
-            layers=self.layers,
-            heads=self.heads,
-            ffn=self.ffn,
-            stacked=self.stacked,
-        )
+        """The sizes, with those that are the teacher's."""
+        return BodyShape(vocabulary=vocabulary, **asdict(self))
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Replace the model by a MobileBERT with the teacher's vocabulary and kind of head.
@@ -126,7 +118,7 @@ def _config(teacher: Any, shape: BodyShape) -> Any:
     fields = {name: getattr(teacher, name) for name in _FIELDS if hasattr(teacher, name)}
     return transformers.MobileBertConfig(
         **fields,
-        hidden_size=shape.between,
+        hidden_size=shape.hidden,
         embedding_size=shape.embedding,
         num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads,

@@ -38,7 +38,7 @@ class BodyShape:
         positions: Longest text.
         types: Token types.
         embedding: Width of a word's embedding.
-        between: D, width of the hidden states between layers.
+        hidden: D, width of the hidden states between layers.
         within: I, width inside a layer.
         layers: Number of layers.
         heads: Attention heads of a layer.
@@ -54,7 +54,7 @@ class BodyShape:
     positions: int = 512
     types: int = 2
     embedding: int = 128
-    between: int = 512
+    hidden: int = 512
     within: int = 128
     layers: int = 24
     heads: int = 4
@@ -97,10 +97,10 @@ class MobileBertBody(nn.Module):
     def __init__(self, shape: BodyShape) -> None:
         super().__init__()
         self.words = nn.Embedding(shape.vocabulary, shape.embedding)
-        self.positions = nn.Embedding(shape.positions, shape.between)
-        self.types = nn.Embedding(shape.types, shape.between)
-        self.trigram = nn.Linear(3 * shape.embedding, shape.between)
-        self.norm = _norm(shape, shape.between)
+        self.positions = nn.Embedding(shape.positions, shape.hidden)
+        self.types = nn.Embedding(shape.types, shape.hidden)
+        self.trigram = nn.Linear(3 * shape.embedding, shape.hidden)
+        self.norm = _norm(shape, shape.hidden)
         self.layers = nn.ModuleList([_Layer(shape) for _ in range(shape.layers)])
 
     def forward(
@@ -129,7 +129,7 @@ class MobileBertBody(nn.Module):
 class _Layer(nn.Module):
     def __init__(self, shape: BodyShape) -> None:
         super().__init__()
-        wide, thin = shape.between, shape.within
+        wide, thin = shape.hidden, shape.within
         self.heads = shape.heads
         self.down, self.down_norm = nn.Linear(wide, thin), _norm(shape, thin)
         self.shared: nn.Module | None = None
