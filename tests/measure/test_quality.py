@@ -8,7 +8,7 @@ from train.toy import TEXTS, examples
 from leanformer.data import Examples, encode_examples
 from leanformer.measure.quality import session_outputs
 from leanformer.models.tiny import tiny_model
-from leanformer.runtime.session import Session
+from leanformer.runtime.session import Arrays, Session
 from leanformer.runtime.torch_backend import TorchSession
 
 KINDS = ("classification", "regression", "tokens", "embedding")
@@ -48,16 +48,11 @@ class Echo(Session):
         self.pins = {}
         self.fed: list[dict[str, np.ndarray]] = []
 
-    def run(
-        self,
-        input_ids: np.ndarray,
-        attention_mask: np.ndarray,
-        token_type_ids: np.ndarray | None = None,
-    ) -> np.ndarray:
-        assert token_type_ids is not None
-        fed = {"ids": input_ids, "mask": attention_mask, "types": token_type_ids}
-        self.fed.append(fed)
-        return np.stack([input_ids.sum(1), token_type_ids.sum(1)], axis=1).astype(np.float32)
+    def answer(self, arrays: Arrays) -> np.ndarray:
+        ids, _, types = arrays
+        assert types is not None
+        self.fed.append({"ids": ids, "types": types})
+        return np.stack([ids.sum(1), types.sum(1)], axis=1).astype(np.float32)
 
 
 def test_token_types_are_zeros_for_single_texts_and_true_for_pairs() -> None:

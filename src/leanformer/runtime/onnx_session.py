@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from leanformer.runtime.session import Backend, Precision, Session
+from leanformer.runtime.session import Arrays, Backend, Precision, Session
 
 
 class OnnxSession(Session):
@@ -29,14 +29,8 @@ class OnnxSession(Session):
         )
         self.inputs = tuple(port.name for port in self.session.get_inputs())
 
-    def run(
-        self,
-        input_ids: np.ndarray,
-        attention_mask: np.ndarray,
-        token_type_ids: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """See `Session.run`."""
-        arrays = (input_ids, attention_mask, token_type_ids)
+    def answer(self, arrays: Arrays) -> np.ndarray:
+        """See `Session.answer`."""
         feeds = dict(zip(self.inputs, arrays, strict=False))
         return self.session.run(None, feeds)[0]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from leanformer.runtime.session import Backend, Precision, Session
+from leanformer.runtime.session import Arrays, Backend, Precision, Session
 
 _HINT = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 
@@ -28,14 +28,8 @@ class OpenVinoSession(Session):
         self.inputs = tuple(port.get_any_name() for port in self.compiled.inputs)
         self.request = self.compiled.create_infer_request()
 
-    def run(
-        self,
-        input_ids: np.ndarray,
-        attention_mask: np.ndarray,
-        token_type_ids: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """See `Session.run`."""
-        arrays = (input_ids, attention_mask, token_type_ids)
+    def answer(self, arrays: Arrays) -> np.ndarray:
+        """See `Session.answer`."""
         feeds = dict(zip(self.inputs, arrays, strict=False))
         output = self.request.infer(feeds, share_inputs=True)[0]
         return np.array(output, dtype=np.float32)  # a copy: the request reuses its own memory

@@ -14,6 +14,7 @@ import numpy as np
 Kind = Literal["classification", "regression", "tokens", "embedding"]
 Backend = Literal["openvino", "onnxruntime", "pytorch"]
 Precision = Literal["fp32", "bf16", "int8"]
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 KINDS: tuple[str, ...] = get_args(Kind)
 BACKENDS: tuple[str, ...] = get_args(Backend)
 PRECISIONS: tuple[str, ...] = get_args(Precision)
@@ -50,7 +51,6 @@ class Session(ABC):
     inputs: tuple[str, ...]
     pins: dict[str, Any]
 
-    @abstractmethod
     def run(
         self,
         input_ids: np.ndarray,
@@ -58,6 +58,11 @@ class Session(ABC):
         token_type_ids: np.ndarray | None = None,
     ) -> np.ndarray:
         """Logits or embeddings, float32, of one padded batch of int64 [batch, token] arrays."""
+        return self.answer((input_ids, attention_mask, token_type_ids))
+
+    @abstractmethod
+    def answer(self, arrays: Arrays) -> np.ndarray:
+        """What `run` gives: of token ids, mask and token types, None where they were not given."""
 
 
 def graph_file(folder: Path, backend: str, precision: str) -> Path:

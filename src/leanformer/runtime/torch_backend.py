@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from leanformer.runtime.graph import InferenceGraph
-from leanformer.runtime.session import Backend, Kind, Precision, Session
+from leanformer.runtime.session import Arrays, Backend, Kind, Precision, Session
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -48,16 +48,10 @@ class TorchSession(Session):
         self.threads = threads or len(os.sched_getaffinity(0))
         self.pins = {"dtype": str(_TYPES[precision]), "threads": self.threads}
 
-    def run(
-        self,
-        input_ids: np.ndarray,
-        attention_mask: np.ndarray,
-        token_type_ids: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """See `Session.run`."""
+    def answer(self, arrays: Arrays) -> np.ndarray:
+        """See `Session.answer`."""
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
-        arrays = (input_ids, attention_mask, token_type_ids)
         with torch.inference_mode():
             output = self.graph(*[torch.from_numpy(a) for a in arrays if a is not None])
         return output.float().numpy()
