@@ -73,3 +73,48 @@ def test_a_layer_can_be_kept_in_float(workspace: Workspace) -> None:
     assert sum(counts.values()) > 18
     with pytest.raises(ValueError, match="keep_float: no layer is named nonsense"):
         Int8(scales="own", texts=4, max_length=32, keep_float=("nonsense",)).apply(workspace)
+
+
+def test_layers_go_back_to_float_until_the_quality_holds(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quality is made up: it holds with three layers in floating point, and not with two."""
+    qualities = {0: 0.5, 1: 0.6, 2: 0.7, 3: 0.9, 4: 0.9}
+    exports: list[int] = []
+    export = int8.export_openvino
+
+    def counted(*args: Any, keep_float: Any, **settings: Any) -> Any:
+        exports.append(len(keep_float))
+        return export(*args, keep_float=keep_float, **settings)
+
+    monkeypatch.setattr(int8, "export_openvino", counted)
+    made_up = iter([1.0])  # of the float model
+    monkeypatch.setattr(int8, "quality", lambda *_: next(made_up, None) or qualities[exports[-1]])
+    done = Int8(scales="own", texts=4, max_length=32, keep=0.8).apply(workspace)
+    assert exports == [0, 1, 2, 4, 3, 3]
+    first, *tried = read(workspace.record.path)
+    worst = [row["layer"] for row in first["rows"]]
+    assert [event["layers"] for event in tried] == [worst[:k] for k in exports[:-1]]
+    assert [event["quality"] for event in tried] == [qualities[k] for k in exports[:-1]]
+    assert done.saved is not None
+    session = OpenVinoSession(graph_file(done.saved, "openvino", "int8"), "int8")
+    assert executed_precision(session.compiled)["f32"] == 3
+
+
+def test_a_quality_that_cannot_be_had_is_refused(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = iter([1.0])
+    monkeypatch.setattr(int8, "quality", lambda *_: next(made_up, 0.1))
+    monkeypatch.setattr(int8.Int8, "_export", lambda *_: [])
+    monkeypatch.setattr(int8, "OpenVinoSession", lambda *_: None)
+    monkeypatch.setattr(int8, "session_outputs", lambda *_: [])
+    with pytest.raises(NoEffect, match=r"keep: with all but one of 20 layers .* reach 0\.9000"):
+        Int8(texts=4, max_length=32, keep=0.9).apply(workspace)
+
+
+def test_settings_that_cannot_be_meant_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"keep: 1\.2 is not a share of the quality"):
+        Int8(keep=1.2)
+    with pytest.raises(ValueError, match="keep_float: with keep the layers"):
+        Int8(keep=0.99, keep_float=("a",))

@@ -9,25 +9,30 @@ whatever `scales` says, since any others would throw the training away.
 """
 
 import copy
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from torch import Tensor
 
 from leanformer.calibrate.ranges import observe_ranges, quantization_loss
-from leanformer.core.step import Step, require
+from leanformer.core.step import NoEffect, Proof, Step, require
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.data import encode_examples
+from leanformer.data import Examples, encode_examples
 from leanformer.measure.quality import session_outputs
 from leanformer.models.save import save_model
 from leanformer.quantize.integer import carried, rounds
+from leanformer.quantize.sensitive import least_kept
 from leanformer.runtime.agreement import agreeing_outputs
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.carry import carry_scales
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.openvino_session import OpenVinoSession
 from leanformer.runtime.session import graph_file, served_kind
-from leanformer.train.evaluate import outputs
+from leanformer.train.evaluate import outputs, quality
 
 _LEAST = 0.9  # agreement with PyTorch below which the graph is no copy of the model
 _CHECKED = 200  # texts on which the graph is compared with the model
@@ -45,8 +50,20 @@ class Int8(Step):
     keep_float: tuple[str, ...] = ()
     """Names of linear layers that stay in floating point; a model that was trained to round
     decided this before."""
+    keep: float | None = None
+    """Share of the quality on dev that must stay: layers go back to floating point, those that lose
+    most first, until it does. None = all linear layers are integers."""
     max_length: int = 128
     """Longer texts are cut to this many tokens."""
+
+    def __post_init__(self) -> None:
+        if self.keep is not None and not 0 < self.keep <= 1:
+            raise ValueError(f"keep: {self.keep} is not a share of the quality in (0, 1]")
+        if self.keep is not None and self.keep_float:
+            raise ValueError(
+                "keep_float: with keep the layers that stay in floating point are found; name one "
+                "of the two"
+            )
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Save the model and its OpenVINO graph in one folder.
@@ -54,35 +71,27 @@ class Int8(Step):
         Raises:
             ValueError: A name in `keep_float` is unknown; or the model was trained to round, and
                 keeps other layers in floating point or has inputs of less than 8 bits.
-            NoEffect: No integer kernel runs, the file did not shrink, or the graph says something
-                else than the model.
+            NoEffect: No integer kernel runs, the file did not shrink, the graph says something
+                else than the model, or the quality in `keep` cannot be had.
         """
-        dataset, kind = workspace.dataset, served_kind(workspace.dataset.task.kind)
-        if self.keep_float and rounds(workspace.model):
+        kind = served_kind(workspace.dataset.task.kind)
+        if (self.keep_float or self.keep is not None) and rounds(workspace.model):
             raise ValueError(
-                f"keep_float: {', '.join(self.keep_float)}: the model was trained to round; name "
-                "what stays in floating point in its quantize-aware step"
+                f"{'keep' if self.keep is not None else 'keep_float'}: the model was trained to "
+                "round; name what stays in floating point in its quantize-aware step"
             )
         saved = workspace.folder / "model"
         save_model(workspace.model, workspace.tokenizer, saved, overwrite=True)
+        dataset = workspace.dataset
         sample = dataset.train.take(list(range(min(self.texts, len(dataset.train)))))
-        calibration = Calibration(
-            tokenizer=workspace.tokenizer,
-            texts=sample.texts,
-            pairs=sample.pairs,
-            max_length=min(self.max_length, workspace.tokenizer.model_max_length),
-        )
         encoded = encode_examples(sample, workspace.tokenizer, kind, self.max_length)
         batches = [encoded.batch([index]).inputs for index in range(len(sample))]
-        proofs = export_openvino(
-            self._carrier(workspace, batches),
-            kind,
-            graph_file(saved, "openvino", "int8").parent,
-            precision="int8",
-            pairs=dataset.train.pairs is not None,
-            calibration=calibration,
-            keep_float=self.keep_float,
-        )
+        export = partial(self._export, workspace, saved, sample, batches)
+        losses = [] if rounds(workspace.model) else self._losses(workspace, batches)
+        kept = self.keep_float
+        if self.keep is not None:
+            kept = self._kept(workspace, saved, export, [layer for layer, _ in losses])
+        proofs = export(kept)
         some = dataset.dev.take(list(range(min(_CHECKED, len(dataset.dev)))))
         encoded = encode_examples(some, workspace.tokenizer, kind, self.max_length)
         session = OpenVinoSession(graph_file(saved, "openvino", "int8"), "int8")
@@ -91,23 +100,92 @@ class Int8(Step):
         proofs.append(agreeing_outputs(kind, theirs, ours, least=_LEAST, backend="OpenVINO int8"))
         return workspace.with_(saved=saved, proofs=tuple(require(proofs)))
 
-    def _carrier(self, workspace: Workspace, batches: list[dict[str, Tensor]]) -> Any:
+    def _export(
+        self,
+        workspace: Workspace,
+        saved: Path,
+        sample: Examples,
+        batches: list[dict[str, Tensor]],
+        keep_float: tuple[str, ...],
+    ) -> list[Proof]:
+        """Write the graph with some layers in floating point."""
+        calibration = Calibration(
+            tokenizer=workspace.tokenizer,
+            texts=sample.texts,
+            pairs=sample.pairs,
+            max_length=min(self.max_length, workspace.tokenizer.model_max_length),
+        )
+        return export_openvino(
+            self._carrier(workspace, batches, keep_float),
+            served_kind(workspace.dataset.task.kind),
+            graph_file(saved, "openvino", "int8").parent,
+            precision="int8",
+            pairs=sample.pairs is not None,
+            calibration=calibration,
+            keep_float=keep_float,
+            overwrite=True,
+        )
+
+    def _carrier(
+        self,
+        workspace: Workspace,
+        batches: list[dict[str, Tensor]],
+        keep_float: tuple[str, ...],
+    ) -> Any:
         """What is exported: the model, or a copy of it that carries scales."""
         if rounds(workspace.model):
             carrier, errors = carried(workspace.model, batches)
             rows = [{"layer": layer, "loss": loss} for layer, loss in errors]
             workspace.record.write("requantized_by_layer", model=workspace.name, rows=rows)
             return carrier
-        self._record_losses(workspace, batches)
         if self.scales == "nncf":
             return workspace.model
         carrier = copy.deepcopy(workspace.model)
-        carry_scales(carrier, batches, keep_float=self.keep_float)
+        carry_scales(carrier, batches, keep_float=keep_float)
         return carrier
 
-    def _record_losses(self, workspace: Workspace, batches: list[dict[str, Tensor]]) -> None:
+    def _kept(
+        self,
+        workspace: Workspace,
+        saved: Path,
+        export: Callable[[tuple[str, ...]], list[Proof]],
+        layers: list[str],
+    ) -> tuple[str, ...]:
+        """The fewest layers in floating point with which dev keeps its quality, worst first."""
+        assert self.keep is not None
+        task, dev = workspace.dataset.task, workspace.dataset.dev
+        encoded = encode_examples(dev, workspace.tokenizer, task.kind, self.max_length)
+        exact = outputs(workspace.model, encoded, task.kind, precision="fp32")
+        targets = np.stack(exact) if task.kind == "embedding" else None
+        asked = self.keep * quality(exact, encoded, task, targets)
+
+        def holds(count: int) -> bool:
+            export(tuple(layers[:count]))
+            session = OpenVinoSession(graph_file(saved, "openvino", "int8"), "int8")
+            found = quality(session_outputs(session, encoded), encoded, task, targets)
+            workspace.record.write(
+                "kept_float",
+                model=workspace.name,
+                layers=layers[:count],
+                quality=found,
+                asked=asked,
+            )
+            return found >= asked
+
+        count = least_kept(len(layers) - 1, holds)
+        if count is None:
+            raise NoEffect(
+                f"keep: with all but one of {len(layers)} layers in floating point dev does not "
+                f"reach {asked:.4f}; ask for less, or train the model to round (quantize-aware)"
+            )
+        return tuple(layers[:count])
+
+    def _losses(
+        self, workspace: Workspace, batches: list[dict[str, Tensor]]
+    ) -> list[tuple[str, float]]:
         """Which layer loses most in int8, each alone, by min-max ranges: the worst first."""
         ranges = observe_ranges(workspace.model, batches)
         losses = quantization_loss(workspace.model, ranges, batches)
         rows = [{"layer": layer, "loss": loss} for layer, loss in losses]
         workspace.record.write("losses_by_layer", model=workspace.name, rows=rows)
+        return losses
