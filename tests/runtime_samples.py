@@ -1,7 +1,8 @@
-"""What the tests of the runtime and of measuring share: tiny models, texts, plain folders."""
+"""What the tests of the runtime and of measuring share: tiny models, texts, plain folders, and fixtures of them."""
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from leanformer.models.save import save_model
@@ -53,3 +54,16 @@ def uneven():
         block.output.dense = torch.nn.Linear(inner, width)
         block.self.num_attention_heads, block.self.all_head_size = heads, inner
     return model.eval(), tokenizer
+
+
+@pytest.fixture
+def texts():
+    return list(TEXTS)
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory):
+    """A folder that PyTorch serves."""
+    folder = tmp_path_factory.mktemp("plain") / "served"
+    plain_folder(folder)
+    return folder

@@ -1,16 +1,3 @@
-"""Texts, and a folder that PyTorch serves."""
+from runtime_samples import classifier, texts
 
-import pytest
-from runtime_samples import TEXTS, plain_folder
-
-
-@pytest.fixture
-def texts():
-    return list(TEXTS)
-
-
-@pytest.fixture(scope="session")
-def classifier(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("plain") / "served"
-    plain_folder(folder)
-    return folder
+__all__ = ["classifier", "texts"]
