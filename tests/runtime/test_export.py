@@ -7,6 +7,7 @@ from leanformer.runtime.agreement import agreement
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.export import export_folder
 from leanformer.runtime.manifest import read_manifest
+from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.predictor import load
 from leanformer.runtime.session import graph_file
 from leanformer.runtime.torch_backend import TorchSession
@@ -39,6 +40,32 @@ def test_a_model_becomes_a_folder_that_answers_like_it(tmp_path, texts):
     assert agreement("classification", exact, predictor.outputs(texts)) == 1
     left = graph_file(folder, "openvino", "fp32").exists()
     assert left == (winner.backend == "openvino")
+
+
+def test_a_graph_that_was_made_is_served_as_it_is(tmp_path, monkeypatch):
+    pytest.importorskip("openvino", reason="needs openvino")
+    model, tokenizer = tiny_model("bert")
+    task, fast = Task(kind="classification", labels=LABELS), ("openvino", "fp32")
+    made = tmp_path / "made"
+    export_openvino(model, "classification", made)
+    (made / "mark").write_text("this one")
+    monkeypatch.setattr("leanformer.runtime.export._export_one", None)
+    folder = tmp_path / "served"
+    rows, proofs = export_folder(
+        model,
+        tokenizer,
+        task,
+        folder,
+        calibration_of(tokenizer),
+        candidates=[fast],
+        made={fast: made},
+        threads=1,
+        least_agreement=0.0,
+    )
+    assert not proofs
+    winner = next(row for row in rows if row.chosen)
+    assert (graph_file(folder, *fast).parent / "mark").is_file() == (winner.backend == "openvino")
+    assert {row.agreement for row in rows if row.backend == "openvino"} == {1.0}
 
 
 def test_an_existing_folder_is_kept(tmp_path):

@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from leanformer.core.record import read
 from leanformer.core.step import NoEffect
 from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
-from leanformer.runtime.export import export_folder
 from leanformer.runtime.session import graph_file
 from leanformer.search import Request, compress
 from leanformer.search.contest import FUSED_TEACHER, INT8_TEACHER, TEACHER
@@ -111,8 +109,7 @@ def test_a_rung_of_which_nothing_comes_is_rejected_with_the_reason(
 
     said: list[Any] = []
     monkeypatch.setattr(_MODULE, "run", broken)
-    export = partial(export_folder, candidates=[])
-    monkeypatch.setattr("leanformer.search.finish.export_folder", export)
+    monkeypatch.setattr("leanformer.search.finish.DEFAULT", ())
     compress(done.request, out, watch=lambda name, text: said.append(text))
     again = Search(done.request, out)
     assert next(c[1:] for c in again.decisions if c[0].startswith("L")) == (

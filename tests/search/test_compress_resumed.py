@@ -3,14 +3,12 @@
 import shutil
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from search.whole import ALONE, Search, absent, measured
 
-from leanformer.runtime.export import export_folder
 from leanformer.search import compress
 from leanformer.search.contest import FUSED_TEACHER, INT8_TEACHER, Contest
 from leanformer.train.loop import Progress
@@ -54,8 +52,7 @@ def test_a_search_stopped_before_its_verdict_ends_with_the_same_decisions(
 
     monkeypatch.setattr("leanformer.search.finish.measure_folders", otherwise)
     monkeypatch.setattr("leanformer.recipe._do", trained)
-    export = partial(export_folder, candidates=[])
-    monkeypatch.setattr("leanformer.search.finish.export_folder", export)
+    monkeypatch.setattr("leanformer.search.finish.DEFAULT", ())
     if kind in ALONE:
         monkeypatch.setattr("leanformer.search.contest.export_openvino", absent)
     compress(done.request, done.out)

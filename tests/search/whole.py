@@ -6,7 +6,6 @@ What is timed is made up (less work, faster), so that the choice does not hang o
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from leanformer.core.record import read
 from leanformer.data import Dataset, Source, encode_examples
 from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
-from leanformer.runtime.export import export_folder
 from leanformer.search import Request, compress
 from leanformer.search.contest import Contest
 from leanformer.train import Supervised, TrainSetup, fit
@@ -131,12 +129,10 @@ def searched(place: Path, kind: str) -> Search:
         done.judged.append((split, chosen))
         return judge(self, session, tokenizer, split)
 
-    served = [("openvino", "int8")] if whole else []  # an export takes seconds
+    served = (("openvino", "int8"),) if whole else ()  # an export takes seconds
     with quick(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(Contest, "judge", seen)
-        patch.setattr(
-            "leanformer.search.finish.export_folder", partial(export_folder, candidates=served)
-        )
+        patch.setattr("leanformer.search.finish.DEFAULT", served)
         if kind in ALONE:
             patch.setattr("leanformer.search.contest.export_openvino", absent)
         report = compress(request, done.out, command="leanformer compress …")

@@ -5,7 +5,7 @@ out with its reason, and PyTorch always remains. The race then chooses on this m
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ def export_folder(
     *,
     candidates: Sequence[Candidate] = DEFAULT,
     keep_float: tuple[str, ...] = (),
+    made: Mapping[Candidate, Path] | None = None,
     threads: int | None = None,
     least_agreement: float = 0.95,
     overwrite: bool = False,
@@ -50,12 +51,15 @@ def export_folder(
         calibration: Texts for int8 and for the race; also says max_length and whether pairs come.
         candidates: What may race, besides PyTorch.
         keep_float: Linear layers that stay in floating point in OpenVINO's int8.
+        made: Folders of graphs that are there and proved: they are copied, so that what was judged
+            is what is served, with its own scales.
         threads: As many as there are cores, unless given.
         least_agreement: Who agrees less with PyTorch fp32 cannot win.
         overwrite: Replace the folder if it exists.
 
     Returns:
-        The rows of the race, those that could not be exported included, and the winner's proofs.
+        The rows of the race, those that could not be exported included, and the winner's proofs;
+        none where it was made before.
     """
     kind = served_kind(task.kind)
     save_model(model, tokenizer, folder, overwrite=overwrite)
@@ -64,6 +68,10 @@ def export_folder(
     for backend, precision in candidates:
         target = graph_file(folder, backend, precision).parent
         try:
+            if made and (backend, precision) in made:
+                shutil.copytree(made[backend, precision], target)
+                proofs[backend, precision] = []
+                continue
             proofs[backend, precision] = _export_one(
                 model, kind, target, (backend, precision), calibration, keep_float
             )

@@ -8,15 +8,19 @@ from typing import Any
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
 from leanformer.measure.folders import measure_folders
+from leanformer.quantize.integer import rounds
 from leanformer.recipe import open_model
-from leanformer.runtime.export import export_folder
+from leanformer.runtime.export import DEFAULT, export_folder
 from leanformer.runtime.opening import open_session
+from leanformer.runtime.race import Candidate
+from leanformer.runtime.session import graph_file
 from leanformer.search import evidence
 from leanformer.search.contest import INT8_TEACHER, TEACHER, Contest, System
 from leanformer.search.request import Request
 
 _TIMED = 256  # texts of the mixed-length load
 _TOLERANCE = 1e-9
+_INT8: Candidate = ("openvino", "int8")
 
 
 def finish(
@@ -106,13 +110,18 @@ def _measure(contest: Contest, request: Request) -> dict[str, dict[str, Quantity
 
 
 def _export(contest: Contest, chosen: System, folder: Path) -> None:
+    """Race the backends of the chosen model; in int8 it keeps the graph that was judged."""
     model, tokenizer = open_model(str(chosen.folder), contest.dataset, contest.request.seed)
+    graph = graph_file(chosen.folder, "openvino", "int8").parent
     rows, _ = export_folder(
         model,
         tokenizer,
         contest.dataset.task,
         folder,
         contest.calibration(),
+        # others would round again a model that was trained to round
+        candidates=(_INT8,) if rounds(model) else DEFAULT,
+        made={_INT8: graph} if graph.is_dir() else None,
         threads=contest.request.threads or None,
         overwrite=True,
     )
