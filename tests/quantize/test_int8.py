@@ -53,6 +53,14 @@ def test_the_graph_runs_in_integers_and_says_what_the_model_says(
     assert len(losses) >= 18  # six linear layers in each of three layers
 
 
+def test_our_own_scales_have_settings(workspace: Workspace) -> None:
+    step = Int8(
+        scales="own", ranges="mse", smooth=None, correct_bias=True, texts=4, max_length=32
+    )  # fmt: skip
+    done = step.apply(workspace)
+    assert all(proof.ok for proof in done.proofs)
+
+
 def test_a_graph_that_says_something_else_fails(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,3 +126,5 @@ def test_settings_that_cannot_be_meant_are_refused() -> None:
         Int8(keep=1.2)
     with pytest.raises(ValueError, match="keep_float: with keep the layers"):
         Int8(keep=0.99, keep_float=("a",))
+    with pytest.raises(ValueError, match="scales: ranges, smooth and correct_bias are of our own"):
+        Int8(correct_bias=True)

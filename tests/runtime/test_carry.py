@@ -49,3 +49,13 @@ def test_refusals_leave_the_model_as_it_was():
     with pytest.raises(ValueError, match="no linear layer to quantize"):
         carry_scales(model, data, keep_float=everything)
     assert not any(isinstance(m, FakeQuantLinear) for m in model.modules())
+
+
+def test_an_input_that_is_always_zero_is_refused_by_name():
+    model, tokenizer = tiny_model("bert")
+    data = list(calibration_of(tokenizer).tensors(INPUTS))
+    torch.nn.init.zeros_(model.bert.embeddings.LayerNorm.weight)
+    torch.nn.init.zeros_(model.bert.embeddings.LayerNorm.bias)
+    with pytest.raises(ValueError, match=r"query: its inputs are 0 on all texts, so there is no"):
+        carry_scales(model, data)
+    assert not any(isinstance(m, FakeQuantLinear) for m in model.modules())

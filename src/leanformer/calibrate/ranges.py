@@ -92,7 +92,7 @@ def observe_ranges(
             low, high = torch.minimum(low, outer[name][0]), torch.maximum(high, outer[name][1])
         outer[name] = (low, high)
 
-    _run(model, chosen, batches, widen, divisors)
+    observe_rows(model, chosen, batches, widen, divisors)
     ends = {name: (float(low.min()), float(high.max())) for name, (low, high) in outer.items()}
     if method == "moving-average":
         ends = {name: (float(low), float(high)) for name, (low, high) in moved.items()}
@@ -122,7 +122,7 @@ def quantization_loss(
         sums[name][0] += float(error.square().sum())
         sums[name][1] += float(exact.square().sum())
 
-    _run(model, linears, list(batches), compare, {})
+    observe_rows(model, linears, list(batches), compare)
     losses = [(name, error / max(total, 1e-30)) for name, (error, total) in sums.items()]
     return sorted(losses, key=lambda pair: pair[1], reverse=True)
 
@@ -140,21 +140,30 @@ def _narrowed(
     def fill(name: str, x_NI: Tensor) -> None:
         counts[name] += torch.histc(x_NI, _BINS, *ends[name])
 
-    _run(model, layers, batches, fill, divisors)
+    observe_rows(model, layers, batches, fill, divisors)
     return {
         name: _ENDS[method](counts[name], low, high) if high > low else (low, high)
         for name, (low, high) in ends.items()
     }
 
 
-def _run(
+def observe_rows(
     model: nn.Module,
     layers: dict[str, Any],
     batches: list[dict[str, Tensor]],
     see: Callable[[str, Tensor], None],
-    divisors: dict[str, Tensor],
+    divisors: dict[str, Tensor] | None = None,
 ) -> None:
-    """Call `see(name, rows)` with the real rows that go into each layer."""
+    """Call `see(name, rows)` with the real rows [N, in] that go into each layer, batch by batch.
+
+    Args:
+        model: Run in evaluation mode, without gradients.
+        layers: Which of its modules, by name.
+        batches: Keyword arguments of the model, with `attention_mask` where there is padding.
+        see: What is done with them.
+        divisors: Divide the input of a layer by this, channel by channel.
+    """
+    divisors = divisors or {}
     keep: list[Tensor | None] = [None]
 
     def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:

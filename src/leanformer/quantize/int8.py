@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-from leanformer.calibrate.ranges import observe_ranges, quantization_loss
+from leanformer.calibrate.ranges import Method, observe_ranges, quantization_loss
 from leanformer.core.step import NoEffect, Proof, Step, require
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -35,6 +35,7 @@ from leanformer.runtime.session import graph_file, served_kind
 from leanformer.train.evaluate import outputs, quality
 
 _LEAST = 0.9  # agreement with PyTorch below which the graph is no copy of the model
+_OWN = ("min-max", 0.7, False)  # what the settings of our own scales are when nobody sets them
 _CHECKED = 200  # texts on which the graph is compared with the model
 
 
@@ -45,6 +46,14 @@ class Int8(Step):
     scales: Literal["nncf", "own"] = "nncf"
     """Who finds the scales: NNCF's post-training quantization, or our own observers. A model that
     was trained to round has them already."""
+    ranges: Method = "min-max"
+    """How our own observers choose the range of an activation."""
+    smooth: float | None = 0.7
+    """SmoothQuant's alpha with our own scales: the share of outliers that moves from activations to
+    weights; None = nothing moves."""
+    correct_bias: bool = False
+    """Take away the mean shift of each layer's outputs, with our own scales: costs a run of the
+    texts a layer."""
     texts: int = 128
     """Training texts that the ranges are found on."""
     keep_float: tuple[str, ...] = ()
@@ -57,6 +66,10 @@ class Int8(Step):
     """Longer texts are cut to this many tokens."""
 
     def __post_init__(self) -> None:
+        if self.scales == "nncf" and (self.ranges, self.smooth, self.correct_bias) != _OWN:
+            raise ValueError(
+                'scales: ranges, smooth and correct_bias are of our own scales; set scales = "own"'
+            )
         if self.keep is not None and not 0 < self.keep <= 1:
             raise ValueError(f"keep: {self.keep} is not a share of the quality in (0, 1]")
         if self.keep is not None and self.keep_float:
@@ -141,7 +154,14 @@ class Int8(Step):
         if self.scales == "nncf":
             return workspace.model
         carrier = copy.deepcopy(workspace.model)
-        carry_scales(carrier, batches, keep_float=keep_float)
+        carry_scales(
+            carrier,
+            batches,
+            method=self.ranges,
+            smooth=self.smooth,
+            correct_bias=self.correct_bias,
+            keep_float=keep_float,
+        )
         return carrier
 
     def _kept(

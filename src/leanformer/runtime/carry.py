@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from leanformer.calibrate.bias import correct_biases
 from leanformer.calibrate.ranges import Method, observe_ranges
 from leanformer.calibrate.smoothing import smoothing
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
@@ -22,6 +23,7 @@ def carry_scales(
     *,
     method: Method = "min-max",
     smooth: float | None = 0.7,
+    correct_bias: bool = False,
     keep_float: tuple[str, ...] = (),
 ) -> list[str]:
     """Swap linear layers and embeddings of `model`, in place, for ones with int8 scales.
@@ -31,6 +33,7 @@ def carry_scales(
         batches: Real inputs, by the names of the model's arguments.
         method: How activation ranges are chosen.
         smooth: SmoothQuant's alpha; None leaves activations as they are.
+        correct_bias: Take away the mean shift of each layer's outputs; runs the model once a layer.
         keep_float: Layers that stay as they are, by name.
 
     Returns:
@@ -38,7 +41,8 @@ def carry_scales(
         pooler) are left alone.
 
     Raises:
-        ValueError: A name in `keep_float` is unknown, or no linear layer is left to quantize.
+        ValueError: A name in `keep_float` is unknown, no linear layer is left to quantize, or the
+            inputs of one are always zero.
     """
     names = dict(model.named_modules())
     if unknown := [name for name in keep_float if name not in names]:
@@ -48,6 +52,12 @@ def carry_scales(
     ranges = {name: found for name, found in ranges.items() if name not in keep_float}
     if not ranges:
         raise ValueError("there is no linear layer to quantize; keep_float names them all")
+    for name, found in ranges.items():
+        if found.low == found.high:  # both are 0 then
+            raise ValueError(
+                f"{name}: its inputs are {found.low:g} on all texts, so there is no range to round "
+                "them to; calibrate on other texts, or name it in keep_float"
+            )
     weights = {name: names[name].weight for name in ranges}
     divisors = (
         {}
@@ -63,6 +73,8 @@ def carry_scales(
     for name in embeddings:
         if name not in keep_float:
             _swap(model, name, FakeQuantEmbedding(names[name]))
+    if correct_bias:
+        correct_biases(model, batches)
     return list(ranges)
 
 
