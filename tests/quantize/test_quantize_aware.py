@@ -236,6 +236,6 @@ def test_a_recipe_trains_and_runs_in_integers(recipe: Recipe, tmp_path: Path) ->
     assert all(proof.ok for proof in done.proofs)
     rows = [e for e in read(tmp_path / "record.jsonl") if e["event"] == "requantized_by_layer"]
     assert max(row["loss"] for row in rows[0]["rows"]) == 0
-    with pytest.raises(ValueError, match="keep_float: classifier: the model was trained to round"):
+    with pytest.raises(ValueError, match="keep_float: the model was trained to round"):
         Int8(keep_float=("classifier",)).apply(done)
     assert isinstance(done.model.get_input_embeddings(), QuantEmbedding)

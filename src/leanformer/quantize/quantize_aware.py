@@ -9,6 +9,9 @@ stores the codes or `int8` makes the graph that runs. The settings of the papers
     Q8BERT         weights = { use = "uniform", per = "tensor" }       tables = "all"
                    embeddings = { use = "uniform", per = "tensor" }
                    activations = { use = "moving-average" }
+    Q-BERT         weights = { use = "uniform", per = "rows", groups = 128, symmetric = false }
+                   bits = "hessian-bits"            embeddings = { use = "uniform", bits = 8 }
+                   activations = { use = "moving-average" }
     TernaryBERT    weights = "ternary"                                 clip = 2.5
                    embeddings = { use = "ternary", per = "row" }
                    activations = { use = "dynamic", symmetric = true }     (or false: its paper)
@@ -32,7 +35,11 @@ from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
 from leanformer.quantize.activations import Activations
+from leanformer.quantize.bit_choice import BitChoice
 from leanformer.quantize.fake import rounded_layers
+from leanformer.quantize.hessian_bits import HessianBits as HessianBits
+from leanformer.quantize.layer_bits import with_bits
+from leanformer.quantize.listed_bits import ListedBits as ListedBits
 from leanformer.quantize.quantizer import Quantizer
 from leanformer.quantize.quantizers import Uniform
 from leanformer.quantize.swap import swap
@@ -51,6 +58,9 @@ class QuantizeAware(Step):
 
     weights: Quantizer = Uniform()
     """What rounds the weights of the encoder's linear layers."""
+    bits: BitChoice | None = None
+    """Who chooses the bits of each layer's weights, as Q-BERT does; None = all have those of
+    `weights`."""
     embeddings: Quantizer | None = None
     """What rounds embedding tables; None = they stay in floating point."""
     tables: Literal["words", "all"] = "words"
@@ -74,6 +84,10 @@ class QuantizeAware(Step):
             raise ValueError(f"clip: {self.clip} is not positive")
         if self.texts < 1:
             raise ValueError(f"texts: {self.texts} is not at least 1")
+        if self.bits is not None and not isinstance(self.weights, Uniform):
+            raise ValueError(
+                f'bits: {self.weights} has no bits to choose; use weights = {{ use = "uniform" }}'
+            )
         for field in ("weights", "embeddings"):
             quantizer: Quantizer | None = getattr(self, field)
             if quantizer is not None and quantizer.needs_hessian:
@@ -97,6 +111,11 @@ class QuantizeAware(Step):
         encoded = encode_examples(sample, workspace.tokenizer, kind, self.max_length)
         batches = [encoded.batch([index]).inputs for index in range(len(sample))]
         layers = self._layers(model, batches)
+        if self.bits is not None:
+            assert isinstance(self.weights, Uniform)
+            layers |= with_bits(
+                workspace, self._linears(model, layers), self.bits, self.weights, self.max_length
+            )
         _check(model, layers)
         few = encode_examples(
             dataset.dev.take(list(range(min(_CHECKED, len(dataset.dev))))),
@@ -138,6 +157,12 @@ class QuantizeAware(Step):
             )
         return layers | self._tables(model, names, used)
 
+    def _linears(
+        self, model: Any, layers: dict[str, Quantizer | None]
+    ) -> dict[str, Quantizer | None]:
+        """Those of `layers` that are no tables."""
+        return {n: q for n, q in layers.items() if isinstance(model.get_submodule(n), nn.Linear)}
+
     def _tables(
         self, model: Any, names: dict[str, nn.Module], used: list[str]
     ) -> dict[str, Quantizer | None]:
@@ -165,8 +190,7 @@ class QuantizeAware(Step):
         """The calibrated range of each linear layer's input, where ranges are calibrated."""
         if self.activations is None or self.activations.calibration is None:
             return {}
-        linears = tuple(n for n in layers if isinstance(model.get_submodule(n), nn.Linear))
-        method = self.activations.calibration
+        linears, method = tuple(self._linears(model, layers)), self.activations.calibration
         found = observe_ranges(model, batches, method=method, layers=linears)
         return {name: (seen.low, seen.high) for name, seen in found.items()}
 

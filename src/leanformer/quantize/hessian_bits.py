@@ -1,0 +1,71 @@
+"""Bits by curvature (Q-BERT): more for the layers where the loss bends most.
+
+    Ω_l = |mean_S λ_l| + std_S λ_l        λ_l  top eigenvalue of the loss's Hessian in layer l
+    bits_l = high for the layers of largest Ω, low for the others
+
+A move of the weights by rounding costs about λ times its square, so a layer of small λ can be
+rounded coarsely. Slices S of the data disagree about λ as much as layers do; a layer that some
+slice finds steep is steep, hence the standard deviation.
+
+Legend: l layer, S slice of the data.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from torch import Tensor, nn
+
+from leanformer.calibrate.hessian import curvatures
+from leanformer.core.technique import technique
+from leanformer.data import Batch
+from leanformer.quantize.bit_choice import BitChoice, Chosen, check_bits
+
+
+@technique("hessian-bits", paper="Shen et al. 2020 (Q-BERT), arXiv:1909.05840")
+class HessianBits(BitChoice):
+    """Give the steep half of the layers more bits: for 2 and 3 bits, where evenness costs most."""
+
+    low: int = 2
+    """Bits of the layers that mind least."""
+    high: int = 3
+    """Bits of the others."""
+    share: float = 0.5
+    """Share of the layers that get `high`; at least one."""
+    slices: int = 5
+    """Parts of the training texts; the paper takes ten."""
+    texts: int = 160
+    """Labelled training texts in all slices together."""
+    iterations: int = 10
+    """Steps of the power iteration for each layer and slice."""
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            check_bits(name, getattr(self, name))
+        if self.low >= self.high:
+            raise ValueError(f"low: {self.low} bits are not fewer than high, {self.high}")
+        if not 0 < self.share < 1:
+            raise ValueError(f"share: {self.share} is not a share of the layers in (0, 1)")
+        if self.slices < 1 or self.iterations < 1 or self.texts < self.slices:
+            raise ValueError(
+                f"slices: {self.slices} of {self.texts} texts, {self.iterations} iterations; each "
+                "slice needs a text, and there is at least one of each"
+            )
+
+    def choose(
+        self,
+        model: nn.Module,
+        layers: Mapping[str, Sequence[str]],
+        slices: Callable[[int], list[list[Batch]]],
+        loss: Callable[[nn.Module, Batch], Tensor],
+    ) -> list[Chosen]:
+        """See `BitChoice.choose`; runs 3 passes a layer, slice and iteration."""
+        if len(layers) < 2:
+            raise ValueError(
+                f"bits: {len(layers)} layer cannot have more bits than another; use one number"
+            )
+        found = curvatures(model, layers, slices(self.slices), loss, iterations=self.iterations)
+        omegas = {name: curvature.sensitivity for name, curvature in found.items()}
+        steep = sorted(omegas, key=lambda name: omegas[name], reverse=True)
+        many = set(steep[: max(1, round(self.share * len(layers)))])
+        return [
+            Chosen(name, self.high if name in many else self.low, omegas[name]) for name in layers
+        ]

@@ -1,0 +1,35 @@
+"""Bits layer by layer as you say: the choice of somebody who has measured already."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from torch import Tensor, nn
+
+from leanformer.core.technique import technique
+from leanformer.data import Batch
+from leanformer.quantize.bit_choice import BitChoice, Chosen, check_bits
+
+
+@technique("listed-bits", paper="Shen et al. 2020 (Q-BERT), arXiv:1909.05840")
+class ListedBits(BitChoice):
+    """Name the bits of each layer, from the first to the last."""
+
+    bits: tuple[int, ...]
+    """Bits of the weights, a layer each."""
+
+    texts = 0
+
+    def __post_init__(self) -> None:
+        for index, bits in enumerate(self.bits):
+            check_bits(f"bits[{index}]", bits)
+
+    def choose(
+        self,
+        model: nn.Module,
+        layers: Mapping[str, Sequence[str]],
+        slices: Callable[[int], list[list[Batch]]],
+        loss: Callable[[nn.Module, Batch], Tensor],
+    ) -> list[Chosen]:
+        """See `BitChoice.choose`; nothing is measured."""
+        if len(self.bits) != len(layers):
+            raise ValueError(f"bits: {len(self.bits)} are listed for {len(layers)} layers")
+        return [Chosen(name, bits) for name, bits in zip(layers, self.bits, strict=True)]
