@@ -40,9 +40,12 @@ SMALL, DEEP, WIDE = Dims(2, 12, (2,) * 2), Dims(4, 12, (2,) * 4), Dims(4, 24, (2
 NO_PROJECTION = ("feature-maps", "last-hidden")  # refuse unequal widths
 
 
+_NEEDED: dict[str, Any] = {"Shrink": {"ffn": 0.5}, "ListedBits": {"bits": (4, 2)}}
+
+
 def example(cls: Any) -> Any:
     """The technique with as few settings as it takes."""
-    return cls(ffn=0.5) if cls.__name__ == "Shrink" else cls()
+    return cls(**_NEEDED.get(cls.__name__, {}))
 
 
 def test_the_first_techniques_are_there() -> None:
