@@ -3,10 +3,17 @@ import torch
 from quantize.rounding import Blocks
 from torch import nn
 
+from leanformer.models.ffn import keep_neurons
+from leanformer.models.heads import keep_heads
+from leanformer.models.layers import keep_layers
+from leanformer.models.shape import shape_of
 from leanformer.models.tiny import tiny_model
+from leanformer.models.vocabulary import cut_vocabulary
 from leanformer.quantize.activations import Dynamic
 from leanformer.quantize.fake import QuantEmbedding, QuantLinear
 from leanformer.quantize.swap import found, swap
+from leanformer.train import TrainSetup
+from leanformer.train.loop import _adamw
 
 LINEAR, TABLE = "bert.encoder.layer.1.output.dense", "bert.embeddings.word_embeddings"
 
@@ -53,3 +60,29 @@ def test_the_meta_device_is_enough():
     layer.config = type("Config", (), {})()
     swap(layer, {"0": Blocks()}, Dynamic())
     assert layer[0].weight.is_meta
+
+
+def test_a_model_that_rounds_is_not_cut_and_its_shape_is_read():
+    model, tokenizer = tiny_model("bert")
+    before = shape_of(model)
+    swap(model, {LINEAR: Blocks(), "bert.encoder.layer.0.attention.output.dense": Blocks()})
+    assert shape_of(model) == before
+    cuts = (
+        lambda: keep_layers(model, [0]),
+        lambda: keep_heads(model, [0]),
+        lambda: keep_neurons(model, [0]),
+        lambda: cut_vocabulary(model, tokenizer, ["a"]),
+    )
+    for cut in cuts:
+        with pytest.raises(ValueError, match="the layers of the model round their weights, and"):
+            cut()
+    assert shape_of(model) == before
+
+
+def test_a_table_that_rounds_has_no_weight_decay():
+    model, _ = tiny_model("bert")
+    swap(model, {TABLE: Blocks()})
+    decayed, free = _adamw([model], TrainSetup()).param_groups
+    words = model.get_input_embeddings().weight
+    assert any(parameter is words for parameter in free["params"])
+    assert not any(parameter is words for parameter in decayed["params"])

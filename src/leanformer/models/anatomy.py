@@ -19,7 +19,7 @@ from torch import nn
 from leanformer.models.families import FAMILIES, WHOLE, family_of
 from leanformer.models.parts import Anatomy
 
-__all__ = ["Anatomy", "anatomy_of", "layers_of"]
+__all__ = ["Anatomy", "anatomy_of", "cuttable", "layers_of"]
 
 
 def anatomy_of(model_or_config: Any) -> Anatomy:
@@ -41,6 +41,22 @@ def anatomy_of(model_or_config: Any) -> Anatomy:
         raise ValueError(
             f"{model_type!r} with cross-attention cannot be cut; load it as an encoder, "
             "with add_cross_attention=False"
+        )
+    return anatomy
+
+
+def cuttable(model: Any) -> Anatomy:
+    """The anatomy of a model that is about to be cut.
+
+    Raises:
+        ValueError: The architecture is not known, or the model's layers round: groups of their
+            scales and names in their configuration would not fit what is left.
+    """
+    anatomy = anatomy_of(model)
+    if getattr(model.config, "quantization_config", None) is not None:
+        raise ValueError(
+            "the layers of the model round their weights, and nothing was changed; cut it before "
+            "it is quantized (shrink and cut-vocabulary before quantize-aware)"
         )
     return anatomy
 

@@ -92,9 +92,10 @@ class Anatomy:
 
 
 def _inputs(module: Any) -> int:
-    """Input channels of a Linear, or of transformers' Conv1D, whose weight is (in, out)."""
-    return int(module.in_features if isinstance(module, nn.Linear) else module.weight.shape[0])
+    """Input channels of a Linear, also one that rounds, or of transformers' Conv1D, whose weight
+    is (in, out)."""
+    return int(getattr(module, "in_features", module.weight.shape[0]))
 
 
 def _outputs(module: Any) -> int:
-    return int(module.out_features if isinstance(module, nn.Linear) else module.weight.shape[1])
+    return int(getattr(module, "out_features", module.weight.shape[1]))

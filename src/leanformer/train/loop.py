@@ -261,8 +261,9 @@ def _adamw(modules: Sequence[nn.Module], setup: TrainSetup) -> torch.optim.AdamW
     """AdamW with decay on matrices only; embeddings, biases and norms have none."""
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
+    # an embedding that rounds is one too, and is told by its rows as nn.Embedding is
     embeddings = {
-        id(sub.weight) for m in modules for sub in m.modules() if isinstance(sub, nn.Embedding)
+        id(sub.weight) for m in modules for sub in m.modules() if hasattr(sub, "num_embeddings")
     }
     for parameter in (p for module in modules for p in module.parameters() if p.requires_grad):
         plain = parameter.dim() < 2 or id(parameter) in embeddings
