@@ -49,6 +49,7 @@ from leanformer.prune.shrink import Shrink
 from leanformer.quantize.int8 import Int8
 from leanformer.quantize.pack import Pack
 from leanformer.quantize.quantize_aware import QuantizeAware
+from leanformer.quantize.weight_only import WeightOnly
 from leanformer.train.finetune import Finetune
 from leanformer.train.pretrain import Pretrain
 
@@ -59,6 +60,7 @@ STEPS: tuple[type[Step], ...] = (
     Shrink,
     Distill,
     QuantizeAware,
+    WeightOnly,
     Int8,
     Pack,
 )

@@ -23,7 +23,7 @@ from leanformer.models.tiny_tokenizers import TEXTS
 from leanformer.quantize.activations import Dynamic, MovingAverage
 from leanformer.quantize.checkpoint import QuantizationSettings, quantizer_class, register
 from leanformer.quantize.fake import QuantEmbedding, QuantLinear, rounded_layers
-from leanformer.quantize.packed import pack_layers, rounded_state
+from leanformer.quantize.packed import codes_of_layers, hold, rounded_state
 from leanformer.quantize.swap import swap
 from leanformer.train import Supervised, fit
 
@@ -83,8 +83,8 @@ def test_the_latent_form_comes_back_bit_by_bit_and_training_goes_on(family, quan
 @pytest.mark.parametrize(("per", "bits"), [("tensor", 2), ("row", 3), ("columns", 4)])
 def test_the_packed_form_loads_into_plain_layers_that_say_the_same(family, per, bits, tmp_path):
     model, tokenizer = rounding_model(family, Blocks(bits=bits, per=per), None)
-    expected, state = output(model, tokenizer), rounded_state(model)
-    pack_layers(model)
+    expected, state = output(model, tokenizer), rounded_state(model, codes_of_layers(model))
+    hold(model, codes_of_layers(model))
     save_model(model, tokenizer, tmp_path / "m")
     with quiet():
         auto_class = transformers.AutoModelForSequenceClassification
@@ -105,7 +105,7 @@ def test_the_packed_form_loads_into_plain_layers_that_say_the_same(family, per, 
 def test_inputs_that_were_rounded_are_rounded_after_packing(inputs, tmp_path):
     model, tokenizer = rounding_model("lean-bert", Blocks(), inputs)
     expected = output(model, tokenizer)
-    pack_layers(model)
+    hold(model, codes_of_layers(model))
     save_model(model, tokenizer, tmp_path / "m")
     again, _ = load_model(tmp_path / "m", "classification", num_labels=2)
     torch.testing.assert_close(output(again, tokenizer), expected, **NOISE)
@@ -125,7 +125,7 @@ def test_other_heads_load_on_a_quantized_encoder(packed, tmp_path):
     with torch.no_grad():
         expected = model.bert(**inputs)[0]
     if packed:
-        pack_layers(model)
+        hold(model, codes_of_layers(model))
     save_model(model, tokenizer, tmp_path / "m")
     for auto_class in ("AutoModel", "AutoModelForTokenClassification"):
         with quiet(), torch.no_grad():
@@ -171,7 +171,7 @@ print(float(model.get_input_embeddings().weight.double().sum()))
 def test_a_packed_model_loads_in_a_process_that_only_imports_leanformer(tmp_path):
     model, tokenizer = rounding_model("lean-bert", Blocks(), None)
     expected = model.get_input_embeddings().rounded().detach().double().sum()
-    pack_layers(model)
+    hold(model, codes_of_layers(model))
     save_model(model, tokenizer, tmp_path / "m")
     command = [sys.executable, "-W", "ignore", "-c", LOADS, str(tmp_path / "m")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

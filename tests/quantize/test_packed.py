@@ -9,8 +9,9 @@ from leanformer.quantize.fake import rounded_layers
 from leanformer.quantize.packed import (
     PackedWeight,
     arithmetic_bytes,
+    codes_of_layers,
+    hold,
     hold_codes,
-    pack_layers,
     unpack,
 )
 from leanformer.quantize.swap import swap
@@ -30,11 +31,11 @@ def test_the_bytes_are_those_of_the_arithmetic(bits):
     model = model_of(linear=Blocks(bits=bits), table=Blocks(bits=2, per="tensor"))
     linear, table = model.get_submodule(LINEAR).weight, model.get_submodule(TABLE).weight
     whole = sum(t.numel() for t in model.state_dict().values())
-    asked = arithmetic_bytes(model)
+    asked = arithmetic_bytes(model, codes_of_layers(model))
     codes = -(-linear.numel() * bits // 8) + -(-table.numel() * 2 // 8)
     rest = 4 * (whole - linear.numel() - table.numel())
     assert asked == {"codes": codes, "scales": 4 * (linear.shape[0] + 1), "float": rest}
-    pack_layers(model)
+    hold(model, codes_of_layers(model))
     stored = sum(t.numel() * t.element_size() for t in model.state_dict().values())
     assert stored == sum(asked.values())
 
@@ -42,7 +43,7 @@ def test_the_bytes_are_those_of_the_arithmetic(bits):
 def test_codes_are_unpacked_into_the_same_weights():
     model = model_of(linear=Blocks(bits=3), table=Blocks(), activations=MovingAverage())
     expected = {n: m.rounded().detach() for n, m in rounded_layers(model).items()}
-    pack_layers(model)
+    hold(model, codes_of_layers(model))
     settings = model.config.quantization_config
     assert settings["form"] == "packed"
     assert settings["layers"][LINEAR] == {"bits": 3, "block": [1, 48], "zero_point": False}
@@ -62,4 +63,4 @@ def test_codes_are_unpacked_into_the_same_weights():
 def test_there_must_be_something_to_pack():
     model, _ = tiny_model("bert")
     with pytest.raises(ValueError, match="pack: no layer of the model rounds its weight"):
-        pack_layers(model)
+        hold(model, codes_of_layers(model))

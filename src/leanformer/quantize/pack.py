@@ -6,6 +6,7 @@ are a gain in size; products run as fast as the runtime's, which are int8 at bes
 """
 
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
 from leanformer.models.quiet import quiet
 from leanformer.models.save import save_model
-from leanformer.quantize.packed import arithmetic_bytes, pack_layers, rounded_state
+from leanformer.numerics.blocks import Quantized
+from leanformer.quantize.packed import arithmetic_bytes, codes_of_layers, hold, rounded_state
 from leanformer.train.evaluate import outputs
 
 _SLACK = 1.02  # what a file may hold beyond its arithmetic size
@@ -43,21 +45,38 @@ class Pack(Step):
             NoEffect: The file is larger than its codes, scales and floats, or what is loaded is
                 not what was packed.
         """
-        dataset, kind = workspace.dataset, workspace.dataset.task.kind
-        some = dataset.dev.take(list(range(min(_CHECKED, len(dataset.dev)))))
-        encoded = encode_examples(some, workspace.tokenizer, kind, self.max_length)
-        before = outputs(workspace.model, encoded, kind, precision="fp32")
-        state = rounded_state(workspace.model)
-        latent = sum(parameter.numel() for parameter in workspace.model.parameters()) * 4
-        asked = arithmetic_bytes(workspace.model)
-        pack_layers(workspace.model)
-        saved = workspace.folder / "model"
-        save_model(workspace.model, workspace.tokenizer, saved, overwrite=True)
-        model = _loaded(type(workspace.model), saved)
-        after = outputs(model, encoded, kind, precision="fp32")
-        proofs = [stored(saved, asked, latent), unchanged(state, model), _says(before, after)]
-        require(proofs)
-        return workspace.with_(model=model, saved=saved, proofs=tuple(proofs))
+        return written(workspace, codes_of_layers(workspace.model), self.max_length)
+
+
+def written(
+    workspace: Workspace, codes: Mapping[str, Quantized], max_length: int = 128
+) -> Workspace:
+    """The workspace with its packed checkpoint written, and what is loaded from it as its model.
+
+    Args:
+        workspace: Its model multiplies with the weights that `codes` stand for.
+        codes: Of each layer that is packed, by name.
+        max_length: Longer texts are cut to this many tokens where outputs are compared.
+
+    Raises:
+        NoEffect: The file is larger than its codes, scales and floats, or what is loaded is not
+            what was packed.
+    """
+    dataset, kind = workspace.dataset, workspace.dataset.task.kind
+    some = dataset.dev.take(list(range(min(_CHECKED, len(dataset.dev)))))
+    encoded = encode_examples(some, workspace.tokenizer, kind, max_length)
+    before = outputs(workspace.model, encoded, kind, precision="fp32")
+    state = rounded_state(workspace.model, codes)
+    latent = sum(parameter.numel() for parameter in workspace.model.parameters()) * 4
+    asked = arithmetic_bytes(workspace.model, codes)
+    hold(workspace.model, codes)
+    saved = workspace.folder / "model"
+    save_model(workspace.model, workspace.tokenizer, saved, overwrite=True)
+    model = _loaded(type(workspace.model), saved)
+    after = outputs(model, encoded, kind, precision="fp32")
+    proofs = [stored(saved, asked, latent), unchanged(state, model), _says(before, after)]
+    require(proofs)
+    return workspace.with_(model=model, saved=saved, proofs=tuple(proofs))
 
 
 def stored(folder: Path, asked: dict[str, int], before: int) -> Proof:

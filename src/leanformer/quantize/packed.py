@@ -74,26 +74,32 @@ class PackedWeight(nn.Module):
         return stored.dequantized()
 
 
-def pack_layers(model: Any) -> None:
-    """Replace the rounding layers of `model`, in place, by containers of their codes.
-
-    The model computes nothing any more; `save_pretrained` writes its packed checkpoint.
+def codes_of_layers(model: Any) -> dict[str, Quantized]:
+    """The codes of the layers of `model` that round, by name.
 
     Raises:
-        ValueError: No layer rounds its weight, or one cannot be quantized. Nothing is changed then.
+        ValueError: No layer of the model rounds its weight, or one cannot be quantized.
     """
     layers = {n: m for n, m in rounded_layers(model).items() if m.quantizer is not None}
     if not layers:
         raise ValueError(
             "pack: no layer of the model rounds its weight; put a quantize-aware step before"
         )
-    settings = dict(model.config.quantization_config)
-    stored = {name: layer.quantized() for name, layer in layers.items()}
+    return {name: layer.quantized() for name, layer in layers.items()}
+
+
+def hold(model: Any, stored: Mapping[str, Quantized]) -> None:
+    """Replace layers of `model`, in place, by containers of these codes.
+
+    The model computes nothing any more; `save_pretrained` writes its packed checkpoint.
+    """
+    settings = getattr(model.config, "quantization_config", None) or described({}, None, None)
     for name, codes in stored.items():
-        inputs = getattr(layers[name], "activations", None)
+        layer = model.get_submodule(name)
+        inputs = getattr(layer, "activations", None)
         packed = pack(codes.codes_OI, codes.bits)
         parts = (packed, codes.scale, codes.zero_point, codes.bits, codes.block)
-        model.set_submodule(name, PackedWeight(layers[name], *parts, inputs))
+        model.set_submodule(name, PackedWeight(layer, *parts, inputs))
     tables = {name: _table(codes) for name, codes in stored.items()}
     model.config.quantization_config = {**settings, "form": "packed", "layers": tables}
 
@@ -142,24 +148,21 @@ def unpack(model: Any, settings: Mapping[str, Any]) -> None:
 
 
 @torch.no_grad()
-def rounded_state(model: nn.Module) -> dict[str, Tensor]:
+def rounded_state(model: nn.Module, stored: Mapping[str, Quantized]) -> dict[str, Tensor]:
     """The state of `model` with rounded weights in place of latent ones: what packing must keep."""
-    layers = {n: m for n, m in rounded_layers(model).items() if m.quantizer is not None}
-    gathered = {f"{name}.second_moment" for name in layers}
+    gathered = {f"{name}.second_moment" for name in stored}
     state = {name: t for name, t in model.state_dict().items() if name not in gathered}
-    return state | {f"{name}.weight": layer.rounded() for name, layer in layers.items()}
+    return state | {f"{name}.weight": codes.dequantized() for name, codes in stored.items()}
 
 
-def arithmetic_bytes(model: nn.Module) -> dict[str, int]:
-    """What a packed checkpoint of `model`, whose layers round, must hold, in bytes by kind."""
+def arithmetic_bytes(model: nn.Module, stored: Mapping[str, Quantized]) -> dict[str, int]:
+    """What a packed checkpoint of `model` with these codes must hold, in bytes by kind."""
     counts = {"codes": 0, "scales": 0, "float": 0}
-    rounding = {n: m for n, m in rounded_layers(model).items() if m.quantizer is not None}
-    latent = {f"{n}.{part}" for n in rounding for part in ("weight", "second_moment")}
-    for layer in rounding.values():
-        stored = layer.quantized()
-        zeros = 0 if stored.zero_point is None else stored.zero_point.numel()
-        counts["codes"] += packed_bytes(stored.codes_OI.numel(), stored.bits)
-        counts["scales"] += stored.scale.numel() * stored.scale.element_size() + zeros
+    latent = {f"{n}.{part}" for n in stored for part in ("weight", "second_moment")}
+    for codes in stored.values():
+        zeros = 0 if codes.zero_point is None else codes.zero_point.numel()
+        counts["codes"] += packed_bytes(codes.codes_OI.numel(), codes.bits)
+        counts["scales"] += codes.scale.numel() * codes.scale.element_size() + zeros
     others = {t.data_ptr(): t for n, t in model.state_dict().items() if n not in latent}
     counts["float"] = sum(t.numel() * t.element_size() for t in others.values())
     return counts

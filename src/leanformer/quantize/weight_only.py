@@ -1,0 +1,124 @@
+"""Weights in few bits without training: rounded once, on statistics of real texts, and packed.
+
+    E = Ŵ - W        loss of a layer = tr(E H Eᵀ) / tr(W H Wᵀ)          H = mean of x xᵀ
+
+The loss is the squared error of the layer's outputs relative to their size; it is recorded layer by
+layer, worst first. GPTQ makes it small by rounding on H itself, and 4 bits in groups are then
+nearly lossless; plain rounding to 8 bits is. Inputs stay in floating point, so that the gain is in
+size and in memory traffic (decoders), not in the speed of an encoder's products: that is `int8`.
+
+Legend: O out, I in.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from leanformer.calibrate.gram import gather_grams
+from leanformer.core.step import Step
+from leanformer.core.technique import technique
+from leanformer.core.workspace import Workspace
+from leanformer.data import encode_examples
+from leanformer.models.anatomy import cuttable, layers_of
+from leanformer.numerics.blocks import Quantized
+from leanformer.quantize.pack import written
+from leanformer.quantize.quantizer import Quantizer, WeightStatistics
+from leanformer.quantize.quantizers import Gptq
+
+
+@technique("weight-only", paper="Frantar et al. 2022 (GPTQ), arXiv:2210.17323")
+class WeightOnly(Step):
+    """Store a trained model in 4 bits a weight, or 8, without training it again."""
+
+    weights: Quantizer = Gptq()
+    """What rounds the weights of the layers' linear maps."""
+    embeddings: Quantizer | None = None
+    """What rounds the word embeddings; None = they stay in floating point."""
+    keep_float: tuple[str, ...] = ()
+    """Names of linear layers that stay in floating point."""
+    texts: int = 128
+    """Training texts that statistics are gathered on."""
+    max_length: int = 128
+    """Longer texts are cut to this many tokens."""
+
+    def __post_init__(self) -> None:
+        if self.texts < 1:
+            raise ValueError(f"texts: {self.texts} is not at least 1")
+        if self.embeddings is not None and self.embeddings.needs_hessian:
+            raise ValueError(
+                f"embeddings: {self.embeddings} needs inputs to multiply with, and rows are only "
+                "looked up; use uniform"
+            )
+
+    def apply(self, workspace: Workspace) -> Workspace:
+        """Round the weights and write the packed checkpoint.
+
+        Raises:
+            ValueError: A name in `keep_float` is unknown, the architecture is not known, the model
+                rounds already, or a weight cannot be rounded so; nothing was changed.
+            NoEffect: The file is not as small as its codes, or is loaded as something else.
+        """
+        model = workspace.model
+        cuttable(model)  # a model that rounds has its codes already
+        linears = self._linears(model)
+        grams = gather_grams(model, self._batches(workspace), layers=tuple(linears))
+        codes: dict[str, Quantized] = {}
+        losses: list[tuple[str, float]] = []
+        for name, layer in linears.items():
+            codes[name] = _quantized(name, self.weights, layer.weight, grams[name])
+            losses.append((name, output_loss(layer.weight, codes[name], grams.pop(name))))
+        if self.embeddings is not None:
+            words = model.get_input_embeddings()
+            place = next(name for name, module in model.named_modules() if module is words)
+            codes[place] = _quantized(place, self.embeddings, words.weight, None)
+        rows = [{"layer": n, "loss": v} for n, v in sorted(losses, key=lambda pair: -pair[1])]
+        workspace.record.write("losses_by_layer", model=workspace.name, rows=rows)
+        for name, found in codes.items():
+            model.get_submodule(name).weight.data.copy_(found.dequantized())
+        return written(workspace, codes, self.max_length)
+
+    def _linears(self, model: Any) -> dict[str, Any]:
+        """The linear maps of the layers, by name."""
+        names = {name for name, _ in model.named_modules()}
+        if unknown := [name for name in self.keep_float if name not in names]:
+            raise ValueError(f"keep_float: no layer is named {', '.join(unknown)}")
+        inside = {id(module) for module in layers_of(model).modules()}
+        linears = {
+            name: module
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Linear)
+            and id(module) in inside
+            and name not in self.keep_float
+        }
+        if not linears:
+            raise ValueError(
+                "weight-only: there is no linear layer to round; keep_float names them all, or "
+                f"{type(model).__name__} is built of other layers"
+            )
+        return linears
+
+    def _batches(self, workspace: Workspace) -> list[dict[str, Tensor]]:
+        train = workspace.dataset.train
+        some = train.take(list(range(min(self.texts, len(train)))))
+        kind = workspace.dataset.task.kind
+        encoded = encode_examples(some, workspace.tokenizer, kind, self.max_length)
+        return [encoded.batch([index]).inputs for index in range(len(some))]
+
+
+def output_loss(weight_OI: Tensor, codes: Quantized, gram_II: Tensor) -> float:
+    """Squared error of the outputs relative to their size, over the inputs behind `gram_II`."""
+    weight_OI = weight_OI.detach().to(gram_II.dtype)
+    error_OI = codes.dequantized().to(gram_II.dtype) - weight_OI
+    lost = ((error_OI @ gram_II) * error_OI).sum()
+    return float(lost / ((weight_OI @ gram_II) * weight_OI).sum().clamp(min=1e-30))
+
+
+@torch.no_grad()
+def _quantized(
+    name: str, quantizer: Quantizer, weight_OI: Tensor, gram_II: Tensor | None
+) -> Quantized:
+    try:
+        return quantizer.quantize(weight_OI, WeightStatistics(hessian_II=gram_II))
+    except ValueError as error:
+        raise ValueError(f"weight-only: {name}: {error}; or name it in keep_float") from error
