@@ -38,6 +38,7 @@ _SMALL: dict[str, dict[str, int]] = {
     },
     "miniature": {"layers": 2, "hidden": 128},
     "int8": {"texts": 8},
+    "quantize-aware": {"texts": 8},
 }
 _TRAINED = {"finetune": (20, 2e-3), "pretrain": (40, 5e-3), "progressive": (4, 2e-3)}
 _WIDE = {"hidden_size": 144, "intermediate_size": 512, "num_attention_heads": 4}
@@ -94,12 +95,16 @@ def _settings(table: dict, model: Path, data: Path) -> list[str]:
             settings.append(f"steps[{index}].regain=false")
         if "augmentation" in step:
             settings.append(f"steps[{index}].augmentation.copies=1")
+        if step.get("weights", {}).get("groups"):
+            settings.append(f"steps[{index}].weights.groups=8")  # as many as divide tiny rows
+        if "bits" in step:
+            settings += [f"steps[{index}].bits.{name}=2" for name in ("slices", "iterations")]
         settings += [f"steps[{index}].{name}={value}" for name, value in small.items()]
     return settings
 
 
 def test_there_are_recipes():
-    assert len(_RECIPES) >= 12
+    assert len(_RECIPES) >= 15
 
 
 @pytest.mark.parametrize("path", _RECIPES, ids=lambda path: path.stem)
