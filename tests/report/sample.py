@@ -118,7 +118,8 @@ def losses() -> list[Event]:
         "intermediate.dense",
         "output.dense",
     ]
-    rows = [{"layer": f"bert.encoder.layer.{layer}.{part}", "loss": 0.021 / (1 + 0.7 * (5 - index) + layer)}
+    rows = [{"layer": f"bert.encoder.layer.{layer}.{part}", "loss": 0.021 / (1 + 0.7 * (5 - index) + layer),
+             "low": -0.4 - index, "high": 0.3 + 2.5**index / (1 + layer), "weight": 0.2 + 0.05 * index}
             for layer in range(3) for index, part in enumerate(parts)]  # fmt: skip
     return [
         {

@@ -50,6 +50,23 @@ def test_nothing_measured_is_no_front(record):
     assert front(lineup(load(record("minimal"))), "latency_32", "dev") is None
 
 
+def test_ranges_stand_in_the_order_of_the_losses_and_say_both_ends():
+    rows = list(reversed(sample.losses()[0]["rows"]))
+    spec = charts.ranges(rows)
+    inputs, weights = spec["data"]
+    worst = sorted(rows, key=lambda row: -row["loss"])
+    assert inputs["x"] == [max(-row["low"], row["high"]) for row in worst]
+    assert inputs["customdata"] == [[row["low"], row["high"]] for row in worst]
+    assert weights["x"] == [row["weight"] for row in worst]
+    names = charts.losses(rows)["layout"]["yaxis"]["ticktext"]
+    assert spec["layout"]["yaxis"]["ticktext"] == names
+
+
+def test_ranges_are_drawn_only_where_the_record_has_them():
+    assert charts.ranges([]) is None
+    assert charts.ranges([{"layer": "a", "loss": 0.1}]) is None
+
+
 def test_losses_are_worst_first_without_what_all_names_share():
     rows = list(reversed(sample.losses()[0]["rows"]))
     (bar,) = charts.losses(rows)["data"]

@@ -206,6 +206,15 @@ class Int8(Step):
         """Which layer loses most in int8, each alone, by min-max ranges: the worst first."""
         ranges = observe_ranges(workspace.model, batches)
         losses = quantization_loss(workspace.model, ranges, batches)
-        rows = [{"layer": layer, "loss": loss} for layer, loss in losses]
+        rows = [
+            {
+                "layer": layer,
+                "loss": loss,
+                "low": ranges[layer].low,
+                "high": ranges[layer].high,
+                "weight": float(workspace.model.get_submodule(layer).weight.abs().max()),
+            }
+            for layer, loss in losses
+        ]
         workspace.record.write("losses_by_layer", model=workspace.name, rows=rows)
         return losses

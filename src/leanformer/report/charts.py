@@ -47,6 +47,45 @@ def losses(rows: Sequence[Event], most: int = MOST_ROWS) -> Spec:
     return {"data": [bar], "layout": made}
 
 
+def ranges(rows: Sequence[Event], most: int = MOST_ROWS) -> Spec | None:
+    """The largest input and the largest weight of each layer, in the order of `losses`; None where
+    the record has no ranges.
+
+    An input hundreds of times larger than the weights is what makes a layer lose.
+    """
+    worst = sorted(rows, key=lambda row: -(row.get("loss") or 0))[:most]
+    if not worst or any(row.get("high") is None for row in worst):
+        return None
+    made = layout(height=110 + 24 * len(worst))
+    made["xaxis"] |= {
+        "title": axis_title("largest value, either sign"),
+        "type": "log",
+        "dtick": 1,
+    }
+    made["yaxis"] |= _named_rows(_layers([str(row.get("layer")) for row in worst]))
+    inputs = {
+        "name": "inputs",
+        "x": [max(abs(row["low"]), abs(row["high"])) or None for row in worst],
+        "marker": {"color": "var(--series-1)", "size": 11, "symbol": "circle"},
+        "customdata": [[row["low"], row["high"]] for row in worst],
+        "hovertemplate": "%{hovertext}<br>inputs %{customdata[0]:.3g} to %{customdata[1]:.3g}"
+        "<extra></extra>",
+    }
+    weights = {
+        "name": "weights",
+        "x": [row["weight"] or None for row in worst],
+        "marker": {"color": "var(--series-2)", "size": 11, "symbol": "diamond"},
+        "hovertemplate": "%{hovertext}<br>largest weight %{x:.3g}<extra></extra>",
+    }
+    shared = {
+        "type": "scatter",
+        "mode": "markers",
+        "y": list(range(len(worst))),
+        "hovertext": [html.escape(str(row.get("layer"))) for row in worst],
+    }
+    return {"data": [shared | inputs, shared | weights], "layout": made}
+
+
 def slices(rows: Sequence[Event], metric: str, most: int = MOST_ROWS) -> Spec:
     """Teacher and student as two dots on a line, one line a slice, in the order given."""
     rows = [

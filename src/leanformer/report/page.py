@@ -125,6 +125,10 @@ def _steps(events: Events, field: Lineup, specs: dict[str, Any]) -> list[dict[st
         chart = f"losses/{index}" if losses.get(name) else None
         if chart:
             specs[chart] = charts.losses(losses[name])
+        drawn = charts.ranges(losses.get(name) or [])
+        wide = f"ranges/{index}" if drawn else None
+        if wide:
+            specs[wide] = drawn
         proofs = [proof for step in by_model.get(name, []) for proof in step.get("proofs") or []]
         failed = sum(1 for proof in proofs if proof.get("ok") is False)
         table = evidence.proofs(by_model[name]) if name in by_model else None
@@ -133,6 +137,7 @@ def _steps(events: Events, field: Lineup, specs: dict[str, Any]) -> list[dict[st
                 "name": name,
                 "table": table,
                 "chart": chart,
+                "ranges": wide,
                 "proved": sum(1 for proof in proofs if proof.get("ok")),
                 "failed": failed,
                 "open": index == 0 or failed > 0,

@@ -1,0 +1,261 @@
+"""Ways to quantize compared: one model a task, what it still says, and how large and fast it is.
+
+    python benchmarks/quantization.py train banking77 sst2 stsb rte --seeds 0 1 2
+    python benchmarks/quantization.py clock banking77 sst2 stsb rte
+    python benchmarks/quantization.py table    (writes docs/results/quantization.md)
+
+Each line is a recipe run in `runs/quantization/`, resumable; what is finished is not done again.
+`train` appends to `docs/results/quantization.jsonl`, `clock` (on a quiet machine!) to
+`docs/results/quantization-clock.jsonl`. Models are the foundation's teachers, of seed 0. Ways
+without training have no seed; `--ways` names some.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from distillation import TASKS, dataset_of, teacher_of
+from foundation import manifest, show
+from foundation_tables import ROOT
+from quantization_tables import CLOCKS, QUALITIES, write_tables
+
+from leanformer.core.record import Record, read
+from leanformer.core.step import Step
+from leanformer.data import Dataset, encode_examples
+from leanformer.distill.objectives import (
+    AttentionScores,
+    HiddenStates,
+    Labels,
+    Logits,
+    SoftTargets,
+)
+from leanformer.distill.step import Distill
+from leanformer.measure.environment import environment
+from leanformer.measure.folders import measure_folders
+from leanformer.measure.quality import session_outputs
+from leanformer.quantize.activations import Dynamic, MovingAverage
+from leanformer.quantize.hessian_bits import HessianBits
+from leanformer.quantize.int8 import Int8
+from leanformer.quantize.pack import Pack
+from leanformer.quantize.quantize_aware import QuantizeAware
+from leanformer.quantize.quantizers import Gptq, Ternary, TernaryLossAware, Uniform
+from leanformer.quantize.weight_only import WeightOnly
+from leanformer.recipe import Recipe, open_model, run
+from leanformer.runtime.manifest import write_manifest
+from leanformer.runtime.onnx_backend import export_onnx
+from leanformer.runtime.opening import open_session
+from leanformer.runtime.session import graph_file
+from leanformer.train.evaluate import quality
+from leanformer.train.setup import TrainSetup
+
+OURS = ROOT / "runs" / "quantization"
+UNTRAINED: dict[str, tuple[Step, ...]] = {
+    "nncf": (Int8(),),
+    "own": (Int8(scales="own"),),
+    "own-mse": (Int8(scales="own", ranges="mse"),),
+    "own-entropy": (Int8(scales="own", ranges="entropy"),),
+    "own-bias": (Int8(scales="own", correct_bias=True),),
+    "own-not-smooth": (Int8(scales="own", smooth=None),),
+    "nncf-keep": (Int8(keep=0.99),),
+    "own-keep": (Int8(scales="own", keep=0.99),),
+    "nearest-4": (WeightOnly(weights=Uniform(bits=4, per="columns", group=128)),),
+    "gptq-4": (WeightOnly(),),
+    "gptq-3": (WeightOnly(weights=Gptq(grid=Uniform(bits=3, per="columns", group=128))),),
+}
+# what rounds while it is trained; how it is taught is said in `steps_of`
+TRAINED: dict[str, QuantizeAware] = {
+    "q8bert": QuantizeAware(
+        weights=Uniform(per="tensor"),
+        embeddings=Uniform(per="tensor"),
+        tables="all",
+        activations=MovingAverage(decay=0.99, start_step=50),
+    ),
+    "qbert-mixed": QuantizeAware(
+        weights=Uniform(bits=3, symmetric=False, per="rows", groups=128),
+        bits=HessianBits(),
+        embeddings=Uniform(bits=4),
+        activations=MovingAverage(decay=0.99, start_step=50),
+    ),
+    "qbert-4": QuantizeAware(
+        weights=Uniform(bits=4, symmetric=False, per="rows", groups=128),
+        embeddings=Uniform(bits=4),
+        activations=MovingAverage(decay=0.99, start_step=50),
+    ),
+    "ternary-twn": QuantizeAware(
+        weights=Ternary(), embeddings=Ternary(per="row"), activations=Dynamic(), clip=2.5
+    ),
+    "ternary-lat": QuantizeAware(
+        weights=TernaryLossAware(),
+        embeddings=Ternary(per="row"),
+        activations=Dynamic(),
+        clip=2.5,
+    ),
+}
+EPOCHS = {"banking77": 3.0, "sst2": 4.0, "stsb": 4.0, "rte": 8.0}
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["train", "clock", "table"])
+    parser.add_argument("names", nargs="*", default=list(TASKS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    ways = ["onnxruntime", *UNTRAINED, *TRAINED]
+    parser.add_argument("--ways", nargs="*", choices=ways, default=ways)
+    asked = parser.parse_args()
+    if asked.what == "table":
+        write_tables()
+        return
+    for name in asked.names:
+        if asked.what == "clock":
+            clock(name)
+            continue
+        for seed in asked.seeds:
+            train(name, seed, asked.ways)
+
+
+def train(name: str, seed: int, ways: list[str]) -> None:
+    """Every way for one task, judged on dev and once on test."""
+    dataset = dataset_of(name)
+    teacher = teacher_of(name, dataset)
+    exact = {
+        split: answers(teacher, "pytorch", "fp32", dataset, split) for split in ("dev", "test")
+    }
+    note(name, 0, "fp32", teacher, "pytorch", "fp32", dataset, exact)
+    for way in ways:
+        if way == "onnxruntime":
+            folder = onnxruntime(name, dataset, teacher)
+            note(name, 0, way, folder, "onnxruntime", "int8", dataset, exact)
+        elif seed == 0 or way in TRAINED:
+            done = quantized(name, seed, way, dataset, teacher)
+            packed = isinstance(steps_of(name, way, dataset)[-1], Pack | WeightOnly)
+            kind = ("pytorch", "fp32") if packed else ("openvino", "int8")
+            note(name, seed, way, done, *kind, dataset, exact)
+
+
+def quantized(name: str, seed: int, way: str, dataset: Dataset, teacher: Path) -> Path:
+    """The folder that a way ends with."""
+    recipe = Recipe(
+        name=f"{name}-{way}-{seed}",
+        model=str(teacher),
+        teacher=str(teacher),
+        data=replace(TASKS[name].source, unlabelled=None),
+        steps=steps_of(name, way, dataset),
+        seed=seed,
+    )
+    done = run(recipe, OURS / name / f"{way}-{seed}", dataset=dataset, watch=show)
+    write_manifest(done.saved, manifest(dataset))
+    return done.saved
+
+
+def steps_of(name: str, way: str, dataset: Dataset) -> tuple[Step, ...]:
+    """A way as steps of a recipe."""
+    if way in UNTRAINED:
+        return UNTRAINED[way]
+    numbers = dataset.task.kind == "regression"
+    answer = Logits() if numbers else SoftTargets()
+    if way == "q8bert":
+        objectives, rate = (Labels(),), 2e-5
+    elif way.startswith("ternary"):
+        objectives, rate = (HiddenStates(), AttentionScores(), answer), 1e-4
+    else:
+        objectives, rate = (HiddenStates(), answer), 1e-4
+    setup = TrainSetup(epochs=EPOCHS[name], learning_rate=rate, batch_size=32, evaluations=8)
+    taught = Distill(
+        objectives=objectives,
+        train=setup,
+        unlabelled=False,
+        dropout=way == "q8bert",
+        regain=False,
+    )
+    return TRAINED[way], taught, *(() if way == "q8bert" else (Pack(),)), Int8()
+
+
+def onnxruntime(name: str, dataset: Dataset, teacher: Path) -> Path:
+    """onnxruntime's dynamic int8 on the fused graph."""
+    folder = OURS / name / "onnxruntime"
+    target = graph_file(folder, "onnxruntime", "int8")
+    if not target.is_file():
+        model, tokenizer = open_model(str(teacher), dataset, 0)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        pairs = dataset.train.pairs is not None
+        export_onnx(model, dataset.task.kind, target.parent, precision="int8", pairs=pairs)
+        write_manifest(folder, manifest(dataset))
+    return folder
+
+
+def answers(folder, backend, precision, dataset, split) -> list[np.ndarray]:
+    """What an exported folder says about a split."""
+    _, tokenizer = open_model(str(folder), dataset, 0)
+    encoded = encode_examples(getattr(dataset, split), tokenizer, dataset.task.kind, 128)
+    return session_outputs(open_session(folder, backend, precision), encoded)
+
+
+def note(name, seed, way, folder, backend, precision, dataset, exact) -> None:
+    """Append what one way says, unless it is there."""
+    record = Record(QUALITIES)
+    known = read(record.path) if record.path.is_file() else []
+    if any((e["data"], e["seed"], e["way"]) == (name, seed, way) for e in known):
+        return
+    _, tokenizer = open_model(str(folder), dataset, 0)
+    found = {}
+    for split in ("dev", "test"):
+        encoded = encode_examples(getattr(dataset, split), tokenizer, dataset.task.kind, 128)
+        said = answers(folder, backend, precision, dataset, split)
+        found[split] = quality(said, encoded, dataset.task)
+        ours, theirs = np.stack(said), np.stack(exact[split])
+        found[f"{split}_error"] = float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
+    graph = graph_file(folder, backend, precision)
+    weights = graph.with_suffix(".bin") if backend == "openvino" else graph
+    place = OURS / name / f"{way}-{seed}"
+    packed = list(place.glob("*-pack/model/model.safetensors"))
+    record.write(
+        "quality",
+        data=name,
+        seed=seed,
+        way=way,
+        backend=backend,
+        precision=precision,
+        metric=dataset.task.metric,
+        weights=weights.stat().st_size,
+        packed=packed[0].stat().st_size if packed else None,
+        kept_float=_kept_float(place),
+        **found,
+    )
+
+
+def _kept_float(place: Path) -> int | None:
+    """How many layers `keep` left in floating point; None where it was not asked for."""
+    file = place / "record.jsonl"
+    tried = [e for e in read(file) if e["event"] == "kept_float"] if file.is_file() else []
+    held = [len(e["layers"]) for e in tried if e["quality"] >= e["asked"]]
+    return min(held) if held else None
+
+
+def clock(name: str) -> None:
+    """Time what was exported side by side."""
+    dataset = dataset_of(name)
+    teacher = teacher_of(name, dataset)
+    served = {"fp32": (teacher, "pytorch", "fp32"), "bf16": (teacher, "pytorch", "bf16")}
+    served["onnxruntime"] = (onnxruntime(name, dataset, teacher), "onnxruntime", "int8")
+    for way in (*UNTRAINED, *TRAINED):
+        folders = sorted((OURS / name / f"{way}-0").glob("*-int8/model"))
+        if folders:
+            served[way] = (folders[-1], "openvino", "int8")
+    texts = dataset.test.take(list(range(min(400, len(dataset.test)))))
+    quantities, measured = measure_folders(served, texts.texts, texts.pairs)
+    for system in served:
+        Record(CLOCKS).write(
+            "clock",
+            data=name,
+            system=system,
+            quantities=quantities[system],
+            over_nncf=measured.speedup("nncf", system, "throughput"),
+            environment=environment(),
+        )
+
+
+if __name__ == "__main__":
+    main()
