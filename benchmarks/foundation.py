@@ -82,12 +82,14 @@ PLANS = {
         source=Source(path=str(SHARED / "glue/stsb"), unlabelled=RUNS / "stsb" / "pairs.tsv"),
         teacher_epochs=4,
         student_epochs=3,
+        last_pieces=11_800,
     ),
     "ner": Plan(
         source=Source(path=str(SHARED / "ner/wikiann_en")),
         teacher_epochs=2,
         student_epochs=3,
         min_count=2,
+        last_pieces=12_000,
     ),
 }
 # student -> what it is begun from, and what is kept of that

@@ -212,7 +212,7 @@ class Int8(Step):
                 "loss": loss,
                 "low": ranges[layer].low,
                 "high": ranges[layer].high,
-                "weight": float(workspace.model.get_submodule(layer).weight.abs().max()),
+                "weight": float(workspace.model.get_submodule(layer).weight.detach().abs().max()),
             }
             for layer, loss in losses
         ]
