@@ -265,7 +265,7 @@ def clock(name: str) -> None:
         steps = sorted(folder.glob("*-int8/model"))
         if steps:
             served[student] = (steps[-1], "openvino", "int8")
-    quantities, measured = measure_folders(served, texts.texts, texts.pairs)
+    quantities, measured = measure_folders(served, texts.texts, texts.pairs, rounds=15)
     record = Record(CLOCKS)
     for system in served:
         record.write(

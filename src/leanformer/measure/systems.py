@@ -96,7 +96,7 @@ def measure_systems(
     timings: dict[str, dict[str, Timing]] = {load: {} for load in loads}
     latency = {key: call for key, call in calls.items() if key[1].startswith("latency")}
     heavy = {key: call for key, call in calls.items() if key not in latency}
-    for group, repeat in ((latency, 5 * rounds), (heavy, rounds)):
+    for group, repeat in ((latency, 2 * rounds), (heavy, rounds)):
         named = {"\n".join(key): call for key, call in group.items()}
         for joined, timing in (interleave(named, rounds=repeat) if named else {}).items():
             name, load = joined.split("\n")
