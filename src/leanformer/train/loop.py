@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from leanformer.data import Batch, Encoded, shuffled
 from leanformer.train import checkpoint
+from leanformer.train.attention import short_attention
 from leanformer.train.loss import Loss, Unit, count, merged
 from leanformer.train.precision import Precision
 from leanformer.train.schedule import factor
@@ -99,6 +100,18 @@ def fit(
     """
     run = _Run(model, encoded, loss, setup, folder, seed)
     run.resume()
+    with short_attention(model, max(map(encoded.length, range(len(encoded))))):
+        _run_steps(run, evaluate, hooks)
+    if run.best_weights is not None:
+        model.load_state_dict(run.best_weights, strict=False)
+    model.eval()
+    return Fitted(run.losses, run.qualities, run.best, run.step)
+
+
+def _run_steps(
+    run: "_Run", evaluate: Callable[[nn.Module], float] | None, hooks: Sequence[Hook]
+) -> None:
+    """The steps that are left, with evaluations, hooks and checkpoints between them."""
     started = time.perf_counter()
     saved = started
     while run.step < run.steps and not run.stopped:
@@ -111,14 +124,10 @@ def fit(
             run.step, run.steps, run.step / run.per_epoch, value, now - started, quality
         )
         for hook in hooks:
-            hook(model, progress)
-        if folder is not None and now - saved >= setup.checkpoint_seconds:
+            hook(run.model, progress)
+        if run.folder is not None and now - saved >= run.setup.checkpoint_seconds:
             run.save()
             saved = time.perf_counter()
-    if run.best_weights is not None:
-        model.load_state_dict(run.best_weights, strict=False)
-    model.eval()
-    return Fitted(run.losses, run.qualities, run.best, run.step)
 
 
 class _Run:
