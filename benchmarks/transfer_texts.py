@@ -25,13 +25,24 @@ def sentiment_texts(shared: Path, place: Path) -> Path:
             rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
             phrases = [row["sentence"].strip() for row in rows]
         kept = [phrase for phrase in phrases if len(phrase.split()) >= PHRASE_WORDS]
-        reviews = shared / "lm/imdb_unsup/reviews10k.txt.gz"
-        with gzip.open(reviews, "rt", encoding="utf-8") as lines:
-            found = [sentence for line in lines for sentence in sentences(line)]
-        drawn = random.Random(0).sample(found, SENTENCES)
         place.parent.mkdir(parents=True, exist_ok=True)
-        write_text(place, "\n".join([*kept, *drawn]) + "\n")
+        write_text(place, "\n".join([*kept, *_reviewed(shared)]) + "\n")
     return place
+
+
+def review_sentences(shared: Path, place: Path) -> Path:
+    """Write sentences of film reviews alone to `place`, one a line, unless they are there."""
+    if not place.is_file():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_text(place, "\n".join(dict.fromkeys(_reviewed(shared))) + "\n")
+    return place
+
+
+def _reviewed(shared: Path) -> list[str]:
+    """Sentences of IMDB reviews, drawn at random, the same ones each time."""
+    with gzip.open(shared / "lm/imdb_unsup/reviews10k.txt.gz", "rt", encoding="utf-8") as lines:
+        found = [sentence for line in lines for sentence in sentences(line)]
+    return random.Random(0).sample(found, SENTENCES)
 
 
 def similarity_pairs(shared: Path, place: Path) -> Path:
