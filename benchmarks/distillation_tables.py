@@ -140,7 +140,7 @@ WHEN_HEADER = """
 ## Pre-training, fine-tuning, or both
 
 When to distil: before anything is known of the task, on sentences of film reviews, with the
-pre-trained MiniLM as teacher (attention scores and hidden states, {general} steps of 64); on the task
+pre-trained MiniLM as teacher (attention scores, hidden states; {general} steps of 64); on the task
 with the fine-tuned teacher; both; or never. These students begin with parts of the *pre-trained*
 model; labels and answers have the same steps as above.
 
