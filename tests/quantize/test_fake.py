@@ -14,6 +14,7 @@ from leanformer.quantize.fake import (
     rounded_layers,
     straight_through,
 )
+from leanformer.quantize.quantizers import Gptq, Ternary, Uniform
 
 BLOCKS = Blocks()
 
@@ -76,6 +77,39 @@ def test_an_embedding_looks_up_rounded_rows():
     assert torch.equal(module(ids), Blocks().quantize(table.weight.detach()).dequantized()[ids])
     module(ids).sum().backward()
     assert table.weight.grad.sum(1).tolist() == [0, 4, 0, 0, 0, 0, 4]  # none for padding
+
+
+@pytest.mark.parametrize(
+    "quantizer",
+    [
+        Ternary(per="row"),
+        Ternary(per="row", optimal=True),
+        Uniform(),
+        Uniform(bits=4, per="columns", group=2),
+    ],
+    ids=repr,
+)
+def test_rows_rounded_alone_are_those_of_the_whole_table(quantizer):
+    assert quantizer.by_row
+    ids = torch.tensor([[1, 6, 1], [3, 0, 0]])
+    results = []
+    for alone in (True, False):
+        torch.manual_seed(0)
+        module = QuantEmbedding(nn.Embedding(7, 4, padding_idx=0), quantizer, clip=1.0)
+        rows = module(ids) if alone else F.embedding(ids, module.rounded(), padding_idx=0)
+        (rows * torch.arange(24.0).reshape(2, 3, 4)).sum().backward()
+        results.append((rows.detach(), module.weight.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
+    assert results[0][1].count_nonzero()
+    assert not results[0][1][[0, 2, 4, 5]].any()
+
+
+@pytest.mark.parametrize(
+    "quantizer", [Ternary(), Uniform(per="tensor"), Uniform(per="rows", groups=1), Gptq()], ids=repr
+)
+def test_a_range_of_many_rows_needs_the_whole_table(quantizer):
+    assert not quantizer.by_row
 
 
 def test_without_a_quantizer_the_weight_is_used_as_it_is():

@@ -10,7 +10,7 @@ It is gathered in the backward pass and not read from the optimizer, which a lay
 is the same up to the clipping of gradients, and where a batch is accumulated each part counts as
 one. Such quantizers use only the ratios of v within a weight.
 
-Legend: O out, I in, V vocabulary, D model width.
+Legend: O out, I in, N ids that differ, D model width.
 """
 
 from abc import ABC, abstractmethod
@@ -67,10 +67,7 @@ class RoundedWeight(nn.Module, ABC):
             ValueError: The weight cannot be quantized (it is not finite).
         """
         assert self.quantizer is not None, "the codes of this weight are not known any more"
-        weight_OI = self.weight.detach()
-        if self.clip is not None:
-            weight_OI = weight_OI.clamp(-self.clip, self.clip)
-        return self.quantizer.quantize(weight_OI, self._statistics())
+        return self.quantizer.quantize(self._clipped(self.weight.detach()), self._statistics())
 
     def rounded(self) -> Tensor:
         """The weight that is multiplied with; its gradient goes to the latent weight."""
@@ -81,6 +78,9 @@ class RoundedWeight(nn.Module, ABC):
         if self.second_moment is not None and rounded.requires_grad:
             rounded.register_hook(self._gather)
         return rounded
+
+    def _clipped(self, weight_OI: Tensor) -> Tensor:
+        return weight_OI if self.clip is None else weight_OI.clamp(-self.clip, self.clip)
 
     def _statistics(self) -> WeightStatistics | None:
         if self.second_moment is None or not self.second_moment.any():
@@ -134,8 +134,14 @@ class QuantEmbedding(RoundedWeight):
         self.padding_idx = embedding.padding_idx
 
     def forward(self, x: Tensor) -> Tensor:
-        """Ids [...] → rows [..., D]."""
-        return F.embedding(x, self.rounded(), self.padding_idx)
+        """Ids [...] → rows [..., D]; where rows are rounded one by one, only those looked up."""
+        if self.quantizer is None or not self.quantizer.by_row:
+            return F.embedding(x, self.rounded(), self.padding_idx)
+        ids_N, places = x.unique(return_inverse=True)
+        latent_ND = F.embedding(ids_N, self.weight, self.padding_idx)
+        codes = self.quantizer.quantize(self._clipped(latent_ND.detach()))
+        dequantized_ND = codes.dequantized().to(latent_ND.dtype)
+        return F.embedding(places, straight_through(latent_ND, dequantized_ND, self.clip))
 
 
 def float_linear(weight_OI: Tensor, bias: nn.Parameter | None) -> nn.Linear:

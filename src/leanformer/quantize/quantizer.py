@@ -43,6 +43,12 @@ class Quantizer(ABC):
     needs_hessian: ClassVar[bool] = False
     uses_second_moment: ClassVar[bool] = False
 
+    @property
+    def by_row(self) -> bool:
+        """Whether a row's codes and scales depend on that row alone: some can be rounded then
+        without the others."""
+        return False
+
     @abstractmethod
     def quantize(self, weight_OI: Tensor, statistics: WeightStatistics | None = None) -> Quantized:
         """The weight in integers.

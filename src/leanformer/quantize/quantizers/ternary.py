@@ -65,6 +65,11 @@ class Ternary(Quantizer):
     optimal: bool = False
     """Find the Δ of least squared error in place of the rule of thumb; costs a sort each time."""
 
+    @property
+    def by_row(self) -> bool:
+        """See `Quantizer.by_row`."""
+        return self.per == "row"
+
     def quantize(self, weight_OI: Tensor, statistics: WeightStatistics | None = None) -> Quantized:
         """See `Quantizer.quantize`; no statistics are looked at."""
         check_finite(weight_OI)

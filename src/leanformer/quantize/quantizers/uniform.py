@@ -104,6 +104,11 @@ class Uniform(Quantizer):
         if self.group < 0 or self.groups < 0:
             raise ValueError(f"group: {min(self.group, self.groups)} is negative")
 
+    @property
+    def by_row(self) -> bool:
+        """See `Quantizer.by_row`."""
+        return self.per in ("row", "columns")
+
     def block(self, weight_OI: Tensor) -> Block:
         """The rows and columns of `weight_OI` that share a scale.
 
