@@ -15,13 +15,15 @@ INPUTS = {
 WHOLE = {name: values[:1] for name, values in INPUTS.items()}
 
 
+@pytest.mark.parametrize("before", ["sdpa", "eager"])
 @pytest.mark.parametrize("inputs", [INPUTS, WHOLE], ids=["padded", "whole"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_its_scores_give_the_probabilities_of_the_eager_path(
-    family: str, inputs: dict[str, torch.Tensor]
+    family: str, inputs: dict[str, torch.Tensor], before: str
 ) -> None:
     model, _ = tiny_model(family, head="embedding")
     model = model.double()
+    model.set_attn_implementation(before)
     with attended(model) as layers:
         output = model(**inputs).last_hidden_state
     model.set_attn_implementation("eager")
@@ -33,6 +35,7 @@ def test_its_scores_give_the_probabilities_of_the_eager_path(
     assert len(layers) == model.config.num_hidden_layers
     for layer, expected in zip(layers, eager.attentions, strict=True):
         scores = layer.scores()
+        assert (layer.computed is scores) == (before == "eager")
         if layer.allowed is not None:
             scores = scores.masked_fill(~layer.allowed, -torch.inf)
         found = scores.softmax(-1).transpose(1, 2)[real]
@@ -48,14 +51,31 @@ def test_the_model_is_as_before_afterwards_also_when_it_fails() -> None:
     model(**INPUTS)
 
 
-def test_layers_of_different_heads_and_gradients() -> None:
+@pytest.mark.parametrize("before", ["sdpa", "eager"])
+def test_layers_of_different_heads_and_gradients(before: str) -> None:
     model, _ = tiny_model("bert")
+    model.set_attn_implementation(before)
     keep_heads(model, [[0, 2], [1], [0, 1, 2, 3]])
     with attended(model) as layers:
         model(**INPUTS)
     assert [layer.query.shape[1] for layer in layers] == [2, 1, 4]
     layers[1].scores().sum().backward()
     assert model.bert.embeddings.word_embeddings.weight.grad is not None
+
+
+def test_attention_is_dropped_while_training_only() -> None:
+    model, _ = tiny_model("bert", attention_probs_dropout_prob=0.5, hidden_dropout_prob=0.0)
+    model.set_attn_implementation("eager")
+
+    def answers() -> torch.Tensor:
+        torch.manual_seed(0)
+        with attended(model):
+            observed = model(**INPUTS).logits
+        torch.manual_seed(0)
+        torch.testing.assert_close(observed, model(**INPUTS).logits)
+        return observed
+
+    assert not torch.equal(model.train() and answers(), model.eval() and answers())
 
 
 def test_a_model_with_attention_of_its_own_is_refused() -> None:

@@ -2,7 +2,8 @@
 
 transformers 5 returns attention probabilities only from its slow eager path, and never the scores
 before the softmax. Every model calls an attention *function* by name, though; ours notes what it
-is given and lets SDPA do the work:
+is given and lets SDPA do the work. A model that attends eagerly goes on so, with the scores that
+are noted: they are computed once.
 
     with attended(model) as layers:
         model(**inputs)
@@ -14,11 +15,12 @@ Legend: B batch, H head, J key head, T token, S key token, K head width.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
@@ -36,6 +38,7 @@ class Attended:
         value: [B, J, S, K].
         scaling: Factor of the scores.
         allowed: [B or 1, 1, T, S] True where a query may look; None = everywhere.
+        computed: The scores, where the model has computed them already.
     """
 
     query: Tensor
@@ -43,9 +46,12 @@ class Attended:
     value: Tensor
     scaling: float
     allowed: Tensor | None = None
+    computed: Tensor | None = None
 
     def scores(self) -> Tensor:
         """Scores before the softmax and before any mask, [B, H, T, S]."""
+        if self.computed is not None:
+            return self.computed
         key = self.key.repeat_interleave(self.query.shape[1] // self.key.shape[1], dim=1)
         return self.query @ key.transpose(-1, -2) * self.scaling
 
@@ -65,15 +71,15 @@ def attended(model: Any) -> Iterator[list[Attended]]:
             "through transformers' AttentionInterface; compare hidden states instead"
         )
     layers: list[Attended] = []
-    token = _LAYERS.set(layers)
+    token = _NOTES.set((layers, before == "eager"))
     try:
         yield layers
     finally:
-        _LAYERS.reset(token)
+        _NOTES.reset(token)
         model.set_attn_implementation(before)
 
 
-_LAYERS: ContextVar[list[Attended]] = ContextVar("layers that ran")
+_NOTES: ContextVar[tuple[list[Attended], bool]] = ContextVar("layers that ran, and whether eagerly")
 
 
 def _noted(
@@ -94,10 +100,27 @@ def _noted(
         allowed = whole.tril(seen - tokens)[None, None]
     if allowed is not None and allowed.dtype != torch.bool:
         allowed = allowed == 0  # added to the scores: 0 or the lowest number
-    _LAYERS.get().append(Attended(query, key, value, factor, allowed))
+    layers, eager = _NOTES.get()
+    given = Attended(query, key, value, factor, allowed)
+    if eager:
+        given = replace(given, computed=given.scores())
+        layers.append(given)
+        return _mixed(given, others.get("dropout", 0.0)), None
+    layers.append(given)
     return sdpa_attention_forward(
         module, query, key, value, attention_mask, scaling=scaling, **others
     )
+
+
+def _mixed(given: Attended, dropout: float) -> Tensor:
+    """Values mixed by the softmax of the scores, [B, T, H, K]."""
+    scores = given.scores()
+    if given.allowed is not None:
+        scores = scores.masked_fill(~given.allowed, torch.finfo(scores.dtype).min)
+    weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+    weights = F.dropout(weights.to(given.value.dtype), dropout)
+    value = given.value.repeat_interleave(scores.shape[1] // given.value.shape[1], dim=1)
+    return (weights @ value).transpose(1, 2).contiguous()
 
 
 def _causal(module: Any, others: dict[str, Any]) -> bool:
