@@ -3,7 +3,7 @@
 import json
 import statistics
 
-from distillation_ways import GENERAL_STEPS, TASKS
+from distillation_ways import GENERAL_STEPS, TASKS, WAYS
 from foundation_tables import RESULTS
 
 from leanformer.core.files import write_text
@@ -35,11 +35,14 @@ def write_tables() -> None:
     """Write docs/results/distillation.md."""
     known = read(QUALITIES)
     budgets = ", ".join(f"{name} {task.steps:,}" for name, task in TASKS.items())
+    clocks = read(CLOCKS) if CLOCKS.is_file() else []
+    faster = {(c["data"], c["system"]): f"{c['over_teacher']['value']:.2f}x" for c in clocks}
     lines = [PAGE.format(budgets=budgets)]
     sections = {name: [event for event in known if event["data"] == name] for name in DATA}
     for name, rows in sections.items():
         if rows:
-            lines += _section(name, [event for event in rows if event["way"] not in WHEN])
+            ways = [event for event in rows if event["way"] not in WHEN]
+            lines += _section(name, ways, faster)
     lines.append(WHEN_HEADER.format(general=f"{GENERAL_STEPS:,}"))
     for name, rows in sections.items():
         whole = next((event for event in rows if event["way"] == "teacher"), None)
@@ -47,7 +50,6 @@ def write_tables() -> None:
             found = [event for event in rows if event["way"] == way]
             if found:
                 lines.append(_when_row(name, way, found, whole))
-    clocks = read(CLOCKS) if CLOCKS.is_file() else []
     if clocks:
         lines += ["\n## Wall time\n", CLOCK_HEADER, *[_clock_row(clock) for clock in clocks]]
         machines = {json.dumps(clock["environment"], sort_keys=True) for clock in clocks}
@@ -55,7 +57,7 @@ def write_tables() -> None:
     write_text(RESULTS / "distillation.md", "\n".join(lines) + "\n")
 
 
-def _section(name: str, rows: list[dict]) -> list[str]:
+def _section(name: str, rows: list[dict], faster: dict[tuple[str, str], str]) -> list[str]:
     whole = next(event for event in rows if event["way"] == "teacher")
     by_way = {
         way: [event for event in rows if event["way"] == way]
@@ -63,7 +65,11 @@ def _section(name: str, rows: list[dict]) -> list[str]:
     }
     means = {way: statistics.mean(e["test"] for e in found) for way, found in by_way.items()}
     lines = [f"\n## {name}, {rows[0]['metric']}\n", HEADER]
-    lines += [_row(way, found, whole) for way, found in by_way.items()]
+    for way, found in by_way.items():
+        shape = "half-depth" if WAYS.get(way) == "half-depth" else "seventh"
+        system = "teacher" if way == "teacher" else shape
+        speeds = [faster.get((name, key), "–") for key in (system, f"{system}-int8")]
+        lines.append(_row(way, found, whole, speeds))
     expected = [way for way in EXPECTED if way in means]
     found = sorted(expected, key=lambda way: means[way])
     lines.append(f"\nExpected, worst first: {', '.join(expected)}.\\")
@@ -71,13 +77,14 @@ def _section(name: str, rows: list[dict]) -> list[str]:
     return lines
 
 
-def _row(way: str, found: list[dict], whole: dict) -> str:
+def _row(way: str, found: list[dict], whole: dict, speeds: list[str]) -> str:
     tests = [event["test"] for event in found]
     shape = found[0]["shape"]
     cells = [
         way,
         f"{shape['layers']} x {shape['heads'][0]} heads x {shape['ffn'][0]}",
         f"1/{whole['non_embedding'] / found[0]['non_embedding']:.2f}",
+        *speeds,
         str(len(found)),
         f"{statistics.mean(event['dev'] for event in found):.4f}",
         _spread(tests),
@@ -134,7 +141,8 @@ Qualities are of PyTorch fp32 models, with the weights of the best of five looks
 - **two-rungs**: soft-hidden with four times the steps, begun with parts of a trained student of
   3 layers (the foundation's `half`, of seed 0) instead of the teacher's.
 
-*share* is of the teacher's parameters without embeddings.
+*share* is of the teacher's parameters without embeddings; *fp32* and *int8* are measured
+throughputs over the teacher's in the same backend and precision (PyTorch, OpenVINO), see the end.
 """
 WHEN_HEADER = """
 ## Pre-training, fine-tuning, or both
@@ -146,8 +154,8 @@ model; labels and answers have the same steps as above.
 
 | data | distilled at | how | seeds | test | kept |
 |---|---|---|---|---|---|"""
-HEADER = """| way | shape | share | seeds | dev | test | kept |
-|---|---|---|---|---|---|---|"""
+HEADER = """| way | shape | share | fp32 | int8 | seeds | dev | test | kept |
+|---|---|---|---|---|---|---|---|---|"""
 CLOCK_HEADER = """Throughput in texts a second on sorted batches of 16 and its ratio to the teacher
 in the same backend and precision, timed in turns; latency of 32 tokens in milliseconds; MB on disk.
 

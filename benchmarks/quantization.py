@@ -11,11 +11,14 @@ without training have no seed; `--ways` names some.
 """
 
 import argparse
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from distillation import TASKS, dataset_of, teacher_of
+from distillation import dataset_of, teacher_of
+from distillation_ways import TASKS
 from foundation import manifest, show
 from foundation_tables import ROOT
 from quantization_tables import CLOCKS, QUALITIES, write_tables
@@ -34,6 +37,7 @@ from leanformer.distill.step import Distill
 from leanformer.measure.environment import environment
 from leanformer.measure.folders import measure_folders
 from leanformer.measure.quality import session_outputs
+from leanformer.measure.systems import System
 from leanformer.quantize.activations import Dynamic, MovingAverage
 from leanformer.quantize.hessian_bits import HessianBits
 from leanformer.quantize.int8 import Int8
@@ -45,7 +49,7 @@ from leanformer.recipe import Recipe, open_model, run
 from leanformer.runtime.manifest import write_manifest
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.opening import open_session
-from leanformer.runtime.session import graph_file
+from leanformer.runtime.session import Backend, Precision, Session, graph_file
 from leanformer.train.evaluate import quality
 from leanformer.train.setup import TrainSetup
 
@@ -92,7 +96,8 @@ TRAINED: dict[str, QuantizeAware] = {
         clip=2.5,
     ),
 }
-EPOCHS = {"banking77": 3.0, "sst2": 4.0, "stsb": 4.0, "rte": 8.0}
+STEPS = {"banking77": 400, "sst2": 400, "stsb": 300, "rte": 250}
+BATCH = 32
 
 
 def main() -> None:
@@ -101,7 +106,7 @@ def main() -> None:
     parser.add_argument("what", choices=["train", "clock", "table"])
     parser.add_argument("names", nargs="*", default=list(TASKS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
-    ways = ["onnxruntime", *UNTRAINED, *TRAINED]
+    ways = ["torchao", "onnxruntime", *UNTRAINED, *TRAINED]
     parser.add_argument("--ways", nargs="*", choices=ways, default=ways)
     asked = parser.parse_args()
     if asked.what == "table":
@@ -119,19 +124,50 @@ def train(name: str, seed: int, ways: list[str]) -> None:
     """Every way for one task, judged on dev and once on test."""
     dataset = dataset_of(name)
     teacher = teacher_of(name, dataset)
-    exact = {
-        split: answers(teacher, "pytorch", "fp32", dataset, split) for split in ("dev", "test")
-    }
-    note(name, 0, "fp32", teacher, "pytorch", "fp32", dataset, exact)
+    whole = served(teacher, "pytorch", "fp32")
+    exact = {split: answers(whole, teacher, dataset, split) for split in ("dev", "test")}
+    note(name, 0, "fp32", whole, teacher, dataset, exact)
     for way in ways:
-        if way == "onnxruntime":
+        if known(name, seed, way) or (seed and way not in TRAINED):
+            continue
+        if way == "torchao":
+            note(name, 0, way, Made(torchao(teacher, dataset)), teacher, dataset, exact)
+        elif way == "onnxruntime":
             folder = onnxruntime(name, dataset, teacher)
-            note(name, 0, way, folder, "onnxruntime", "int8", dataset, exact)
-        elif seed == 0 or way in TRAINED:
-            done = quantized(name, seed, way, dataset, teacher)
-            packed = isinstance(steps_of(name, way, dataset)[-1], Pack | WeightOnly)
-            kind = ("pytorch", "fp32") if packed else ("openvino", "int8")
-            note(name, seed, way, done, *kind, dataset, exact)
+            note(name, 0, way, served(folder, "onnxruntime", "int8"), folder, dataset, exact)
+        else:
+            folder = quantized(name, seed, way, dataset, teacher)
+            only_weights = isinstance(steps_of(name, way, dataset)[-1], WeightOnly)
+            kind = ("pytorch", "fp32") if only_weights else ("openvino", "int8")
+            note(name, seed, way, served(folder, *kind), folder, dataset, exact)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a way made: how to open it, and the bytes of its weights where they are in a file."""
+
+    open: Callable[[], Session]
+    weights: int | None = None
+
+
+def served(folder: Path, backend: Backend, precision: Precision) -> Made:
+    """An exported folder on a backend."""
+    graph = graph_file(folder, backend, precision)
+    weights = graph.with_suffix(".bin") if backend == "openvino" else graph
+    return Made(partial(open_session, folder, backend, precision), weights.stat().st_size)
+
+
+def torchao(teacher: Path, dataset: Dataset) -> Callable[[], Session]:
+    """How to open the teacher in torchao's int8."""
+
+    def opened() -> Session:
+        from torchao_rival import TorchAoSession  # asked for by this way alone
+
+        model, _ = open_model(str(teacher), dataset, 0)
+        pairs = dataset.train.pairs is not None
+        return TorchAoSession(model, dataset.task.kind, pairs=pairs)
+
+    return opened
 
 
 def quantized(name: str, seed: int, way: str, dataset: Dataset, teacher: Path) -> Path:
@@ -161,7 +197,12 @@ def steps_of(name: str, way: str, dataset: Dataset) -> tuple[Step, ...]:
         objectives, rate = (HiddenStates(), AttentionScores(), answer), 1e-4
     else:
         objectives, rate = (HiddenStates(), answer), 1e-4
-    setup = TrainSetup(epochs=EPOCHS[name], learning_rate=rate, batch_size=32, evaluations=8)
+    setup = TrainSetup(
+        epochs=round(STEPS[name] * BATCH / len(dataset.train), 3),
+        learning_rate=rate,
+        batch_size=BATCH,
+        evaluations=5,
+    )
     taught = Distill(
         objectives=objectives,
         train=setup,
@@ -186,40 +227,50 @@ def onnxruntime(name: str, dataset: Dataset, teacher: Path) -> Path:
     return folder
 
 
-def answers(folder, backend, precision, dataset, split) -> list[np.ndarray]:
-    """What an exported folder says about a split."""
+def answers(made: Made, folder: Path, dataset: Dataset, split: str) -> list[np.ndarray]:
+    """What a way says about a split."""
     _, tokenizer = open_model(str(folder), dataset, 0)
     encoded = encode_examples(getattr(dataset, split), tokenizer, dataset.task.kind, 128)
-    return session_outputs(open_session(folder, backend, precision), encoded)
+    return session_outputs(made.open(), encoded)
 
 
-def note(name, seed, way, folder, backend, precision, dataset, exact) -> None:
+def known(name: str, seed: int, way: str) -> bool:
+    """Whether a way has been judged already."""
+    events = read(QUALITIES) if QUALITIES.is_file() else []
+    return any((e["data"], e["seed"], e["way"]) == (name, seed, way) for e in events)
+
+
+def note(
+    name: str,
+    seed: int,
+    way: str,
+    made: Made,
+    folder: Path,
+    dataset: Dataset,
+    exact: dict[str, list[np.ndarray]],
+) -> None:
     """Append what one way says, unless it is there."""
-    record = Record(QUALITIES)
-    known = read(record.path) if record.path.is_file() else []
-    if any((e["data"], e["seed"], e["way"]) == (name, seed, way) for e in known):
+    if known(name, seed, way):
         return
     _, tokenizer = open_model(str(folder), dataset, 0)
     found = {}
     for split in ("dev", "test"):
         encoded = encode_examples(getattr(dataset, split), tokenizer, dataset.task.kind, 128)
-        said = answers(folder, backend, precision, dataset, split)
+        said = answers(made, folder, dataset, split)
         found[split] = quality(said, encoded, dataset.task)
         ours, theirs = np.stack(said), np.stack(exact[split])
         found[f"{split}_error"] = float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
-    graph = graph_file(folder, backend, precision)
-    weights = graph.with_suffix(".bin") if backend == "openvino" else graph
+        product = np.vdot(ours, theirs) / np.linalg.norm(ours) / np.linalg.norm(theirs)
+        found[f"{split}_cosine"] = float(product)
     place = OURS / name / f"{way}-{seed}"
     packed = list(place.glob("*-pack/model/model.safetensors"))
-    record.write(
+    Record(QUALITIES).write(
         "quality",
         data=name,
         seed=seed,
         way=way,
-        backend=backend,
-        precision=precision,
         metric=dataset.task.metric,
-        weights=weights.stat().st_size,
+        weights=made.weights,
         packed=packed[0].stat().st_size if packed else None,
         kept_float=_kept_float(place),
         **found,
@@ -238,15 +289,17 @@ def clock(name: str) -> None:
     """Time what was exported side by side."""
     dataset = dataset_of(name)
     teacher = teacher_of(name, dataset)
-    served = {"fp32": (teacher, "pytorch", "fp32"), "bf16": (teacher, "pytorch", "bf16")}
-    served["onnxruntime"] = (onnxruntime(name, dataset, teacher), "onnxruntime", "int8")
+    folders = {"fp32": (teacher, "pytorch", "fp32"), "bf16": (teacher, "pytorch", "bf16")}
+    folders["onnxruntime"] = (onnxruntime(name, dataset, teacher), "onnxruntime", "int8")
     for way in (*UNTRAINED, *TRAINED):
-        folders = sorted((OURS / name / f"{way}-0").glob("*-int8/model"))
-        if folders:
-            served[way] = (folders[-1], "openvino", "int8")
+        found = sorted((OURS / name / f"{way}-0").glob("*-int8/model"))
+        if found:
+            folders[way] = (found[-1], "openvino", "int8")
+    _, tokenizer = open_model(str(teacher), dataset, 0)
+    others = {"torchao": System(open=torchao(teacher, dataset), tokenizer=tokenizer)}
     texts = dataset.test.take(list(range(min(400, len(dataset.test)))))
-    quantities, measured = measure_folders(served, texts.texts, texts.pairs)
-    for system in served:
+    quantities, measured = measure_folders(folders, texts.texts, texts.pairs, others=others)
+    for system in (*folders, *others):
         Record(CLOCKS).write(
             "clock",
             data=name,

@@ -6,10 +6,11 @@ from runtime_samples import TEXTS, plain_folder
 
 from leanformer.measure.flops import flops_per_token
 from leanformer.measure.folders import measure_folders
-from leanformer.measure.systems import LOADS
+from leanformer.measure.systems import LOADS, System
 from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.manifest import read_manifest, write_manifest
+from leanformer.runtime.torch_backend import TorchSession
 
 ALL = {*LOADS, "cpu_time", "memory", "size", "flops"}
 
@@ -48,6 +49,22 @@ def test_other_tasks_are_opened_with_their_head(
     assert set(found["one"]) == ALL
     assert found["one"]["flops"].value > 0
     assert asked == [(tmp_path, {"backend": "pytorch", "precision": "fp32", "threads": 1})]
+
+
+def test_systems_without_a_folder_are_timed_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain_folder(tmp_path)
+    monkeypatch.setattr("leanformer.measure.folders.peak_memory", lambda *_, **__: None)
+    model, tokenizer = tiny_model("bert")
+    other = System(
+        open=lambda: TorchSession(model, "classification"), tokenizer=tokenizer, max_length=64
+    )
+    served = {"one": (tmp_path, "pytorch", "fp32")}
+    found, measured = measure_folders(served, TEXTS, others={"two": other}, rounds=1, threads=1)  # type: ignore[arg-type]
+    assert set(found["one"]) == ALL
+    assert set(found["two"]) == {*LOADS, "cpu_time"}
+    assert measured.speedup("one", "two").value > 0
 
 
 def test_pairs_are_measured_as_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ def measure_folders(
     texts: Sequence[str],
     pairs: Sequence[str] | None = None,
     *,
+    others: Mapping[str, System] | None = None,
     rounds: int = 7,
     threads: int | None = None,
 ) -> tuple[dict[str, dict[str, Quantity]], Measured]:
@@ -33,6 +34,7 @@ def measure_folders(
         served: Folder, backend and precision by name.
         texts: A realistic mix of lengths; a hundred or more.
         pairs: Their second texts.
+        others: Systems that no folder holds, timed in the same rounds; only their times are told.
         rounds: Timed calls of each system on each load.
         threads: As many as there are cores, unless given.
 
@@ -50,8 +52,8 @@ def measure_folders(
             tokenizer=AutoTokenizer.from_pretrained(folder),
             max_length=manifest.max_length,
         )
-    measured = measure_systems(systems, texts, pairs, rounds=rounds)
-    quantities = {}
+    measured = measure_systems(systems | dict(others or {}), texts, pairs, rounds=rounds)
+    quantities = dict(measured.quantities)
     for name, (folder, backend, precision) in served.items():
         quantities[name] = {
             **measured.quantities[name],
