@@ -57,6 +57,7 @@ OURS = ROOT / "runs" / "quantization"
 UNTRAINED: dict[str, tuple[Step, ...]] = {
     "nncf": (Int8(),),
     "own": (Int8(scales="own"),),
+    "own-onnx": (Int8(scales="own", onnx=True),),
     "own-mse": (Int8(scales="own", ranges="mse"),),
     "own-entropy": (Int8(scales="own", ranges="entropy"),),
     "own-bias": (Int8(scales="own", correct_bias=True),),
@@ -137,9 +138,8 @@ def train(name: str, seed: int, ways: list[str]) -> None:
             note(name, 0, way, served(folder, "onnxruntime", "int8"), folder, dataset, exact)
         else:
             folder = quantized(name, seed, way, dataset, teacher)
-            only_weights = isinstance(steps_of(name, way, dataset)[-1], WeightOnly)
-            kind = ("pytorch", "fp32") if only_weights else ("openvino", "int8")
-            note(name, seed, way, served(folder, *kind), folder, dataset, exact)
+            made = served(folder, *_run_by(steps_of(name, way, dataset)[-1]))
+            note(name, seed, way, made, folder, dataset, exact)
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,13 @@ def served(folder: Path, backend: Backend, precision: Precision) -> Made:
     graph = graph_file(folder, backend, precision)
     weights = graph.with_suffix(".bin") if backend == "openvino" else graph
     return Made(partial(open_session, folder, backend, precision), weights.stat().st_size)
+
+
+def _run_by(last: Step) -> tuple[Backend, Precision]:
+    """Who runs what a way ends with."""
+    if isinstance(last, WeightOnly):
+        return "pytorch", "fp32"
+    return ("onnxruntime" if isinstance(last, Int8) and last.onnx else "openvino"), "int8"
 
 
 def torchao(teacher: Path, dataset: Dataset) -> Callable[[], Session]:
@@ -294,7 +301,7 @@ def clock(name: str) -> None:
     for way in (*UNTRAINED, *TRAINED):
         found = sorted((OURS / name / f"{way}-0").glob("*-int8/model"))
         if found:
-            folders[way] = (found[-1], "openvino", "int8")
+            folders[way] = (found[-1], *_run_by(steps_of(name, way, dataset)[-1]))
     _, tokenizer = open_model(str(teacher), dataset, 0)
     others = {"torchao": System(open=torchao(teacher, dataset), tokenizer=tokenizer)}
     texts = dataset.test.take(list(range(min(400, len(dataset.test)))))

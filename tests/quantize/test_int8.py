@@ -53,6 +53,22 @@ def test_the_graph_runs_in_integers_and_says_what_the_model_says(
     assert len(losses) >= 18  # six linear layers in each of three layers
 
 
+def test_our_own_scales_run_in_onnxruntime_too(workspace: Workspace) -> None:
+    pytest.importorskip("onnxruntime", reason="writes an ONNX graph")
+    done = Int8(scales="own", onnx=True, max_length=32).apply(workspace)
+    assert done.saved is not None
+    assert graph_file(done.saved, "onnxruntime", "int8").is_file()
+    claims = [proof.claim for proof in done.proofs]
+    assert sum("executed in int8" in claim for claim in claims) == 2
+    assert sum("ONNX Runtime int8" in f"{p.claim} {p.note}" for p in done.proofs) == 1
+
+
+def test_onnx_without_scales_of_our_own_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(ValueError, match=r'onnx: NNCF keeps its scales .* set scales = "own"'):
+        Int8(onnx=True).apply(workspace)
+    assert not (workspace.folder / "model").exists()
+
+
 def test_our_own_scales_have_settings(workspace: Workspace) -> None:
     step = Int8(
         scales="own", ranges="mse", smooth=None, correct_bias=True, texts=4, max_length=32

@@ -29,13 +29,16 @@ from leanformer.quantize.sensitive import least_kept
 from leanformer.runtime.agreement import agreeing_outputs
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.carry import carry_scales
+from leanformer.runtime.onnx_backend import export_onnx
+from leanformer.runtime.onnx_session import OnnxSession
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.openvino_session import OpenVinoSession
-from leanformer.runtime.session import graph_file, served_kind
+from leanformer.runtime.session import Backend, Session, graph_file, served_kind
 from leanformer.train.evaluate import outputs, quality
 
 _LEAST = 0.9  # agreement with PyTorch below which the graph is no copy of the model
 _OWN = ("min-max", 0.7, False)  # what the settings of our own scales are when nobody sets them
+_NAMES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
 _CHECKED = 200  # texts on which the graph is compared with the model
 
 
@@ -62,6 +65,8 @@ class Int8(Step):
     keep: float | None = None
     """Share of the quality on dev that must stay: layers go back to floating point, those that lose
     most first, until it does. None = all linear layers are integers."""
+    onnx: bool = False
+    """Write ONNX Runtime's graph with these scales beside OpenVINO's: for machines without it."""
     max_length: int = 128
     """Longer texts are cut to this many tokens."""
 
@@ -82,8 +87,9 @@ class Int8(Step):
         """Save the model and its OpenVINO graph in one folder.
 
         Raises:
-            ValueError: A name in `keep_float` is unknown; or the model was trained to round, and
-                keeps other layers in floating point or has inputs of less than 8 bits.
+            ValueError: A name in `keep_float` is unknown; the model was trained to round, and
+                keeps other layers in floating point or has inputs of less than 8 bits; or `onnx`
+                is asked for without scales of our own.
             NoEffect: No integer kernel runs, the file did not shrink, the graph says something
                 else than the model, or the quality in `keep` cannot be had.
         """
@@ -92,6 +98,11 @@ class Int8(Step):
             raise ValueError(
                 f"{'keep' if self.keep is not None else 'keep_float'}: the model was trained to "
                 "round; name what stays in floating point in its quantize-aware step"
+            )
+        if self.onnx and self.scales == "nncf" and not rounds(workspace.model):
+            raise ValueError(
+                'onnx: NNCF keeps its scales in the OpenVINO graph; set scales = "own", or train '
+                "the model to round (quantize-aware)"
             )
         saved = workspace.folder / "model"
         save_model(workspace.model, workspace.tokenizer, saved, overwrite=True)
@@ -107,10 +118,12 @@ class Int8(Step):
         proofs = export(kept)
         some = dataset.dev.take(list(range(min(_CHECKED, len(dataset.dev)))))
         encoded = encode_examples(some, workspace.tokenizer, kind, self.max_length)
-        session = OpenVinoSession(graph_file(saved, "openvino", "int8"), "int8")
-        ours = session_outputs(session, encoded)
         theirs = outputs(workspace.model, encoded, kind, precision="fp32")
-        proofs.append(agreeing_outputs(kind, theirs, ours, least=_LEAST, backend="OpenVINO int8"))
+        backends: tuple[Backend, ...] = ("openvino", "onnxruntime") if self.onnx else ("openvino",)
+        for backend in backends:
+            ours = session_outputs(_opened(saved, backend), encoded)
+            named = f"{_NAMES[backend]} int8"
+            proofs.append(agreeing_outputs(kind, theirs, ours, least=_LEAST, backend=named))
         return workspace.with_(saved=saved, proofs=tuple(require(proofs)))
 
     def _export(
@@ -128,16 +141,24 @@ class Int8(Step):
             pairs=sample.pairs,
             max_length=min(self.max_length, workspace.tokenizer.model_max_length),
         )
-        return export_openvino(
-            self._carrier(workspace, batches, keep_float),
-            served_kind(workspace.dataset.task.kind),
+        carrier = self._carrier(workspace, batches, keep_float)
+        kind, pairs = served_kind(workspace.dataset.task.kind), sample.pairs is not None
+        proofs = export_openvino(
+            carrier,
+            kind,
             graph_file(saved, "openvino", "int8").parent,
             precision="int8",
-            pairs=sample.pairs is not None,
+            pairs=pairs,
             calibration=calibration,
             keep_float=keep_float,
             overwrite=True,
         )
+        if self.onnx:
+            place = graph_file(saved, "onnxruntime", "int8").parent
+            proofs += export_onnx(
+                carrier, kind, place, precision="int8", pairs=pairs, overwrite=True
+            )
+        return proofs
 
     def _carrier(
         self,
@@ -181,8 +202,8 @@ class Int8(Step):
 
         def holds(count: int) -> bool:
             export(tuple(layers[:count]))
-            session = OpenVinoSession(graph_file(saved, "openvino", "int8"), "int8")
-            found = quality(session_outputs(session, encoded), encoded, task, targets)
+            said = session_outputs(_opened(saved, "openvino"), encoded)
+            found = quality(said, encoded, task, targets)
             workspace.record.write(
                 "kept_float",
                 model=workspace.name,
@@ -218,3 +239,10 @@ class Int8(Step):
         ]
         workspace.record.write("losses_by_layer", model=workspace.name, rows=rows)
         return losses
+
+
+def _opened(saved: Path, backend: Backend) -> Session:
+    """The int8 graph of a folder that has no manifest yet."""
+    kinds: dict[Backend, Any] = {"openvino": OpenVinoSession, "onnxruntime": OnnxSession}
+    session: Session = kinds[backend](graph_file(saved, backend, "int8"), "int8")
+    return session

@@ -3,7 +3,8 @@
     ranges on real texts  →  grids  →  FakeQuantLinear, FakeQuantEmbedding in place of the originals
 
 The swapped model computes what the integer kernels will, in PyTorch, with gradients; parameters
-keep their names. `export_openvino(model, …, precision="int8")` then needs no calibration any more.
+keep their names. `export_openvino` and `export_onnx` with `precision="int8"` then need no
+calibration any more: these scales are what is run.
 """
 
 from collections.abc import Iterable
@@ -76,6 +77,11 @@ def carry_scales(
     if correct_bias:
         correct_biases(model, batches)
     return list(ranges)
+
+
+def carried_scales(model: nn.Module) -> int:
+    """How many linear layers of `model` carry their own scales."""
+    return sum(isinstance(module, FakeQuantLinear) for module in model.modules())
 
 
 def _swap(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -53,12 +53,16 @@ def kernels_ran(counts: dict[str, int], precision: str, *, asked: int, backend: 
 
 
 def stored_bytes(
-    file: Path, model: nn.Module, precision: str, keep_float: tuple[str, ...] = ()
+    file: Path,
+    model: nn.Module,
+    precision: str,
+    keep_float: tuple[str, ...] = (),
+    graph: int = 0,
 ) -> Proof:
     """The proof that `file` is as small as `precision` says, next to the fp32 weights of `model`.
 
     Layers named in `keep_float`, and linear layers without scales in a model that carries scales,
-    count as fp32.
+    count as fp32. `graph` bytes of the file are no weights.
     """
     before = sum(parameter.numel() for parameter in model.parameters()) * 4
     carries = any(isinstance(module, FakeQuantLinear) for module in model.modules())
@@ -69,7 +73,7 @@ def stored_bytes(
     )
     size = {"fp32": 4, "bf16": 2, "int8": 1}[precision]
     asked = (before // 4 - floats) * size + floats * 4
-    after = file.stat().st_size
+    after = file.stat().st_size - graph
     ok = after <= asked * _SLACK + _CONSTANTS
     return Proof(
         claim="weights on disk", before=before, after=after, unit="bytes", ok=ok, asked=asked

@@ -7,7 +7,8 @@ Three facts, each of which has cost users an afternoon:
 - dynamic int8 of a fused graph needs `DefaultTensorType`, or it cannot type the fused weights.
 - static int8 of a fused graph quantizes nothing. It is not offered.
 
-int8 is dynamic: weights by row and column on disk, activations quantized as they come.
+int8 is dynamic: weights by row and column on disk, activations quantized as they come. A model that
+carries its own scales keeps them, in a graph that is not fused (`onnx_qdq`).
 """
 
 import logging
@@ -23,9 +24,11 @@ import torch
 
 from leanformer.core.files import new_folder
 from leanformer.core.step import Proof, require
+from leanformer.runtime.carry import carried_scales
 from leanformer.runtime.executed import stored_bytes
 from leanformer.runtime.graph import InferenceGraph, example_inputs
 from leanformer.runtime.onnx_heads import name_heads
+from leanformer.runtime.onnx_qdq import write_scales
 from leanformer.runtime.onnx_session import import_onnxruntime
 from leanformer.runtime.session import Kind, Precision
 
@@ -47,7 +50,8 @@ def export_onnx(
     """Write `model.onnx` into `folder`: exported, fused, and for int8 dynamically quantized.
 
     Args:
-        model: A model with a head for `kind`.
+        model: A model with a head for `kind`; with `FakeQuantLinear` layers, their scales make the
+            int8 graph.
         kind: The task; pooling and head become part of the graph.
         folder: The folder to make.
         precision: "fp32" or "int8".
@@ -59,13 +63,24 @@ def export_onnx(
         The proofs: fused attention nodes, integer operators, and the size on disk.
 
     Raises:
-        ValueError: `precision` is bf16.
+        ValueError: `precision` is bf16, or fp32 for a model that carries int8 scales.
         NoEffect: Attention was not fused in every layer, or int8 quantized nothing.
     """
     if precision not in ("fp32", "int8"):
         raise ValueError(f"precision: ONNX Runtime runs fp32 or int8 here, not {precision!r}")
+    carries = carried_scales(model)
+    if carries and precision == "fp32":
+        raise ValueError(
+            "precision: the model carries int8 scales, and fp32 would drop them; export it in int8"
+        )
     onnxruntime = import_onnxruntime()
     graph = InferenceGraph(model, kind, pairs=pairs)
+    if carries:
+        with new_folder(folder, overwrite=overwrite) as temporary:
+            path = temporary / "model.onnx"
+            products, nodes = write_scales(trace, graph, path)
+            ran = integer_operators(onnxruntime, path, asked=products)
+            return require([ran, stored_bytes(path, model, precision, graph=nodes)])
     with new_folder(folder, overwrite=overwrite) as temporary, tempfile.TemporaryDirectory() as raw:
         path = temporary / "model.onnx"
         plain, float_path = Path(raw) / "plain.onnx", Path(raw) / "fused.onnx"
@@ -78,7 +93,7 @@ def export_onnx(
         if precision == "int8":
             quantize_dynamic(float_path, path)
             proofs.append(
-                integer_operators(onnxruntime, path, layers=model.config.num_hidden_layers)
+                integer_operators(onnxruntime, path, asked=4 * model.config.num_hidden_layers)
             )
         return require([*proofs, stored_bytes(path, model, precision)])
 
@@ -150,8 +165,8 @@ def attention_fused(counts: Counter[str], *, layers: int, demanded: bool) -> Pro
     )
 
 
-def integer_operators(onnxruntime: Any, path: Path, *, layers: int) -> Proof:
-    """The proof that the graph ONNX Runtime executes multiplies integers: four products a layer."""
+def integer_operators(onnxruntime: Any, path: Path, *, asked: int) -> Proof:
+    """The proof that the graph ONNX Runtime executes has so many products of integers."""
     import onnx
 
     with tempfile.TemporaryDirectory() as folder:
@@ -168,8 +183,8 @@ def integer_operators(onnxruntime: Any, path: Path, *, layers: int) -> Proof:
         before=0,
         after=after,
         unit="nodes",
-        ok=after >= 4 * layers,
-        asked=4 * layers,
+        ok=after >= asked,
+        asked=asked,
         note=f"counted in the graph that ONNX Runtime executes: {words}; QAttention holds three",
     )
 

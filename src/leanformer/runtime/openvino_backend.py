@@ -26,8 +26,8 @@ from torch import nn
 from leanformer.core.files import new_folder
 from leanformer.core.step import Proof, require
 from leanformer.models.quiet import quiet
-from leanformer.numerics.fake_linear import FakeQuantLinear
 from leanformer.runtime.calibration import Calibration
+from leanformer.runtime.carry import carried_scales
 from leanformer.runtime.executed import executed_precision, kernels_ran, stored_bytes
 from leanformer.runtime.graph import InferenceGraph, example_inputs
 from leanformer.runtime.openvino_session import OpenVinoSession as OpenVinoSession
@@ -145,11 +145,6 @@ def _is_integer(node: Any) -> bool:
         node = node.input_value(0).get_node()
     kind = node.get_element_type().get_type_name() if node.get_type_name() == "Constant" else ""
     return kind in ("i8", "u8")
-
-
-def carried_scales(model: nn.Module) -> int:
-    """How many linear layers of `model` carry their own scales."""
-    return sum(isinstance(module, FakeQuantLinear) for module in model.modules())
 
 
 def import_nncf() -> Any:
