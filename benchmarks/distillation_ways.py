@@ -69,7 +69,7 @@ TASKS = {
     "rte": Task(
         source=Source(path=str(SHARED / "glue/rte"), unlabelled=PLANS["stsb"].source.unlabelled),
         teacher=OURS / "rte" / "served-teacher",
-        steps=150,
+        steps=80,
         copies=8,
     ),
 }
