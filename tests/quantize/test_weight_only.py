@@ -84,3 +84,19 @@ def test_refusals(tmp_path):
     QuantizeAware().apply(workspace)
     with pytest.raises(ValueError, match="the layers of the model round their weights"):
         WeightOnly(weights=FOUR).apply(workspace)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_decoders_are_packed_and_come_back(tmp_path, family):
+    """GPT-2's Conv1D holds its weight the other way round: codes are of outputs by inputs."""
+    workspace = workspace_of(tmp_path, family, "embedding")
+    kinds = {name: type(module) for name, module in workspace.model.named_modules()}
+    done = WeightOnly(weights=FOUR).apply(workspace)
+    assert all(proof.ok for proof in done.proofs)
+    names = losses(workspace)
+    assert len(names) >= 4 * workspace.model.config.num_hidden_layers
+    assert all(0 < loss < 0.2 for loss in names.values())
+    loaded, _ = load_model(done.saved, "embedding")
+    assert {name: type(module) for name, module in loaded.named_modules()} == kinds
+    for name, tensor in done.model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)

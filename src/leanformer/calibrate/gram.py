@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.calibrate.ranges import observe_rows
+from leanformer.models.channels import is_linear
 
 
 def gather_grams(
@@ -40,7 +41,7 @@ def gather_grams(
     batches = list(batches)
     if not batches:
         raise ValueError("batches: none to gather from; give about 128 texts")
-    linears = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+    linears = {n: m for n, m in model.named_modules() if is_linear(m)}
     if unknown := [name for name in layers or () if name not in linears]:
         raise ValueError(f"layers: no linear layer is named {', '.join(unknown)}")
     chosen = {name: linears[name] for name in (layers or linears)}

@@ -1,12 +1,38 @@
-"""Keeping some of the input or output channels of a linear map.
+"""Linear maps by their channels, and keeping some of these, whichever class holds them.
 
 The parameters are replaced, not the module, so hooks and references to it stay valid; an optimizer
 that holds the old parameters must be built anew. transformers' Conv1D is a linear map whose weight
 is (in, out) where Linear's is (out, in).
+
+Legend: O out, I in.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+
+def is_linear(module: nn.Module) -> bool:
+    """Whether `module` is a linear map."""
+    return isinstance(module, nn.Linear | Conv1D)
+
+
+def weight_of(module: Any) -> Tensor:
+    """The weight [O, I] of a linear map or of a table; for a Conv1D a transposed view."""
+    weight: Tensor = module.weight
+    return weight.T if isinstance(module, Conv1D) else weight
+
+
+def conv1d(weight_OI: Tensor, bias: nn.Parameter | None) -> nn.Module:
+    """A Conv1D with this weight."""
+    rows, columns = weight_OI.shape
+    with torch.device("meta"):  # nothing is drawn at random that is replaced at once
+        layer = Conv1D(rows, columns)
+    layer.weight = nn.Parameter(weight_OI.T.contiguous())
+    layer.bias = nn.Parameter(weight_OI.new_zeros(rows)) if bias is None else bias
+    return layer
 
 
 def keep_outputs(module: nn.Module, index: Tensor) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
+from leanformer.models.channels import conv1d, weight_of
 from leanformer.numerics.bits import pack, packed_bytes
 from leanformer.numerics.bits import unpack as codes_of
 from leanformer.numerics.blocks import Block, Quantized
@@ -51,11 +53,12 @@ class PackedWeight(nn.Module):
     ) -> None:
         """Take the place of `layer`, a linear layer or an embedding, plain or rounding."""
         super().__init__()
-        rows, columns = layer.weight.shape
+        rows, columns = weight_of(layer).shape
         self.shape = (rows, columns)
         self.bits, self.block = bits, block
         self.padding_idx = getattr(layer, "padding_idx", None)
         self.linear = hasattr(layer, "in_features")
+        self.transposed = isinstance(layer, Conv1D)
         self.register_parameter("bias", getattr(layer, "bias", None))
         self.register_buffer("codes", codes)
         self.register_buffer("scale", scale)
@@ -118,7 +121,7 @@ def hold_codes(model: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
     tables, activations = found(model, settings["layers"]), activations_of(dict(settings))
     for name, table in tables.items():
         layer: Any = model.get_submodule(name)
-        rows, columns = layer.weight.shape
+        rows, columns = weight_of(layer).shape
         bits, block = table["bits"], (table["block"][0], table["block"][1])
         codes = torch.empty(packed_bytes(rows * columns, bits), dtype=torch.uint8)
         scale = torch.empty(rows // block[0], 1, columns // block[1], 1)
@@ -152,7 +155,11 @@ def rounded_state(model: nn.Module, stored: Mapping[str, Quantized]) -> dict[str
     """The state of `model` with rounded weights in place of latent ones: what packing must keep."""
     gathered = {f"{name}.second_moment" for name in stored}
     state = {name: t for name, t in model.state_dict().items() if name not in gathered}
-    return state | {f"{name}.weight": codes.dequantized() for name, codes in stored.items()}
+    for name, codes in stored.items():
+        turned = isinstance(model.get_submodule(name), Conv1D)
+        weight_OI = codes.dequantized()
+        state[f"{name}.weight"] = weight_OI.T if turned else weight_OI
+    return state
 
 
 def arithmetic_bytes(model: nn.Module, stored: Mapping[str, Quantized]) -> dict[str, int]:
@@ -176,6 +183,8 @@ def _table(stored: Quantized) -> dict[str, Any]:
 
 def _plain(packed: PackedWeight) -> nn.Module:
     weight_OI = packed.dequantized()
+    if packed.transposed:
+        return conv1d(weight_OI, packed.bias)
     if packed.linear:
         return float_linear(weight_OI, packed.bias)
     rows, columns = weight_OI.shape

@@ -13,7 +13,7 @@ Legend: O out, I in.
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from leanformer.calibrate.gram import gather_grams
 from leanformer.core.step import Step
@@ -21,6 +21,7 @@ from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
 from leanformer.models.anatomy import cuttable, layers_of
+from leanformer.models.channels import is_linear, weight_of
 from leanformer.numerics.blocks import Quantized
 from leanformer.quantize.pack import written
 from leanformer.quantize.quantizer import Quantizer, WeightStatistics
@@ -66,8 +67,9 @@ class WeightOnly(Step):
         codes: dict[str, Quantized] = {}
         losses: list[tuple[str, float]] = []
         for name, layer in linears.items():
-            codes[name] = _quantized(name, self.weights, layer.weight, grams[name])
-            losses.append((name, output_loss(layer.weight, codes[name], grams.pop(name))))
+            weight_OI = weight_of(layer)
+            codes[name] = _quantized(name, self.weights, weight_OI, grams[name])
+            losses.append((name, output_loss(weight_OI, codes[name], grams.pop(name))))
         if self.embeddings is not None:
             words = model.get_input_embeddings()
             place = next(name for name, module in model.named_modules() if module is words)
@@ -75,7 +77,7 @@ class WeightOnly(Step):
         rows = [{"layer": n, "loss": v} for n, v in sorted(losses, key=lambda pair: -pair[1])]
         workspace.record.write("losses_by_layer", model=workspace.name, rows=rows)
         for name, found in codes.items():
-            model.get_submodule(name).weight.data.copy_(found.dequantized())
+            weight_of(model.get_submodule(name)).data.copy_(found.dequantized())
         return written(workspace, codes, self.max_length)
 
     def _linears(self, model: Any) -> dict[str, Any]:
@@ -87,9 +89,7 @@ class WeightOnly(Step):
         linears = {
             name: module
             for name, module in model.named_modules()
-            if isinstance(module, nn.Linear)
-            and id(module) in inside
-            and name not in self.keep_float
+            if is_linear(module) and id(module) in inside and name not in self.keep_float
         }
         if not linears:
             raise ValueError(
