@@ -18,6 +18,7 @@ from leanformer.core.technique import families, field_docs, find
 from leanformer.data import IGNORE, Batch
 from leanformer.distill.objective import Dims, Outputs
 from leanformer.models.attended import Attended
+from leanformer.train.finetune import Finetune
 from leanformer.train.loss import count
 
 TESTS = Path(__file__).parents[1]
@@ -40,7 +41,11 @@ SMALL, DEEP, WIDE = Dims(2, 12, (2,) * 2), Dims(4, 12, (2,) * 4), Dims(4, 24, (2
 NO_PROJECTION = ("feature-maps", "last-hidden")  # refuse unequal widths
 
 
-_NEEDED: dict[str, Any] = {"Shrink": {"ffn": 0.5}, "ListedBits": {"bits": (4, 2)}}
+_NEEDED: dict[str, Any] = {
+    "Shrink": {"ffn": 0.5},
+    "ListedBits": {"bits": (4, 2)},
+    "Sparsify": {"by": Finetune()},
+}
 
 
 def example(cls: Any) -> Any:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Encoded, Task, encode_examples
@@ -31,13 +30,13 @@ from leanformer.train.dropout import without_dropout
 from leanformer.train.evaluate import judge, outputs
 from leanformer.train.masking import Masking, masking
 from leanformer.train.setup import TrainSetup
-from leanformer.train.trained import Choice, trained
+from leanformer.train.trained import Choice, Training, trained
 
 
 @technique(
     "distill", paper="Hinton et al. 2015, arXiv:1503.02531; Turc et al. 2019, arXiv:1908.08962"
 )
-class Distill(Step):
+class Distill(Training):
     """Train the model to say what its teacher says."""
 
     objectives: tuple[Objective, ...] = (SoftTargets(),)

@@ -3,24 +3,27 @@ teacher."""
 
 from dataclasses import field
 
-from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
 from leanformer.train.evaluate import judge
 from leanformer.train.loss import Supervised
 from leanformer.train.setup import TrainSetup
-from leanformer.train.trained import trained
+from leanformer.train.trained import Choice, Training, trained
 
 
 @technique("finetune", paper="Devlin et al. 2019 (BERT), arXiv:1810.04805")
-class Finetune(Step):
+class Finetune(Training):
     """Train all weights on the labels: what makes a teacher of a pretrained model."""
 
     train: TrainSetup = field(default_factory=TrainSetup)
     """How to train."""
     max_length: int = 128
     """Longer texts are cut to this many tokens."""
+    choose: Choice = "best"
+    """Which weights the model ends with: those of the best evaluation, or the last ones."""
+    regain: bool = True
+    """Fail when the model ends no better than it began."""
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Train the model on the training split; it ends at the best quality on the development
@@ -28,7 +31,7 @@ class Finetune(Step):
 
         Raises:
             ValueError: The task has no labels, or the loss is not finite.
-            NoEffect: The trained model is no better than the untrained one.
+            NoEffect: `regain` is set and the trained model is no better than the untrained one.
         """
         task = workspace.dataset.task
         if task.kind == "embedding":
@@ -49,4 +52,6 @@ class Finetune(Step):
             self.train,
             evaluate,
             max_length=self.max_length,
+            choose=self.choose,
+            needed=self.regain,
         )

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from leanformer.data import Batch, Encoded, shuffled
 from leanformer.train import checkpoint
 from leanformer.train.attention import short_attention
+from leanformer.train.follower import followers, penalties, rate_of
 from leanformer.train.loss import Loss, Unit, count, merged
 from leanformer.train.precision import Precision
 from leanformer.train.schedule import factor
@@ -114,8 +114,10 @@ def _run_steps(
     """The steps that are left, with evaluations, hooks and checkpoints between them."""
     started = time.perf_counter()
     saved = started
+    run.follow()
     while run.step < run.steps and not run.stopped:
         value = run.optimize()
+        run.follow()
         quality = None
         if evaluate is not None and run.step in run.evaluations:
             quality = run.judge(evaluate)
@@ -149,6 +151,7 @@ class _Run:
         pieces = setup.evaluations or max(1, round(setup.epochs))
         self.evaluations = {round(self.steps * (index + 1) / pieces) for index in range(pieces)}
         self.parameters = [p for m in (model, loss) for p in m.parameters() if p.requires_grad]
+        self.followers = followers(model)
         self.optimizer = _adamw([model, loss], setup)
         self.precision = Precision(setup.precision, next(model.parameters()).device.type)
         self.order: list[list[int]] = []
@@ -188,12 +191,14 @@ class _Run:
             self.setup.schedule, self.step, self.steps, self.setup.warmup
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         self.model.train()
         total = 0.0
         for part in parts:
             with self.precision.autocast():
                 share = merged(self.loss(self.model, part), part, whole)
+                if (penalty := penalties(self.followers)) is not None:
+                    share = share + penalty / len(parts)
             self.precision.backward(share)
             total += float(share.detach())
         if not math.isfinite(total):
@@ -206,6 +211,11 @@ class _Run:
         self.step += 1
         self.losses.append(total)
         return total
+
+    def follow(self) -> None:
+        """Let the parts of the model that move with the training be where they should."""
+        for part in self.followers:
+            part.follow(self.step, self.steps)
 
     def judge(self, evaluate: Callable[[nn.Module], float]) -> float:
         """Evaluate, and keep the weights where they are the best so far."""
@@ -267,22 +277,24 @@ class _Run:
 
 
 def _adamw(modules: Sequence[nn.Module], setup: TrainSetup) -> torch.optim.AdamW:
-    """AdamW with decay on matrices only; embeddings, biases and norms have none."""
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
+    """AdamW with decay on matrices only; embeddings, biases and norms have none, and neither has
+    what is trained at a rate of its own."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     # an embedding that rounds is one too, and is told by its rows as nn.Embedding is
     embeddings = {
         id(sub.weight) for m in modules for sub in m.modules() if hasattr(sub, "num_embeddings")
     }
     for parameter in (p for module in modules for p in module.parameters() if p.requires_grad):
-        plain = parameter.dim() < 2 or id(parameter) in embeddings
-        (free if plain else decayed).append(parameter)
-    groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": setup.weight_decay},
-        {"params": free, "weight_decay": 0.0},
-    ]
+        factor = rate_of(parameter)
+        plain = parameter.dim() < 2 or id(parameter) in embeddings or factor is not None
+        key = (0.0 if plain else setup.weight_decay, 1.0 if factor is None else factor)
+        groups.setdefault(key, []).append(parameter)
+    # decayed parameters first: a checkpoint knows parameters by their place
+    ordered = sorted(groups.items(), key=lambda item: (-item[0][0], item[0][1]))
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=setup.learning_rate, fused=True
+        [{"params": p, "weight_decay": decay, "factor": f} for (decay, f), p in ordered],
+        lr=setup.learning_rate,
+        fused=True,
     )
 
 

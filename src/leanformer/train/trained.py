@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import nn
 
-from leanformer.core.step import Proof, require
+from leanformer.core.step import Proof, Step, require
 from leanformer.core.workspace import Workspace
 from leanformer.data import Encoded
 from leanformer.train.loop import fit
@@ -15,6 +15,21 @@ from leanformer.train.progress import recorder
 from leanformer.train.setup import TrainSetup
 
 Choice = Literal["best", "last"]
+
+
+class Training(Step):
+    """A step that trains the model by the one loop; other steps may be built around it.
+
+    Attributes:
+        max_length: Longer texts are cut to this many tokens.
+        choose: Which weights the model ends with.
+        regain: Whether it fails when the model ends no better than it began.
+    """
+
+    max_length: int
+    choose: Choice
+    regain: bool
+
 
 _SHARE = 10  # the loss is proved on a tenth of the steps at either end
 
@@ -41,7 +56,7 @@ def trained(
         max_length: What longer texts were cut to, for the proof.
         choose: Keep the weights of the best evaluation; or the last ones, where what is learnt does
             not show in the quality yet: then the loss must have fallen.
-        needed: Fail where the quality did not grow.
+        needed: Fail where the quality did not grow, or with the last weights the loss not fall.
 
     Raises:
         ValueError: The loss is not finite, or the checkpoint is broken.
@@ -70,7 +85,8 @@ def trained(
         assert fitted.best is not None
         proofs = [replace(quality, ok=fitted.best > before or not needed)]
     else:
-        proofs = [quality, fallen(fitted.losses)]
+        loss_fell = fallen(fitted.losses)
+        proofs = [quality, replace(loss_fell, ok=loss_fell.ok or not needed)]
     return workspace.with_(proofs=tuple(require(proofs)))
 
 

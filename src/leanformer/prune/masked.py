@@ -1,0 +1,101 @@
+"""A linear layer some of whose weights are held at zero while it is trained.
+
+    y = x (w ⊙ m)ᵀ + b          m = spread of one factor a unit: kept or not, or a learnt gate
+
+The weight is a parameter of the same name as before, so that the one loop trains it and a
+checkpoint holds it; which units are kept is a buffer, and learnt scores are a parameter. So a
+training that is resumed goes on with the same mask.
+
+Legend: O out, I in, U units of the pattern, m factor.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from leanformer.prune.pattern import Pattern
+from leanformer.prune.saliency import Evidence, LearntSaliency, Saliency
+from leanformer.train.follower import own_rate
+
+_BETA1, _BETA2 = 0.9, 0.999  # Adam's
+
+
+class Masked(nn.Module):
+    """A linear layer with a factor on each weight.
+
+    Attributes:
+        weight: [O, I].
+        kept: [U] True where a unit stays.
+        scores: [U] learnt beside the weight, where the saliency is learnt.
+        progress: How far the schedule is, from 0 to 1.
+    """
+
+    kept: Tensor
+    scores: nn.Parameter | None
+    gradient: Tensor | None
+    square: Tensor | None
+
+    def __init__(self, linear: nn.Linear, pattern: Pattern, saliency: Saliency) -> None:
+        """Take the place of `linear`, whose weight and bias are shared, not copied.
+
+        Raises:
+            ValueError: The pattern does not fit the weight.
+        """
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.pattern, self.saliency = pattern, saliency
+        self.progress = 0.0
+        units_U = pattern.units(linear.weight.detach())
+        self.register_buffer("kept", torch.ones_like(units_U, dtype=torch.bool))
+        self.scores = None
+        if isinstance(saliency, LearntSaliency):
+            self.scores = nn.Parameter(torch.full_like(units_U, saliency.begin))
+            own_rate(self.scores, saliency.rate)
+        told = torch.zeros_like(linear.weight, requires_grad=False)
+        gathers = saliency.needs_evidence
+        self.register_buffer("gradient", told if gathers else None)
+        self.register_buffer("square", told.clone() if gathers else None)
+
+    def factor(self) -> Tensor:
+        """What each weight is multiplied with, [O, I]."""
+        units_U = self.kept.to(self.weight.dtype)
+        if self.scores is not None:
+            assert isinstance(self.saliency, LearntSaliency)
+            units_U = self.saliency.gate(self.scores, units_U, self.progress, self.training)
+        return self.pattern.spread(units_U, (self.out_features, self.in_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., I] → [..., O]."""
+        masked_OI = self.weight * self.factor()
+        if self.gradient is not None and masked_OI.requires_grad:
+            masked_OI.register_hook(self._gather)
+        return F.linear(x, masked_OI, self.bias)
+
+    def unit_scores(self) -> Tensor:
+        """The scores of the units as they are now, [U]."""
+        if self.scores is not None:
+            return self.scores.detach()
+        evidence = None
+        if self.gradient is not None:
+            assert self.square is not None
+            evidence = Evidence(gradient_OI=self.gradient, square_OI=self.square)
+        return self.pattern.units(self.saliency.score(self.weight, evidence))
+
+    @torch.no_grad()
+    def plain(self) -> nn.Linear:
+        """The layer without the machinery: what was removed is 0 in its weight."""
+        with torch.device("meta"):  # nothing is drawn at random that is replaced at once
+            linear = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None)
+        was, self.training = self.training, False
+        linear.weight = nn.Parameter(self.weight * self.factor())
+        self.training = was
+        if self.bias is not None:
+            linear.bias = self.bias
+        return linear.train(was)
+
+    def _gather(self, gradient_OI: Tensor) -> None:
+        assert self.gradient is not None
+        assert self.square is not None
+        self.gradient.lerp_(gradient_OI.to(self.gradient.dtype), 1 - _BETA1)
+        self.square.mul_(_BETA2).addcmul_(gradient_OI, gradient_OI, value=1 - _BETA2)

@@ -1,0 +1,89 @@
+"""The masks of a model, kept true while it is trained.
+
+After each optimizer step the schedule says how much is to be gone; every few steps the units of the
+lowest scores are chosen anew, and what was removed is put back to zero, since momentum and weight
+decay move weights whose gradient is zero too. With learnt scores the weights are left alone: one
+that was removed keeps its value, and its score may bring it back.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from leanformer.prune.masked import Masked
+from leanformer.prune.pattern import Pattern, kept_units
+from leanformer.prune.saliency import LearntSaliency, Saliency
+from leanformer.prune.schedule import Schedule
+from leanformer.train.follower import Follower
+
+
+class Masks(Follower):
+    """Follows a training and closes the masks of its layers."""
+
+    def __init__(
+        self,
+        layers: Mapping[str, Masked],
+        saliency: Saliency,
+        pattern: Pattern,
+        schedule: Schedule,
+        keep: float,
+        *,
+        scope: Literal["local", "global"] = "local",
+        every: int = 10,
+    ) -> None:
+        """Masks of `layers`.
+
+        Args:
+            layers: By name; they stay parts of the model, not of this module.
+            saliency: What scores units.
+            pattern: What a unit is.
+            schedule: How much is removed when.
+            keep: Share that stays in the end.
+            scope: Whether each layer keeps this share, or all together.
+            every: Optimizer steps between two choices.
+        """
+        super().__init__()
+        self.layers = dict(layers)  # a plain dict: no submodules, and so not saved twice
+        self.saliency, self.pattern, self.schedule = saliency, pattern, schedule
+        self.keep, self.scope, self.every = keep, scope, every
+
+    @torch.no_grad()
+    def follow(self, step: int, steps: int) -> None:
+        """See `Follower.follow`."""
+        progress = self.schedule.progress(step / steps)
+        for layer in self.layers.values():
+            layer.progress = progress
+        learnt = isinstance(self.saliency, LearntSaliency)
+        if isinstance(self.saliency, LearntSaliency) and self.saliency.sets_share:
+            return
+        if progress > 0 and (step % self.every == 0 or step == steps):
+            self._choose(1 - progress * (1 - self.keep), returns=learnt)
+        if not learnt:
+            for layer in self.layers.values():
+                layer.weight.mul_(layer.factor())
+
+    def penalty(self) -> Tensor | None:
+        """See `Follower.penalty`: the mean over the layers."""
+        if not isinstance(self.saliency, LearntSaliency):
+            return None
+        asked = [
+            penalty
+            for layer in self.layers.values()
+            if layer.scores is not None
+            and (penalty := self.saliency.penalty(layer.scores, layer.progress)) is not None
+        ]
+        return torch.stack(asked).mean() if asked else None
+
+    def _choose(self, keep: float, *, returns: bool) -> None:
+        """Choose the units that stay; whether one that was removed may come back."""
+        scores = [layer.unit_scores() for layer in self.layers.values()]
+        if not returns:
+            scores = [
+                one.masked_fill(~layer.kept, -torch.inf)
+                for one, layer in zip(scores, self.layers.values(), strict=True)
+            ]
+        chosen = kept_units(self.pattern, scores, keep, self.scope)
+        for layer, kept_U in zip(self.layers.values(), chosen, strict=True):
+            layer.kept.copy_(kept_U)

@@ -1,0 +1,54 @@
+"""N:M sparsity: of every M weights in a row that follow each other, N stay at most.
+
+2:4 is what tensor cores of GPUs multiply at up to twice the speed. While a schedule removes less
+than that, the cheapest of what must go in the end goes first.
+
+Legend: O out, I in, G groups.
+"""
+
+import torch
+from torch import Tensor
+
+from leanformer.core.technique import technique
+from leanformer.prune.pattern import Pattern
+
+
+@technique("n-of-m", paper="Mishra et al. 2021, arXiv:2104.08378")
+class NOfM(Pattern):
+    """Keep N of each M neighbours: the pattern of sparse tensor cores."""
+
+    n: int = 2
+    """Weights that stay in each group."""
+    m: int = 4
+    """Weights of a group, neighbours in a row."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n < self.m:
+            raise ValueError(f"n: {self.n} of {self.m} is no pattern; n is at least 1 and below m")
+
+    def units(self, scores_OI: Tensor) -> Tensor:
+        """See `Pattern.units`: the weights themselves.
+
+        Raises:
+            ValueError: The groups do not divide the rows.
+        """
+        if scores_OI.shape[1] % self.m:
+            raise ValueError(
+                f"m: groups of {self.m} do not divide rows of {scores_OI.shape[1]} weights"
+            )
+        return scores_OI
+
+    def spread(self, units_U: Tensor, shape: tuple[int, int]) -> Tensor:
+        """See `Pattern.spread`."""
+        return units_U
+
+    def least(self) -> float:
+        """See `Pattern.least`."""
+        return self.n / self.m
+
+    def protected(self, scores_U: Tensor) -> Tensor | None:
+        """See `Pattern.protected`: the n best of each group."""
+        groups_OGm = scores_U.unflatten(1, (-1, self.m))
+        best = groups_OGm.topk(self.n, dim=-1).indices
+        chosen = torch.zeros_like(groups_OGm, dtype=torch.bool).scatter_(-1, best, True)
+        return chosen.flatten(1)

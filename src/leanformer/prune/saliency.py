@@ -1,0 +1,82 @@
+"""The interface of saliencies: how much a single weight matters.
+
+A saliency gives scores, a pattern says what is removed together, a schedule says how much when. The
+scores are computed from the weight and from what its gradients said (`Saliency`), or they are
+parameters that are learnt beside the weight (`LearntSaliency`).
+
+Legend: O out, I in, U units: the scores of a pattern, of any shape.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the training has told about a weight, running means over its steps.
+
+    Attributes:
+        gradient_OI: Of the loss.
+        square_OI: Of its square, element by element: the diagonal of the empirical Fisher matrix.
+    """
+
+    gradient_OI: Tensor
+    square_OI: Tensor
+
+
+class Saliency(ABC):
+    """Scores weights; those of the lowest score go first.
+
+    Attributes:
+        needs_evidence: Whether it must be given: then nothing can be removed before the first
+            steps.
+    """
+
+    family: ClassVar[str] = "saliency"
+    needs_evidence: ClassVar[bool] = False
+
+    @abstractmethod
+    def score(self, weight_OI: Tensor, evidence: Evidence | None) -> Tensor:
+        """One score a weight, [O, I], comparable between layers."""
+
+
+class LearntSaliency(Saliency):
+    """Scores that are learnt beside the weights, one a unit of the pattern.
+
+    Attributes:
+        begin: What every score begins at.
+        sets_share: Whether the share that is kept comes out of the training, from thresholds and
+            penalties, and is not what the schedule says.
+    """
+
+    begin: ClassVar[float] = 0.0
+    sets_share: ClassVar[bool] = False
+    rate: float
+
+    def score(self, weight_OI: Tensor, evidence: Evidence | None) -> Tensor:
+        """Not computed: see `gate`.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("the scores of this saliency are learnt; they are parameters of the layer")
+
+    @abstractmethod
+    def gate(self, scores_U: Tensor, kept_U: Tensor, progress: float, training: bool) -> Tensor:
+        """What the weights of each unit are multiplied with, [U]; the scores get gradients by it.
+
+        Args:
+            scores_U: The learnt scores.
+            kept_U: 1.0 for units that the pattern keeps at the moment, else 0.0; looked at by those
+                that leave the share to the schedule.
+            progress: How far the schedule is: 0 nothing is asked yet, 1 all that is asked in the
+                end.
+            training: Whether the model is in training mode.
+        """
+
+    def penalty(self, scores_U: Tensor, progress: float) -> Tensor | None:
+        """What one weight matrix adds to the loss; None = nothing."""
+        return None

@@ -1,0 +1,201 @@
+"""Sparsity as a step: weights go to zero while the model is trained, by any saliency and pattern.
+
+    saliency × pattern × schedule          what matters, what goes together, how much when
+
+    magnitude pruning     saliency = "weight-magnitude"      schedule = "cubic"
+    movement pruning      saliency = "movement"              schedule = "cubic"
+    soft movement         saliency = "soft-movement"         the share comes out of λ
+    2:4                   pattern = "n-of-m"                 keep = 0.5
+
+Zeros in a dense matrix save no time on any hardware and no bytes in a plain file: this step makes
+sparsity, `shrink` makes models fast, and the proofs here claim nothing else. Biases, norms,
+embeddings and the head are left alone; shares are of the weights of the layers' linear maps.
+"""
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from torch import nn
+
+from leanformer.core.step import Proof, Step, require
+from leanformer.core.technique import technique
+from leanformer.core.workspace import Workspace
+from leanformer.data import encode_examples
+from leanformer.models.anatomy import cuttable, layers_of
+from leanformer.prune.masked import Masked
+from leanformer.prune.masks import Masks
+from leanformer.prune.pattern import Pattern
+from leanformer.prune.patterns import Unstructured
+from leanformer.prune.saliencies import WeightMagnitude
+from leanformer.prune.saliency import LearntSaliency, Saliency
+from leanformer.prune.schedule import Schedule
+from leanformer.prune.schedules import Cubic
+from leanformer.train.evaluate import outputs
+from leanformer.train.trained import Training
+
+_CHECKED = 16  # texts on which the plain model must say what the masked one says
+_NOISE = 1e-5  # of fp32 products whose factors lie elsewhere in memory
+_PLACE = "masks"  # the name of the module that follows the training
+
+
+@technique(
+    "sparsify",
+    paper="Zhu & Gupta 2017, arXiv:1710.01878; Sanh et al. 2020, arXiv:2005.07683",
+)
+class Sparsify(Step):
+    """Train a model while its weights go to zero: the smallest store, no gain in time."""
+
+    by: Training
+    """The training meanwhile, `distill` or `finetune`; it ends with its last weights, the sparsest
+    ones."""
+    keep: float = 0.5
+    """Share of the weights that stays; with saliencies that find the share themselves it is not
+    looked at."""
+    saliency: Saliency = WeightMagnitude()
+    """How much a weight matters."""
+    pattern: Pattern = Unstructured()
+    """What is removed together."""
+    schedule: Schedule = Cubic()
+    """How much is removed when."""
+    scope: Literal["local", "global"] = "local"
+    """Whether every matrix keeps the share, or all matrices together."""
+    every: int = 10
+    """Optimizer steps between two choices of what stays."""
+    keep_dense: tuple[str, ...] = ()
+    """Names of linear layers that lose nothing."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.by, Training):
+            raise ValueError(f"by: {self.by} does not train; use distill or finetune")
+        if not 0 < self.keep <= 1:
+            raise ValueError(
+                f"keep: {self.keep} is not a share of the weights in (0, 1]; a matrix without any "
+                "passes nothing"
+            )
+        if self.keep < self.pattern.least():
+            raise ValueError(
+                f"keep: {self.keep} is less than {self.pattern.least():g}, the least that "
+                f"{self.pattern} keeps"
+            )
+        if self.every < 1:
+            raise ValueError(f"every: {self.every} is not at least 1")
+        if self.saliency.needs_evidence and self.schedule.progress(0.0) > 0:
+            raise ValueError(
+                "schedule: this saliency looks at gradients, and there are none before the first "
+                "step; use cubic with a hold, or one-shot with at > 0"
+            )
+
+    def apply(self, workspace: Workspace) -> Workspace:
+        """Train the model and leave zeros where weights were removed.
+
+        Raises:
+            ValueError: The architecture is not known or the model rounds already, a name in
+                `keep_dense` is unknown, the pattern does not fit a weight, or the training cannot
+                be done.
+            NoEffect: The zeros are not as many as asked, or the plain model says something else.
+        """
+        model = workspace.model
+        linears = self._linears(model)
+        layers = {
+            name: _masked(name, linear, self.pattern, self.saliency)
+            for name, linear in linears.items()
+        }
+        for name, layer in layers.items():
+            model.set_submodule(name, layer.train(model.training))
+        masks = Masks(
+            layers,
+            self.saliency,
+            self.pattern,
+            self.schedule,
+            self.keep,
+            scope=self.scope,
+            every=self.every,
+        )
+        model.add_module(_PLACE, masks)
+        by: Any = self.by
+        done = replace(by, choose="last", regain=False).apply(workspace)
+        model = done.model
+        before = self._outputs(workspace, model)
+        delattr(model, _PLACE)
+        for name, layer in layers.items():
+            model.set_submodule(name, layer.plain())
+        proofs = [
+            *done.proofs,
+            self._sparse(workspace, model, tuple(layers)),
+            _same(before, self._outputs(workspace, model)),
+        ]
+        return done.with_(proofs=tuple(require(proofs)))
+
+    def _linears(self, model: Any) -> dict[str, nn.Linear]:
+        """The linear maps of the layers, by name."""
+        cuttable(model)
+        names = {name for name, _ in model.named_modules()}
+        if unknown := [name for name in self.keep_dense if name not in names]:
+            raise ValueError(f"keep_dense: no layer is named {', '.join(unknown)}")
+        inside = {id(module) for module in layers_of(model).modules()}
+        linears = {
+            name: module
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Linear)
+            and id(module) in inside
+            and name not in self.keep_dense
+        }
+        if not linears:
+            raise ValueError(
+                "sparsify: there is no linear layer to prune; keep_dense names them all, or "
+                f"{type(model).__name__} is built of other layers"
+            )
+        return linears
+
+    def _outputs(self, workspace: Workspace, model: Any) -> list[Any]:
+        dev, kind = workspace.dataset.dev, workspace.dataset.task.kind
+        some = dev.take(list(range(min(_CHECKED, len(dev)))))
+        encoded = encode_examples(some, workspace.tokenizer, kind, self.by.max_length)
+        model.eval()
+        return outputs(model, encoded, kind, precision="fp32")
+
+    def _sparse(self, workspace: Workspace, model: Any, names: tuple[str, ...]) -> Proof:
+        """The proof that as many weights are zero as asked; the shares by layer are recorded."""
+        weights = {name: model.get_submodule(name).weight for name in names}
+        counts = {name: int(weight.count_nonzero()) for name, weight in weights.items()}
+        rows = [
+            {"layer": name, "kept": counts[name] / weight.numel(), "weights": weight.numel()}
+            for name, weight in weights.items()
+        ]
+        workspace.record.write("sparsity_by_layer", model=workspace.name, rows=rows)
+        total = sum(weight.numel() for weight in weights.values())
+        kept = sum(counts.values())
+        free = isinstance(self.saliency, LearntSaliency) and self.saliency.sets_share
+        sizes = [self.pattern.units(weight).numel() for weight in weights.values()]
+        rounding = sum(total / sum(sizes) for _ in sizes) + 1  # half a unit a matrix, at most
+        asked = self.keep * total
+        return Proof(
+            claim="weights of the layers that are not zero",
+            before=total,
+            after=kept,
+            unit="",
+            asked=None if free else asked,
+            ok=kept < total and (free or kept <= asked + rounding),
+            note=f"{len(names)} matrices, {kept / total:.2%} kept",
+        )
+
+
+def _masked(name: str, linear: nn.Linear, pattern: Pattern, saliency: Saliency) -> Masked:
+    try:
+        return Masked(linear, pattern, saliency)
+    except ValueError as error:
+        raise ValueError(f"sparsify: {name}: {error}; or name it in keep_dense") from error
+
+
+def _same(before: list[Any], after: list[Any]) -> Proof:
+    worst = max(float(np.abs(a - b).max()) for a, b in zip(before, after, strict=True))
+    largest = max(float(np.abs(a).max()) for a in before)
+    return Proof(
+        claim="largest change of an output without the masks",
+        before=None,
+        after=worst,
+        unit="",
+        ok=worst <= _NOISE * max(1.0, largest),
+        note=f"{len(before)} texts in fp32",
+    )
