@@ -46,6 +46,7 @@ from leanformer.models.load import Head, has_head, load_model
 from leanformer.models.save import save_model
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
+from leanformer.prune.sparse_gpt import SparseGpt
 from leanformer.prune.sparsify import Sparsify
 from leanformer.quantize.int8 import Int8
 from leanformer.quantize.pack import Pack
@@ -60,6 +61,7 @@ STEPS: tuple[type[Step], ...] = (
     CutVocabulary,
     Shrink,
     Sparsify,
+    SparseGpt,
     Distill,
     QuantizeAware,
     WeightOnly,

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from leanformer.calibrate.gram import gather_grams
+from leanformer.calibrate.gram import gather_grams, output_loss
 from leanformer.models.tiny import tiny_model
 from leanformer.quantize.quantizer import WeightStatistics
 from leanformer.quantize.quantizers import Gptq, Uniform
@@ -110,3 +110,13 @@ def test_refusals():
     padding = {"x": torch.zeros(1, 2, 4), "attention_mask": torch.zeros(1, 2)}
     with pytest.raises(ValueError, match="first: no real token went into it"):
         gather_grams(Two(), [padding])
+
+
+def test_the_loss_of_a_weight_is_the_error_of_its_outputs():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(50, 6, generator=generator).double()
+    weight = torch.randn(4, 6, generator=generator).double()
+    other = Uniform(bits=3).quantize(weight).dequantized()
+    exact, found = x @ weight.T, x @ other.T
+    expected = float((found - exact).square().sum() / exact.square().sum())
+    assert output_loss(weight, other, x.T @ x / 50) == pytest.approx(expected, rel=1e-9)

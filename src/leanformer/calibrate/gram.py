@@ -61,6 +61,22 @@ def gather_grams(
     return {name: total_II / counts[name] for name, total_II in sums.items()}
 
 
+def output_loss(weight_OI: Tensor, other_OI: Tensor, gram_II: Tensor) -> float:
+    """What a layer loses with another weight: squared error of its outputs over their size.
+
+        tr(E H Eᵀ) / tr(W H Wᵀ),  E = W' - W
+
+    Args:
+        weight_OI: W, the layer's weight.
+        other_OI: W'.
+        gram_II: H of the inputs.
+    """
+    weight_OI, other_OI = (w.detach().to(gram_II.dtype) for w in (weight_OI, other_OI))
+    error_OI = other_OI - weight_OI
+    lost = ((error_OI @ gram_II) * error_OI).sum()
+    return float(lost / ((weight_OI @ gram_II) * weight_OI).sum().clamp(min=1e-30))
+
+
 def _check(name: str, total_II: Tensor, count: int) -> None:
     if not count:
         raise ValueError(

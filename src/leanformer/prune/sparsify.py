@@ -22,7 +22,8 @@ from leanformer.core.step import Proof, Step, require
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
-from leanformer.models.anatomy import cuttable, layers_of
+from leanformer.models.anatomy import cuttable
+from leanformer.models.linear_maps import linear_maps
 from leanformer.prune.masked import Masked
 from leanformer.prune.masks import Masks
 from leanformer.prune.pattern import Pattern
@@ -96,7 +97,14 @@ class Sparsify(Step):
             NoEffect: The zeros are not as many as asked, or the plain model says something else.
         """
         model = workspace.model
-        linears = self._linears(model)
+        cuttable(model)
+        maps = linear_maps(model, self.keep_dense, "keep_dense")
+        linears = {name: one for name, one in maps.items() if isinstance(one, nn.Linear)}
+        if not linears:
+            raise ValueError(
+                f"sparsify: {type(model).__name__} is built of other layers than nn.Linear; "
+                "sparse-gpt takes them"
+            )
         layers = {
             name: _masked(name, linear, self.pattern, self.saliency)
             for name, linear in linears.items()
@@ -126,27 +134,6 @@ class Sparsify(Step):
             _same(before, self._outputs(workspace, model)),
         ]
         return done.with_(proofs=tuple(require(proofs)))
-
-    def _linears(self, model: Any) -> dict[str, nn.Linear]:
-        """The linear maps of the layers, by name."""
-        cuttable(model)
-        names = {name for name, _ in model.named_modules()}
-        if unknown := [name for name in self.keep_dense if name not in names]:
-            raise ValueError(f"keep_dense: no layer is named {', '.join(unknown)}")
-        inside = {id(module) for module in layers_of(model).modules()}
-        linears = {
-            name: module
-            for name, module in model.named_modules()
-            if isinstance(module, nn.Linear)
-            and id(module) in inside
-            and name not in self.keep_dense
-        }
-        if not linears:
-            raise ValueError(
-                "sparsify: there is no linear layer to prune; keep_dense names them all, or "
-                f"{type(model).__name__} is built of other layers"
-            )
-        return linears
 
     def _outputs(self, workspace: Workspace, model: Any) -> list[Any]:
         dev, kind = workspace.dataset.dev, workspace.dataset.task.kind

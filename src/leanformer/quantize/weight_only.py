@@ -10,18 +10,17 @@ size and in memory traffic (decoders), not in the speed of an encoder's products
 Legend: O out, I in.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from leanformer.calibrate.gram import gather_grams
+from leanformer.calibrate.gram import gather_grams, output_loss
+from leanformer.calibrate.texts import training_texts
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.data import encode_examples
-from leanformer.models.anatomy import cuttable, layers_of
-from leanformer.models.channels import is_linear, weight_of
+from leanformer.models.anatomy import cuttable
+from leanformer.models.channels import weight_of
+from leanformer.models.linear_maps import linear_maps
 from leanformer.numerics.blocks import Quantized
 from leanformer.quantize.pack import written
 from leanformer.quantize.quantizer import Quantizer, WeightStatistics
@@ -62,14 +61,16 @@ class WeightOnly(Step):
         """
         model = workspace.model
         cuttable(model)  # a model that rounds has its codes already
-        linears = self._linears(model)
-        grams = gather_grams(model, self._batches(workspace), layers=tuple(linears))
+        linears = linear_maps(model, self.keep_float, "keep_float")
+        batches = training_texts(workspace, self.texts, self.max_length)
+        grams = gather_grams(model, batches, layers=tuple(linears))
         codes: dict[str, Quantized] = {}
         losses: list[tuple[str, float]] = []
         for name, layer in linears.items():
             weight_OI = weight_of(layer)
             codes[name] = _quantized(name, self.weights, weight_OI, grams[name])
-            losses.append((name, output_loss(weight_OI, codes[name], grams.pop(name))))
+            rounded_OI = codes[name].dequantized()
+            losses.append((name, output_loss(weight_OI, rounded_OI, grams.pop(name))))
         if self.embeddings is not None:
             words = model.get_input_embeddings()
             place = next(name for name, module in model.named_modules() if module is words)
@@ -79,39 +80,6 @@ class WeightOnly(Step):
         for name, found in codes.items():
             weight_of(model.get_submodule(name)).data.copy_(found.dequantized())
         return written(workspace, codes, self.max_length)
-
-    def _linears(self, model: Any) -> dict[str, Any]:
-        """The linear maps of the layers, by name."""
-        names = {name for name, _ in model.named_modules()}
-        if unknown := [name for name in self.keep_float if name not in names]:
-            raise ValueError(f"keep_float: no layer is named {', '.join(unknown)}")
-        inside = {id(module) for module in layers_of(model).modules()}
-        linears = {
-            name: module
-            for name, module in model.named_modules()
-            if is_linear(module) and id(module) in inside and name not in self.keep_float
-        }
-        if not linears:
-            raise ValueError(
-                "weight-only: there is no linear layer to round; keep_float names them all, or "
-                f"{type(model).__name__} is built of other layers"
-            )
-        return linears
-
-    def _batches(self, workspace: Workspace) -> list[dict[str, Tensor]]:
-        train = workspace.dataset.train
-        some = train.take(list(range(min(self.texts, len(train)))))
-        kind = workspace.dataset.task.kind
-        encoded = encode_examples(some, workspace.tokenizer, kind, self.max_length)
-        return [encoded.batch([index]).inputs for index in range(len(some))]
-
-
-def output_loss(weight_OI: Tensor, codes: Quantized, gram_II: Tensor) -> float:
-    """Squared error of the outputs relative to their size, over the inputs behind `gram_II`."""
-    weight_OI = weight_OI.detach().to(gram_II.dtype)
-    error_OI = codes.dequantized().to(gram_II.dtype) - weight_OI
-    lost = ((error_OI @ gram_II) * error_OI).sum()
-    return float(lost / ((weight_OI @ gram_II) * weight_OI).sum().clamp(min=1e-30))
 
 
 @torch.no_grad()

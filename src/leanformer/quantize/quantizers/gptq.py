@@ -19,6 +19,7 @@ from torch import Tensor
 
 from leanformer.core.technique import technique
 from leanformer.numerics.blocks import Quantized, blocked
+from leanformer.numerics.inverse_factor import inverse_factor
 from leanformer.quantize.quantizer import Quantizer, WeightStatistics, check_finite
 from leanformer.quantize.quantizers.uniform import Uniform
 
@@ -65,32 +66,6 @@ def compensated(
             left_OI[:, i + 1 : end] -= error_OI[:, i, None] * factor_II[i, i + 1 : end]
         left_OI[:, end:] -= error_OI[:, start:end] @ factor_II[start:end, end:]
     return codes_OI[:, order_I.argsort()].to(torch.int8)
-
-
-def inverse_factor(hessian_II: Tensor, damping: float) -> Tensor:
-    """U, upper triangular, with Uᵀ U = (H + damping)⁻¹.
-
-    Inputs that are always zero have no curvature; the damping alone stands for theirs.
-
-    Raises:
-        ValueError: The damped Hessian is not positive definite.
-    """
-    damped_II = hessian_II.clone()
-    damped_II.diagonal().add_(damping * float(hessian_II.diagonal().mean()))
-    factor_II = _cholesky(damped_II, damping)
-    return _cholesky(torch.cholesky_inverse(factor_II), damping).T.contiguous()
-
-
-def _cholesky(matrix_II: Tensor, damping: float) -> Tensor:
-    """The lower factor."""
-    factor_II, failed = torch.linalg.cholesky_ex(matrix_II)
-    if int(failed):
-        raise ValueError(
-            f"hessian_II: it is not positive definite with damping {damping}; give more texts, or "
-            "raise the damping (inputs that are all 0 have no Hessian)"
-        )
-    lower_II: Tensor = factor_II
-    return lower_II
 
 
 def spread(values: Tensor, given: Quantized) -> Tensor:

@@ -1,0 +1,101 @@
+"""Sparsity without training: each layer by itself, on statistics of real texts.
+
+    min over sparse Ŵ   ‖ W X - Ŵ X ‖²         H = mean of x xᵀ          (`prune.surgeon`)
+
+The loss of a layer is its squared output error relative to its outputs; it is recorded layer by
+layer, worst first. Half of the weights of a large decoder can go so; small encoders bear less, and
+a training (`sparsify`) gets much further.
+"""
+
+import torch
+from torch import Tensor
+
+from leanformer.calibrate.gram import gather_grams, output_loss
+from leanformer.calibrate.texts import training_texts
+from leanformer.core.step import Proof, Step, require
+from leanformer.core.technique import technique
+from leanformer.core.workspace import Workspace
+from leanformer.models.anatomy import cuttable
+from leanformer.models.channels import weight_of
+from leanformer.models.linear_maps import linear_maps
+from leanformer.prune.pattern import Pattern
+from leanformer.prune.patterns import Unstructured
+from leanformer.prune.surgeon import sparse_weight
+
+
+@technique("sparse-gpt", paper="Frantar & Alistarh 2023, arXiv:2301.00774")
+class SparseGpt(Step):
+    """Remove weights of a trained model in one pass, the rest making up for them."""
+
+    keep: float = 0.5
+    """Share of the weights of each linear map that stays."""
+    pattern: Pattern = Unstructured()
+    """What is removed together."""
+    damping: float = 0.01
+    """Share of the mean diagonal added to the Hessian, so that it can be inverted."""
+    span: int = 32
+    """Columns for which it is decided at once what goes; a multiple of what the pattern needs."""
+    keep_dense: tuple[str, ...] = ()
+    """Names of linear layers that lose nothing."""
+    texts: int = 128
+    """Training texts that statistics are gathered on."""
+    max_length: int = 128
+    """Longer texts are cut to this many tokens."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep < 1:
+            raise ValueError(f"keep: {self.keep} is not a share of the weights in (0, 1)")
+        if self.keep < self.pattern.least():
+            raise ValueError(
+                f"keep: {self.keep} is less than {self.pattern.least():g}, the least that "
+                f"{self.pattern} keeps"
+            )
+        if self.damping <= 0:
+            raise ValueError(f"damping: {self.damping} is not positive; 0.01 is usual")
+        if self.span < 1:
+            raise ValueError(f"span: {self.span} is not at least 1")
+
+    @torch.no_grad()
+    def apply(self, workspace: Workspace) -> Workspace:
+        """Make the weights sparse, in place.
+
+        Raises:
+            ValueError: The architecture is not known or the model rounds already, a name in
+                `keep_dense` is unknown, or the pattern does not fit a weight; nothing was changed.
+            NoEffect: The zeros are not as many as asked.
+        """
+        model = workspace.model
+        cuttable(model)
+        linears = linear_maps(model, self.keep_dense, "keep_dense")
+        batches = training_texts(workspace, self.texts, self.max_length)
+        grams = gather_grams(model, batches, layers=tuple(linears))
+        found: dict[str, Tensor] = {}
+        losses: list[tuple[str, float]] = []
+        for name, layer in linears.items():
+            weight_OI, gram_II = weight_of(layer), grams.pop(name)
+            found[name] = self._sparse(name, weight_OI, gram_II)
+            losses.append((name, output_loss(weight_OI, found[name], gram_II)))
+        rows = [{"layer": n, "loss": v} for n, v in sorted(losses, key=lambda pair: -pair[1])]
+        workspace.record.write("losses_by_layer", model=workspace.name, rows=rows)
+        for name, weight_OI in found.items():
+            weight_of(linears[name]).data.copy_(weight_OI)
+        total = sum(weight.numel() for weight in found.values())
+        after = sum(int(weight.count_nonzero()) for weight in found.values())
+        proof = Proof(
+            claim="weights of the layers that are not zero",
+            before=total,
+            after=after,
+            unit="",
+            asked=self.keep * total,
+            ok=after < total and after <= self.keep * total * 1.01,
+            note=f"{len(found)} matrices; worst output error {rows[0]['loss']:.2%}",
+        )
+        return workspace.with_(proofs=tuple(require([proof])))
+
+    def _sparse(self, name: str, weight_OI: Tensor, gram_II: Tensor) -> Tensor:
+        try:
+            return sparse_weight(
+                weight_OI, gram_II, self.pattern, self.keep, damping=self.damping, span=self.span
+            )
+        except ValueError as error:
+            raise ValueError(f"sparse-gpt: {name}: {error}; or name it in keep_dense") from error
