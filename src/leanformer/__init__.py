@@ -1,7 +1,7 @@
 """leanformer makes transformer NLP models small and fast, and proves it on the clock.
 
 Importing it takes no time: torch and transformers are imported by what needs them. All that it does
-is to leave a note for transformers, so that models of uneven shape, and of few bits,
+is to leave a note for transformers, so that models of uneven shape, of few bits and of many zeros
 load with `AutoModel….from_pretrained` like any other.
 """
 
@@ -13,13 +13,15 @@ from leanformer.models.registration import REGISTER
 __version__ = "0.1.0"
 
 
-def _register_quantizer() -> None:
-    from leanformer.quantize.checkpoint import register
+def _register_forms() -> None:
+    from leanformer.prune import sparse_checkpoint
+    from leanformer.quantize import checkpoint
 
-    register()
+    checkpoint.register()
+    sparse_checkpoint.register()
 
 
-REGISTER["transformers.quantizers.auto"] = _register_quantizer
+REGISTER["transformers.quantizers.auto"] = _register_forms
 install()
 
 

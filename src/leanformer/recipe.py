@@ -45,6 +45,7 @@ from leanformer.distill.step import Distill
 from leanformer.models.load import Head, has_head, load_model
 from leanformer.models.save import save_model
 from leanformer.prune.cut_vocabulary import CutVocabulary
+from leanformer.prune.pack_sparse import PackSparse
 from leanformer.prune.shrink import Shrink
 from leanformer.prune.sparse_gpt import SparseGpt
 from leanformer.prune.sparsify import Sparsify
@@ -67,6 +68,7 @@ STEPS: tuple[type[Step], ...] = (
     WeightOnly,
     Int8,
     Pack,
+    PackSparse,
 )
 
 HEADS: dict[str, Head] = {

@@ -1,27 +1,14 @@
 """The whole step is run by the recipes in test_quantize_aware.py."""
 
 import pytest
-import torch
 from quantize.rounding import Blocks
 from quantize.test_quantize_aware import workspace_of
-from safetensors.torch import save_file
 
 from leanformer.core.step import NoEffect
-from leanformer.quantize import pack
+from leanformer.measure import rewritten
 from leanformer.quantize.fake import rounded_layers
-from leanformer.quantize.pack import Pack, stored
+from leanformer.quantize.pack import Pack
 from leanformer.quantize.quantize_aware import QuantizeAware
-
-
-def test_the_proof_counts_the_weights_and_not_their_names(tmp_path):
-    save_file({"codes": torch.zeros(100, dtype=torch.uint8)}, tmp_path / "model.safetensors")
-    proof = stored(tmp_path, {"codes": 90, "scales": 10}, before=400)
-    header = (tmp_path / "model.safetensors").stat().st_size - 100
-    assert (proof.after, proof.asked, proof.ok) == (100 + header, 100, True)
-    assert proof.note == f"90 codes, 10 scales, {header} header"
-    assert not stored(tmp_path, {"codes": 98}, before=400).ok
-    assert stored(tmp_path, {"codes": 99}, before=400).ok
-    assert not stored(tmp_path, {"codes": 100}, before=100).ok
 
 
 def test_the_workspace_goes_on_with_the_loaded_model(tmp_path):
@@ -44,14 +31,14 @@ def test_the_workspace_goes_on_with_the_loaded_model(tmp_path):
 )
 def test_a_model_that_is_another_fails(tmp_path, monkeypatch, change, message):
     workspace = QuantizeAware(weights=Blocks()).apply(workspace_of(tmp_path))
-    loaded = pack._loaded
+    loaded = rewritten.loaded
 
     def other(kind, folder):
         model = loaded(kind, folder)
         model.classifier.bias.data += change
         return model
 
-    monkeypatch.setattr(pack, "_loaded", other)
+    monkeypatch.setattr(rewritten, "loaded", other)
     with pytest.raises(NoEffect, match=message):
         Pack().apply(workspace)
 
