@@ -79,17 +79,18 @@ def _settings(table: dict, model: Path, data: Path) -> list[str]:
         settings.append(f'data.unlabelled="{more}"')
     for index, step in enumerate(table["steps"]):
         small = dict(_SMALL.get(step["use"], {}))
-        if "train" in step:
+        by = "by." if "by" in step else ""
+        if "train" in step.get("by", step):
             # A random tiny teacher must learn something, a tiny student need not; a loss must fall.
             epochs, rate = _TRAINED.get(step["use"], (1, 1e-3))
             if step.get("choose") == "last":
                 epochs, rate = _TRAINED["progressive"]
             settings += [
-                f"steps[{index}].train.epochs={epochs}",
-                f"steps[{index}].train.learning_rate={rate}",
-                f"steps[{index}].train.batch_size=16",
-                f"steps[{index}].train.evaluations=1",
-                f'steps[{index}].train.precision="fp32"',
+                f"steps[{index}].{by}train.epochs={epochs}",
+                f"steps[{index}].{by}train.learning_rate={rate}",
+                f"steps[{index}].{by}train.batch_size=16",
+                f"steps[{index}].{by}train.evaluations=1",
+                f'steps[{index}].{by}train.precision="fp32"',
             ]
         if step["use"] == "distill":
             settings.append(f"steps[{index}].regain=false")
