@@ -45,6 +45,7 @@ from leanformer.distill.step import Distill
 from leanformer.models.load import Head, has_head, load_model
 from leanformer.models.save import save_model
 from leanformer.prune.cut_vocabulary import CutVocabulary
+from leanformer.prune.lottery import Lottery
 from leanformer.prune.pack_sparse import PackSparse
 from leanformer.prune.shrink import Shrink
 from leanformer.prune.sparse_gpt import SparseGpt
@@ -63,6 +64,7 @@ STEPS: tuple[type[Step], ...] = (
     Shrink,
     Sparsify,
     SparseGpt,
+    Lottery,
     Distill,
     QuantizeAware,
     WeightOnly,

@@ -45,6 +45,7 @@ _NEEDED: dict[str, Any] = {
     "Shrink": {"ffn": 0.5},
     "ListedBits": {"bits": (4, 2)},
     "Sparsify": {"by": Finetune()},
+    "Lottery": {"by": Finetune()},
 }
 
 

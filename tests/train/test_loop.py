@@ -130,3 +130,20 @@ def test_parts_hold_each_example_once_and_keep_the_budget() -> None:
         assert sorted(index for part in parts for index in part.index) == list(range(16))
         for part in parts:
             assert part.inputs["input_ids"].numel() <= budget or len(part.index) == 1
+
+
+def test_a_training_may_begin_in_the_middle_of_its_schedule_and_data() -> None:
+    """From the weights of step 6 on it sees the batch, and so the loss, of step 7."""
+    model, encoded = toy(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    loss, middle = Supervised("classification"), {}
+
+    def keep(model: nn.Module, progress: Any) -> None:
+        if progress.step == 6:
+            middle.update({name: t.clone() for name, t in model.state_dict().items()})
+
+    whole = fit(model, encoded, loss, FAST, hooks=[keep])
+    model.load_state_dict(middle)
+    half = fit(model, encoded, loss, replace(FAST, start=0.5))
+    assert len(half.losses) == 6
+    assert half.steps == 12
+    assert half.losses[0] == pytest.approx(whole.losses[6], rel=1e-5)

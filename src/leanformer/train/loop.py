@@ -156,7 +156,7 @@ class _Run:
         self.precision = Precision(setup.precision, next(model.parameters()).device.type)
         self.order: list[list[int]] = []
         self.epoch = -1
-        self.step = 0
+        self.step = round(setup.start * self.steps)
         self.stale = 0
         self.losses: list[float] = []
         self.qualities: list[tuple[int, float]] = []

@@ -34,6 +34,8 @@ class TrainSetup:
     """Evaluations on the development split spread over the training; 0 = one an epoch."""
     patience: int = 0
     """Stop after so many evaluations without a new best; 0 = never."""
+    start: float = 0.0
+    """Share of the steps that counts as done: schedule and order of the data begin there."""
     checkpoint_seconds: float = 60.0
     """Least time between two checkpoints."""
 
@@ -43,6 +45,8 @@ class TrainSetup:
                 raise ValueError(f"{name}: {getattr(self, name)} is not positive")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup: {self.warmup} is not a share of the steps in [0, 1)")
+        if not 0 <= self.start < 1:
+            raise ValueError(f"start: {self.start} is not a share of the steps in [0, 1)")
         for name in ("weight_decay", "clip", "evaluations", "patience", "checkpoint_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is negative")

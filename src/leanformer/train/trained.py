@@ -21,11 +21,13 @@ class Training(Step):
     """A step that trains the model by the one loop; other steps may be built around it.
 
     Attributes:
+        train: How to train.
         max_length: Longer texts are cut to this many tokens.
         choose: Which weights the model ends with.
         regain: Whether it fails when the model ends no better than it began.
     """
 
+    train: TrainSetup
     max_length: int
     choose: Choice
     regain: bool
