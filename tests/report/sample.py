@@ -130,6 +130,25 @@ def losses() -> list[Event]:
     ]
 
 
+def sparsities() -> list[Event]:
+    """How much is left of each matrix, as `sparsify` and `lottery` write it."""
+    rows = [
+        {"layer": row["layer"], "kept": 0.05 + 0.3 * abs(index % 7 - 3) / 3, "weights": 589_824}
+        for index, row in enumerate(losses()[0]["rows"])
+    ]
+    tickets: list[Event] = [{"way": "dense", "round": 0, "kept": 1.0, "quality": 0.925}]
+    for number in range(1, 6):
+        for way, slope in (("ticket", 0.1), ("random-weights", 0.6), ("random-mask", 0.9)):
+            left = 0.8**number
+            quality = 0.925 - slope * (1 - left) ** 3
+            tickets.append({"way": way, "round": number, "kept": left, "quality": quality})
+    shown = {"model": "L3-h50-f50"}
+    return [
+        {"event": "sparsity_by_layer", **shown, "rows": rows},
+        *[{"event": "ticket", **shown, **ticket} for ticket in tickets],
+    ]
+
+
 def choices() -> list[Event]:
     told = [
         (
@@ -210,7 +229,7 @@ def verdict(**changes: Any) -> Event:
 
 
 def full() -> list[Event]:
-    return [run(), *models(), *training(), *steps(), *losses(), *choices(), *slices(),
+    return [run(), *models(), *training(), *steps(), *losses(), *sparsities(), *choices(), *slices(),
             *disagreements(), *backends(), verdict()]  # fmt: skip
 
 

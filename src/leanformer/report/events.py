@@ -21,6 +21,8 @@ _REQUIRED = {
     "model": ("name", "role"),
     "step": ("model", "step"),
     "losses_by_layer": ("model", "rows"),
+    "sparsity_by_layer": ("model", "rows"),
+    "ticket": ("model", "way", "kept", "quality"),
     "choice": ("name", "decision"),
     "slices": ("by", "rows"),
     "disagreements": ("rows",),
@@ -38,6 +40,8 @@ class Events:
     models: list[Event] = field(default_factory=list)
     steps: list[Event] = field(default_factory=list)
     losses: list[Event] = field(default_factory=list)
+    sparsities: list[Event] = field(default_factory=list)
+    tickets: list[Event] = field(default_factory=list)
     choices: list[Event] = field(default_factory=list)
     slices: list[Event] = field(default_factory=list)
     disagreements: list[Event] = field(default_factory=list)
@@ -98,6 +102,8 @@ def _by_kind(path: Path, events: list[Event], notes: list[str]) -> Events:
         models=_merged(of("model")),
         steps=_latest(of("step"), "model", "step"),
         losses=_latest(of("losses_by_layer"), "model"),
+        sparsities=_latest(of("sparsity_by_layer"), "model"),
+        tickets=_latest(of("ticket"), "model", "way", "round"),
         choices=_latest(of("choice"), "name", "decision", "reason"),
         slices=_latest(of("slices"), "split", "by"),
         disagreements=[row for event in of("disagreements")[-1:] for row in event["rows"]],

@@ -116,6 +116,8 @@ def _steps(events: Events, field: Lineup, specs: dict[str, Any]) -> list[dict[st
     """The proofs of each model and its losses by layer; the model that the page is about first."""
     by_model = evidence.by_model(events.steps)
     losses = {event["model"]: event["rows"] for event in events.losses}
+    shares = {event["model"]: event["rows"] for event in events.sparsities}
+    metric = str(events.run.get("metric") or "quality on dev")
     names = list(dict.fromkeys([*by_model, *losses]))
     system = shown(field)
     first = system.name.split(" ·")[0] if system else None
@@ -129,6 +131,13 @@ def _steps(events: Events, field: Lineup, specs: dict[str, Any]) -> list[dict[st
         wide = f"ranges/{index}" if drawn else None
         if wide:
             specs[wide] = drawn
+        sparse = f"kept/{index}" if shares.get(name) else None
+        if sparse:
+            specs[sparse] = charts.kept(shares[name])
+        drawn_lots = [event for event in events.tickets if event["model"] == name]
+        tickets = f"tickets/{index}" if len(drawn_lots) > 1 else None
+        if tickets:
+            specs[tickets] = charts.tickets(drawn_lots, metric)
         proofs = [proof for step in by_model.get(name, []) for proof in step.get("proofs") or []]
         failed = sum(1 for proof in proofs if proof.get("ok") is False)
         table = evidence.proofs(by_model[name]) if name in by_model else None
@@ -138,6 +147,8 @@ def _steps(events: Events, field: Lineup, specs: dict[str, Any]) -> list[dict[st
                 "table": table,
                 "chart": chart,
                 "ranges": wide,
+                "kept": sparse,
+                "tickets": tickets,
                 "proved": sum(1 for proof in proofs if proof.get("ok")),
                 "failed": failed,
                 "open": index == 0 or failed > 0,
