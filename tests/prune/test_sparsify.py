@@ -18,6 +18,7 @@ from leanformer.prune.masks import Masks
 from leanformer.prune.patterns import Blocks, NOfM
 from leanformer.prune.saliencies import (
     BrainDamage,
+    BrainSurgeon,
     HardConcrete,
     Movement,
     SoftMovement,
@@ -49,6 +50,7 @@ def sparse(model: Any) -> dict[str, float]:
         (WeightMagnitude(), Rounds(rounds=2)),
         (WeightTaylor(), Cubic()),
         (BrainDamage(), OneShot(at=0.3)),
+        (BrainSurgeon(block=8), Rounds(rounds=2)),
         (Movement(rate=10), Cubic()),
     ],
     ids=repr,

@@ -34,6 +34,7 @@ class Masked(nn.Module):
     scores: nn.Parameter | None
     gradient: Tensor | None
     square: Tensor | None
+    fisher: Tensor | None
 
     def __init__(self, linear: nn.Linear, pattern: Pattern, saliency: Saliency) -> None:
         """Take the place of `linear`, whose weight and bias are shared, not copied.
@@ -56,6 +57,7 @@ class Masked(nn.Module):
         gathers = saliency.needs_evidence
         self.register_buffer("gradient", told if gathers else None)
         self.register_buffer("square", told.clone() if gathers else None)
+        self.register_buffer("fisher", self._blocks() if saliency.fisher_block else None)
 
     def factor(self) -> Tensor:
         """What each weight is multiplied with, [O, I]."""
@@ -76,11 +78,15 @@ class Masked(nn.Module):
         """The scores of the units as they are now, [U]."""
         if self.scores is not None:
             return self.scores.detach()
-        evidence = None
-        if self.gradient is not None:
-            assert self.square is not None
-            evidence = Evidence(gradient_OI=self.gradient, square_OI=self.square)
-        return self.pattern.units(self.saliency.score(self.weight, evidence))
+        return self.pattern.units(self.saliency.score(self.weight, self._evidence()))
+
+    @torch.no_grad()
+    def keep(self, kept_U: Tensor) -> None:
+        """Keep these units from now on; computed saliencies move the weight as they see fit."""
+        self.kept.copy_(kept_U)
+        if self.scores is None:
+            kept_OI = self.pattern.spread(self.kept, (self.out_features, self.in_features))
+            self.weight.copy_(self.saliency.moved(self.weight, kept_OI, self._evidence()))
 
     @torch.no_grad()
     def plain(self) -> nn.Linear:
@@ -94,8 +100,28 @@ class Masked(nn.Module):
             linear.bias = self.bias
         return linear.train(was)
 
+    def _evidence(self) -> Evidence | None:
+        if self.gradient is None:
+            return None
+        assert self.square is not None
+        return Evidence(gradient_OI=self.gradient, square_OI=self.square, fisher_OGBB=self.fisher)
+
+    def _blocks(self) -> Tensor:
+        width = self.saliency.fisher_block
+        rows, columns = self.weight.shape
+        if columns % width:
+            raise ValueError(
+                f"block: blocks of {width} weights do not divide rows of {columns} weights"
+            )
+        return self.weight.new_zeros(rows, columns // width, width, width, requires_grad=False)
+
     def _gather(self, gradient_OI: Tensor) -> None:
         assert self.gradient is not None
         assert self.square is not None
         self.gradient.lerp_(gradient_OI.to(self.gradient.dtype), 1 - _BETA1)
         self.square.mul_(_BETA2).addcmul_(gradient_OI, gradient_OI, value=1 - _BETA2)
+        if self.fisher is not None:
+            parts = gradient_OI.to(self.fisher.dtype).unflatten(1, (-1, self.fisher.shape[-1]))
+            self.fisher.mul_(_BETA2).add_(
+                parts.unsqueeze(-1) * parts.unsqueeze(-2), alpha=1 - _BETA2
+            )

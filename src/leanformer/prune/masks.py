@@ -86,4 +86,4 @@ class Masks(Follower):
             ]
         chosen = kept_units(self.pattern, scores, keep, self.scope)
         for layer, kept_U in zip(self.layers.values(), chosen, strict=True):
-            layer.kept.copy_(kept_U)
+            layer.keep(kept_U)

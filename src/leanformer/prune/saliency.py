@@ -4,7 +4,7 @@ A saliency gives scores, a pattern says what is removed together, a schedule say
 scores are computed from the weight and from what its gradients said (`Saliency`), or they are
 parameters that are learnt beside the weight (`LearntSaliency`).
 
-Legend: O out, I in, U units: the scores of a pattern, of any shape.
+Legend: O out, I in, U units: the scores of a pattern, of any shape; G blocks of a row, B width.
 """
 
 from abc import ABC, abstractmethod
@@ -21,10 +21,12 @@ class Evidence:
     Attributes:
         gradient_OI: Of the loss.
         square_OI: Of its square, element by element: the diagonal of the empirical Fisher matrix.
+        fisher_OGBB: Of the products of gradients within blocks of a row, where they were asked for.
     """
 
     gradient_OI: Tensor
     square_OI: Tensor
+    fisher_OGBB: Tensor | None = None
 
 
 class Saliency(ABC):
@@ -38,9 +40,19 @@ class Saliency(ABC):
     family: ClassVar[str] = "saliency"
     needs_evidence: ClassVar[bool] = False
 
+    @property
+    def fisher_block(self) -> int:
+        """Width of the blocks of a row whose products of gradients are gathered; 0 = none are."""
+        return 0
+
     @abstractmethod
     def score(self, weight_OI: Tensor, evidence: Evidence | None) -> Tensor:
         """One score a weight, [O, I], comparable between layers."""
+
+    def moved(self, weight_OI: Tensor, kept_OI: Tensor, evidence: Evidence | None) -> Tensor:
+        """The weight [O, I] after a choice, 0 where it is not kept; what is kept may make up for
+        what went."""
+        return weight_OI.detach() * kept_OI
 
 
 class LearntSaliency(Saliency):

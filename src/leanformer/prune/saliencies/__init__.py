@@ -1,6 +1,7 @@
 """Every saliency there is."""
 
 from leanformer.prune.saliencies.brain_damage import BrainDamage
+from leanformer.prune.saliencies.brain_surgeon import BrainSurgeon
 from leanformer.prune.saliencies.hard_concrete import HardConcrete
 from leanformer.prune.saliencies.movement import Movement
 from leanformer.prune.saliencies.random_weights import RandomWeights
@@ -10,6 +11,7 @@ from leanformer.prune.saliencies.weight_taylor import WeightTaylor
 
 __all__ = [
     "BrainDamage",
+    "BrainSurgeon",
     "HardConcrete",
     "Movement",
     "RandomWeights",
