@@ -45,6 +45,7 @@ from leanformer.distill.step import Distill
 from leanformer.models.load import Head, has_head, load_model
 from leanformer.models.save import save_model
 from leanformer.prune.cut_vocabulary import CutVocabulary
+from leanformer.prune.drop_empty import DropEmpty
 from leanformer.prune.lottery import Lottery
 from leanformer.prune.pack_sparse import PackSparse
 from leanformer.prune.shrink import Shrink
@@ -65,6 +66,7 @@ STEPS: tuple[type[Step], ...] = (
     Sparsify,
     SparseGpt,
     Lottery,
+    DropEmpty,
     Distill,
     QuantizeAware,
     WeightOnly,
