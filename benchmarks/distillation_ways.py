@@ -35,7 +35,7 @@ from leanformer.train.setup import TrainSetup
 
 OURS = ROOT / "runs" / "distillation"
 BATCH = 64
-GENERAL_STEPS = 1000
+GENERAL_STEPS = 600
 
 
 @dataclass(frozen=True, kw_only=True)
