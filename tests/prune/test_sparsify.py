@@ -15,7 +15,7 @@ from leanformer.distill.step import Distill
 from leanformer.models.tiny import tiny_model
 from leanformer.prune.masked import Masked
 from leanformer.prune.masks import Masks
-from leanformer.prune.patterns import Blocks, NOfM
+from leanformer.prune.patterns import Blocks, Hybrid, NOfM
 from leanformer.prune.saliencies import (
     BrainDamage,
     BrainSurgeon,
@@ -146,6 +146,7 @@ def test_what_cannot_be_done_is_refused_when_it_is_named(
     ("settings", "message"),
     [
         ({"keep_dense": ("nowhere",)}, "keep_dense: no layer is named nowhere"),
+        ({"pattern": Hybrid(block=8), "scope": "global"}, "scope: units of .* differ in size"),
         ({"pattern": Blocks(rows=5)}, r"query: rows: .* do not tile .*; or name it in keep_dense"),
     ],
 )

@@ -8,21 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leanformer.core.step import Proof, require
 from leanformer.core.workspace import Workspace
-from leanformer.data import encode_examples
+from leanformer.measure.sameness import dev_outputs, same_outputs
 from leanformer.models.quiet import quiet
 from leanformer.models.save import save_model
-from leanformer.train.evaluate import outputs
 
 _SLACK = 1.02  # what a file may hold beyond its arithmetic size
-_NOISE = 1e-5  # of fp32 products whose factors lie elsewhere in memory
-_CHECKED = 16  # texts that are compared; a language model's logits of more would fill the memory
 
 
 def rewritten(
@@ -45,18 +40,16 @@ def rewritten(
         NoEffect: The file is larger than asked or not smaller than floats, or what is loaded is
             another model.
     """
-    model, dev = workspace.model, workspace.dataset.dev
-    kind = workspace.dataset.task.kind
-    some = dev.take(list(range(min(_CHECKED, len(dev)))))
-    encoded = encode_examples(some, workspace.tokenizer, kind, max_length)
-    before = outputs(model, encoded, kind, precision="fp32")
+    model = workspace.model
+    before = dev_outputs(workspace, model, max_length)
     floats = sum(parameter.numel() for parameter in model.parameters()) * 4
     hold(model)
     saved = workspace.folder / "model"
     save_model(model, workspace.tokenizer, saved, overwrite=True)
     again = loaded(type(model), saved)
-    after = outputs(again, encoded, kind, precision="fp32")
-    proofs = [stored(saved, asked, floats), unchanged(state, again), says(before, after)]
+    after = dev_outputs(workspace, again, max_length)
+    same = same_outputs(before, after, "packing")
+    proofs = [stored(saved, asked, floats), unchanged(state, again), same]
     return workspace.with_(model=again, saved=saved, proofs=tuple(require(proofs)))
 
 
@@ -100,20 +93,6 @@ def unchanged(state: dict[str, Tensor], model: nn.Module) -> Proof:
         ok=not changed and len(ours) == len(state),
         asked=0,
         note=", ".join(changed[:1]) or f"{len(state)} tensors of the folder loaded again",
-    )
-
-
-def says(before: list[NDArray[np.float32]], after: list[NDArray[np.float32]]) -> Proof:
-    """The proof that two models say the same, but for the noise of fp32."""
-    worst = max(float(np.abs(a - b).max()) for a, b in zip(before, after, strict=True))
-    largest = max(float(np.abs(a).max()) for a in before)
-    return Proof(
-        claim="largest change of an output by packing",
-        before=None,
-        after=worst,
-        unit="",
-        ok=worst <= _NOISE * max(1.0, largest),
-        note=f"{len(before)} texts in fp32; equal weights elsewhere in memory may round otherwise",
     )
 
 

@@ -16,7 +16,6 @@ Legend: O out, C channels.
 import copy
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,15 +23,13 @@ from leanformer.calibrate.texts import training_texts
 from leanformer.core.step import Proof, Step, require
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.data import encode_examples
+from leanformer.measure.sameness import dev_outputs, same_outputs
 from leanformer.models.anatomy import Anatomy, cuttable
 from leanformer.models.channels import weight_of
 from leanformer.models.ffn import keep_neurons
 from leanformer.models.heads import keep_heads
 from leanformer.prune.proof import prove_smaller
-from leanformer.train.evaluate import outputs
 
-_CHECKED = 16  # texts on which the smaller model must say what the sparse one says
 _NOISE = 1e-4  # of fp32 sums in another order, relative to the largest output
 
 
@@ -68,14 +65,16 @@ class DropEmpty(Step):
                 "before, or use shrink, which removes what matters least"
             )
         before = copy.deepcopy(model)
-        said = self._outputs(workspace, model)
+        said = dev_outputs(workspace, model, self.max_length)
         self._fold(workspace, anatomy, layers, heads, neurons)
         keep_heads(model, heads)
         keep_neurons(model, neurons)
         proofs = [
             *_counted(heads, neurons, counts),
             *prove_smaller(before, model),
-            _same(said, self._outputs(workspace, model)),
+            same_outputs(
+                said, dev_outputs(workspace, model, self.max_length), "cutting", noise=_NOISE
+            ),
         ]
         return workspace.with_(proofs=tuple(require(proofs)))
 
@@ -102,12 +101,6 @@ class DropEmpty(Step):
             lost_O = weight_of(point)[:, ~stays_C] @ said_C[~stays_C]
             if point.bias is not None:
                 point.bias.data += lost_O
-
-    def _outputs(self, workspace: Workspace, model: Any) -> list[Any]:
-        dev, kind = workspace.dataset.dev, workspace.dataset.task.kind
-        some = dev.take(list(range(min(_CHECKED, len(dev)))))
-        encoded = encode_examples(some, workspace.tokenizer, kind, self.max_length)
-        return outputs(model, encoded, kind, precision="fp32")
 
 
 def _full_heads(anatomy: Anatomy, layer: Any) -> list[int]:
@@ -180,16 +173,3 @@ def _counted(
         )
         for place, (claim, units) in enumerate(kept.items())
     ]
-
-
-def _same(before: list[Any], after: list[Any]) -> Proof:
-    worst = max(float(np.abs(a - b).max()) for a, b in zip(before, after, strict=True))
-    largest = max(float(np.abs(a).max()) for a in before)
-    return Proof(
-        claim="largest change of an output by cutting",
-        before=None,
-        after=worst,
-        unit="",
-        ok=worst <= _NOISE * max(1.0, largest),
-        note=f"{len(before)} texts in fp32",
-    )

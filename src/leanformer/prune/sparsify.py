@@ -15,13 +15,12 @@ embeddings and the head are left alone; shares are of the weights of the layers'
 from dataclasses import replace
 from typing import Any, Literal
 
-import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from leanformer.core.step import Proof, Step, require
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.data import encode_examples
+from leanformer.measure.sameness import dev_outputs, same_outputs
 from leanformer.models.anatomy import cuttable
 from leanformer.models.linear_maps import linear_maps
 from leanformer.prune.masked import Masked
@@ -32,11 +31,8 @@ from leanformer.prune.saliencies import WeightMagnitude
 from leanformer.prune.saliency import LearntSaliency, Saliency
 from leanformer.prune.schedule import Schedule
 from leanformer.prune.schedules import Cubic
-from leanformer.train.evaluate import outputs
 from leanformer.train.trained import Training
 
-_CHECKED = 16  # texts on which the plain model must say what the masked one says
-_NOISE = 1e-5  # of fp32 products whose factors lie elsewhere in memory
 _PLACE = "masks"  # the name of the module that follows the training
 
 
@@ -92,8 +88,8 @@ class Sparsify(Step):
 
         Raises:
             ValueError: The architecture is not known or the model rounds already, a name in
-                `keep_dense` is unknown, the pattern does not fit a weight, or the training cannot
-                be done.
+                `keep_dense` is unknown, the pattern does not fit a weight or the scope, or the
+                training cannot be done.
             NoEffect: The zeros are not as many as asked, or the plain model says something else.
         """
         model = workspace.model
@@ -109,6 +105,12 @@ class Sparsify(Step):
             name: _masked(name, linear, self.pattern, self.saliency)
             for name, linear in linears.items()
         }
+        sizes = {_unit_size(self.pattern, linear.weight) for linear in linears.values()}
+        if self.scope == "global" and len(sizes) > 1:
+            raise ValueError(
+                f"scope: units of {self.pattern} differ in size from matrix to matrix, and cannot "
+                'be ranked together; use "local"'
+            )
         for name, layer in layers.items():
             model.set_submodule(name, layer.train(model.training))
         masks = Masks(
@@ -124,23 +126,17 @@ class Sparsify(Step):
         by: Any = self.by
         done = replace(by, choose="last", regain=False).apply(workspace)
         model = done.model
-        before = self._outputs(workspace, model)
+        before = dev_outputs(workspace, model, self.by.max_length)
         delattr(model, _PLACE)
         for name, layer in layers.items():
             model.set_submodule(name, layer.plain())
+        after = dev_outputs(workspace, model, self.by.max_length)
         proofs = [
             *done.proofs,
             self._sparse(workspace, model, tuple(layers)),
-            _same(before, self._outputs(workspace, model)),
+            same_outputs(before, after, "taking the masks away"),
         ]
         return done.with_(proofs=tuple(require(proofs)))
-
-    def _outputs(self, workspace: Workspace, model: Any) -> list[Any]:
-        dev, kind = workspace.dataset.dev, workspace.dataset.task.kind
-        some = dev.take(list(range(min(_CHECKED, len(dev)))))
-        encoded = encode_examples(some, workspace.tokenizer, kind, self.by.max_length)
-        model.eval()
-        return outputs(model, encoded, kind, precision="fp32")
 
     def _sparse(self, workspace: Workspace, model: Any, names: tuple[str, ...]) -> Proof:
         """The proof that as many weights are zero as asked; the shares by layer are recorded."""
@@ -154,8 +150,7 @@ class Sparsify(Step):
         total = sum(weight.numel() for weight in weights.values())
         kept = sum(counts.values())
         free = isinstance(self.saliency, LearntSaliency) and self.saliency.sets_share
-        sizes = [self.pattern.units(weight).numel() for weight in weights.values()]
-        rounding = sum(total / sum(sizes) for _ in sizes) + 1  # half a unit a matrix, at most
+        rounding = sum(_unit_size(self.pattern, weight) for weight in weights.values())
         asked = self.keep * total
         return Proof(
             claim="weights of the layers that are not zero",
@@ -168,21 +163,12 @@ class Sparsify(Step):
         )
 
 
+def _unit_size(pattern: Pattern, weight_OI: Tensor) -> float:
+    return weight_OI.numel() / pattern.units(weight_OI).numel()
+
+
 def _masked(name: str, linear: nn.Linear, pattern: Pattern, saliency: Saliency) -> Masked:
     try:
         return Masked(linear, pattern, saliency)
     except ValueError as error:
         raise ValueError(f"sparsify: {name}: {error}; or name it in keep_dense") from error
-
-
-def _same(before: list[Any], after: list[Any]) -> Proof:
-    worst = max(float(np.abs(a - b).max()) for a, b in zip(before, after, strict=True))
-    largest = max(float(np.abs(a).max()) for a in before)
-    return Proof(
-        claim="largest change of an output without the masks",
-        before=None,
-        after=worst,
-        unit="",
-        ok=worst <= _NOISE * max(1.0, largest),
-        note=f"{len(before)} texts in fp32",
-    )
