@@ -1,3 +1,5 @@
+import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -52,6 +54,23 @@ def test_empty_heads_and_neurons_go_and_the_model_says_the_same(tmp_path: Any, f
     assert after.heads[0] == before.heads[0]
     assert before.heads[1] - after.heads[1] == min(2, groups - 1) * per_group  # one group stays
     assert before.ffn[1] - after.ffn[1] == 16  # 17 are empty, a multiple of 4 goes
+    assert all(proof.ok for proof in done.proofs)
+
+
+def test_a_gate_with_a_bias_is_not_empty(tmp_path: Any) -> None:
+    """Its neuron says act(b) times the other half, which depends on the text."""
+    workspace = workspace_of(tmp_path, "modernbert", "embedding")
+    config = copy.deepcopy(workspace.model.config)
+    config.mlp_bias = True
+    torch.manual_seed(0)
+    model = type(workspace.model)(config).eval()
+    layer = model.layers[1]
+    width = layer.mlp.Wo.weight.shape[1]
+    layer.mlp.Wi.bias.data.normal_()
+    layer.mlp.Wi.weight.data[width:] = 0  # every gate
+    layer.mlp.Wo.weight.data[:, :8] = 0
+    done = DropEmpty().apply(replace(workspace, model=model))
+    assert shape_of(done.model).ffn[1] == width - 8
     assert all(proof.ok for proof in done.proofs)
 
 

@@ -122,12 +122,13 @@ def _full_neurons(anatomy: Anatomy, layer: Any, multiple: int) -> list[int]:
     """The neurons of a layer that do something, filled up to a multiple."""
     point, count = anatomy.ffn_point(layer), anatomy.ffn_width(layer)
     full = _nonzero(weight_of(point), 0)
-    biased = False
-    for path in anatomy.ffn_in:
-        module = layer.get_submodule(path)
-        biased |= module.bias is not None
-        for part in _nonzero(weight_of(module), 1).reshape(anatomy.stacked, count):
-            if not (biased and point.bias is None):
+    modules: list[Any] = [layer.get_submodule(path) for path in anatomy.ffn_in]
+    biased = any(module.bias is not None for module in modules)
+    gated = anatomy.stacked * len(modules) > 1
+    # With biases an empty row still says something: always the same, unless a gate multiplies it.
+    if not biased or (not gated and point.bias is not None):
+        for module in modules:
+            for part in _nonzero(weight_of(module), 1).reshape(anatomy.stacked, count):
                 full = full & part
     missing = -int(full.sum()) % multiple or (0 if full.any() else multiple)
     empty = (~full).nonzero().flatten()[: min(missing, count)]
