@@ -28,6 +28,7 @@ from leanformer.distill.objectives import (
 from leanformer.distill.progressive import Progressive
 from leanformer.distill.step import Distill
 from leanformer.distill.substitution import Substitution
+from leanformer.prune.criteria import Activation
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
 from leanformer.recipe import Recipe, run
@@ -133,12 +134,13 @@ def _general(start: str) -> Path:
         choose="last",
         regain=False,
     )
+    cut = Shrink(**SEVENTH, criterion=Activation())  # nothing has labels here
     recipe = Recipe(
         name=start,
         model=MINILM,
         teacher=MINILM,
         data=source,
-        steps=(Shrink(**SEVENTH), taught) if start == "general" else (Shrink(**SEVENTH),),
+        steps=(cut, taught) if start == "general" else (cut,),
     )
     return run(recipe, OURS / start, dataset=dataset, watch=show).saved
 
