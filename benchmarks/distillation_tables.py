@@ -127,6 +127,7 @@ One student for all ways: 2 of MiniLM-L6's 6 layers, half of the heads and 416 o
 neurons, begun with the fine-tuned teacher's own parts. One budget of optimizer steps (batch 64)
 for each task, all stages of a way together: {budgets}.
 Qualities are of PyTorch fp32 models, with the weights of the best of five looks at dev.
+RTE's teacher stays near chance on its 2,241 pairs, so nothing can be told from that set.
 
 - **labels**: no distillation, gold labels alone. **soft-targets**: the teacher's answers alone
   (STS-B: mean squared error of scores).
