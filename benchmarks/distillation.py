@@ -15,10 +15,12 @@ from pathlib import Path
 
 from distillation_tables import CLOCKS, QUALITIES, write_tables
 from distillation_ways import OURS, TASKS, WAYS, begun, fits, steps_of
-from foundation import MINILM, data_of, manifest, serve_teacher, show
+from foundation import MINILM, SHARED, data_of, manifest, serve_teacher, show
+from transfer_texts import entailment_pairs
 
 from leanformer.core.record import Record, read
-from leanformer.data import Dataset, encode_examples
+from leanformer.core.workspace import Workspace
+from leanformer.data import Dataset, Source, encode_examples
 from leanformer.measure.environment import environment
 from leanformer.measure.folders import measure_folders
 from leanformer.models.shape import shape_of
@@ -81,19 +83,26 @@ def dataset_of(name: str) -> Dataset:
 
 
 def teacher_of(name: str, dataset: Dataset) -> Path:
-    """The teacher's folder; RTE's is trained here."""
+    """The teacher's folder; RTE's is trained here, on SNLI's pairs and then on RTE's own."""
     place = TASKS[name].teacher
     if not (place / "leanformer.json").is_file():
-        setup = TrainSetup(epochs=6, learning_rate=1e-4, batch_size=32)
-        recipe = Recipe(
-            name="teacher",
-            model=MINILM,
-            data=replace(TASKS[name].source, unlabelled=None),
-            steps=(Finetune(train=setup),),
-        )
-        done = run(recipe, OURS / name / "teacher", dataset=dataset, watch=show)
-        serve_teacher(done, place)
+        pairs = Source(path=str(entailment_pairs(SHARED, OURS / name / "snli")))
+        inferred = finetuned(MINILM, pairs, pairs.read(), 2, 1e-4, OURS / name / "inference")
+        source = replace(TASKS[name].source, unlabelled=None)
+        last = finetuned(str(inferred.saved), source, dataset, 4, 5e-5, OURS / name / "teacher")
+        serve_teacher(last, place)
     return place
+
+
+def finetuned(
+    model: str, source: Source, dataset: Dataset, epochs: int, rate: float, folder: Path
+) -> Workspace:
+    """A model trained on the labels of a data set."""
+    setup = TrainSetup(epochs=epochs, learning_rate=rate, batch_size=32)
+    recipe = Recipe(
+        name="teacher", model=model, data=source, steps=(Finetune(train=setup, regain=False),)
+    )
+    return run(recipe, folder, dataset=dataset, watch=show)
 
 
 def record(name: str, seed: int, way: str, folder: Path, dataset: Dataset) -> None:

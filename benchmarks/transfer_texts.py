@@ -16,6 +16,7 @@ from leanformer.core.files import write_text
 PHRASE_WORDS = 8  # shorter phrases say little about sentences
 SENTENCE_WORDS = range(8, 51)
 SENTENCES = 40_000
+SNLI_DEV = 1_000
 
 
 def sentiment_texts(shared: Path, place: Path) -> Path:
@@ -48,14 +49,33 @@ def _reviewed(shared: Path) -> list[str]:
 def similarity_pairs(shared: Path, place: Path) -> Path:
     """Write the transfer pairs of STS-B to `place`, unless they are there."""
     if not place.is_file():
-        pairs = []
-        for split in ("dev", "test"):
-            with gzip.open(shared / f"nli/snli/{split}.tsv.gz", "rt", encoding="utf-8") as lines:
-                rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-                pairs += [f"{row['premise']}\t{row['hypothesis']}" for row in rows]
+        rows = [*_inferences(shared, "dev"), *_inferences(shared, "test")]
+        pairs = [f"{row['premise']}\t{row['hypothesis']}" for row in rows]
         place.parent.mkdir(parents=True, exist_ok=True)
         write_text(place, "\n".join(["sentence1\tsentence2", *dict.fromkeys(pairs)]) + "\n")
     return place
+
+
+def entailment_pairs(shared: Path, folder: Path) -> Path:
+    """Write SNLI's pairs with RTE's two labels to `folder`, unless they are there: the first
+    thing that RTE's teacher learns, as its own 2,241 pairs teach it next to nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [*_inferences(shared, "test"), *_inferences(shared, "dev")]
+    for split, part in (("train", rows[:-SNLI_DEV]), ("dev", rows[-SNLI_DEV:])):
+        if not (folder / f"{split}.tsv").is_file():
+            lines = [f"{row['premise']}\t{row['hypothesis']}\t{_entailed(row)}" for row in part]
+            whole = "\n".join(["sentence1\tsentence2\tlabel", *lines]) + "\n"
+            write_text(folder / f"{split}.tsv", whole)
+    return folder
+
+
+def _entailed(row: dict[str, str]) -> str:
+    return "entailment" if row["label"] == "0" else "not_entailment"
+
+
+def _inferences(shared: Path, split: str) -> list[dict[str, str]]:
+    with gzip.open(shared / f"nli/snli/{split}.tsv.gz", "rt", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def sentences(review: str) -> list[str]:

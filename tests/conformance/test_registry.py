@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import leanformer
+from leanformer.attention import GlobalTokens, SlidingWindow
 from leanformer.core.codec import decode, encode
 from leanformer.core.technique import families, field_docs, find
 from leanformer.data import IGNORE, Batch
@@ -22,7 +23,7 @@ from leanformer.train.finetune import Finetune
 from leanformer.train.loss import count
 
 TESTS = Path(__file__).parents[1]
-FAMILIES = ("calibrate", "distill", "prune", "quantize", "train")
+FAMILIES = ("attention", "calibrate", "distill", "prune", "quantize", "train")
 
 for package in FAMILIES:
     home = importlib.import_module(f"leanformer.{package}")
@@ -46,6 +47,7 @@ _NEEDED: dict[str, Any] = {
     "ListedBits": {"bits": (4, 2)},
     "Sparsify": {"by": Finetune()},
     "Lottery": {"by": Finetune()},
+    "Union": {"patterns": (SlidingWindow(), GlobalTokens())},
 }
 
 

@@ -1,0 +1,38 @@
+"""Efficient attention: which tokens see each other, and at what cost.
+
+    from leanformer.attention import Heads, SlidingWindow, GlobalTokens
+
+    mechanism = SlidingWindow(left=256, right=256) | GlobalTokens(tokens=(0,))
+    attention = mechanism.build(Heads(num_heads=12, num_kv_heads=12, head_dim=64))
+
+Patterns tell from places what is seen and join with `|`; the mechanisms choose by content, or
+replace the softmax by something cheaper.
+"""
+
+from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.pattern import Pattern
+from leanformer.attention.patterns import (
+    Blockwise,
+    Fixed,
+    GlobalTokens,
+    RandomBlocks,
+    SlidingWindow,
+    Strided,
+    Union,
+)
+
+__all__ = [
+    "Attention",
+    "Blockwise",
+    "Capabilities",
+    "Cost",
+    "Fixed",
+    "GlobalTokens",
+    "Heads",
+    "Mechanism",
+    "Pattern",
+    "RandomBlocks",
+    "SlidingWindow",
+    "Strided",
+    "Union",
+]

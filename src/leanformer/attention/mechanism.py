@@ -1,0 +1,267 @@
+"""The interface of attention mechanisms: a frozen recipe that builds a module for given heads.
+
+    mechanism = SlidingWindow(left=256, right=256) | GlobalTokens(tokens=(0,))
+    attention = mechanism.build(Heads(num_heads=12, num_kv_heads=12, head_dim=64))
+    mixed_BHTD = attention(query_BHTD, key_BJSD, value_BJSD, keep_BS)
+
+What every built module keeps, and one suite of tests demands (`tests/attention/test_contract.py`):
+
+- it equals its `reference`, the same mechanism written densely or quadratically;
+- places that `keep` hides are as if they were not there: neither what stands in them nor how many
+  there are changes the output of another place, on whichever side they are;
+- neither do the other texts of the batch, nor torch's global random state;
+- when causal, nothing of a later token reaches an earlier one, unless `Capabilities` says so;
+- a row that sees no key is 0, and its gradients are finite.
+
+Legend: B batch, H head, J key head, T token, S key token, D head width.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heads:
+    """The attention layer that a mechanism is built for."""
+
+    num_heads: int
+    """Query heads."""
+    num_kv_heads: int
+    """Key heads; each serves as many query heads as any other."""
+    head_dim: int
+    """Width of a head."""
+    causal: bool = False
+    """Whether a token sees earlier tokens and itself alone."""
+    max_length: int | None = None
+    """Tokens of the longest text; asked for by mechanisms with one parameter a place."""
+
+    def __post_init__(self) -> None:
+        if self.num_heads % self.num_kv_heads:
+            raise ValueError(
+                f"num_kv_heads: {self.num_kv_heads} key heads cannot serve {self.num_heads} query "
+                "heads evenly; the first must divide the second"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What a mechanism can do beyond what all can (padding on any side, grouped key heads)."""
+
+    causal: Literal["exact", "content", "no"] = "exact"
+    """"exact": blind to the future; "content": no later value is read, but which earlier ones are
+    depends on later tokens; "no": causal layers are refused."""
+    cross: bool = False
+    """Whether queries and keys may be of different texts."""
+    dropout: bool = False
+    """Whether single weights can be dropped in training."""
+    fixed_length: bool = False
+    """Whether its parameters are tied to `Heads.max_length`."""
+    learned: bool = False
+    """Whether it has parameters, which a model must be trained with before it is of use."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Multiplications and additions of one head for one text: what measurements are beside."""
+
+    flops: int
+    """Floating point operations of the forward pass."""
+    scores: int
+    """Scores that exist at a time; 0 where none is written down."""
+
+
+class Mechanism(ABC):
+    """How the tokens of a text attend to each other."""
+
+    family: ClassVar[str] = "mechanism"
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    @abstractmethod
+    def build(self, heads: Heads) -> "Attention":
+        """The mechanism as a module for a layer with these heads.
+
+        Raises:
+            ValueError: The layer asks for what the mechanism cannot do.
+        """
+
+    @abstractmethod
+    def cost(self, heads: Heads, length: int) -> Cost:
+        """What one head costs for a text of `length` tokens."""
+
+    def check(self, heads: Heads) -> None:
+        """Refuse heads that the mechanism cannot serve; what `build` begins with.
+
+        Raises:
+            ValueError: They are causal and it is not, or it needs to know the longest text.
+        """
+        name = getattr(self, "technique", type(self).__name__)
+        if heads.causal and self.capabilities.causal == "no":
+            raise ValueError(
+                f"{name}: the layer is causal and this mechanism mixes all tokens; "
+                "choose one whose capabilities say causal"
+            )
+        if self.capabilities.fixed_length and heads.max_length is None:
+            raise ValueError(
+                f"{name}: it has one parameter a place; give Heads(max_length=...), "
+                "the tokens of the longest text"
+            )
+
+
+class Attention(nn.Module, ABC):
+    """A built mechanism. `forward` sees to shapes, shared keys and padding; a mechanism fills in
+    `reference` and `efficient`."""
+
+    anchored: ClassVar[bool] = True
+    """Whether outputs depend on how far a token is from the beginning of its text, and not only
+    on how far from another."""
+
+    def __init__(self, heads: Heads, capabilities: Capabilities) -> None:
+        super().__init__()
+        self.heads = heads
+        self.capabilities = capabilities
+
+    @abstractmethod
+    def reference(
+        self,
+        query_BHTD: Tensor,
+        key_BHSD: Tensor,
+        value_BHSD: Tensor,
+        keep_BS: Tensor,
+        at_BT: Tensor,
+        *,
+        scaling: float,
+        dropout: float = 0.0,
+    ) -> Tensor:
+        """The mechanism as its paper writes it, [B, H, T, D], in quadratic time.
+
+        Args:
+            query_BHTD: Queries.
+            key_BHSD: Keys, one head a query head.
+            value_BHSD: Values, as the keys.
+            keep_BS: True at keys of the text. Unless `anchored` is False they stand first.
+            at_BT: Place of each query among the keys: 0..S-1 for a whole text, S-1 for the last.
+            scaling: Factor of the scores.
+            dropout: Share of the weights that are dropped.
+        """
+
+    @abstractmethod
+    def efficient(
+        self,
+        query_BHTD: Tensor,
+        key_BHTD: Tensor,
+        value_BHTD: Tensor,
+        keep_BT: Tensor | None,
+        *,
+        scaling: float,
+        dropout: float = 0.0,
+    ) -> Tensor:
+        """The same for a whole text, [B, H, T, D], in the time that the paper promises."""
+
+    def forward(
+        self,
+        query_BHTD: Tensor,
+        key_BJSD: Tensor,
+        value_BJSD: Tensor,
+        keep_BS: Tensor | None = None,
+        *,
+        scaling: float | None = None,
+        dropout: float = 0.0,
+        offset: int | None = None,
+    ) -> Tensor:
+        """What each token takes from the others, [B, H, T, D].
+
+        Args:
+            query_BHTD: Queries.
+            key_BJSD: Keys; query head h is served by key head h // (H / J).
+            value_BJSD: Values, as the keys.
+            keep_BS: True at keys that are there; None = all.
+            scaling: Factor of the scores; None = 1 / sqrt(D).
+            dropout: Share of the weights that are dropped.
+            offset: Place of the first query among the keys, where keys are kept from earlier
+                calls; None = the last query stands at the last key.
+
+        Raises:
+            ValueError: The shapes do not fit the heads, or the mechanism cannot do what is asked.
+        """
+        self._check(query_BHTD, key_BJSD, dropout)
+        scaling = query_BHTD.shape[-1] ** -0.5 if scaling is None else scaling
+        tokens, seen = query_BHTD.shape[2], key_BJSD.shape[2]
+        offset = seen - tokens if offset is None else offset
+        if self.heads.causal and offset + tokens < seen:  # keys of a cache that are not there yet
+            seen = offset + tokens
+            key_BJSD, value_BJSD = key_BJSD[:, :, :seen], value_BJSD[:, :, :seen]
+            keep_BS = None if keep_BS is None else keep_BS[:, :seen]
+        groups = self.heads.num_heads // self.heads.num_kv_heads
+        key, value = (each_head(x, groups) for x in (key_BJSD, value_BJSD))
+        if tokens != seen:
+            return self._last(query_BHTD, key, value, keep_BS, offset, scaling, dropout)
+        if keep_BS is None or not self.anchored:
+            return self.efficient(query_BHTD, key, value, keep_BS, scaling=scaling, dropout=dropout)
+        order_BS = text_first(keep_BS)
+        query, key, value = (at_places(x, order_BS) for x in (query_BHTD, key, value))
+        keep = keep_BS.gather(1, order_BS)
+        mixed = self.efficient(query, key, value, keep, scaling=scaling, dropout=dropout)
+        return at_places(mixed, order_BS.argsort(1))
+
+    def _last(
+        self,
+        query_BHTD: Tensor,
+        key: Tensor,
+        value: Tensor,
+        keep_BS: Tensor | None,
+        offset: int,
+        scaling: float,
+        dropout: float,
+    ) -> Tensor:
+        """Some tokens against all keys: a step of decoding, or another text's keys."""
+        batch, _, tokens, _ = query_BHTD.shape
+        if not self.heads.causal and not self.capabilities.cross:
+            raise ValueError(
+                f"{tokens} queries and {key.shape[2]} keys: this mechanism attends within one "
+                "text; leave layers that attend to another one dense"
+            )
+        if keep_BS is None:
+            keep_BS = torch.ones(batch, key.shape[2], dtype=torch.bool, device=key.device)
+        at_BT = torch.arange(offset, offset + tokens, device=key.device).expand(batch, -1)
+        if self.anchored:
+            order_BS = text_first(keep_BS)
+            key, value = at_places(key, order_BS), at_places(value, order_BS)
+            keep_BS = keep_BS.gather(1, order_BS)
+            if self.heads.causal:
+                at_BT = order_BS.argsort(1).gather(1, at_BT)
+        return self.reference(
+            query_BHTD, key, value, keep_BS, at_BT, scaling=scaling, dropout=dropout
+        )
+
+    def _check(self, query_BHTD: Tensor, key_BJSD: Tensor, dropout: float) -> None:
+        found = (query_BHTD.shape[1], key_BJSD.shape[1], query_BHTD.shape[3])
+        built = (self.heads.num_heads, self.heads.num_kv_heads, self.heads.head_dim)
+        if found != built:
+            raise ValueError(
+                f"query heads, key heads and head width are {found} and this attention was built "
+                f"for {built}"
+            )
+        if dropout and not self.capabilities.dropout:
+            raise ValueError(
+                f"dropout: {dropout} of the weights cannot be dropped, this mechanism writes no "
+                "weights down; set the model's attention dropout to 0"
+            )
+
+
+def each_head(x_BJSD: Tensor, groups: int) -> Tensor:
+    """Keys or values repeated for the query heads that each serves, [B, J * groups, S, D]."""
+    return x_BJSD if groups == 1 else x_BJSD.repeat_interleave(groups, dim=1)
+
+
+def text_first(keep_BS: Tensor) -> Tensor:
+    """The order that moves hidden places behind the text, both as they stood, [B, S]."""
+    return (~keep_BS).to(torch.int8).argsort(dim=1, stable=True)
+
+
+def at_places(x_BHSD: Tensor, order_BS: Tensor) -> Tensor:
+    """Places of a text in another order."""
+    return x_BHSD.gather(2, order_BS[:, None, :, None].expand_as(x_BHSD))

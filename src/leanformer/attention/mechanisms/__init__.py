@@ -1,0 +1,1 @@
+"""Every mechanism that is no pattern."""

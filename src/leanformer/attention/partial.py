@@ -1,0 +1,54 @@
+"""A softmax over parts of the keys, merged: attention where no one reads all keys at once.
+
+    part     peak = max_s x_s,  weight = sum_s exp(x_s - peak),  mixed = sum_s exp(x_s - peak) v_s
+    merged   o = sum_p exp(peak_p - peak) mixed_p / sum_p exp(peak_p - peak) weight_p
+
+A part is one tensor, [mixed | weight | peak] along the head width, so that it is cut, joined and
+reordered like any other.
+
+Legend: B batch, H head, T token, S key token, D head width.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def partial_attention(
+    query_BHTD: Tensor,
+    key_BHSD: Tensor,
+    value_BHSD: Tensor,
+    sees_BHTS: Tensor | None,
+    *,
+    scaling: float,
+    dropout: float = 0.0,
+) -> Tensor:
+    """What these keys give, unfinished, [B, H, T, D + 2] in float32 or better.
+
+    Args:
+        query_BHTD: Queries.
+        key_BHSD: The keys of this part.
+        value_BHSD: Their values.
+        sees_BHTS: True where a query sees a key; None = everywhere. B, H may be 1.
+        scaling: Factor of the scores.
+        dropout: Share of the weights that are dropped.
+    """
+    wide = torch.promote_types(query_BHTD.dtype, torch.float32)
+    scores = (query_BHTD @ key_BHSD.transpose(-1, -2) * scaling).to(wide)
+    if sees_BHTS is not None:
+        scores = scores.masked_fill(~sees_BHTS, torch.finfo(wide).min)
+    peak = scores.detach().amax(-1, keepdim=True)
+    weights = (scores - peak).exp()
+    if sees_BHTS is not None:
+        weights = weights * sees_BHTS  # of a row that sees nothing
+    mixed = F.dropout(weights, dropout) @ value_BHSD.to(wide)
+    return torch.cat([mixed, weights.sum(-1, keepdim=True), peak], dim=-1)
+
+
+def merge(parts: list[Tensor], dtype: torch.dtype) -> Tensor:
+    """The softmax over all parts together, [B, H, T, D]; a row that no part gives to is 0."""
+    peak = torch.stack([part[..., -1:] for part in parts]).amax(0)
+    total = sum(part[..., :-1] * (part[..., -1:] - peak).exp() for part in parts)
+    assert isinstance(total, Tensor)
+    mixed, weight = total[..., :-1], total[..., -1:]
+    return (mixed / weight.masked_fill(weight == 0, 1)).to(dtype)

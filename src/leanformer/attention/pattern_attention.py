@@ -1,0 +1,153 @@
+"""A pattern as a module: its dense mask is the reference, blocks of queries do the work.
+
+A strided layout is a band among the tokens that are a multiple of its stride away. The text is
+read in that order, and the parts of the one softmax are merged (`leanformer.attention.partial`);
+what an ordinary layout has seen already is left out there.
+
+Legend: B batch, H head, T token, S key token, D head width, R token's place modulo the stride.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from leanformer.attention.blocked import Kernel, Plan, blocked_attention, plan, sdpa, seen_by
+from leanformer.attention.dense import dense_attention, visible
+from leanformer.attention.mechanism import Attention, Heads
+from leanformer.attention.partial import merge, partial_attention
+from leanformer.attention.pattern import Grid, Layout, Pattern
+
+
+class PatternAttention(Attention):
+    """A pattern, built."""
+
+    def __init__(self, pattern: Pattern, heads: Heads) -> None:
+        super().__init__(heads, pattern.capabilities)
+        self.pattern = pattern
+        self.anchored = pattern.anchored  # type: ignore[misc]  # each pattern says it
+        self._plans: dict[tuple[int, torch.device], Plan] = {}
+
+    def sees(self, at_BT: Tensor, length: int, lengths_B: Tensor | None = None) -> Tensor:
+        """The pattern as a mask, [B or 1, H or 1, T, S]; hidden places are not its affair."""
+        grid = Grid(length=length, heads=self.heads, lengths=lengths_B, device=at_BT.device)
+        keys = torch.arange(length, device=at_BT.device)[None, None, None]
+        layouts = list(self.pattern.layouts(grid))
+        return seen_by(layouts, at_BT[:, None, :, None], keys, self.heads.causal)
+
+    def reference(
+        self,
+        query_BHTD: Tensor,
+        key_BHSD: Tensor,
+        value_BHSD: Tensor,
+        keep_BS: Tensor,
+        at_BT: Tensor,
+        *,
+        scaling: float,
+        dropout: float = 0.0,
+    ) -> Tensor:
+        """See `Attention.reference`."""
+        sees = self.sees(at_BT, keep_BS.shape[1], keep_BS.sum(1))
+        sees = sees & visible(keep_BS, at_BT, self.heads.causal)
+        return dense_attention(
+            query_BHTD, key_BHSD, value_BHSD, sees, scaling=scaling, dropout=dropout
+        )
+
+    def efficient(
+        self,
+        query_BHTD: Tensor,
+        key_BHTD: Tensor,
+        value_BHTD: Tensor,
+        keep_BT: Tensor | None,
+        *,
+        scaling: float,
+        dropout: float = 0.0,
+    ) -> Tensor:
+        """See `Attention.efficient`."""
+        qkv = (query_BHTD, key_BHTD, value_BHTD)
+        length, device = query_BHTD.shape[2], query_BHTD.device
+        lengths = None if keep_BT is None else keep_BT.sum(1)
+        grid = Grid(length=length, heads=self.heads, lengths=lengths, device=device)
+        layouts = self.pattern.layouts(grid)
+        near = tuple(layout for layout in layouts if layout.stride == 1)
+        far = [layout for layout in layouts if layout.stride > 1]
+        kernel = sdpa(scaling, dropout)
+        if far:
+            kernel = partial(partial_attention, scaling=scaling, dropout=dropout)
+        parts = []
+        if near:
+            made = self._plan(near, length, device)
+            parts.append(blocked_attention(*qkv, keep_BT, near, made, self.heads.causal, kernel))
+        for number, layout in enumerate(far):
+            before = [*near, *far[:number]]
+            parts.append(_strided(qkv, keep_BT, layout, before, self.heads.causal, kernel))
+        mixed = merge(parts, query_BHTD.dtype) if far else parts[0]
+        rows = sorted({row for layout in layouts for row in layout.rows if row < length})
+        return self._with_rows(mixed, rows, qkv, keep_BT, scaling, dropout)
+
+    def _plan(self, layouts: tuple[Layout, ...], length: int, device: torch.device) -> Plan:
+        """What is read of texts of this length; the last one is kept: all layers' texts are
+        as long, and those of a batch to come often."""
+        key = (length, device)
+        if key not in self._plans:
+            self._plans = {key: plan(layouts, length, self.heads.causal, device)}
+        return self._plans[key]
+
+    def _with_rows(
+        self,
+        mixed_BHTD: Tensor,
+        rows: list[int],
+        qkv: tuple[Tensor, Tensor, Tensor],
+        keep_BT: Tensor | None,
+        scaling: float,
+        dropout: float,
+    ) -> Tensor:
+        """The same, with the rows that see everything put in."""
+        if not rows:
+            return mixed_BHTD
+        query, key, value = qkv
+        at = torch.tensor(rows, device=query.device)
+        if keep_BT is None:
+            keep_BT = torch.ones(query.shape[0], key.shape[2], dtype=torch.bool, device=key.device)
+        sees = visible(keep_BT, at.expand(query.shape[0], -1), self.heads.causal)
+        whole = dense_attention(query[:, :, at], key, value, sees, scaling=scaling, dropout=dropout)
+        return mixed_BHTD.index_copy(2, at, whole)
+
+
+def _strided(
+    qkv: tuple[Tensor, Tensor, Tensor],
+    keep_BT: Tensor | None,
+    layout: Layout,
+    before: list[Layout],
+    causal: bool,
+    kernel: Kernel,
+) -> Tensor:
+    """One strided layout, as a band over the text read in strides, [B, H, T, D + 2]."""
+    stride, (batch, _, length, _) = layout.stride, qkv[0].shape
+    device = qkv[0].device
+    short = -(-length // stride)
+    here = torch.arange(short * stride, device=device) < length
+    keep = here.expand(batch, -1)
+    if keep_BT is not None:
+        keep = keep & F.pad(keep_BT, (0, short * stride - length))
+    residues = torch.arange(stride, device=device).repeat(batch)[:, None, None, None]
+
+    def sees(query: Tensor, key: Tensor) -> Tensor:
+        query, key = query * stride + residues, key * stride + residues
+        return layout.sees(query, key) & ~seen_by(before, query, key, False)
+
+    inner = replace(layout, sees=sees, stride=1)
+    query, key, value = (_folded(F.pad(x, (0, 0, 0, short * stride - length)), stride) for x in qkv)
+    keep_RT = keep.unflatten(1, (short, stride)).transpose(1, 2).flatten(0, 1)
+    part = blocked_attention(
+        query, key, value, keep_RT, (inner,), plan((inner,), short, causal, device), causal, kernel
+    )
+    unfolded = part.unflatten(0, (batch, stride)).permute(0, 2, 3, 1, 4)
+    return unfolded.flatten(2, 3)[:, :, :length]
+
+
+def _folded(x_BHTD: Tensor, stride: int) -> Tensor:
+    """Each residue's tokens as a text of their own, [B * stride, H, T / stride, D]."""
+    return x_BHTD.unflatten(2, (-1, stride)).permute(0, 3, 1, 2, 4).flatten(0, 1)

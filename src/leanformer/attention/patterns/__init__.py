@@ -1,0 +1,19 @@
+"""Every pattern of attention there is."""
+
+from leanformer.attention.patterns.blockwise import Blockwise
+from leanformer.attention.patterns.fixed import Fixed
+from leanformer.attention.patterns.global_tokens import GlobalTokens
+from leanformer.attention.patterns.random_blocks import RandomBlocks
+from leanformer.attention.patterns.sliding_window import SlidingWindow
+from leanformer.attention.patterns.strided import Strided
+from leanformer.attention.patterns.union import Union
+
+__all__ = [
+    "Blockwise",
+    "Fixed",
+    "GlobalTokens",
+    "RandomBlocks",
+    "SlidingWindow",
+    "Strided",
+    "Union",
+]

@@ -1,0 +1,73 @@
+"""Blockwise attention (BlockBERT): each head lets a block of tokens see one block alone.
+
+    t sees s  iff  perm_h(floor(t / size)) = floor(s / size),    perm_h(n) = n + shift_h mod blocks
+
+Most heads see their own block (shift 0); a few see the next one, so that texts are read as a whole
+over several layers. In causal layers a shift looks back, and the first blocks see the first one.
+
+Legend: B batch, H head, N query block.
+"""
+
+import torch
+from torch import Tensor
+
+from leanformer.attention.mechanism import Heads
+from leanformer.attention.pattern import Grid, Layout, Pattern
+from leanformer.core.technique import technique
+
+
+@technique("blockwise", paper="Qiu et al. 2020 (BlockBERT), arXiv:1911.02972")
+class Blockwise(Pattern):
+    """See one block of the text, which one depends on the head: the cheapest of all patterns."""
+
+    size: int = 128
+    """Tokens of a block."""
+    shifts: tuple[int, ...] = (0, 0, 0, 0, 0, 1)
+    """Blocks from the own to the seen one, head by head, begun again where heads are left."""
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"size: blocks of {self.size} tokens; a block has 1 or more")
+        if not self.shifts or min(self.shifts) < 0:
+            raise ValueError(f"shifts: {self.shifts}; name one or more, each 0 or more")
+
+    def layouts(self, grid: Grid) -> tuple[Layout, ...]:
+        """See `Pattern.layouts`."""
+        shared = set(self.shifts) == {0}
+        chosen = self._permuted(grid)
+
+        def sees(query: Tensor, key: Tensor) -> Tensor:
+            if shared:
+                return query // self.size == key // self.size
+            block = (query // self.size).clamp(max=chosen.shape[2] - 1)
+            shape = [max(a, b) for a, b in zip(chosen.shape[:2], block.shape[:2], strict=True)]
+            table = chosen.expand(*shape, -1, -1)
+            return table.gather(2, block.expand(*shape, -1, -1)) == key // self.size
+
+        def spans(first: int, last: int) -> list[tuple[int, int]]:
+            return [(first // self.size * self.size, ((last - 1) // self.size + 1) * self.size)]
+
+        if shared:
+            return (Layout(sees=sees, spans=spans),)
+        return (Layout(sees=sees, chosen=chosen, size=self.size),)
+
+    def _permuted(self, grid: Grid) -> Tensor:
+        """The block that each block sees, [B or 1, H, N, 1]."""
+        blocks = -(-grid.length // self.size)
+        own = torch.arange(blocks, device=grid.device)[None, None, :, None]
+        turns = [self.shifts[head % len(self.shifts)] for head in range(grid.heads.num_heads)]
+        shift = torch.tensor(turns, device=grid.device)[None, :, None, None]
+        if grid.heads.causal:
+            return (own - shift).clamp(min=0)
+        there = torch.tensor([blocks], device=grid.device)
+        if grid.lengths is not None:
+            there = (-(-grid.lengths // self.size)).clamp(min=1)
+        return (own + shift) % there[:, None, None, None]
+
+    def seen(self, heads: Heads, length: int) -> float:
+        """See `Pattern.seen`."""
+        size = min(self.size, length)
+        if not heads.causal:
+            return float(size)
+        own = sum(shift == 0 for shift in self.shifts) / len(self.shifts)
+        return own * size / 2 + (1 - own) * size

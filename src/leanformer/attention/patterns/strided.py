@@ -1,0 +1,55 @@
+"""Strided attention of the Sparse Transformer: the last tokens, and every l-th before them.
+
+    t sees s  iff  |t - s| < l  or  l divides t - s          (causal: s <= t)
+
+With l near the square root of the length two steps reach every token from any other.
+"""
+
+from torch import Tensor
+
+from leanformer.attention.mechanism import Heads
+from leanformer.attention.pattern import Grid, Layout, Pattern
+from leanformer.attention.patterns.sliding_window import in_window
+from leanformer.core.technique import technique
+
+
+@technique("strided", paper="Child et al. 2019 (Sparse Transformer), arXiv:1904.10509")
+class Strided(Pattern):
+    """See the neighbours and every l-th token: for texts with a period, such as rows of pixels."""
+
+    anchored = False
+
+    stride: int = 64
+    """Tokens from one distant key to the next, and neighbours seen beside them, plus one."""
+
+    def __post_init__(self) -> None:
+        if self.stride < 2:
+            raise ValueError(f"stride: {self.stride} leaves nothing out; it is 2 or more")
+
+    def layouts(self, grid: Grid) -> tuple[Layout, ...]:
+        """See `Pattern.layouts`."""
+        reach = self.stride - 1
+
+        def near(query: Tensor, key: Tensor) -> Tensor:
+            return in_window(query, key, reach, reach)
+
+        def far(query: Tensor, key: Tensor) -> Tensor:
+            return (query - key) % self.stride == 0
+
+        def window(first: int, last: int) -> list[tuple[int, int]]:
+            return [(first - reach, last + reach)]
+
+        def column(first: int, last: int) -> list[tuple[int, int]]:
+            return [(0, grid.length)]
+
+        return (
+            Layout(sees=near, spans=window),
+            Layout(sees=far, spans=column, stride=self.stride),
+        )
+
+    def seen(self, heads: Heads, length: int) -> float:
+        """See `Pattern.seen`."""
+        sides = 1 if heads.causal else 2
+        reach = min(self.stride - 1, length - 1)
+        near = 1 + sides * reach * (1 - (reach + 1) / 2 / length)
+        return near + sides * length / self.stride / 2

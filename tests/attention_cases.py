@@ -1,0 +1,92 @@
+"""One small example of each mechanism, and what a test feeds it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from leanformer.attention import (
+    Attention,
+    Blockwise,
+    Fixed,
+    GlobalTokens,
+    Heads,
+    Mechanism,
+    RandomBlocks,
+    SlidingWindow,
+    Strided,
+    Union,
+)
+
+EXAMPLES: list[Mechanism] = [
+    SlidingWindow(left=3, right=2),
+    SlidingWindow(left=150, right=140),  # spans more than a block
+    SlidingWindow(left=2, right=1, dilation=3),
+    Strided(stride=4),
+    Fixed(stretch=6, summary=2),
+    Blockwise(size=4, shifts=(0,)),
+    Blockwise(size=4, shifts=(0, 1, 2)),
+    RandomBlocks(count=2, size=4, seed=1),
+    GlobalTokens(tokens=(0, 5)),
+    Union(
+        patterns=(SlidingWindow(left=2, right=2), GlobalTokens(tokens=(0, 7)), Strided(stride=5))
+    ),
+    SlidingWindow(left=3, right=3)
+    | GlobalTokens(tokens=(1,))
+    | RandomBlocks(count=1, size=16)
+    | Blockwise(size=32, shifts=(0, 1)),
+]
+
+
+def label(mechanism: Any) -> str:
+    """A test's id: the name and the fields that are not the defaults' own."""
+    fields = (f"{key}={value}" for key, value in vars(mechanism).items())
+    return f"{mechanism.technique}({','.join(fields)})".replace(" ", "")[:80]
+
+
+@dataclass
+class Text:
+    """Queries, keys and values of some texts."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+
+    def __iter__(self) -> Any:
+        return iter((self.query, self.key, self.value))
+
+
+def heads_of(mechanism: Mechanism, causal: bool, *, kv: int = 4, width: int = 8) -> Heads:
+    """Four heads of a layer that the mechanism can serve."""
+    return Heads(num_heads=4, num_kv_heads=kv, head_dim=width, causal=causal, max_length=300)
+
+
+def built(mechanism: Mechanism, causal: bool = False, *, kv: int = 4, width: int = 8) -> Attention:
+    """The mechanism for such a layer, in float64, parameters drawn from a fixed seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        attention = mechanism.build(heads_of(mechanism, causal, kv=kv, width=width)).double()
+        for parameter in attention.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    return attention.eval()
+
+
+def random_text(length: int, batch: int = 2, *, kv: int = 4, width: int = 8, seed: int = 0) -> Text:
+    """Texts of random numbers in float64."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(heads: int) -> Tensor:
+        return torch.randn(batch, heads, length, width, generator=generator, dtype=torch.float64)
+
+    return Text(random(4), random(kv), random(kv))
+
+
+def every(keep: Tensor | None, length: int, batch: int = 2) -> Tensor:
+    """The mask itself, or one that hides nothing."""
+    return torch.ones(batch, length, dtype=torch.bool) if keep is None else keep
+
+
+def places(length: int, batch: int = 2) -> Tensor:
+    """Each text's places, [B, T]."""
+    return torch.arange(length).expand(batch, -1)
