@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from leanformer.attention import (
+    LSH,
     Attention,
     Blockwise,
     Fixed,
@@ -14,6 +15,7 @@ from leanformer.attention import (
     Heads,
     Mechanism,
     RandomBlocks,
+    Routing,
     SlidingWindow,
     Strided,
     Union,
@@ -36,6 +38,12 @@ EXAMPLES: list[Mechanism] = [
     | GlobalTokens(tokens=(1,))
     | RandomBlocks(count=1, size=16)
     | Blockwise(size=32, shifts=(0, 1)),
+    LSH(buckets=4, window=3),
+    LSH(buckets=6, rounds=3, window=200, seed=2),
+    LSH(buckets=4, rounds=2, window=4, shared=True),
+    LSH(buckets=4, rounds=2, window=6, chunks=True),
+    Routing(clusters=3, window=4),
+    Routing(clusters=5, window=7, balanced=True),
 ]
 
 

@@ -204,7 +204,7 @@ def test_half_precision_is_close(mechanism: Mechanism, causal: bool) -> None:
     exact = attention(*text)
     rough = attention.to(torch.bfloat16)(*(x.to(torch.bfloat16) for x in text))
     assert rough.dtype == torch.bfloat16
-    if attention.capabilities.causal != "content" and not getattr(attention, "chooses", False):
+    if not attention.chooses:
         torch.testing.assert_close(rough.double(), exact, rtol=0.1, atol=0.1)
     single = built(mechanism, causal).float()(*(x.float() for x in text))
     assert single.dtype == torch.float32
@@ -212,7 +212,7 @@ def test_half_precision_is_close(mechanism: Mechanism, causal: bool) -> None:
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_its_dropout_is_refused_or_drops(mechanism: Mechanism) -> None:
-    attention = built(mechanism).train()
+    attention = built(mechanism)
     text = random_text(30)
     if not mechanism.capabilities.dropout:
         with pytest.raises(ValueError, match=r"dropout: 0\.5 of the weights cannot be dropped"):
@@ -221,7 +221,9 @@ def test_its_dropout_is_refused_or_drops(mechanism: Mechanism) -> None:
     torch.manual_seed(0)
     some = [attention(*text, dropout=0.5) for _ in range(400)]
     assert not torch.allclose(some[0], some[1])
-    torch.testing.assert_close(torch.stack(some).mean(0), attention(*text), rtol=0, atol=1.0)
+    mean, spread = torch.stack(some).mean(0), torch.stack(some).std(0)
+    off = (mean - attention(*text)).abs() / (spread / 400**0.5).clamp(min=1e-12)
+    assert off.mean() < 1.5  # of a normal variable it is 0.8
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)

@@ -10,6 +10,7 @@ replace the softmax by something cheaper.
 """
 
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanisms import LSH, Routing
 from leanformer.attention.pattern import Pattern
 from leanformer.attention.patterns import (
     Blockwise,
@@ -22,6 +23,7 @@ from leanformer.attention.patterns import (
 )
 
 __all__ = [
+    "LSH",
     "Attention",
     "Blockwise",
     "Capabilities",
@@ -32,6 +34,7 @@ __all__ = [
     "Mechanism",
     "Pattern",
     "RandomBlocks",
+    "Routing",
     "SlidingWindow",
     "Strided",
     "Union",

@@ -10,7 +10,7 @@ Legend: B batch, H head, T token, D head width, N query block, C chosen block, K
 block, W keys that it reads, G column.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -44,25 +44,19 @@ class Reading:
     sees: Tensor | None
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Which keys each block of queries reads; the same for all texts of a length.
-
-    Attributes:
-        block: Tokens of a block.
-        readings: What each block reads.
-    """
-
-    block: int
-    readings: tuple[Reading, ...]
+def block_size(layouts: tuple[Layout, ...]) -> int:
+    """Tokens of a block of queries: of the chosen blocks, where there are some."""
+    return next((layout.size for layout in layouts if layout.size is not None), BLOCK)
 
 
-def plan(layouts: tuple[Layout, ...], length: int, causal: bool, device: torch.device) -> Plan:
-    """Which keys each block of queries reads, before blocks are chosen."""
+def readings(
+    layouts: tuple[Layout, ...], length: int, causal: bool, device: torch.device
+) -> Iterator[Reading]:
+    """What each block of queries reads, before blocks are chosen, first block first."""
     shared = [layout for layout in layouts if layout.chosen is None]
-    block = next((layout.size for layout in layouts if layout.size is not None), BLOCK)
+    block = block_size(layouts)
     columns = sorted({place for layout in shared for place in layout.columns if place < length})
-    readings: list[Reading] = []
+    before: Reading | None = None
     for first in range(0, length, block):
         last = min(first + block, length)
         end = last if causal else length
@@ -74,9 +68,10 @@ def plan(layouts: tuple[Layout, ...], length: int, causal: bool, device: torch.d
         key = torch.cat([*(one.to(device) for one in within), outside])
         query = torch.arange(first, last, device=device)
         sees = seen_by(shared, query[None, None, :, None], key[None, None, None], causal)
-        reading = Reading(first, last, blocks, outside, None if bool(sees.all()) else sees)
-        readings.append(_sharing(reading, readings))
-    return Plan(block, tuple(readings))
+        before = _sharing(
+            Reading(first, last, blocks, outside, None if bool(sees.all()) else sees), before
+        )
+        yield before
 
 
 def _blocks(spans: list[tuple[int, int]], end: int, block: int) -> Iterator[int]:
@@ -89,9 +84,9 @@ def _blocks(spans: list[tuple[int, int]], end: int, block: int) -> Iterator[int]
     yield from sorted(found)
 
 
-def _sharing(reading: Reading, before: list[Reading]) -> Reading:
+def _sharing(reading: Reading, before: Reading | None) -> Reading:
     """With the mask of the block before, if it is equal: between the ends of a text all are."""
-    mine, other = reading.sees, before[-1].sees if before else None
+    mine, other = reading.sees, before.sees if before else None
     if mine is None or other is None or mine.shape != other.shape or not torch.equal(mine, other):
         return reading
     return Reading(reading.first, reading.last, reading.blocks, reading.columns, other)
@@ -111,7 +106,7 @@ def blocked_attention(
     value_BHTD: Tensor,
     keep_BT: Tensor | None,
     layouts: tuple[Layout, ...],
-    made: Plan,
+    reads: Iterable[Reading],
     causal: bool,
     kernel: Kernel,
 ) -> Tensor:
@@ -123,15 +118,16 @@ def blocked_attention(
         value_BHTD: Values.
         keep_BT: True at places of the text; None = all.
         layouts: The pattern.
-        made: What `plan` made of them for this length.
+        reads: What `readings` says of it for texts of this length.
         causal: Whether later keys are left out.
         kernel: Attention of one block.
     """
-    queries, keys, values = (x.split(made.block, 2) for x in (query_BHTD, key_BHTD, value_BHTD))
-    keeps = None if keep_BT is None else keep_BT.split(made.block, 1)
+    block = block_size(layouts)
+    queries, keys, values = (x.split(block, 2) for x in (query_BHTD, key_BHTD, value_BHTD))
+    keeps = None if keep_BT is None else keep_BT.split(block, 1)
     chosen = _Chosen(key_BHTD, value_BHTD, keep_BT, layouts, causal)
     pieces = []
-    for number, reading in enumerate(made.readings):
+    for number, reading in enumerate(reads):
         columns = reading.columns
         key = [keys[one] for one in reading.blocks]
         value = [values[one] for one in reading.blocks]

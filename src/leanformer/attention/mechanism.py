@@ -118,6 +118,8 @@ class Attention(nn.Module, ABC):
     anchored: ClassVar[bool] = True
     """Whether outputs depend on how far a token is from the beginning of its text, and not only
     on how far from another."""
+    chooses: ClassVar[bool] = False
+    """Whether which tokens are seen depends on what they are, so that rounding may change it."""
 
     def __init__(self, heads: Heads, capabilities: Capabilities) -> None:
         super().__init__()

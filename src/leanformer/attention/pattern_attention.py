@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leanformer.attention.blocked import Kernel, Plan, blocked_attention, plan, sdpa, seen_by
+from leanformer.attention.blocked import Kernel, Reading, blocked_attention, readings, sdpa, seen_by
 from leanformer.attention.dense import dense_attention, visible
 from leanformer.attention.mechanism import Attention, Heads
 from leanformer.attention.partial import merge, partial_attention
@@ -28,7 +28,7 @@ class PatternAttention(Attention):
         super().__init__(heads, pattern.capabilities)
         self.pattern = pattern
         self.anchored = pattern.anchored  # type: ignore[misc]  # each pattern says it
-        self._plans: dict[tuple[int, torch.device], Plan] = {}
+        self._readings: dict[tuple[int, torch.device], tuple[Reading, ...]] = {}
 
     def sees(self, at_BT: Tensor, length: int, lengths_B: Tensor | None = None) -> Tensor:
         """The pattern as a mask, [B or 1, H or 1, T, S]; hidden places are not its affair."""
@@ -78,8 +78,8 @@ class PatternAttention(Attention):
             kernel = partial(partial_attention, scaling=scaling, dropout=dropout)
         parts = []
         if near:
-            made = self._plan(near, length, device)
-            parts.append(blocked_attention(*qkv, keep_BT, near, made, self.heads.causal, kernel))
+            reads = self._reads(near, length, device)
+            parts.append(blocked_attention(*qkv, keep_BT, near, reads, self.heads.causal, kernel))
         for number, layout in enumerate(far):
             before = [*near, *far[:number]]
             parts.append(_strided(qkv, keep_BT, layout, before, self.heads.causal, kernel))
@@ -87,13 +87,15 @@ class PatternAttention(Attention):
         rows = sorted({row for layout in layouts for row in layout.rows if row < length})
         return self._with_rows(mixed, rows, qkv, keep_BT, scaling, dropout)
 
-    def _plan(self, layouts: tuple[Layout, ...], length: int, device: torch.device) -> Plan:
-        """What is read of texts of this length; the last one is kept: all layers' texts are
-        as long, and those of a batch to come often."""
+    def _reads(
+        self, layouts: tuple[Layout, ...], length: int, device: torch.device
+    ) -> tuple[Reading, ...]:
+        """What is read of texts of this length; kept for the next batch, often as long."""
         key = (length, device)
-        if key not in self._plans:
-            self._plans = {key: plan(layouts, length, self.heads.causal, device)}
-        return self._plans[key]
+        if key not in self._readings:
+            made = tuple(readings(layouts, length, self.heads.causal, device))
+            self._readings = {key: made}
+        return self._readings[key]
 
     def _with_rows(
         self,
@@ -142,7 +144,14 @@ def _strided(
     query, key, value = (_folded(F.pad(x, (0, 0, 0, short * stride - length)), stride) for x in qkv)
     keep_RT = keep.unflatten(1, (short, stride)).transpose(1, 2).flatten(0, 1)
     part = blocked_attention(
-        query, key, value, keep_RT, (inner,), plan((inner,), short, causal, device), causal, kernel
+        query,
+        key,
+        value,
+        keep_RT,
+        (inner,),
+        readings((inner,), short, causal, device),
+        causal,
+        kernel,
     )
     unfolded = part.unflatten(0, (batch, stride)).permute(0, 2, 3, 1, 4)
     return unfolded.flatten(2, 3)[:, :, :length]

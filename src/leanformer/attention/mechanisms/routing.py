@@ -1,0 +1,225 @@
+"""Attention within clusters (Routing Transformer): tokens near the same centroid see each other.
+
+    cluster of x = argmax_c  <mu_c, norm(x)>          norm: mean 0, length 1
+    t sees s  iff  k_t and k_s are nearest to the same centroid, s among the `window` nearest
+
+Centroids are no parameters: while a model trains they follow the tokens that are nearest to them,
+mu <- decay mu + (1 - decay) mean.
+
+`balanced` is the paper's form: each centroid takes the `window` queries and the `window` keys that
+are most like it. Clusters are equally large then, but a token may be in several (its outputs are
+averaged) or in none (its output is 0), and which ones depends on later tokens.
+
+Legend: B batch, H head, C centroid, W member, T token, S key token, D head width.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from leanformer.attention.bucketed import Band, bucketed_attention, seen_in_buckets
+from leanformer.attention.dense import dense_attention
+from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.core.technique import technique
+
+
+def likeness(x_BHTD: Tensor, centroids_HCD: Tensor) -> Tensor:
+    """How near each token is to each centroid, [B, H, T, C]."""
+    return _normed(x_BHTD) @ centroids_HCD.float().transpose(1, 2)
+
+
+def _normed(x_BHTD: Tensor) -> Tensor:
+    x = x_BHTD.float()
+    return F.normalize(x - x.mean(-1, keepdim=True), dim=-1)
+
+
+def members(like_BHTC: Tensor, keep_BT: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """The tokens that are most like each centroid, in the order of the text.
+
+    Returns:
+        Places [B, H, C, W], and True where there is a token, with W at most the text's length.
+    """
+    like = like_BHTC.masked_fill(~keep_BT[:, None, :, None], -torch.inf).transpose(2, 3)
+    best = like.topk(min(window, like.shape[-1]), dim=-1).indices.sort(-1).values
+    batch, heads, centroids, _ = best.shape
+    there = keep_BT[:, None, None].expand(batch, heads, centroids, -1).gather(3, best)
+    return best, there
+
+
+class RoutingAttention(Attention):
+    """Attention within clusters."""
+
+    anchored = False
+    chooses = True
+    centroids: Tensor
+
+    def __init__(self, mechanism: "Routing", heads: Heads) -> None:
+        super().__init__(heads, mechanism.capabilities)
+        self.mechanism = mechanism
+        self.band = Band(mechanism.window, False, heads.causal)
+        generator = torch.Generator().manual_seed(mechanism.seed)
+        shape = (heads.num_heads, mechanism.clusters, heads.head_dim)
+        drawn = F.normalize(torch.randn(shape, generator=generator), dim=-1)
+        self.register_buffer("centroids", drawn)
+
+    def reference(
+        self,
+        query_BHTD: Tensor,
+        key_BHSD: Tensor,
+        value_BHSD: Tensor,
+        keep_BS: Tensor,
+        at_BT: Tensor,
+        *,
+        scaling: float,
+        dropout: float = 0.0,
+    ) -> Tensor:
+        """See `Attention.reference`."""
+        if not self.mechanism.balanced:
+            buckets = likeness(key_BHSD, self.centroids).argmax(-1)[None]
+            sees = seen_in_buckets(buckets, keep_BS, at_BT, self.band)
+            return dense_attention(
+                query_BHTD, key_BHSD, value_BHSD, sees, scaling=scaling, dropout=dropout
+            )
+        return self._each_cluster(query_BHTD, key_BHSD, value_BHSD, keep_BS, at_BT, scaling)
+
+    def efficient(
+        self,
+        query_BHTD: Tensor,
+        key_BHTD: Tensor,
+        value_BHTD: Tensor,
+        keep_BT: Tensor | None,
+        *,
+        scaling: float,
+        dropout: float = 0.0,
+    ) -> Tensor:
+        """See `Attention.efficient`; in training the centroids follow the tokens."""
+        qkv = (query_BHTD, key_BHTD, value_BHTD)
+        if self.training:
+            self._follow(query_BHTD, key_BHTD, keep_BT)
+        if self.mechanism.balanced:
+            return self._clusters(qkv, keep_BT, scaling, dropout)
+        buckets = likeness(key_BHTD, self.centroids).argmax(-1)[None]
+        return bucketed_attention(
+            *qkv, keep_BT, buckets, self.band, scaling=scaling, dropout=dropout
+        )
+
+    def _clusters(
+        self,
+        qkv: tuple[Tensor, Tensor, Tensor],
+        keep_BT: Tensor | None,
+        scaling: float,
+        dropout: float,
+    ) -> Tensor:
+        """The paper's clusters, all at once."""
+        query, key, value = qkv
+        if keep_BT is None:
+            keep_BT = torch.ones_like(query[:, 0, :, 0], dtype=torch.bool)
+        window = self.mechanism.window
+        asked, asks = members(likeness(query, self.centroids), keep_BT, window)
+        read, there = members(likeness(key, self.centroids), keep_BT, window)
+        sees = there[..., None, :] & asks[..., None]
+        if self.heads.causal:
+            sees = sees & (read[..., None, :] <= asked[..., None])
+        query_BHCWD, key_BHCWD, value_BHCWD = (
+            _members_of(x, at) for x, at in ((query, asked), (key, read), (value, read))
+        )
+        mixed = dense_attention(
+            query_BHCWD, key_BHCWD, value_BHCWD, sees, scaling=scaling, dropout=dropout
+        ).flatten(2, 3)
+        at = asked.flatten(2)[..., None]
+        total = torch.zeros_like(query).scatter_add(2, at.expand_as(mixed), mixed)
+        counted = asks.flatten(2)[..., None].to(query.dtype)
+        times = query.new_zeros(*query.shape[:3], 1).scatter_add(2, at, counted)
+        return total / times.clamp(min=1)
+
+    def _each_cluster(
+        self,
+        query_BHTD: Tensor,
+        key_BHSD: Tensor,
+        value_BHSD: Tensor,
+        keep_BS: Tensor,
+        at_BT: Tensor,
+        scaling: float,
+    ) -> Tensor:
+        """The paper's clusters, one by one, as masks over whole texts."""
+        total, times = torch.zeros_like(query_BHTD), torch.zeros_like(query_BHTD[..., :1])
+        asked = self._chosen(query_BHTD, keep_BS.gather(1, at_BT))
+        read = self._chosen(key_BHSD, keep_BS)
+        earlier = at_BT[:, None, :, None] >= torch.arange(keep_BS.shape[1], device=keep_BS.device)
+        for cluster in range(self.mechanism.clusters):
+            sees = asked[..., cluster, None] & read[..., cluster][:, :, None]
+            sees = sees & earlier if self.heads.causal else sees
+            total = total + dense_attention(query_BHTD, key_BHSD, value_BHSD, sees, scaling=scaling)
+            times = times + asked[..., cluster, None]
+        return total / times.clamp(min=1)
+
+    def _chosen(self, x_BHSD: Tensor, keep_BS: Tensor) -> Tensor:
+        """True where a centroid takes a token, [B, H, S, C]."""
+        like = likeness(x_BHSD, self.centroids).masked_fill(~keep_BS[:, None, :, None], -torch.inf)
+        rank = like.argsort(dim=2, descending=True, stable=True).argsort(dim=2)
+        return (rank < self.mechanism.window) & keep_BS[:, None, :, None]
+
+    @torch.no_grad()
+    def _follow(self, query_BHTD: Tensor, key_BHTD: Tensor, keep_BT: Tensor | None) -> None:
+        for x_BHTD in (query_BHTD, key_BHTD):
+            nearest = F.one_hot(
+                likeness(x_BHTD, self.centroids).argmax(-1), self.mechanism.clusters
+            )
+            weight = nearest.float() if keep_BT is None else nearest * keep_BT[:, None, :, None]
+            total = torch.einsum("bhtc,bhtd->hcd", weight.float(), _normed(x_BHTD))
+            taken = weight.sum((0, 2))[..., None]
+            mean = F.normalize(total, dim=-1)
+            decay = torch.where(taken > 0, self.mechanism.decay, 1.0)
+            moved = decay * self.centroids.float() + (1 - decay) * mean
+            self.centroids.copy_(F.normalize(moved, dim=-1))
+
+
+def _members_of(x_BHTD: Tensor, at_BHCW: Tensor) -> Tensor:
+    """The tokens at these places, [B, H, C, W, D]."""
+    flat = at_BHCW.flatten(2)[..., None].expand(-1, -1, -1, x_BHTD.shape[-1])
+    return x_BHTD.gather(2, flat).unflatten(2, at_BHCW.shape[2:])
+
+
+@technique("routing", paper="Roy et al. 2021 (Routing Transformer), arXiv:2003.05997")
+class Routing(Mechanism):
+    """See the tokens of the own cluster; the centroids are learnt while the model trains."""
+
+    clusters: int = 64
+    """Centroids of each head; about the square root of the length."""
+    window: int = 64
+    """Tokens of its cluster that a token sees on each side; with `balanced`, tokens a centroid
+    takes."""
+    balanced: bool = False
+    """Let each centroid choose its tokens as the paper does, which is not strictly causal."""
+    decay: float = 0.999
+    """How slowly centroids follow their tokens, a step."""
+    seed: int = 0
+    """Of the first centroids."""
+
+    def __post_init__(self) -> None:
+        if self.clusters < 1 or self.window < 1:
+            raise ValueError(
+                f"clusters, window: {self.clusters} and {self.window}; both are 1 or more"
+            )
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"decay: {self.decay}; it is at least 0 and below 1")
+
+    @property
+    def capabilities(self) -> Capabilities:  # type: ignore[override]  # depends on `balanced`
+        """See `Mechanism.capabilities`."""
+        causal = "content" if self.balanced else "exact"
+        return Capabilities(causal=causal, dropout=True, learned=True)  # type: ignore[arg-type]
+
+    def build(self, heads: Heads) -> RoutingAttention:
+        """See `Mechanism.build`."""
+        self.check(heads)
+        return RoutingAttention(self, heads)
+
+    def cost(self, heads: Heads, length: int) -> Cost:
+        """See `Mechanism.cost`: distances from centroids, and bands or clusters."""
+        band = self.window + 1 if heads.causal else 2 * self.window + 1
+        scores = length * min(band, length)
+        if self.balanced:
+            scores = self.clusters * min(self.window, length) ** 2
+        distances = 2 * length * heads.head_dim * self.clusters
+        return Cost(flops=4 * scores * heads.head_dim + distances, scores=scores)
