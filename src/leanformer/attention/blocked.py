@@ -11,7 +11,7 @@ block, W keys that it reads, G column.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -27,20 +27,23 @@ Kernel = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
 @dataclass(frozen=True)
 class Reading:
-    """What one block of queries reads, as far as all heads and texts share it.
+    """What one block of queries reads.
 
     Attributes:
         first: Place of its first query.
         last: Place after its last query.
         blocks: Numbers of the key blocks within its spans.
         columns: [G] places of columns outside these blocks.
-        sees: [B or 1, H or 1, K, W] what is seen of these keys; None = everything.
+        chosen: [B or 1, H or 1, C] numbers of chosen blocks, below 0 = none; None = no layout
+            chooses.
+        sees: [B or 1, H or 1, K, W] what is seen of these keys, in this order; None = everything.
     """
 
     first: int
     last: int
     blocks: tuple[int, ...]
     columns: Tensor
+    chosen: Tensor | None
     sees: Tensor | None
 
 
@@ -52,7 +55,7 @@ def block_size(layouts: tuple[Layout, ...]) -> int:
 def readings(
     layouts: tuple[Layout, ...], length: int, causal: bool, device: torch.device
 ) -> Iterator[Reading]:
-    """What each block of queries reads, before blocks are chosen, first block first."""
+    """What each block of queries reads, first block first."""
     shared = [layout for layout in layouts if layout.chosen is None]
     block = block_size(layouts)
     columns = sorted({place for layout in shared for place in layout.columns if place < length})
@@ -65,13 +68,46 @@ def readings(
         apart = [place for place in columns if place < end and place // block not in blocks]
         outside = torch.tensor(apart, dtype=torch.long, device=device)
         within = [torch.arange(one * block, min(one * block + block, length)) for one in blocks]
-        key = torch.cat([*(one.to(device) for one in within), outside])
-        query = torch.arange(first, last, device=device)
-        sees = seen_by(shared, query[None, None, :, None], key[None, None, None], causal)
-        before = _sharing(
-            Reading(first, last, blocks, outside, None if bool(sees.all()) else sees), before
-        )
+        key = torch.cat([*(one.to(device) for one in within), outside])[None, None, None]
+        query = torch.arange(first, last, device=device)[None, None, :, None]
+        sees = seen_by(shared, query, key, causal)
+        chosen, more = _chosen(layouts, shared, first // block, query, length, causal)
+        sees = _beside([sees, *more], last - first)
+        seen = None if bool(sees.all()) else sees
+        before = _sharing(Reading(first, last, blocks, outside, chosen, seen), before)
         yield before
+
+
+def _chosen(
+    layouts: tuple[Layout, ...],
+    before: list[Layout],
+    number: int,
+    query: Tensor,
+    length: int,
+    causal: bool,
+) -> tuple[Tensor | None, list[Tensor]]:
+    """The blocks that are chosen for a block of queries, and what is seen of them and nowhere
+    before."""
+    numbers, masks = [], []
+    for layout in layouts:
+        if layout.chosen is not None:
+            numbers.append(layout.chosen[:, :, number])
+            place = chosen_places(numbers[-1], block_size(layouts))
+            there = (place >= 0) & (place < length)
+            sees = seen_by([layout], query, place, causal) & there
+            masks.append(sees & ~seen_by(before, query, place, False))
+            before = [*before, layout]
+    if not numbers:
+        return None, []
+    batch, heads = (max(one.shape[axis] for one in numbers) for axis in (0, 1))
+    return torch.cat([one.expand(batch, heads, -1) for one in numbers], 2), masks
+
+
+def chosen_places(chosen_BHC: Tensor, size: int) -> Tensor:
+    """The places of chosen blocks, [B, H, 1, C * size]; -1 where there is no block."""
+    within = torch.arange(size, device=chosen_BHC.device)
+    places = chosen_BHC[..., None] * size + within
+    return places.masked_fill(chosen_BHC[..., None] < 0, -1).flatten(2)[:, :, None]
 
 
 def _blocks(spans: list[tuple[int, int]], end: int, block: int) -> Iterator[int]:
@@ -89,7 +125,7 @@ def _sharing(reading: Reading, before: Reading | None) -> Reading:
     mine, other = reading.sees, before.sees if before else None
     if mine is None or other is None or mine.shape != other.shape or not torch.equal(mine, other):
         return reading
-    return Reading(reading.first, reading.last, reading.blocks, reading.columns, other)
+    return replace(reading, sees=other)
 
 
 def seen_by(layouts: list[Layout], query: Tensor, key: Tensor, causal: bool) -> Tensor:
@@ -124,22 +160,18 @@ def blocked_attention(
     """
     block = block_size(layouts)
     queries, keys, values = (x.split(block, 2) for x in (query_BHTD, key_BHTD, value_BHTD))
-    keeps = None if keep_BT is None else keep_BT.split(block, 1)
-    chosen = _Chosen(key_BHTD, value_BHTD, keep_BT, layouts, causal)
+    drawn = [_Drawn(x, block) for x in (key_BHTD, value_BHTD)]
     pieces = []
     for number, reading in enumerate(reads):
-        columns = reading.columns
         key = [keys[one] for one in reading.blocks]
         value = [values[one] for one in reading.blocks]
-        sees = reading.sees
-        if columns.numel():
-            key.append(key_BHTD[:, :, columns])
-            value.append(value_BHTD[:, :, columns])
-        if keeps is not None and keep_BT is not None:
-            kept = torch.cat([*(keeps[one] for one in reading.blocks), keep_BT[:, columns]], 1)
-            kept = kept[:, None, None]
-            sees = kept if sees is None else sees & kept
-        sees = chosen.beside(number, reading, key, value, sees)
+        if reading.columns.numel():
+            key.append(key_BHTD[:, :, reading.columns])
+            value.append(value_BHTD[:, :, reading.columns])
+        if reading.chosen is not None:
+            key.append(drawn[0](reading.chosen))
+            value.append(drawn[1](reading.chosen))
+        sees = reading.sees if keep_BT is None else _kept(reading, keep_BT, block)
         if not key:  # nothing is seen from here
             key, value = [key_BHTD[:, :, :1]], [value_BHTD[:, :, :1]]
             sees = torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=key_BHTD.device)
@@ -147,73 +179,42 @@ def blocked_attention(
     return torch.cat(pieces, 2)
 
 
-class _Chosen:
-    """Blocks that differ by head or by text, gathered once for all blocks of queries."""
-
-    def __init__(
-        self,
-        key_BHTD: Tensor,
-        value_BHTD: Tensor,
-        keep_BT: Tensor | None,
-        layouts: tuple[Layout, ...],
-        causal: bool,
-    ) -> None:
-        self.causal = causal
-        self.before = [layout for layout in layouts if layout.chosen is None]
-        self.layouts = [layout for layout in layouts if layout.chosen is not None]
-        self.read = [_gathered(layout, key_BHTD, value_BHTD, keep_BT) for layout in self.layouts]
-
-    def beside(
-        self,
-        number: int,
-        reading: Reading,
-        key: list[Tensor],
-        value: list[Tensor],
-        sees: Tensor | None,
-    ) -> Tensor | None:
-        """Append what one block of queries reads; returns the mask over everything it reads."""
-        if not self.layouts:
-            return sees
-        device = key[0].device if key else self.read[0][0][0].device
-        query = torch.arange(reading.first, reading.last, device=device)[None, None, :, None]
-        width = sum(part.shape[2] for part in key)
-        parts = [sees if sees is not None else query.new_ones(1, 1, 1, width, dtype=torch.bool)]
-        before = list(self.before)
-        for layout, (keys, values, places, there) in zip(self.layouts, self.read, strict=True):
-            key.append(keys[number])
-            value.append(values[number])
-            place = places[number][:, :, None]  # [B or 1, H or 1, 1, W]
-            new = seen_by([layout], query, place, self.causal) & there[number][:, :, None]
-            parts.append(new & ~seen_by(before, query, place, False))
-            before.append(layout)
-        return _beside(parts, reading.last - reading.first)
+def _kept(reading: Reading, keep_BT: Tensor, block: int) -> Tensor:
+    """What is seen, without the places that are hidden, [B, H or 1, K or 1, W]."""
+    shared = [keep_BT[:, one * block : one * block + block] for one in reading.blocks]
+    parts = [torch.cat([*shared, keep_BT[:, reading.columns]], 1)[:, None, None]]
+    if reading.chosen is not None:
+        places = chosen_places(reading.chosen, block).clamp(min=0, max=keep_BT.shape[1] - 1)
+        places = places.expand(len(keep_BT), -1, -1, -1)
+        parts.append(keep_BT[:, None, None].expand(-1, places.shape[1], -1, -1).gather(3, places))
+    kept = _beside(parts, 1)
+    return kept if reading.sees is None else reading.sees & kept
 
 
-def _gathered(
-    layout: Layout, key_BHTD: Tensor, value_BHTD: Tensor, keep_BT: Tensor | None
-) -> tuple[tuple[Tensor, ...], ...]:
-    """Keys, values, places and whether these are there, for each block of queries."""
-    assert layout.chosen is not None
-    assert layout.size is not None
-    size, (batch, heads, length, _) = layout.size, key_BHTD.shape
-    chosen_BHNC = layout.chosen
-    within = torch.arange(size, device=key_BHTD.device)
-    places = (chosen_BHNC.clamp(min=0)[..., None] * size + within).flatten(3)  # [B1, H1, N, W]
-    there = (chosen_BHNC[..., None] >= 0).expand(*chosen_BHNC.shape, size).flatten(3)
-    there = there & (places < length)
-    places = places.clamp(max=length - 1)
-    if keep_BT is not None:
-        all_places = places.expand(batch, -1, -1, -1)
-        there = there & keep_BT[:, None, None].expand(-1, *all_places.shape[1:3], -1).gather(
-            3, all_places
-        )
-    wide = places.expand(batch, heads, -1, -1)
-    flat = wide.flatten(2)[..., None]
-    keys, values = (
-        x.gather(2, flat.expand(-1, -1, -1, x.shape[-1])).unflatten(2, wide.shape[2:]).unbind(2)
-        for x in (key_BHTD, value_BHTD)
-    )
-    return keys, values, places.unbind(2), there.unbind(2)
+class _Drawn:
+    """Keys or values by blocks, text by text and head by head.
+
+    Each block of queries copies its few: one large gather for all would take three times the memory
+    of the keys, and on a CPU most of its time goes into getting that.
+    """
+
+    def __init__(self, x_BHTD: Tensor, size: int) -> None:
+        self.x_BHTD = x_BHTD
+        self.size = size
+        self.blocks: tuple[Tensor, ...] = ()
+
+    def __call__(self, chosen_BHC: Tensor) -> Tensor:
+        """The tokens of chosen blocks, [B, H, C * size, D]; of no block any."""
+        batch, heads, length, width = self.x_BHTD.shape
+        count = -(-length // self.size)
+        if not self.blocks:
+            whole = F.pad(self.x_BHTD, (0, 0, 0, count * self.size - length))
+            self.blocks = whole.reshape(-1, self.size, width).unbind()
+        texts = torch.arange(batch * heads, device=chosen_BHC.device).view(batch, heads, 1)
+        # of a block that was cut finer some may lie beyond the text
+        numbers = texts * count + chosen_BHC.clamp(min=0, max=count - 1)
+        taken = torch.stack([self.blocks[number] for number in numbers.flatten().tolist()])
+        return taken.view(batch, heads, -1, width)
 
 
 def _beside(parts: list[Tensor], queries: int) -> Tensor:
@@ -222,20 +223,31 @@ def _beside(parts: list[Tensor], queries: int) -> Tensor:
     return torch.cat([part.expand(batch, heads, queries, -1) for part in parts], dim=-1)
 
 
-def sdpa(scaling: float, dropout: float) -> Kernel:
-    """torch's `scaled_dot_product_attention`; a row that sees nothing is 0."""
+def sdpa(scaling: float, dropout: float, *, empty: bool = True) -> Kernel:
+    """torch's `scaled_dot_product_attention`; a row that sees nothing is 0.
+
+    Args:
+        scaling: Factor of the scores.
+        dropout: Share of the weights that are dropped.
+        empty: Whether there may be such rows; to look for them costs a pass over the mask.
+    """
 
     def kernel(query: Tensor, key: Tensor, value: Tensor, sees: Tensor | None) -> Tensor:
         if sees is None:
             return F.scaled_dot_product_attention(
                 query, key, value, dropout_p=dropout, scale=scaling
             )
-        lowest = torch.finfo(query.dtype).min / 2  # minus infinity makes NaN of an empty row
-        bias = torch.zeros(sees.shape, dtype=query.dtype, device=query.device)
-        bias = bias.masked_fill(~sees, lowest).expand(*sees.shape[:2], query.shape[2], -1)
+        # 0 where seen, else a number so low that it leaves nothing; minus infinity would make NaN
+        # of an empty row. Arithmetic is five times as fast as `where` on a CPU.
+        bias = sees.to(query.dtype).sub_(1).mul_(torch.finfo(query.dtype).max / 2)
         mixed = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=bias, dropout_p=dropout, scale=scaling
+            query,
+            key,
+            value,
+            attn_mask=bias.expand(*sees.shape[:2], query.shape[2], -1),
+            dropout_p=dropout,
+            scale=scaling,
         )
-        return mixed.masked_fill(~sees.any(-1, keepdim=True), 0)
+        return mixed.masked_fill(bias.amax(-1, keepdim=True) < 0, 0) if empty else mixed
 
     return kernel

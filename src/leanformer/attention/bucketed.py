@@ -22,6 +22,8 @@ from leanformer.attention.blocked import blocked_attention, readings, sdpa
 from leanformer.attention.partial import merge, partial_attention
 from leanformer.attention.pattern import Layout
 
+SHORT = 64  # queries of a block where bands are narrow: less is read that is not seen
+
 
 @dataclass(frozen=True)
 class Band:
@@ -117,7 +119,9 @@ def bucketed_attention(
     parts = []
     for number, one in enumerate(sortings):
         layout = Layout(
-            sees=partial(_sorted_sees, one, sortings[:number], band, alone), spans=band.spans
+            sees=partial(_sorted_sees, one, sortings[:number], band, alone),
+            spans=band.spans,
+            size=SHORT if band.window <= SHORT else None,
         )
         query, key, value = (_taken(x, one.order) for x in (query_BHTD, key_BHTD, value_BHTD))
         part = blocked_attention(
@@ -128,7 +132,7 @@ def bucketed_attention(
             (layout,),
             readings((layout,), query.shape[2], False, query.device),
             False,
-            sdpa(scaling, dropout) if single else kernel,
+            sdpa(scaling, dropout, empty=False) if single else kernel,
         )
         parts.append(_taken(part, one.place))
     mixed = parts[0] if single else merge([*parts, *_self(value_BHTD, alone)], query_BHTD.dtype)
@@ -175,4 +179,8 @@ def _self(value_BHTD: Tensor, alone: bool) -> list[Tensor]:
 
 
 def _taken(x_BHTD: Tensor, order_BHT: Tensor) -> Tensor:
-    return x_BHTD.gather(2, order_BHT[..., None].expand(-1, -1, -1, x_BHTD.shape[-1]))
+    """Tokens in another order; whole rows are copied, which `gather` would not do."""
+    batch, heads, length, width = x_BHTD.shape
+    texts = torch.arange(batch * heads, device=x_BHTD.device).view(batch, heads, 1)
+    rows = x_BHTD.reshape(-1, width).index_select(0, (texts * length + order_BHT).flatten())
+    return rows.view(batch, heads, length, width)

@@ -7,6 +7,7 @@ what an ordinary layout has seen already is left out there.
 Legend: B batch, H head, T token, S key token, D head width, R token's place modulo the stride.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -78,23 +79,26 @@ class PatternAttention(Attention):
             kernel = partial(partial_attention, scaling=scaling, dropout=dropout)
         parts = []
         if near:
-            reads = self._reads(near, length, device)
+            reads = self._reads(near, length, device, keep_BT is not None)
             parts.append(blocked_attention(*qkv, keep_BT, near, reads, self.heads.causal, kernel))
         for number, layout in enumerate(far):
             before = [*near, *far[:number]]
             parts.append(_strided(qkv, keep_BT, layout, before, self.heads.causal, kernel))
         mixed = merge(parts, query_BHTD.dtype) if far else parts[0]
         rows = sorted({row for layout in layouts for row in layout.rows if row < length})
-        return self._with_rows(mixed, rows, qkv, keep_BT, scaling, dropout)
+        return self._with_rows(mixed, rows, qkv, keep_BT, sdpa(scaling, dropout))
 
     def _reads(
-        self, layouts: tuple[Layout, ...], length: int, device: torch.device
-    ) -> tuple[Reading, ...]:
-        """What is read of texts of this length; kept for the next batch, often as long."""
+        self, layouts: tuple[Layout, ...], length: int, device: torch.device, texts: bool
+    ) -> Iterable[Reading]:
+        """What is read of texts of this length; kept for the next batch, often as long, unless
+        `texts` differ and blocks are chosen text by text."""
+        made = readings(layouts, length, self.heads.causal, device)
+        if texts and any(layout.chosen is not None for layout in layouts):
+            return made
         key = (length, device)
         if key not in self._readings:
-            made = tuple(readings(layouts, length, self.heads.causal, device))
-            self._readings = {key: made}
+            self._readings = {key: tuple(made)}
         return self._readings[key]
 
     def _with_rows(
@@ -103,19 +107,20 @@ class PatternAttention(Attention):
         rows: list[int],
         qkv: tuple[Tensor, Tensor, Tensor],
         keep_BT: Tensor | None,
-        scaling: float,
-        dropout: float,
+        kernel: Kernel,
     ) -> Tensor:
         """The same, with the rows that see everything put in."""
         if not rows:
             return mixed_BHTD
         query, key, value = qkv
         at = torch.tensor(rows, device=query.device)
-        if keep_BT is None:
-            keep_BT = torch.ones(query.shape[0], key.shape[2], dtype=torch.bool, device=key.device)
-        sees = visible(keep_BT, at.expand(query.shape[0], -1), self.heads.causal)
-        whole = dense_attention(query[:, :, at], key, value, sees, scaling=scaling, dropout=dropout)
-        return mixed_BHTD.index_copy(2, at, whole)
+        sees = None
+        if keep_BT is not None or self.heads.causal:
+            keep = (
+                torch.ones_like(key[:, 0, :, 0], dtype=torch.bool) if keep_BT is None else keep_BT
+            )
+            sees = visible(keep, at.expand(len(query), -1), self.heads.causal)
+        return mixed_BHTD.index_copy(2, at, kernel(query[:, :, at], key, value, sees))
 
 
 def _strided(
