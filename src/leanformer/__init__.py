@@ -1,8 +1,8 @@
 """leanformer makes transformer NLP models small and fast, and proves it on the clock.
 
 Importing it takes no time: torch and transformers are imported by what needs them. All that it does
-is to leave a note for transformers, so that models of uneven shape, of few bits and of many zeros
-load with `AutoModel….from_pretrained` like any other.
+is to leave a note for transformers, so that models of uneven shape, of few bits, of many zeros
+and with attention of another kind load with `AutoModel….from_pretrained` like any other.
 """
 
 from typing import Any
@@ -14,9 +14,11 @@ __version__ = "0.1.0"
 
 
 def _register_forms() -> None:
+    from leanformer.attention import checkpoint as attention_checkpoint
     from leanformer.prune import sparse_checkpoint
     from leanformer.quantize import checkpoint
 
+    attention_checkpoint.register()
     checkpoint.register()
     sparse_checkpoint.register()
 

@@ -59,7 +59,6 @@ def readings(
     shared = [layout for layout in layouts if layout.chosen is None]
     block = block_size(layouts)
     columns = sorted({place for layout in shared for place in layout.columns if place < length})
-    before: Reading | None = None
     for first in range(0, length, block):
         last = min(first + block, length)
         end = last if causal else length
@@ -73,9 +72,25 @@ def readings(
         sees = seen_by(shared, query, key, causal)
         chosen, more = _chosen(layouts, shared, first // block, query, length, causal)
         sees = _beside([sees, *more], last - first)
-        seen = None if bool(sees.all()) else sees
-        before = _sharing(Reading(first, last, blocks, outside, chosen, seen), before)
-        yield before
+        yield Reading(first, last, blocks, outside, chosen, sees)
+
+
+def tidied(reads: Iterable[Reading]) -> Iterator[Reading]:
+    """The same without masks that hide nothing, and with one mask where neighbours have equal
+    ones, as all blocks between the ends of a text: worth the while where they are kept."""
+    before: Tensor | None = None
+    for reading in reads:
+        sees = reading.sees
+        if sees is not None and bool(sees.all()):
+            sees = None
+        elif before is not None and sees is not None and _equal(sees, before):
+            sees = before
+        before = sees
+        yield replace(reading, sees=sees)
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one, other)
 
 
 def _chosen(
@@ -118,14 +133,6 @@ def _blocks(spans: list[tuple[int, int]], end: int, block: int) -> Iterator[int]
         if start < stop:
             found.update(range(start // block, (stop - 1) // block + 1))
     yield from sorted(found)
-
-
-def _sharing(reading: Reading, before: Reading | None) -> Reading:
-    """With the mask of the block before, if it is equal: between the ends of a text all are."""
-    mine, other = reading.sees, before.sees if before else None
-    if mine is None or other is None or mine.shape != other.shape or not torch.equal(mine, other):
-        return reading
-    return replace(reading, sees=other)
 
 
 def seen_by(layouts: list[Layout], query: Tensor, key: Tensor, causal: bool) -> Tensor:

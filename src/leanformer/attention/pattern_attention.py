@@ -15,7 +15,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leanformer.attention.blocked import Kernel, Reading, blocked_attention, readings, sdpa, seen_by
+from leanformer.attention.blocked import (
+    Kernel,
+    Reading,
+    blocked_attention,
+    readings,
+    sdpa,
+    seen_by,
+    tidied,
+)
 from leanformer.attention.dense import dense_attention, visible
 from leanformer.attention.mechanism import Attention, Heads
 from leanformer.attention.partial import merge, partial_attention
@@ -91,14 +99,20 @@ class PatternAttention(Attention):
     def _reads(
         self, layouts: tuple[Layout, ...], length: int, device: torch.device, texts: bool
     ) -> Iterable[Reading]:
-        """What is read of texts of this length; kept for the next batch, often as long, unless
-        `texts` differ and blocks are chosen text by text."""
-        made = readings(layouts, length, self.heads.causal, device)
+        """What is read of texts of this length; unless `texts` differ and blocks are chosen text
+        by text, it is kept for the next batch, often as long."""
         if texts and any(layout.chosen is not None for layout in layouts):
-            return made
+            return readings(layouts, length, self.heads.causal, device)
+        return self._kept(length, device)
+
+    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+    def _kept(self, length: int, device: torch.device) -> tuple[Reading, ...]:
         key = (length, device)
         if key not in self._readings:
-            self._readings = {key: tuple(made)}
+            grid = Grid(length=length, heads=self.heads, device=device)
+            layouts = tuple(one for one in self.pattern.layouts(grid) if one.stride == 1)
+            made = readings(layouts, length, self.heads.causal, device)
+            self._readings = {key: tuple(tidied(made))}
         return self._readings[key]
 
     def _with_rows(
