@@ -13,7 +13,10 @@ from leanformer.attention import (
     Fixed,
     GlobalTokens,
     Heads,
+    Linear,
     Mechanism,
+    Performer,
+    PerformerRelu,
     RandomBlocks,
     Routing,
     SlidingWindow,
@@ -44,6 +47,10 @@ EXAMPLES: list[Mechanism] = [
     LSH(buckets=4, rounds=2, window=6, chunks=True),
     Routing(clusters=3, window=4),
     Routing(clusters=5, window=7, balanced=True),
+    Linear(),
+    Performer(features=12, seed=1),
+    PerformerRelu(features=20),
+    PerformerRelu(),
 ]
 
 

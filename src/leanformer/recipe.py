@@ -35,6 +35,7 @@ import torch
 import leanformer.distill.progressive
 import leanformer.distill.students
 import leanformer.distill.substitution  # noqa: F401  (registers what distill may augment with)
+from leanformer.attention.attend import Attend
 from leanformer.core import codec
 from leanformer.core.files import write_text
 from leanformer.core.record import Record
@@ -62,6 +63,7 @@ STEPS: tuple[type[Step], ...] = (
     Pretrain,
     Finetune,
     CutVocabulary,
+    Attend,
     Shrink,
     Sparsify,
     SparseGpt,

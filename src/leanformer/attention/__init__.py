@@ -10,7 +10,7 @@ replace the softmax by something cheaper.
 """
 
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
-from leanformer.attention.mechanisms import LSH, Routing
+from leanformer.attention.mechanisms import LSH, Linear, Performer, PerformerRelu, Routing
 from leanformer.attention.pattern import Pattern
 from leanformer.attention.patterns import (
     Blockwise,
@@ -31,8 +31,11 @@ __all__ = [
     "Fixed",
     "GlobalTokens",
     "Heads",
+    "Linear",
     "Mechanism",
     "Pattern",
+    "Performer",
+    "PerformerRelu",
     "RandomBlocks",
     "Routing",
     "SlidingWindow",

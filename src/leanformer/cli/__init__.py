@@ -8,6 +8,8 @@ import sys
 
 import typer
 
+from leanformer.cli.attend import attend
+from leanformer.cli.attention import attention
 from leanformer.cli.compare import compare
 from leanformer.cli.compress import compress
 from leanformer.cli.list import list_
@@ -34,6 +36,8 @@ app.command()(report)
 app.command()(compare)
 app.command("list")(list_)
 app.command()(show)
+app.command()(attend)
+app.add_typer(attention, name="attention")
 
 
 def main() -> None:

@@ -1,0 +1,62 @@
+"""Efficient attention as a step: the layers of a model attend by a mechanism from here on."""
+
+from dataclasses import field
+from typing import Any
+
+import torch
+
+from leanformer.attention.attach import attach, attached
+from leanformer.attention.interface import observed
+from leanformer.attention.mechanism import Mechanism
+from leanformer.attention.patterns import SlidingWindow
+from leanformer.core.step import Proof, Step, require
+from leanformer.core.technique import technique
+from leanformer.core.workspace import Workspace
+
+
+@technique("attend", paper="Tay et al. 2022 (Efficient Transformers: A Survey), arXiv:2009.06732")
+class Attend(Step):
+    """Replace dense attention, whose cost grows with the square of the length; then train on."""
+
+    mechanism: Mechanism = field(default_factory=SlidingWindow)
+    """What attends instead."""
+    layers: tuple[int, ...] | None = None
+    """Numbers of the attention layers; None = all that attend to everything they may."""
+
+    def apply(self, workspace: Workspace) -> Workspace:
+        """Put the mechanism in; the weights stay, and a step that trains should follow.
+
+        Raises:
+            ValueError: The model or a layer cannot have it; the message says why.
+            NoEffect: A layer that was changed does not run the mechanism.
+        """
+        done = attach(workspace.model, self.mechanism, layers=self.layers)
+        running = _running(workspace.model)
+        proofs = [
+            Proof(
+                claim="attention layers that run the mechanism",
+                before=0,
+                after=running,
+                asked=len(done.layers),
+                unit="layers",
+                ok=running == len(attached(workspace.model)),
+            ),
+            Proof(
+                claim="new parameters",
+                before=0,
+                after=done.parameters,
+                unit="parameters",
+                ok=True,
+                note="to be trained by a step that follows" if done.parameters else "",
+            ),
+        ]
+        return workspace.with_(proofs=tuple(require(proofs)))
+
+
+def _running(model: Any) -> int:
+    """How many of the attached layers run on a few tokens."""
+    with torch.no_grad(), observed() as calls:
+        model(**{key: x.to(model.device) for key, x in model.dummy_inputs.items()})
+    ran = {id(call.module) for call in calls}
+    modules = dict(model.named_modules())
+    return sum(id(modules[name]) in ran for name in attached(model))

@@ -1,0 +1,65 @@
+"""Unions of patterns that papers gave a name, and what `leanformer attention bench` runs."""
+
+from leanformer.attention.mechanism import Mechanism
+from leanformer.attention.mechanisms import LSH, Linear, Performer, PerformerRelu, Routing
+from leanformer.attention.pattern import Pattern
+from leanformer.attention.patterns import (
+    Blockwise,
+    Fixed,
+    GlobalTokens,
+    RandomBlocks,
+    SlidingWindow,
+    Strided,
+)
+
+
+def longformer(window: int = 512, tokens: tuple[int, ...] = (0,)) -> Pattern:
+    """Longformer (Beltagy et al. 2020, arXiv:2004.05150): a window and a few global tokens.
+
+    Args:
+        window: Tokens on both sides together, an even number, as its `attention_window` counts.
+        tokens: Places of the global tokens.
+
+    Raises:
+        ValueError: The window is odd.
+    """
+    if window % 2:
+        raise ValueError(f"window: {window} cannot be halved; give an even number")
+    return SlidingWindow(left=window // 2, right=window // 2) | GlobalTokens(tokens=tokens)
+
+
+def bigbird(size: int = 64, window: int = 3, count: int = 3, seed: int = 0) -> Pattern:
+    """BigBird (Zaheer et al. 2020, arXiv:2007.14062): window, global and random blocks.
+
+    The window counts tokens, not blocks: `window` blocks wide around each token. The first block is
+    global; a text's last block, global in the paper too, is seen through its neighbours alone.
+
+    Args:
+        size: Tokens of a block.
+        window: Width of the window in blocks.
+        count: Random blocks that each block sees.
+        seed: Of the draw.
+    """
+    reach = size * window // 2
+    return (
+        SlidingWindow(left=reach, right=reach)
+        | GlobalTokens(tokens=tuple(range(size)))
+        | RandomBlocks(count=count, size=size, seed=seed)
+    )
+
+
+def mechanisms() -> dict[str, Mechanism]:
+    """Each mechanism with the settings that its paper or most of its users take, by name."""
+    return {
+        "sliding-window": SlidingWindow(),
+        "longformer": longformer(),
+        "bigbird": bigbird(),
+        "strided": Strided(),
+        "fixed": Fixed(),
+        "blockwise": Blockwise(),
+        "lsh": LSH(),
+        "routing": Routing(),
+        "linear": Linear(),
+        "performer": Performer(),
+        "performer-relu": PerformerRelu(),
+    }

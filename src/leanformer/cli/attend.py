@@ -1,0 +1,53 @@
+"""`leanformer attend MODEL --with ... --out DIR`: a model whose layers attend by a mechanism."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def attend(
+    model: Annotated[str, typer.Argument(help="Model folder, or a name on the hub.")],
+    with_: Annotated[
+        str,
+        typer.Option(
+            "--with", help='A name (longformer, lsh ...) or TOML: { use = "lsh", rounds = 2 }.'
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    head: Annotated[
+        str, typer.Option(help="classification, tokens, embedding, masked or causal.")
+    ] = "classification",
+    layers: Annotated[list[int] | None, typer.Option(help="Layers; all that can.")] = None,
+    length: Annotated[int, typer.Option(help="Tokens at which it is timed.")] = 512,
+) -> None:
+    """Replace the attention of a model, time it against dense attention, and save it."""
+    import tomllib
+
+    import leanformer.attention  # noqa: F401  (registers every mechanism)
+    from leanformer.attention.attach import attach
+    from leanformer.attention.mechanism import Mechanism
+    from leanformer.attention.presets import mechanisms
+    from leanformer.attention.timed import time_model
+    from leanformer.core.codec import decode
+    from leanformer.core.files import check_free
+    from leanformer.models.load import load_model
+    from leanformer.models.save import save_model
+
+    known = mechanisms()
+    if with_ in known:
+        mechanism = known[with_]
+    else:
+        said = tomllib.loads(f"value = {with_}")["value"] if with_[:1] in "{[" else with_
+        mechanism = decode(Mechanism, said, "--with")
+    check_free(out)
+    loaded, tokenizer = load_model(model, head)  # type: ignore[arg-type]
+    before = time_model(loaded, length)
+    done = attach(loaded, mechanism, layers=layers)
+    after = time_model(loaded, length)
+    save_model(loaded, tokenizer, out)
+    typer.echo(f"layers that attend by it: {len(done.layers)} of {len(done.layers + done.dense)}")
+    if done.parameters:
+        typer.echo(f"new parameters: {done.parameters}; train the model before it is used")
+    typer.echo(f"{length} tokens: {1e3 * before:.1f} ms dense, {1e3 * after:.1f} ms now")
+    typer.echo(f"wrote {out}; load it with from_pretrained after `import leanformer`")

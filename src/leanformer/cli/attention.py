@@ -1,0 +1,97 @@
+"""`leanformer attention bench` and `advise`: what is faster here, and from which length on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RECORD = Path("attention.jsonl")
+
+attention = typer.Typer(help="Measure attention mechanisms here, and choose by it.")
+
+
+@attention.command()
+def bench(
+    lengths: Annotated[list[int], typer.Option(help="Tokens; give it once a length.")] = [  # noqa: B006
+        512,
+        1024,
+        2048,
+        4096,
+    ],
+    out: Annotated[Path, typer.Option(help="Record that results are appended to.")] = RECORD,
+    only: Annotated[list[str] | None, typer.Option(help="Mechanisms; all without it.")] = None,
+    rounds: Annotated[int, typer.Option(help="Times that each runs at each length.")] = 7,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Time every mechanism against dense attention, forward and backward, and draw it.
+
+    What is measured already is not measured again, so that an interrupted bench goes on.
+    """
+    from leanformer.attention.bench import measure
+    from leanformer.attention.picture import picture
+    from leanformer.attention.presets import mechanisms
+    from leanformer.attention.workload import Workload
+    from leanformer.core.codec import decode, encode
+    from leanformer.core.record import Record, read
+    from leanformer.measure.environment import environment
+    from leanformer.report.attention import write_page
+
+    known = mechanisms()
+    for name in only or []:
+        if name not in known:
+            raise ValueError(f"--only {name}: there are {', '.join(known)}")
+    chosen = {name: known[name] for name in only or known}
+    record = Record(out)
+    done = read(out) if out.is_file() else []
+    timed = [event for event in done if event["event"] == "attention"]
+    drawn = {event["name"] for event in done if event["event"] == "picture"}
+    for name, one in chosen.items():
+        if name not in drawn:
+            record.write("picture", name=name, picture=picture(one))
+    works = [
+        decode(Workload, {"length": one, "causal": causal, "backward": back, "device": device})
+        for one in sorted(set(lengths))
+        for causal in (False, True)
+        for back in (False, True)
+    ]
+    for number, work in enumerate(works):
+        names = {e["name"] for e in timed if decode(Workload, e["work"]) == work}
+        left = {name: one for name, one in chosen.items() if name not in names}
+        if not left:
+            continue
+        kind = f"{'causal ' if work.causal else ''}{'training' if work.backward else 'inference'}"
+        typer.echo(f"[{number + 1}/{len(works)}] {work.length} tokens, {kind}")
+        for found in measure(left, work, rounds=rounds):
+            said = {**vars(found), "mechanism": encode(found.mechanism), "work": encode(work)}
+            record.write("attention", **said, environment=environment())
+            peak = "" if found.peak is None else f"  {found.peak / 2**20:8.1f} MiB"
+            typer.echo(f"  {found.name:20} {found.ratio.value:7.3f}x of dense{peak}")
+    typer.echo(f"wrote {out} and {write_page(out)}")
+
+
+@attention.command()
+def advise(
+    length: Annotated[int, typer.Option(help="Tokens of the texts.")],
+    causal: Annotated[bool, typer.Option(help="Whether layers see earlier tokens alone.")] = False,
+    train: Annotated[bool, typer.Option(help="Whether the model is to be trained.")] = False,
+    record: Annotated[Path, typer.Option(help="What `bench` wrote.")] = RECORD,
+) -> None:
+    """Say which mechanism is fastest for texts of a length, "keep dense" included."""
+    import leanformer.attention  # noqa: F401  (registers every mechanism)
+    from leanformer.attention.advice import KEEP, advise
+    from leanformer.core.record import read
+
+    if not record.is_file():
+        raise ValueError(f"{record} does not exist; run leanformer attention bench first")
+    events = [event for event in read(record) if event["event"] == "attention"]
+    found = advise(events, length, causal=causal, backward=train)
+    for one in found:
+        notes = [] if one.crossover is None else [f"faster from {one.crossover} tokens on"]
+        notes += ["needs training"] if one.learned else []
+        notes += [] if one.exact or not causal else ["not strictly causal"]
+        typer.echo(f"{one.name:20} {one.ratio:6.2f}x of dense  {', '.join(notes)}")
+    best = next((one for one in found if not one.learned), None)
+    if best is None or best.ratio > KEEP:
+        typer.echo(f"keep dense attention: nothing without training is below {KEEP}x of it")
+    else:
+        typer.echo(f"{best.name}: {1 / best.ratio:.1f} times as fast as dense attention here")
