@@ -124,9 +124,10 @@ def _before(sums_BHNMD: Tensor, peak_BHN1M: Tensor, log: bool) -> Tensor:
     if not log:
         return sums_BHNMD.cumsum(2) - sums_BHNMD
     fall = (peak_BHN1M[:, :, :-1] - peak_BHN1M[:, :, 1:]).exp().transpose(-1, -2)
-    states = [torch.zeros_like(sums_BHNMD[:, :, 0])]
-    for number in range(sums_BHNMD.shape[2] - 1):
-        states.append((states[-1] + sums_BHNMD[:, :, number]) * fall[:, :, number])
+    chunks = sums_BHNMD.unbind(2)  # an index a chunk would fill a whole gradient each
+    states = [torch.zeros_like(chunks[0])]
+    for sums, factor in zip(chunks[:-1], fall.unbind(2), strict=True):
+        states.append((states[-1] + sums) * factor)
     return torch.stack(states, dim=2)
 
 
