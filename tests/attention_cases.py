@@ -12,7 +12,9 @@ from leanformer.attention import (
     Fixed,
     GlobalTokens,
     Heads,
+    Linformer,
     Mechanism,
+    Nystrom,
     RandomBlocks,
     SlidingWindow,
     Strided,
@@ -36,6 +38,12 @@ EXAMPLES: list[Mechanism] = [
     | GlobalTokens(tokens=(1,))
     | RandomBlocks(count=1, size=16)
     | Blockwise(size=32, shifts=(0, 1)),
+    Linformer(rank=5),
+    Linformer(rank=7, sharing="none"),
+    Linformer(rank=6, sharing="key-value"),
+    Nystrom(landmarks=6),
+    Nystrom(landmarks=64),
+    Nystrom(landmarks=5, kernel_size=7),
 ]
 
 

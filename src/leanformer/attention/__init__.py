@@ -10,6 +10,7 @@ replace the softmax by something cheaper.
 """
 
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanisms import Linformer, Nystrom
 from leanformer.attention.pattern import Pattern
 from leanformer.attention.patterns import (
     Blockwise,
@@ -29,7 +30,9 @@ __all__ = [
     "Fixed",
     "GlobalTokens",
     "Heads",
+    "Linformer",
     "Mechanism",
+    "Nystrom",
     "Pattern",
     "RandomBlocks",
     "SlidingWindow",
