@@ -9,9 +9,11 @@ from torch import Tensor
 from leanformer.attention import (
     Attention,
     Blockwise,
+    Clustered,
     Fixed,
     GlobalTokens,
     Heads,
+    ImprovedClustered,
     Linformer,
     Mechanism,
     Nystrom,
@@ -44,6 +46,10 @@ EXAMPLES: list[Mechanism] = [
     Nystrom(landmarks=6),
     Nystrom(landmarks=64),
     Nystrom(landmarks=5, kernel_size=7),
+    Clustered(clusters=5, bits=16, iterations=4),
+    Clustered(clusters=100),
+    ImprovedClustered(clusters=5, topk=4, bits=16, iterations=4, seed=1),
+    ImprovedClustered(clusters=3, topk=40),
 ]
 
 

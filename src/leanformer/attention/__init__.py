@@ -10,7 +10,7 @@ replace the softmax by something cheaper.
 """
 
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
-from leanformer.attention.mechanisms import Linformer, Nystrom
+from leanformer.attention.mechanisms import Clustered, ImprovedClustered, Linformer, Nystrom
 from leanformer.attention.pattern import Pattern
 from leanformer.attention.patterns import (
     Blockwise,
@@ -26,10 +26,12 @@ __all__ = [
     "Attention",
     "Blockwise",
     "Capabilities",
+    "Clustered",
     "Cost",
     "Fixed",
     "GlobalTokens",
     "Heads",
+    "ImprovedClustered",
     "Linformer",
     "Mechanism",
     "Nystrom",

@@ -1,6 +1,8 @@
 """Every mechanism that is no pattern."""
 
+from leanformer.attention.mechanisms.clustered import Clustered
+from leanformer.attention.mechanisms.improved_clustered import ImprovedClustered
 from leanformer.attention.mechanisms.linformer import Linformer
 from leanformer.attention.mechanisms.nystrom import Nystrom
 
-__all__ = ["Linformer", "Nystrom"]
+__all__ = ["Clustered", "ImprovedClustered", "Linformer", "Nystrom"]
