@@ -20,6 +20,7 @@ from leanformer.attention import (
     RandomBlocks,
     SlidingWindow,
     Strided,
+    Synthesizer,
     Union,
 )
 
@@ -50,6 +51,11 @@ EXAMPLES: list[Mechanism] = [
     Clustered(clusters=100),
     ImprovedClustered(clusters=5, topk=4, bits=16, iterations=4, seed=1),
     ImprovedClustered(clusters=3, topk=40),
+    Synthesizer(scores="dense"),
+    Synthesizer(scores="random"),
+    Synthesizer(scores="random", trainable=False, seed=1),
+    Synthesizer(scores="factorized-dense", mix=True),
+    Synthesizer(scores="factorized-random", rank=3, mix=True),
 ]
 
 

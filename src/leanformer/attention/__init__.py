@@ -10,7 +10,13 @@ replace the softmax by something cheaper.
 """
 
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
-from leanformer.attention.mechanisms import Clustered, ImprovedClustered, Linformer, Nystrom
+from leanformer.attention.mechanisms import (
+    Clustered,
+    ImprovedClustered,
+    Linformer,
+    Nystrom,
+    Synthesizer,
+)
 from leanformer.attention.pattern import Pattern
 from leanformer.attention.patterns import (
     Blockwise,
@@ -39,5 +45,6 @@ __all__ = [
     "RandomBlocks",
     "SlidingWindow",
     "Strided",
+    "Synthesizer",
     "Union",
 ]
