@@ -159,9 +159,9 @@ def test_a_text_without_any_place_is_zero_and_its_gradients_are_finite(
     mixed = attention(*text, keep)
     assert torch.equal(mixed[1], torch.zeros_like(mixed[1]))
     mixed.square().sum().backward()
+    assert text[2].grad is not None
     for x in text:
-        assert x.grad is not None
-        assert x.grad.isfinite().all()
+        assert x.grad is None or x.grad.isfinite().all()  # learned scores read no keys
     assert all(p.grad is None or p.grad.isfinite().all() for p in attention.parameters())
 
 

@@ -10,7 +10,18 @@ replace the softmax by something cheaper.
 """
 
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
-from leanformer.attention.mechanisms import LSH, Linear, Performer, PerformerRelu, Routing
+from leanformer.attention.mechanisms import (
+    LSH,
+    Clustered,
+    ImprovedClustered,
+    Linear,
+    Linformer,
+    Nystrom,
+    Performer,
+    PerformerRelu,
+    Routing,
+    Synthesizer,
+)
 from leanformer.attention.pattern import Pattern
 from leanformer.attention.patterns import (
     Blockwise,
@@ -27,12 +38,16 @@ __all__ = [
     "Attention",
     "Blockwise",
     "Capabilities",
+    "Clustered",
     "Cost",
     "Fixed",
     "GlobalTokens",
     "Heads",
+    "ImprovedClustered",
     "Linear",
+    "Linformer",
     "Mechanism",
+    "Nystrom",
     "Pattern",
     "Performer",
     "PerformerRelu",
@@ -40,5 +55,6 @@ __all__ = [
     "Routing",
     "SlidingWindow",
     "Strided",
+    "Synthesizer",
     "Union",
 ]

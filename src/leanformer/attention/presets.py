@@ -1,7 +1,18 @@
 """Unions of patterns that papers gave a name, and what `leanformer attention bench` runs."""
 
 from leanformer.attention.mechanism import Mechanism
-from leanformer.attention.mechanisms import LSH, Linear, Performer, PerformerRelu, Routing
+from leanformer.attention.mechanisms import (
+    LSH,
+    Clustered,
+    ImprovedClustered,
+    Linear,
+    Linformer,
+    Nystrom,
+    Performer,
+    PerformerRelu,
+    Routing,
+    Synthesizer,
+)
 from leanformer.attention.pattern import Pattern
 from leanformer.attention.patterns import (
     Blockwise,
@@ -59,6 +70,11 @@ def mechanisms() -> dict[str, Mechanism]:
         "blockwise": Blockwise(),
         "lsh": LSH(),
         "routing": Routing(),
+        "clustered": Clustered(),
+        "improved-clustered": ImprovedClustered(),
+        "linformer": Linformer(),
+        "nystrom": Nystrom(),
+        "synthesizer": Synthesizer(scores="factorized-random"),
         "linear": Linear(),
         "performer": Performer(),
         "performer-relu": PerformerRelu(),
