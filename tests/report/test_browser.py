@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from report import sample
+from report import sample, test_attention
 
 from leanformer.report import write_comparison, write_report
+from leanformer.report.attention import write_page
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -35,6 +36,13 @@ def pages(tmp_path_factory):
         name: sample.write(folder / f"{name}.jsonl", getattr(sample, name)()) for name in names
     }
     made = {name: write_report(path, folder / f"{name}.html") for name, path in records.items()}
+    attention = [
+        test_attention.event(name, length, ratio)
+        for name in ("dense", "sliding-window")
+        for length, ratio in ((512, 1.5), (1024, 0.5))
+    ]
+    drawn = {"event": "picture", "name": "sliding-window", "picture": [[1.0, 0.0], [0.0, 1.0]]}
+    made["attention"] = write_page(test_attention.record(folder, [*attention, drawn]))
     made["compare"] = write_comparison(records["full"], records["missed"], folder / "compare.html")
     return made
 
@@ -74,12 +82,14 @@ def visit(browser, pages):
     assert troubles == []
 
 
-@pytest.mark.parametrize("name", ["full", "missed", "unfinished", "minimal", "compare"])
+@pytest.mark.parametrize(
+    "name", ["full", "missed", "unfinished", "minimal", "compare", "attention"]
+)
 def test_it_renders_and_nothing_overflows(visit, name):
     page = visit(name)
     assert page.locator("h1").inner_text()
     drawn = page.locator(".chart .main-svg").count()
-    assert (drawn > 0) == (name in ("full", "missed", "unfinished"))
+    assert (drawn > 0) == (name in ("full", "missed", "unfinished", "attention"))
     assert page.evaluate("window.hacked") is None
     for width in (1280, 380):
         page.set_viewport_size({"width": width, "height": 900})

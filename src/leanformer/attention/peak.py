@@ -55,7 +55,7 @@ def _once(asked: dict[str, Any]) -> int:
     system = dense(work)
     if asked["mechanism"] is not None:
         system = decode(Mechanism, asked["mechanism"]).build(work.heads).eval()
-    short = Workload(**{**vars(work), "length": 128})
+    short = Workload(**{**vars(work), "length": min(128, work.length)})
     short.call(system)()  # what the first call loads stays loaded
     call = work.call(system)
     Path("/proc/self/clear_refs").write_text("5")

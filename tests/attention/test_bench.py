@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from leanformer.attention import Linear, Linformer, SlidingWindow
+from leanformer.attention.bench import DENSE, check, measure
+from leanformer.attention.mechanisms.linear import LinearAttention
+from leanformer.attention.workload import Workload
+
+SMALL = {"num_heads": 2, "head_dim": 8}
+
+
+def test_mechanisms_and_dense_attention_take_turns() -> None:
+    work = Workload(length=64, **SMALL)
+    chosen = {"near": SlidingWindow(left=4, right=4), "linear": Linear()}
+    found = list(measure(chosen, work, rounds=3, memory=False))
+    assert [one.name for one in found] == [DENSE, "near", "linear"]
+    assert found[0].ratio.value == 1
+    assert found[0].flops is None
+    assert all(one.seconds.value > 0 and one.cpu.value > 0 for one in found)
+    assert found[1].flops == 2 * chosen["near"].cost(work.heads, 64).flops
+
+
+def test_mechanisms_that_cannot_be_causal_are_left_out_of_causal_work() -> None:
+    work = Workload(length=32, causal=True, **SMALL)
+    found = measure({"low": Linformer(rank=4), "linear": Linear()}, work, rounds=1, memory=False)
+    assert [one.name for one in found] == [DENSE, "linear"]
+
+
+def test_a_mechanism_that_is_not_its_reference_is_not_timed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def wrong(self: object, query: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+        return query
+
+    monkeypatch.setattr(LinearAttention, "efficient", wrong)
+    with pytest.raises(ValueError, match=r"linear: its fast form is .* away from its reference"):
+        check("linear", Linear(), Workload(length=64, **SMALL))

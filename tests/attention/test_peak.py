@@ -1,0 +1,18 @@
+import pytest
+
+from leanformer.attention import Linear, Synthesizer
+from leanformer.attention.peak import peak_bytes
+from leanformer.attention.workload import Workload
+
+
+def test_a_call_that_writes_its_scores_down_has_a_higher_peak() -> None:
+    """The Synthesizer writes 256 of 2,048 rows of scores down at a time, 16 MiB in 8 heads."""
+    work = Workload(length=2048)
+    scores = peak_bytes(Synthesizer(), work)
+    assert 16 * 2**20 < scores < 128 * 2**20
+    assert peak_bytes(Linear(), work) < scores
+
+
+def test_a_process_that_fails_says_why() -> None:
+    with pytest.raises(ValueError, match="peak memory at -3 tokens could not be measured"):
+        peak_bytes(None, Workload(length=-3))
