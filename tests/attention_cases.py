@@ -18,6 +18,7 @@ from leanformer.attention import (
     Mechanism,
     Nystrom,
     RandomBlocks,
+    Sinkhorn,
     SlidingWindow,
     Strided,
     Synthesizer,
@@ -56,6 +57,9 @@ EXAMPLES: list[Mechanism] = [
     Synthesizer(scores="random", trainable=False, seed=1),
     Synthesizer(scores="factorized-dense", mix=True),
     Synthesizer(scores="factorized-random", rank=3, mix=True),
+    Sinkhorn(size=4, iterations=3),
+    Sinkhorn(size=64),
+    Sinkhorn(size=6, cut=2),
 ]
 
 

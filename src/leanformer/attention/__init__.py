@@ -15,6 +15,7 @@ from leanformer.attention.mechanisms import (
     ImprovedClustered,
     Linformer,
     Nystrom,
+    Sinkhorn,
     Synthesizer,
 )
 from leanformer.attention.pattern import Pattern
@@ -43,6 +44,7 @@ __all__ = [
     "Nystrom",
     "Pattern",
     "RandomBlocks",
+    "Sinkhorn",
     "SlidingWindow",
     "Strided",
     "Synthesizer",
