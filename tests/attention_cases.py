@@ -23,6 +23,7 @@ from leanformer.attention import (
     PerformerRelu,
     RandomBlocks,
     Routing,
+    Sinkhorn,
     SlidingWindow,
     Strided,
     Synthesizer,
@@ -71,6 +72,9 @@ EXAMPLES: list[Mechanism] = [
     Synthesizer(scores="random", trainable=False, seed=1),
     Synthesizer(scores="factorized-dense", mix=True),
     Synthesizer(scores="factorized-random", rank=3, mix=True),
+    Sinkhorn(size=4, iterations=3),
+    Sinkhorn(size=64),
+    Sinkhorn(size=6, cut=2),
 ]
 
 

@@ -20,6 +20,7 @@ from leanformer.attention.mechanisms import (
     Performer,
     PerformerRelu,
     Routing,
+    Sinkhorn,
     Synthesizer,
 )
 from leanformer.attention.pattern import Pattern
@@ -53,6 +54,7 @@ __all__ = [
     "PerformerRelu",
     "RandomBlocks",
     "Routing",
+    "Sinkhorn",
     "SlidingWindow",
     "Strided",
     "Synthesizer",

@@ -11,6 +11,7 @@ from leanformer.attention.mechanisms import (
     Performer,
     PerformerRelu,
     Routing,
+    Sinkhorn,
     Synthesizer,
 )
 from leanformer.attention.pattern import Pattern
@@ -74,6 +75,7 @@ def mechanisms() -> dict[str, Mechanism]:
         "improved-clustered": ImprovedClustered(),
         "linformer": Linformer(),
         "nystrom": Nystrom(),
+        "sinkhorn": Sinkhorn(),
         "synthesizer": Synthesizer(scores="factorized-random"),
         "linear": Linear(),
         "performer": Performer(),

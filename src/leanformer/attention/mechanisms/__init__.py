@@ -9,6 +9,7 @@ from leanformer.attention.mechanisms.nystrom import Nystrom
 from leanformer.attention.mechanisms.performer import Performer
 from leanformer.attention.mechanisms.performer_relu import PerformerRelu
 from leanformer.attention.mechanisms.routing import Routing
+from leanformer.attention.mechanisms.sinkhorn import Sinkhorn
 from leanformer.attention.mechanisms.synthesizer import Synthesizer
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "Performer",
     "PerformerRelu",
     "Routing",
+    "Sinkhorn",
     "Synthesizer",
 ]

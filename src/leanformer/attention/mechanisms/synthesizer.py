@@ -13,10 +13,13 @@ The paper's dense scores read the hidden state; an attention layer is shown q, w
 it, so nothing is lost to W1. A and B come from one hidden layer here. Each place has parameters of
 its own, counted from the beginning of the text.
 
-Time is quadratic: what is saved is the comparison alone. Scores exist for a block of queries at a
-time, and are made again for the backward pass.
+Time is quadratic: what is saved is the comparison alone. Dense scores and those of a small rank are
+products of features, [relu(..), 1] . [W2, b2] and R1 . R2, so that torch's attention takes these
+for queries and keys and writes no score down. Other scores exist for a block of queries at a time,
+and are made again for the backward pass.
 
-Legend: B batch, H head, T token, S key token, D head width, L max_length, N output, R rank.
+Legend: B batch, H head, T token, S key token, D head width, L max_length, N output, R rank,
+F feature.
 """
 
 from collections.abc import Callable
@@ -28,97 +31,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from leanformer.attention.blocked import sdpa
 from leanformer.attention.dense import mix, visible
 from leanformer.attention.fixed_length import refuse_longer
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.synthetic_scores import DenseScores, RandomScores, Scores
 from leanformer.core.technique import technique
 
 BLOCK = 256  # queries whose scores exist at a time
-
-
-def tiled(first_BHTN: Tensor, second_BHTN: Tensor) -> Tensor:
-    """The product of each of the first scores with each of the second, these fastest."""
-    return (first_BHTN[..., None] * second_BHTN[..., None, :]).flatten(-2)
-
-
-def of_places(table_HLN: Tensor, at: Tensor | slice) -> Tensor:
-    """Rows of a table for places [B, T] or a stretch of them, [B or 1, H, T, N]."""
-    if isinstance(at, slice):
-        return table_HLN[None, :, at]
-    return table_HLN[:, at].transpose(0, 1)
-
-
-class DenseScores(nn.Module):
-    """Scores that two layers read from each query.
-
-    Args:
-        heads: The layer's heads.
-        parts: Outputs of the second layer that are multiplied with each other, or one.
-    """
-
-    def __init__(self, heads: Heads, parts: tuple[int, ...]) -> None:
-        super().__init__()
-        self.parts, (count, width) = parts, (heads.num_heads, heads.head_dim)
-        self.w1 = nn.Parameter(torch.empty(count, width, width))
-        self.b1 = nn.Parameter(torch.empty(count, 1, width))
-        self.w2 = nn.Parameter(torch.empty(count, width, sum(parts)))
-        self.b2 = nn.Parameter(torch.empty(count, 1, sum(parts)))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw weights that keep the variance, as far as relu does."""
-        for weight in (self.w1, self.w2):
-            nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
-        nn.init.zeros_(self.b1)
-        nn.init.zeros_(self.b2)
-
-    def forward(self, query_BHTD: Tensor, at: Tensor | slice, length: int) -> Tensor:
-        """Scores of the first `length` places, [B, H, T, S]."""
-        dtype, wanted = query_BHTD.dtype, length if len(self.parts) == 1 else sum(self.parts)
-        hidden = (query_BHTD @ self.w1.to(dtype) + self.b1.to(dtype)).relu()
-        scores = hidden @ self.w2[..., :wanted].to(dtype) + self.b2[..., :wanted].to(dtype)
-        if len(self.parts) == 1:
-            return scores
-        first, second = scores.split(self.parts, -1)
-        return tiled(first, second)[..., :length]
-
-
-class RandomScores(nn.Module):
-    """Scores that are the same for all texts.
-
-    Args:
-        heads: The layer's heads.
-        max_length: Places.
-        rank: Of R1 and R2; None = R is one table.
-        seed: Of scores that are not learned; None = they are.
-    """
-
-    tables: Tensor
-
-    def __init__(self, heads: Heads, max_length: int, rank: int | None, seed: int | None) -> None:
-        super().__init__()
-        self.rank, self.seed = rank, seed
-        tables, columns = (1, max_length) if rank is None else (2, rank)
-        shape = (tables, heads.num_heads, max_length, columns)
-        if seed is None:
-            self.tables = nn.Parameter(torch.empty(shape))
-        else:
-            self.register_buffer("tables", torch.empty(shape))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw scores of variance 1."""
-        generator = None if self.seed is None else torch.Generator().manual_seed(self.seed)
-        drawn = torch.randn(self.tables.shape, generator=generator)
-        with torch.no_grad():
-            self.tables.copy_(drawn * (self.rank or 1) ** -0.25)
-
-    def forward(self, query_BHTD: Tensor, at: Tensor | slice, length: int) -> Tensor:
-        """Scores of the first `length` places, [B or 1, H, T, S]."""
-        tables = self.tables.to(query_BHTD.dtype)
-        if self.rank is None:
-            return of_places(tables[0, :, :, :length], at)
-        return of_places(tables[0], at) @ tables[1, :, :length].transpose(-1, -2)
+WIDTHS = 16  # torch's fast kernels want keys and values of one width, a multiple of this
 
 
 class SynthesizerAttention(Attention):
@@ -130,22 +51,18 @@ class SynthesizerAttention(Attention):
     """
 
     alphas: nn.Parameter | None
+    synthetic: Scores
 
     def __init__(self, mechanism: "Synthesizer", heads: Heads, max_length: int) -> None:
         super().__init__(heads, mechanism.capabilities)
-        self.max_length, scores = max_length, mechanism.scores
-        if scores in ("dense", "factorized-dense"):
-            whole = scores == "dense"
-            self.synthetic: nn.Module = DenseScores(
-                heads, (max_length,) if whole else factors(max_length)
-            )
+        self.max_length, form = max_length, mechanism.scores
+        if form in ("random", "factorized-random"):
+            rank = None if form == "random" else mechanism.rank
+            seed = None if mechanism.trainable else mechanism.seed
+            self.synthetic = RandomScores(heads, max_length, rank, seed)
         else:
-            self.synthetic = RandomScores(
-                heads,
-                max_length,
-                mechanism.rank if scores == "factorized-random" else None,
-                None if mechanism.trainable else mechanism.seed,
-            )
+            parts = (max_length,) if form == "dense" else factors(max_length)
+            self.synthetic = DenseScores(heads, *parts)
         self.register_parameter("alphas", nn.Parameter(torch.empty(2)) if mechanism.mix else None)
         self.reset_parameters()
 
@@ -154,11 +71,10 @@ class SynthesizerAttention(Attention):
         if self.alphas is not None:
             nn.init.zeros_(self.alphas)
 
-    def logits(
-        self, query_BHTD: Tensor, key_BHSD: Tensor, at: Tensor | slice, scaling: float
+    def _with_compared(
+        self, learned: Tensor, query_BHTD: Tensor, key_BHSD: Tensor, scaling: float
     ) -> Tensor:
         """Scores before the mask, [B or 1, H, T, S]."""
-        learned: Tensor = self.synthetic(query_BHTD, at, key_BHSD.shape[2])
         if self.alphas is None:
             return learned
         one, two = self.alphas.to(query_BHTD.dtype).softmax(0)
@@ -178,9 +94,10 @@ class SynthesizerAttention(Attention):
         """See `Attention.reference`."""
         most = self.max_length
         refuse_longer(keep_BS.shape[1], keep_BS, most)
-        logits = self.logits(query_BHTD, key_BHSD[:, :, :most], at_BT.clamp(max=most - 1), scaling)
-        sees = visible(keep_BS[:, :most], at_BT, self.heads.causal)
-        return mix(logits, value_BHSD[:, :, :most], sees, dropout)
+        key, value, keep = key_BHSD[:, :, :most], value_BHSD[:, :, :most], keep_BS[:, :most]
+        learned = self.synthetic(query_BHTD, at_BT.clamp(max=most - 1), key.shape[2])
+        logits = self._with_compared(learned, query_BHTD, key, scaling)
+        return mix(logits, value, visible(keep, at_BT, self.heads.causal), dropout)
 
     def efficient(
         self,
@@ -192,29 +109,80 @@ class SynthesizerAttention(Attention):
         scaling: float,
         dropout: float = 0.0,
     ) -> Tensor:
-        """See `Attention.efficient`: the same in blocks of queries."""
-        batch, _, length, _ = query_BHTD.shape
-        refuse_longer(length, keep_BT, self.max_length)
-        if keep_BT is None:
-            keep_BT = torch.ones(1, length, dtype=torch.bool, device=query_BHTD.device)
-        wide, there = torch.promote_types(query_BHTD.dtype, torch.float32), self.max_length
-        query, key, value = (x[:, :, :there].to(wide) for x in (query_BHTD, key_BHTD, value_BHTD))
+        """See `Attention.efficient`."""
+        length, most = query_BHTD.shape[2], self.max_length
+        refuse_longer(length, keep_BT, most)
+        query, key, value = (x[:, :, :most] for x in (query_BHTD, key_BHTD, value_BHTD))
+        keep = None if keep_BT is None else keep_BT[:, :most]
+        features = self.synthetic.features(query)
+        if features is not None:
+            mixed = self._by_features(*features, query, key, value, keep, scaling, dropout)
+        else:
+            mixed = self._in_blocks(query, key, value, keep, scaling, dropout)
+        return F.pad(mixed, (0, 0, 0, length - mixed.shape[2]))
 
-        def block(first: int, last: int) -> Tensor:
-            end = last if self.heads.causal else key.shape[2]
-            at = torch.arange(first, last, device=query.device)
-            sees = visible(keep_BT[:, :end], at[None], self.heads.causal)
-            rows = query[:, :, first:last]
-            logits = self.logits(rows, key[:, :, :end], slice(first, last), scaling)
+    def _by_features(
+        self,
+        left: Tensor,
+        right: Tensor,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        keep_BT: Tensor | None,
+        scaling: float,
+        dropout: float,
+    ) -> Tensor:
+        """Attention of features, [B, H, T, D]."""
+        batch, width = value.shape[0], value.shape[-1]
+        left, right = (x.expand(batch, -1, -1, -1) for x in (left, right))
+        if self.alphas is not None:
+            one, two = self.alphas.to(query.dtype).softmax(0)
+            left = torch.cat([one * left, two * scaling * query], -1)
+            right = torch.cat([right, key], -1)
+        widest = -(-max(left.shape[-1], width) // WIDTHS) * WIDTHS
+        left, right, value = (F.pad(x, (0, widest - x.shape[-1])) for x in (left, right, value))
+        if not self.heads.causal:
+            sees = None if keep_BT is None else keep_BT[:, None, None]
+            return sdpa(1.0, dropout)(left, right, value, sees)[..., :width]
+        mixed = F.scaled_dot_product_attention(
+            left, right, value, is_causal=True, dropout_p=dropout, scale=1.0
+        )[..., :width]  # what is hidden stands behind the text, later than all of it
+        return mixed if keep_BT is None else mixed.masked_fill(~keep_BT[:, None, :, None], 0)
+
+    def _in_blocks(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        keep_BT: Tensor | None,
+        scaling: float,
+        dropout: float,
+    ) -> Tensor:
+        """Scores written down for some queries at a time, [B, H, T, D]."""
+        batch, _, length, _ = query.shape
+        if keep_BT is None:
+            keep_BT = torch.ones(1, length, dtype=torch.bool, device=query.device)
+        shared = self.synthetic.blocks(BLOCK)
+
+        def block(first: int, rows_1HTL: Tensor | None) -> Tensor:
+            last = min(first + BLOCK, length)
+            end = last if self.heads.causal else length
+            at_BT = torch.arange(first, last, device=query.device)[None]
+            some, keys = query[:, :, first:last], key[:, :, :end]
+            if rows_1HTL is None:
+                learned = self.synthetic(some, at_BT, end)
+            else:
+                learned = rows_1HTL[:, :, : last - first, :end].to(query.dtype)
+            logits = self._with_compared(learned, some, keys, scaling)
+            sees = visible(keep_BT[:, :end], at_BT, self.heads.causal)
             return mix(logits.expand(batch, -1, -1, -1), value[:, :, :end], sees, dropout)
 
-        starts = range(0, query.shape[2], BLOCK)
-        run: Callable[[int, int], Tensor] = block
+        starts = range(0, length, BLOCK)
+        run: Callable[[int, Tensor | None], Tensor] = block
         if torch.is_grad_enabled() and len(starts) > 1:
             run = partial(checkpoint, block, use_reentrant=False, preserve_rng_state=dropout > 0)
-        ends = [min(first + BLOCK, query.shape[2]) for first in starts]
-        mixed = torch.cat([run(*span) for span in zip(starts, ends, strict=True)], 2)
-        return F.pad(mixed.to(query_BHTD.dtype), (0, 0, 0, length - mixed.shape[2]))
+        mixed = [run(first, None if shared is None else shared[first // BLOCK]) for first in starts]
+        return torch.cat(mixed, 2)
 
 
 def factors(length: int) -> tuple[int, int]:
