@@ -1,0 +1,158 @@
+"""Our attention kernels beside the packages that people use, in the same rounds.
+
+    pip install --no-deps --target peers performer-pytorch==1.1.4 reformer-pytorch==1.4.4 \\
+        local-attention==1.11.2 einops==0.8.2 axial-positional-embedding==0.3.12 \\
+        product-key-memory==0.3.0 hyper-connections==0.4.11 torch-einops-utils==0.2.0
+    pip install --no-build-isolation --no-deps --target peers pytorch-fast-transformers==0.4.0
+    PYTHONPATH=peers python benchmarks/attention_peers.py run      (on a quiet machine!)
+    python benchmarks/attention_peers.py table                  (writes docs/results/attention.md)
+
+One text of 4,096 tokens, 8 heads of 64, float32. `run` appends to `attention-peers.jsonl`; a peer
+that is not installed is left out. Pairs that should be equal are checked before they are timed; the
+others do the same kind of work, by other random numbers or with other constants. The table also
+draws on `attention.jsonl`, which `leanformer attention bench` wrote.
+"""
+
+import argparse
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from attention_tables import PEERS, write_table
+from torch import Tensor
+
+from leanformer.attention import LSH, Linear, Mechanism, Performer, SlidingWindow
+from leanformer.attention.workload import System, Workload, inputs
+from leanformer.core.record import Record
+from leanformer.measure.environment import environment
+from leanformer.measure.interleave import interleave, speedup, spread
+
+WORK = Workload(length=4096)
+WINDOW = 256
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["run", "table"])
+    if parser.parse_args().what == "table":
+        write_table()
+        return
+    warnings.filterwarnings("ignore")
+    for name, (mechanism, causal, peer) in PAIRS.items():
+        try:
+            rival = peer()
+        except ImportError as error:
+            print(f"{name}: left out, {error}")
+            continue
+        for backward in (False, True):
+            work = replace(WORK, causal=causal, backward=backward)
+            measure(name, mechanism, rival, work)
+
+
+def measure(name: str, mechanism: Mechanism, rival: System, work: Workload) -> None:
+    """Time ours and theirs in turn, and append what was found."""
+    ours = mechanism.build(work.heads).eval()
+    if name in EQUAL:
+        texts = inputs(replace(work, backward=False))
+        with torch.no_grad():
+            torch.testing.assert_close(ours(*texts), rival(*texts), rtol=1e-3, atol=1e-4)
+    calls = {"ours": work.call(ours), "theirs": work.call(rival)}
+    timings = interleave(calls, rounds=7, warmup=1)
+    rounds = zip(timings["ours"].calls, timings["theirs"].calls, strict=True)
+    found = speedup(timings["theirs"], timings["ours"])
+    Record(PEERS).write(
+        "peer",
+        name=name,
+        causal=work.causal,
+        backward=work.backward,
+        length=work.length,
+        seconds=timings["ours"].seconds(),
+        speedup=found,
+        cpu=spread([theirs.cpu / ours.cpu for ours, theirs in rounds], "x"),
+        threads=torch.get_num_threads(),
+        environment=environment(),
+    )
+    print(f"{name} {'training' if work.backward else 'inference'}: {found.value:.2f}x")
+
+
+def local_attention(causal: bool) -> Callable[[], System]:
+    """lucidrains' window."""
+
+    def make() -> System:
+        from local_attention import LocalAttention
+
+        return LocalAttention(
+            WINDOW,
+            causal=causal,
+            exact_windowsize=True,
+            use_rotary_pos_emb=False,
+            autopad=True,
+            look_forward=0 if causal else 1,
+        )
+
+    return make
+
+
+def performer() -> System:
+    """lucidrains' FAVOR+, not causal: its causal form needs a CUDA kernel."""
+    from performer_pytorch import FastAttention
+
+    return FastAttention(dim_heads=64, nb_features=256)
+
+
+def reformer(causal: bool) -> Callable[[], System]:
+    """lucidrains' LSH attention: queries are the keys, chunks of 64 tokens, one round."""
+
+    def make() -> System:
+        from reformer_pytorch import LSHAttention
+
+        attention = LSHAttention(bucket_size=64, n_hashes=1, causal=causal)
+
+        def system(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            shared, values = (x.flatten(0, 1) for x in (query, value))
+            return attention(shared, values)[0].unflatten(0, query.shape[:2])
+
+        return system
+
+    return make
+
+
+def idiap(causal: bool) -> Callable[[], System]:
+    """idiap's linear attention, whose causal form is a C++ kernel."""
+
+    def make() -> System:
+        from fast_transformers.attention import CausalLinearAttention, LinearAttention
+        from fast_transformers.masking import FullMask, LengthMask, TriangularCausalMask
+
+        length = WORK.length
+        kind, mask = LinearAttention, FullMask(length)
+        if causal:
+            kind, mask = CausalLinearAttention, TriangularCausalMask(length)
+        attention, lengths = kind(64), LengthMask(torch.tensor([length]))
+
+        def system(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            there = (x.transpose(1, 2) for x in (query, key, value))
+            return attention(*there, mask, lengths, lengths).transpose(1, 2)
+
+        return system
+
+    return make
+
+
+# name -> ours, whether causal, theirs
+PAIRS: dict[str, tuple[Mechanism, bool, Callable[[], System]]] = {
+    "window / local-attention": (SlidingWindow(), False, local_attention(False)),
+    "causal window / local-attention": (SlidingWindow(), True, local_attention(True)),
+    "FAVOR+ / performer-pytorch": (Performer(), False, performer),
+    "LSH / reformer-pytorch": (LSH(shared=True), False, reformer(False)),
+    "causal LSH / reformer-pytorch": (LSH(shared=True), True, reformer(True)),
+    "linear / fast-transformers": (Linear(), False, idiap(False)),
+    "causal linear / fast-transformers": (Linear(), True, idiap(True)),
+}
+EQUAL = [name for name in PAIRS if "window" in name or "linear" in name]
+
+
+if __name__ == "__main__":
+    main()
