@@ -135,7 +135,7 @@ def _layers(model: Any) -> list[Seen]:
         model.set_attn_implementation(NAME)
         model.eval()
         with torch.no_grad(), observed() as calls:
-            model(**{key: x.to(model.device) for key, x in model.dummy_inputs.items()})
+            model.base_model(**{key: x.to(model.device) for key, x in model.dummy_inputs.items()})
     finally:
         model.train(training)
         model.set_attn_implementation(before)

@@ -56,7 +56,7 @@ class Attend(Step):
 def _running(model: Any) -> int:
     """How many of the attached layers run on a few tokens."""
     with torch.no_grad(), observed() as calls:
-        model(**{key: x.to(model.device) for key, x in model.dummy_inputs.items()})
+        model.base_model(**{key: x.to(model.device) for key, x in model.dummy_inputs.items()})
     ran = {id(call.module) for call in calls}
     modules = dict(model.named_modules())
     return sum(id(modules[name]) in ran for name in attached(model))
