@@ -36,6 +36,7 @@ import leanformer.distill.progressive
 import leanformer.distill.students
 import leanformer.distill.substitution  # noqa: F401  (registers what distill may augment with)
 from leanformer.attention.attend import Attend
+from leanformer.attention.extend_positions import ExtendPositions
 from leanformer.core import codec
 from leanformer.core.files import write_text
 from leanformer.core.record import Record
@@ -63,6 +64,7 @@ STEPS: tuple[type[Step], ...] = (
     Pretrain,
     Finetune,
     CutVocabulary,
+    ExtendPositions,
     Attend,
     Shrink,
     Sparsify,
