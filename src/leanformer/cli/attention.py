@@ -25,7 +25,8 @@ def bench(
 ) -> None:
     """Time every mechanism against dense attention, forward and backward, and draw it.
 
-    What is measured already is not measured again, so that an interrupted bench goes on.
+    What is measured already is not measured again, so that an interrupted bench goes on. Memory is
+    measured at the longest length.
     """
     from leanformer.attention.bench import measure
     from leanformer.attention.picture import picture
@@ -61,7 +62,7 @@ def bench(
             continue
         kind = f"{'causal ' if work.causal else ''}{'training' if work.backward else 'inference'}"
         typer.echo(f"[{number + 1}/{len(works)}] {work.length} tokens, {kind}")
-        for found in measure(left, work, rounds=rounds):
+        for found in measure(left, work, rounds=rounds, memory=work.length == max(lengths)):
             said = {**vars(found), "mechanism": encode(found.mechanism), "work": encode(work)}
             record.write("attention", **said, environment=environment())
             peak = "" if found.peak is None else f"  {found.peak / 2**20:8.1f} MiB"
