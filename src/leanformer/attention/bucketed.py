@@ -17,12 +17,14 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from leanformer.attention.blocked import blocked_attention, readings, sdpa
 from leanformer.attention.partial import merge, partial_attention
 from leanformer.attention.pattern import Layout
 
 SHORT = 64  # queries of a block where bands are narrow: less is read that is not seen
+HIDDEN = 2**31  # the bucket of hidden tokens, behind all others
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,7 @@ class Sorting:
     def of(cls, bucket_BHT: Tensor, keep_BT: Tensor | None) -> "Sorting":
         """The tokens sorted; hidden ones have a bucket of their own, behind all others."""
         if keep_BT is not None:
-            hidden = int(bucket_BHT.amax()) + 1 if bucket_BHT.numel() else 0
-            bucket_BHT = bucket_BHT.masked_fill(~keep_BT[:, None], hidden)
+            bucket_BHT = bucket_BHT.masked_fill(~keep_BT[:, None], HIDDEN)
         order = bucket_BHT.argsort(dim=-1, stable=True)
         return cls(bucket_BHT, order, order.argsort(dim=-1))
 
@@ -114,7 +115,7 @@ def bucketed_attention(
         alone: A token sees itself only if it sees nothing else.
     """
     sortings = [Sorting.of(bucket, keep_BT) for bucket in buckets_RBHT]
-    single = len(sortings) == 1 and not alone
+    single = len(sortings) == 1
     kernel = partial(partial_attention, scaling=scaling, dropout=dropout)
     parts = []
     for number, one in enumerate(sortings):
@@ -132,10 +133,15 @@ def bucketed_attention(
             (layout,),
             readings((layout,), query.shape[2], False, query.device),
             False,
-            sdpa(scaling, dropout, empty=False) if single else kernel,
+            sdpa(scaling, dropout, empty=alone) if single else kernel,
         )
         parts.append(_taken(part, one.place))
-    mixed = parts[0] if single else merge([*parts, *_self(value_BHTD, alone)], query_BHTD.dtype)
+    if single:
+        mixed = parts[0]
+        if alone:
+            mixed = torch.where(_lonely(sortings[0], band)[..., None], value_BHTD, mixed)
+    else:
+        mixed = merge([*parts, *_self(value_BHTD, alone)], query_BHTD.dtype)
     return mixed if keep_BT is None else mixed.masked_fill(~keep_BT[:, None, :, None], 0)
 
 
@@ -167,6 +173,17 @@ def _sorted_sees(
         near = band.near(place[:, :, queries, None], place[:, :, None, keys])
         sees = sees & ~(same & near)
     return sees & (query != key) if alone else sees
+
+
+def _lonely(one: Sorting, band: Band) -> Tensor:
+    """True for tokens that see nothing but themselves, [B, H, T]: no neighbour in the sorted text
+    is of their bucket and near."""
+    bucket = one.bucket.gather(2, one.order)
+    place = torch.arange(bucket.shape[2], device=bucket.device)
+    same = bucket[:, :, 1:] == bucket[:, :, :-1]
+    before = F.pad(same & band.near(place[1:], place[:-1]), (1, 0))
+    after = F.pad(same & band.near(place[:-1], place[1:]), (0, 1))
+    return (~(before | after)).gather(2, one.place)
 
 
 def _self(value_BHTD: Tensor, alone: bool) -> list[Tensor]:

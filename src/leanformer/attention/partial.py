@@ -34,15 +34,15 @@ def partial_attention(
         dropout: Share of the weights that are dropped.
     """
     wide = torch.promote_types(query_BHTD.dtype, torch.float32)
-    scores = (query_BHTD @ key_BHSD.transpose(-1, -2) * scaling).to(wide)
-    if sees_BHTS is not None:
-        scores = scores.masked_fill(~sees_BHTS, torch.finfo(wide).min)
+    scores = ((query_BHTD * scaling) @ key_BHSD.transpose(-1, -2)).to(wide)
+    lowest = torch.finfo(wide).min / 4
+    if sees_BHTS is not None:  # arithmetic, as in `leanformer.attention.blocked.sdpa`
+        scores = scores + sees_BHTS.to(wide).sub_(1).mul_(-lowest)
     peak = scores.detach().amax(-1, keepdim=True)
     weights = (scores - peak).exp()
-    if sees_BHTS is not None:
-        weights = weights * sees_BHTS  # of a row that sees nothing
     mixed = F.dropout(weights, dropout) @ value_BHSD.to(wide)
-    return torch.cat([mixed, weights.sum(-1, keepdim=True), peak], dim=-1)
+    part = torch.cat([mixed, weights.sum(-1, keepdim=True)], dim=-1)
+    return torch.cat([part * (peak > lowest / 2), peak], dim=-1)  # an empty row gives nothing
 
 
 def merge(parts: list[Tensor], dtype: torch.dtype) -> Tensor:

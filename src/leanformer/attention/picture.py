@@ -24,16 +24,26 @@ def weights(mechanism: Mechanism, length: int = 1024, *, causal: bool = False) -
     Raises:
         ValueError: The mechanism cannot be causal, and `causal` asks for it.
     """
-    work = Workload(length=length, causal=causal, num_heads=4, head_dim=32)
+    work = Workload(length=length, causal=causal, num_heads=4)
     attention = mechanism.build(work.heads).eval()
     query, key, _ = inputs(work)
     drift = key.cumsum(2) / torch.arange(1, length + 1)[:, None].sqrt()
     keep = torch.ones(1, length, dtype=torch.bool)
     at = torch.arange(length)[None]
-    value = torch.eye(length).expand(1, 4, -1, -1)
+    columns = torch.eye(length).split(work.head_dim, dim=1)  # values are as wide as a head
     with torch.no_grad():
-        found = attention.reference(drift + 0.1 * query, drift, value, keep, at, scaling=0.2)
-    return found[0]
+        parts = [
+            attention.reference(
+                drift + 0.1 * query,
+                drift,
+                F.pad(column, (0, work.head_dim - column.shape[1])).expand(1, 4, -1, -1),
+                keep,
+                at,
+                scaling=0.2,
+            )
+            for column in columns
+        ]
+    return torch.cat(parts, dim=-1)[0, :, :, :length]
 
 
 def picture(mechanism: Mechanism, length: int = 1024, *, causal: bool = False) -> list[list[float]]:
