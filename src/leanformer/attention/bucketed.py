@@ -19,9 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leanformer.attention.blocked import blocked_attention, readings, sdpa
+from leanformer.attention.blocked import BLOCK, Kernel, sdpa
 from leanformer.attention.partial import merge, partial_attention
-from leanformer.attention.pattern import Layout
 
 SHORT = 64  # queries of a block where bands are narrow: less is read that is not seen
 HIDDEN = 2**31  # the bucket of hidden tokens, behind all others
@@ -80,7 +79,8 @@ class Sorting:
         if keep_BT is not None:
             bucket_BHT = bucket_BHT.masked_fill(~keep_BT[:, None], HIDDEN)
         order = bucket_BHT.argsort(dim=-1, stable=True)
-        return cls(bucket_BHT, order, order.argsort(dim=-1))
+        there = torch.arange(order.shape[-1], device=order.device).expand_as(order)
+        return cls(bucket_BHT, order, torch.empty_like(order).scatter_(-1, order, there))
 
     def sees(self, band: Band, at_BHT: Tensor) -> Tensor:
         """What tokens at these places see, [B, H, T, S]."""
@@ -119,20 +119,9 @@ def bucketed_attention(
     kernel = partial(partial_attention, scaling=scaling, dropout=dropout)
     parts = []
     for number, one in enumerate(sortings):
-        layout = Layout(
-            sees=partial(_sorted_sees, one, sortings[:number], band, alone),
-            spans=band.spans,
-            size=SHORT if band.window <= SHORT else None,
-        )
-        query, key, value = (_taken(x, one.order) for x in (query_BHTD, key_BHTD, value_BHTD))
-        part = blocked_attention(
-            query,
-            key,
-            value,
-            None,  # hidden tokens have a bucket of their own
-            (layout,),
-            readings((layout,), query.shape[2], False, query.device),
-            False,
+        part = _banded(
+            *(_taken(x, one.order) for x in (query_BHTD, key_BHTD, value_BHTD)),
+            _Mask(one, sortings[:number], band, alone),
             sdpa(scaling, dropout, empty=alone) if single else kernel,
         )
         parts.append(_taken(part, one.place))
@@ -159,20 +148,59 @@ def seen_in_buckets(
     return sees
 
 
-def _sorted_sees(
-    one: Sorting, before: list[Sorting], band: Band, alone: bool, query: Tensor, key: Tensor
+def _banded(
+    query_BHTD: Tensor, key_BHTD: Tensor, value_BHTD: Tensor, mask: "_Mask", kernel: Kernel
 ) -> Tensor:
-    """What sorted queries of a round see and have not seen in rounds before, [B, H, T, S]."""
-    queries, keys = (places.flatten() for places in (query, key))
-    bucket = one.bucket.gather(2, one.order)
-    sees = bucket[:, :, queries, None] == bucket[:, :, None, keys]
-    sees = sees & band.near(query, key)
-    for other in before:
-        bucket, place = (x.gather(2, one.order) for x in (other.bucket, other.place))
-        same = bucket[:, :, queries, None] == bucket[:, :, None, keys]
-        near = band.near(place[:, :, queries, None], place[:, :, None, keys])
-        sees = sees & ~(same & near)
-    return sees & (query != key) if alone else sees
+    """Attention of a sorted text, each block of queries with the blocks that its band touches."""
+    length = query_BHTD.shape[2]
+    size = SHORT if mask.band.window <= SHORT else BLOCK
+    queries, keys, values = (x.split(size, 2) for x in (query_BHTD, key_BHTD, value_BHTD))
+    pieces = []
+    for number, query in enumerate(queries):
+        first = number * size
+        ((start, stop),) = mask.band.spans(first, first + query.shape[2])
+        low, high = max(start, 0) // size, -(-min(stop, length) // size)
+        key, value = (torch.cat(x[low:high], 2) for x in (keys, values))
+        sees = mask(first, query.shape[2], low * size, key.shape[2])
+        pieces.append(kernel(query, key, value, sees))
+    return torch.cat(pieces, 2)
+
+
+class _Mask:
+    """What sorted queries of a round see and have not seen in rounds before."""
+
+    def __init__(self, one: Sorting, before: list[Sorting], band: Band, alone: bool) -> None:
+        self.band, self.alone = band, alone
+        self.bucket = one.bucket.gather(2, one.order)
+        self.before = [
+            (other.bucket.gather(2, one.order), other.place.gather(2, one.order))
+            for other in before
+        ]
+        self._near: dict[tuple[int, ...], Tensor] = {}
+
+    def __call__(self, first: int, queries: int, start: int, keys: int) -> Tensor:
+        """For queries from `first` on and keys from `start` on, [B, H, T, S]."""
+        asked, read = slice(first, first + queries), slice(start, start + keys)
+        sees = self._equal(self.bucket, asked, read) & self._nearby(first, queries, start, keys)
+        for bucket, place in self.before:
+            near = self.band.near(place[:, :, asked, None], place[:, :, None, read])
+            sees = sees & ~(self._equal(bucket, asked, read) & near)
+        return sees
+
+    def _equal(self, bucket: Tensor, asked: slice, read: slice) -> Tensor:
+        return bucket[:, :, asked, None] == bucket[:, :, None, read]
+
+    def _nearby(self, first: int, queries: int, start: int, keys: int) -> Tensor:
+        """The band itself; between the ends of a text that of one block is that of the next."""
+        turn = first % self.band.window if self.band.chunks else 0
+        known = (first - start, queries, keys, turn)
+        if known not in self._near:
+            device = self.bucket.device
+            query = torch.arange(first, first + queries, device=device)[:, None]
+            key = torch.arange(start, start + keys, device=device)
+            near = self.band.near(query, key)
+            self._near[known] = near & (query != key) if self.alone else near
+        return self._near[known]
 
 
 def _lonely(one: Sorting, band: Band) -> Tensor:
