@@ -29,8 +29,9 @@ One text, 8 heads of 64, float32. Every number is a ratio within a round to torc
 beyond queries, keys and values, of a fresh process. What changes which tokens are seen, or replaces
 the softmax, is another model: the time says nothing about quality.
 """
-BARS_NOTE = """Bars are of CPU time, over that of bidirectional SDPA also where the mechanism is causal.
-On two threads that sleep while they wait, calls of small blocks cost half as much again as on one.
+BARS_NOTE = """Bars are of CPU time, over that of bidirectional SDPA also where the mechanism is
+causal. On two threads that sleep while they wait, calls of small blocks cost half as much again as
+on one.
 """
 
 
