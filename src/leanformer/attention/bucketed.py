@@ -119,12 +119,10 @@ def bucketed_attention(
     kernel = partial(partial_attention, scaling=scaling, dropout=dropout)
     parts = []
     for number, one in enumerate(sortings):
-        part = _banded(
-            *(_taken(x, one.order) for x in (query_BHTD, key_BHTD, value_BHTD)),
-            _Mask(one, sortings[:number], band, alone),
-            sdpa(scaling, dropout, empty=alone) if single else kernel,
-        )
-        parts.append(_taken(part, one.place))
+        query, key, value = (_taken(x, one.order) for x in (query_BHTD, key_BHTD, value_BHTD))
+        mask = _Mask(one, sortings[:number], band, alone)
+        used = sdpa(scaling, dropout, empty=alone) if single else kernel
+        parts.append(_taken(_banded(query, key, value, mask, used), one.place))
     if single:
         mixed = parts[0]
         if alone:
