@@ -17,7 +17,6 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from leanformer.attention.blocked import BLOCK, Kernel, sdpa
 from leanformer.attention.partial import merge, partial_attention
@@ -120,14 +119,12 @@ def bucketed_attention(
     parts = []
     for number, one in enumerate(sortings):
         query, key, value = (_taken(x, one.order) for x in (query_BHTD, key_BHTD, value_BHTD))
-        mask = _Mask(one, sortings[:number], band, alone)
-        used = sdpa(scaling, dropout, empty=alone) if single else kernel
+        dtype = query.dtype if single else None
+        mask = _Mask(one, sortings[:number], band, alone, dtype)
+        used = sdpa(scaling, dropout) if single else kernel
         parts.append(_taken(_banded(query, key, value, mask, used), one.place))
-    if single:
-        mixed = parts[0]
-        if alone:
-            mixed = torch.where(_lonely(sortings[0], band)[..., None], value_BHTD, mixed)
-    else:
+    mixed = parts[0]
+    if not single:
         mixed = merge([*parts, *_self(value_BHTD, alone)], query_BHTD.dtype)
     return mixed if keep_BT is None else mixed.masked_fill(~keep_BT[:, None, :, None], 0)
 
@@ -165,11 +162,25 @@ def _banded(
 
 
 class _Mask:
-    """What sorted queries of a round see and have not seen in rounds before."""
+    """What sorted queries of a round see and have not seen in rounds before.
 
-    def __init__(self, one: Sorting, before: list[Sorting], band: Band, alone: bool) -> None:
-        self.band, self.alone = band, alone
+    Where there is one round alone it is what is added to scores: the square of the difference of
+    two buckets hides a key in one pass over the pairs, and a token that shall see itself last is
+    hidden less than the others.
+    """
+
+    def __init__(
+        self,
+        one: Sorting,
+        before: list[Sorting],
+        band: Band,
+        alone: bool,
+        dtype: torch.dtype | None,
+    ) -> None:
+        self.band, self.alone, self.dtype = band, alone, dtype
         self.bucket = one.bucket.gather(2, one.order)
+        if dtype is not None:
+            self.bucket = self.bucket.to(torch.promote_types(dtype, torch.float32))
         self.before = [
             (other.bucket.gather(2, one.order), other.place.gather(2, one.order))
             for other in before
@@ -179,14 +190,17 @@ class _Mask:
     def __call__(self, first: int, queries: int, start: int, keys: int) -> Tensor:
         """For queries from `first` on and keys from `start` on, [B, H, T, S]."""
         asked, read = slice(first, first + queries), slice(start, start + keys)
-        sees = self._equal(self.bucket, asked, read) & self._nearby(first, queries, start, keys)
+        near = self._nearby(first, queries, start, keys)
+        mine, theirs = self.bucket[:, :, asked, None], self.bucket[:, :, None, read]
+        if self.dtype is not None:
+            apart = mine - theirs
+            return torch.addcmul(near, apart, apart, value=-_far(self.dtype)).to(self.dtype)
+        sees = (mine == theirs) & near
         for bucket, place in self.before:
-            near = self.band.near(place[:, :, asked, None], place[:, :, None, read])
-            sees = sees & ~(self._equal(bucket, asked, read) & near)
+            same = bucket[:, :, asked, None] == bucket[:, :, None, read]
+            close = self.band.near(place[:, :, asked, None], place[:, :, None, read])
+            sees = sees & ~(same & close)
         return sees
-
-    def _equal(self, bucket: Tensor, asked: slice, read: slice) -> Tensor:
-        return bucket[:, :, asked, None] == bucket[:, :, None, read]
 
     def _nearby(self, first: int, queries: int, start: int, keys: int) -> Tensor:
         """The band itself; between the ends of a text that of one block is that of the next."""
@@ -196,20 +210,20 @@ class _Mask:
             device = self.bucket.device
             query = torch.arange(first, first + queries, device=device)[:, None]
             key = torch.arange(start, start + keys, device=device)
-            near = self.band.near(query, key)
-            self._near[known] = near & (query != key) if self.alone else near
+            near, itself = self.band.near(query, key), query == key
+            if self.dtype is None:
+                self._near[known] = near & ~itself if self.alone else near
+            else:
+                far = torch.zeros(near.shape, dtype=self.bucket.dtype, device=device)
+                far = far.masked_fill(~near, -_far(self.dtype))
+                last = -_far(self.dtype) / 2
+                self._near[known] = far.masked_fill(itself, last) if self.alone else far
         return self._near[known]
 
 
-def _lonely(one: Sorting, band: Band) -> Tensor:
-    """True for tokens that see nothing but themselves, [B, H, T]: no neighbour in the sorted text
-    is of their bucket and near."""
-    bucket = one.bucket.gather(2, one.order)
-    place = torch.arange(bucket.shape[2], device=bucket.device)
-    same = bucket[:, :, 1:] == bucket[:, :, :-1]
-    before = F.pad(same & band.near(place[1:], place[:-1]), (1, 0))
-    after = F.pad(same & band.near(place[:-1], place[1:]), (0, 1))
-    return (~(before | after)).gather(2, one.place)
+def _far(dtype: torch.dtype) -> float:
+    """Subtracted from a score, it leaves nothing beside any other."""
+    return torch.finfo(dtype).max / 4
 
 
 def _self(value_BHTD: Tensor, alone: bool) -> list[Tensor]:

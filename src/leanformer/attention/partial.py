@@ -29,14 +29,17 @@ def partial_attention(
         query_BHTD: Queries.
         key_BHSD: The keys of this part.
         value_BHSD: Their values.
-        sees_BHTS: True where a query sees a key; None = everywhere. B, H may be 1.
+        sees_BHTS: True where a query sees a key, or what is added to scores; None = everywhere. B,
+            H may be 1.
         scaling: Factor of the scores.
         dropout: Share of the weights that are dropped.
     """
     wide = torch.promote_types(query_BHTD.dtype, torch.float32)
     scores = ((query_BHTD * scaling) @ key_BHSD.transpose(-1, -2)).to(wide)
     lowest = torch.finfo(wide).min / 4
-    if sees_BHTS is not None:  # arithmetic, as in `leanformer.attention.blocked.sdpa`
+    if sees_BHTS is not None and sees_BHTS.is_floating_point():
+        scores = scores + sees_BHTS.to(wide)
+    elif sees_BHTS is not None:  # arithmetic, as in `leanformer.attention.blocked.bias_of`
         scores = scores + sees_BHTS.to(wide).sub_(1).mul_(-lowest)
     peak = scores.detach().amax(-1, keepdim=True)
     weights = (scores - peak).exp()
