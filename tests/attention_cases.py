@@ -57,6 +57,7 @@ EXAMPLES: list[Mechanism] = [
     Routing(clusters=5, window=7, balanced=True),
     Linear(),
     Performer(features=12, seed=1),
+    Performer(features=20, lengths="equal"),
     PerformerRelu(features=20),
     PerformerRelu(),
     Linformer(rank=5),

@@ -6,8 +6,8 @@ from attention_cases import built, random_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leanformer.attention import Linear, Mechanism, Performer, PerformerRelu
-from leanformer.attention.features import mix_all, mix_causal
+from leanformer.attention import Linear, Mechanism, Performer, PerformerRelu, features
+from leanformer.attention.features import mix_all, mix_causal, mix_next
 
 MAPS = [Linear(), Performer(features=12), PerformerRelu(features=10)]
 
@@ -26,13 +26,66 @@ def test_token_by_token_is_all_at_once(mechanism: Mechanism) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1, 90), st.sampled_from([1, 7, 16, 64]), st.booleans(), st.integers(0, 9))
+@given(st.integers(1, 90), st.sampled_from([1, 2, 16, 64]), st.booleans(), st.integers(0, 9))
 def test_chunks_of_any_size_are_the_same(length: int, chunk: int, log: bool, seed: int) -> None:
     query, key, value = random_text(length, seed=seed)
     if not log:
         query, key = query.exp(), key.exp()
-    whole = mix_causal(query, key, value, None, log=log, chunk=length)
-    torch.testing.assert_close(mix_causal(query, key, value, None, log=log, chunk=chunk), whole)
+    kernels = (query.exp() @ key.exp().mT if log else query @ key.mT).tril()
+    expected = kernels @ value / kernels.sum(-1, keepdim=True)
+    found = mix_causal(query, key, value, None, log=log, chunk=chunk)
+    torch.testing.assert_close(found, expected)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 60), st.booleans())
+def test_a_text_goes_on_from_a_state(before: int, after: int, log: bool) -> None:
+    text = random_text(before + after)
+    query, key, value = text if log else tuple(x.exp() for x in text)
+    _, state = mix_next(
+        None, query[:, :, :before], key[:, :, :before], value[:, :, :before], None, log=log
+    )
+    rest, _ = mix_next(
+        state, query[:, :, before:], key[:, :, before:], value[:, :, before:], None, log=log
+    )
+    whole = mix_causal(query, key, value, None, log=log)
+    torch.testing.assert_close(rest, whole[:, :, before:])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("mechanism", MAPS)
+def test_segments_are_one_text(
+    mechanism: Mechanism, causal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first segments of one text are hidden as a whole, the last of another, all of a third."""
+    attention, text = built(mechanism, causal), random_text(75, 3)
+    keep = torch.ones(3, 75, dtype=torch.bool)
+    keep[0, :37], keep[1, 22:], keep[2] = False, False, False
+    expected = attention(*text, keep)
+    monkeypatch.setattr(features, "SEGMENT", 16)
+    torch.testing.assert_close(attention(*text, keep), expected)
+    assert torch.equal(attention(*text, keep)[2], torch.zeros_like(expected[2]))
+
+
+def test_earlier_keys_do_not_vanish_beside_later_ones() -> None:
+    query, key, value = (x.float() for x in random_text(60))
+    later = key.clone()
+    later[:, :, 30:] += 300
+    before, after = (mix_causal(query, x, value, None, log=True) for x in (key, later))
+    torch.testing.assert_close(after[:, :, :30], before[:, :, :30])
+
+
+def test_later_keys_do_not_round_earlier_ones_away() -> None:
+    query, key, value = (x.exp().float() for x in random_text(150))
+    later = key.clone()
+    later[:, :, 100:] *= 1e9
+    before, after = (mix_causal(query, x, value, None, log=False) for x in (key, later))
+    torch.testing.assert_close(after[:, :, :100], before[:, :, :100])
+
+
+def test_a_chunk_that_cannot_be_halved_is_refused() -> None:
+    with pytest.raises(ValueError, match="chunk: 48; of logarithms it is a power of two"):
+        mix_causal(*random_text(5), None, log=True, chunk=48)
 
 
 def test_logarithms_are_the_features_themselves() -> None:

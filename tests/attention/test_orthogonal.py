@@ -12,6 +12,13 @@ def test_vectors_of_a_block_are_orthogonal() -> None:
     assert drawn[:8].T.matmul(drawn[8:16]).abs().max() > 0.1
 
 
+def test_lengths_can_be_all_the_same() -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn = orthogonal_vectors(20, 16, generator, lengths="equal")
+    torch.testing.assert_close(drawn.norm(dim=-1), torch.full((20,), 4.0))
+    assert (drawn[:16] @ drawn[:16].T - 16 * torch.eye(16)).abs().max() < 1e-4
+
+
 def test_lengths_are_those_of_gaussian_vectors() -> None:
     drawn = orthogonal_vectors(4000, 16, torch.Generator().manual_seed(0))
     squares = drawn.square().sum(-1)

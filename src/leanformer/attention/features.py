@@ -9,7 +9,13 @@ a column of S. The same S, advanced one token at a time, is the state of a recur
 
 Features that are exponentials (FAVOR+) are handled as logarithms: each feature of the keys is
 measured from its running maximum, which the query takes back before its own maximum is taken, so
-that nothing overflows and no constant need be added. Sums are of float32 or wider.
+that nothing overflows and no constant need be added. Within a chunk of a causal text that maximum
+would be one of later tokens, beside which earlier ones may vanish: there the later half takes from
+the earlier one, measured from its maximum, and so on within the halves. Sums are of float32 or
+wider.
+
+Texts are gone through in segments, so that features are made, used and gone while they are in the
+cache of a CPU: fresh memory for those of 4k tokens takes longer than their exponentials.
 
 Legend: B batch, H head, T token, S key token, D head width, M feature, N chunk, C token of a chunk.
 """
@@ -24,7 +30,9 @@ from torch.nn import functional as F
 from leanformer.attention.dense import visible
 from leanformer.attention.mechanism import Attention
 
-CHUNK = 64  # tokens; measured at 4k on Zen 4 against 32, 128 and 256
+CHUNK = 64  # tokens; measured at 4k on Zen 4 against 32 and 128
+LOG_CHUNK = 32  # likewise, against 64: logarithms take a step more a doubling
+SEGMENT = 256  # likewise, against 128, 512, 1024 and 4096
 LOWEST = -1e30  # a logarithm of nothing that can still be subtracted from itself
 
 
@@ -75,7 +83,7 @@ def advance(
     if log:
         peak = key.detach().amax(2, keepdim=True)
         peak = peak if state is None else torch.maximum(peak, state.peak)
-        key = (key - peak).exp()
+        key = (key - peak).exp_()
     sums = key.transpose(-1, -2) @ value
     if state is not None:
         sums = sums + state.sums * (state.peak - peak).exp().transpose(-1, -2)
@@ -94,49 +102,113 @@ def mix_causal(
     keep_BT: Tensor | None,
     *,
     log: bool,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> Tensor:
     """What each token takes from itself and all before it, [B, H, T, D]; see `mix_all`."""
-    length = query_BHTM.shape[2]
-    more = -length % chunk
-    keep = torch.ones_like(key_BHTM[:, 0, :, 0], dtype=torch.bool) if keep_BT is None else keep_BT
-    ones = torch.ones_like(value_BHTD[..., :1])
-    value = torch.cat([value_BHTD, ones], dim=-1).to(key_BHTM.dtype)
-    query, key, value = (
-        F.pad(x, (0, 0, 0, more)).unflatten(2, (-1, chunk)) for x in (query_BHTM, key_BHTM, value)
-    )
-    there_BNC = F.pad(keep, (0, more)).unflatten(1, (-1, chunk))
-    if keep_BT is not None or more:
-        value = value.masked_fill(~there_BNC[:, None, ..., None], 0)
-        key = key.masked_fill(~there_BNC[:, None, ..., None], LOWEST if log else 0)
-    peak = torch.zeros_like(key[:, :, :, :1])
-    if log:
-        peak = key.detach().amax(3, keepdim=True).cummax(2).values  # of this chunk and all before
-        key = (key - peak).exp()
-    query = _asked(query, peak, log)
-    within = (query @ key.transpose(-1, -2)).tril() @ value
-    mixed = within + query @ _before(key.transpose(-1, -2) @ value, peak, log)
-    return _shares(mixed).flatten(2, 3)[:, :, :length]
+    return mix_next(None, query_BHTM, key_BHTM, value_BHTD, keep_BT, log=log, chunk=chunk)[0]
 
 
-def _before(sums_BHNMD: Tensor, peak_BHN1M: Tensor, log: bool) -> Tensor:
-    """The state before each chunk, measured from the chunk's own peak."""
-    if not log:
-        return sums_BHNMD.cumsum(2) - sums_BHNMD
-    fall = (peak_BHN1M[:, :, :-1] - peak_BHN1M[:, :, 1:]).exp().transpose(-1, -2)
-    chunks = sums_BHNMD.unbind(2)  # an index a chunk would fill a whole gradient each
-    states = [torch.zeros_like(chunks[0])]
-    for sums, factor in zip(chunks[:-1], fall.unbind(2), strict=True):
-        states.append((states[-1] + sums) * factor)
-    return torch.stack(states, dim=2)
+def mix_next(
+    state: State | None,
+    query_BHTM: Tensor,
+    key_BHTM: Tensor,
+    value_BHTD: Tensor,
+    keep_BT: Tensor | None,
+    *,
+    log: bool,
+    chunk: int | None = None,
+) -> tuple[Tensor, State]:
+    """`mix_causal` of the tokens that follow a state, and the state after them.
+
+    Raises:
+        ValueError: Features are logarithms and the chunk cannot be halved down to a token.
+    """
+    chunk = chunk or (LOG_CHUNK if log else CHUNK)
+    if log and chunk & (chunk - 1):
+        raise ValueError(f"chunk: {chunk}; of logarithms it is a power of two, as 32")
+    length, more = query_BHTM.shape[2], -query_BHTM.shape[2] % chunk
+    value = torch.cat([value_BHTD, torch.ones_like(value_BHTD[..., :1])], -1).to(key_BHTM.dtype)
+    if more and keep_BT is None:
+        keep_BT = torch.ones_like(key_BHTM[:, 0, :, 0], dtype=torch.bool)
+    query, key, value = (_chunks(x, more, chunk) for x in (query_BHTM, key_BHTM, value))
+    if keep_BT is not None:
+        hidden = ~F.pad(keep_BT, (0, more)).unflatten(1, (-1, chunk))[:, None, ..., None]
+        value = value.masked_fill(hidden, 0)
+        key = key.masked_fill(hidden, LOWEST if log else 0)
+    if state is None:
+        none = key.new_full((*key.shape[:2], 1, key.shape[-1]), LOWEST if log else 0)
+        state = State(key.new_zeros(*key.shape[:2], key.shape[-1], value.shape[-1]), none)
+    mix = _mix_logarithms if log else _mix_features
+    mixed, state = mix(state, query, key, value)
+    return _shares(mixed).flatten(2, 3)[:, :, :length], state
+
+
+def _chunks(x_BHTM: Tensor, more: int, chunk: int) -> Tensor:
+    """A text filled up with zeros and cut, [B, H, N, C, M]."""
+    return (F.pad(x_BHTM, (0, 0, 0, more)) if more else x_BHTM).unflatten(2, (-1, chunk))
+
+
+def _mix_features(state: State, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, State]:
+    sums = key.transpose(-1, -2) @ value
+    states = torch.cat([state.sums[:, :, None], sums], dim=2).cumsum(2)  # taking a chunk off
+    near = (query @ key.transpose(-1, -2)).tril() @ value  # again would round what is before it
+    return near + query @ states[:, :, :-1], State(states[:, :, -1], state.peak)
+
+
+def _mix_logarithms(
+    state: State, query: Tensor, key: Tensor, value: Tensor
+) -> tuple[Tensor, State]:
+    own = key.detach().amax(3, keepdim=True)
+    peak = torch.cat([state.peak[:, :, None], own], dim=2).cummax(2).values
+    before, after = peak[:, :, :-1], peak[:, :, 1:]
+    sums = (key - after).exp_().transpose(-1, -2) @ value
+    fall = (before - after).exp_().transpose(-1, -2)
+    states = [state.sums]
+    for new, factor in zip(sums.unbind(2), fall.unbind(2), strict=True):  # an index a chunk
+        states.append(states[-1] * factor + new)  # would fill a whole gradient each
+    asked, past = _scaled(query, before)
+    near, own = _halves(query, key)
+    scale = torch.maximum(past, own)
+    mixed = (near * (own - scale).exp_()) @ value
+    mixed = mixed + (asked @ torch.stack(states[:-1], dim=2)) * (past - scale).exp_()
+    return mixed, State(states[-1], peak[:, :, -1])
+
+
+def _halves(query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights within a chunk, [..., C, C], and the logarithms of their rows' scales, [..., C, 1].
+
+    The later half sees all of the earlier one, whose peaks are therefore of keys that it sees.
+    """
+    length = query.shape[-2]
+    if length == 1:
+        features, scale = _scaled(query, key)
+        return features.sum(-1, keepdim=True), scale
+    query, key = (x.unflatten(-2, (2, length // 2)) for x in (query, key))
+    weights, scales = _halves(query, key)
+    (first, last), (early, own) = weights.unbind(-3), scales.unbind(-3)
+    key = key[..., 0, :, :]
+    peak = key if length == 2 else key.detach().amax(-2, keepdim=True)
+    asked, cross = _scaled(query[..., 1, :, :], peak)
+    if length == 2:  # the sum is with the key itself, which therefore has its gradient from here
+        between = asked.sum(-1, keepdim=True)
+    else:
+        between = asked @ (key - peak).exp_().transpose(-1, -2)
+    late = torch.maximum(cross, own)
+    between, last = between * (cross - late).exp_(), last * (own - late).exp_()
+    rows = F.pad(first, (0, length // 2)), torch.cat([between, last], dim=-1)
+    return torch.cat(rows, dim=-2), torch.cat([early, late], dim=-2)
 
 
 def _asked(query: Tensor, peak: Tensor, log: bool) -> Tensor:
     """Features of queries that take back what keys were measured from; their own scale cancels."""
-    if not log:
-        return query
-    query = query + peak
-    return (query - query.detach().amax(-1, keepdim=True)).exp()
+    return _scaled(query, peak)[0] if log else query
+
+
+def _scaled(query: Tensor, peak: Tensor) -> tuple[Tensor, Tensor]:
+    """Exponentials of a sum beside its largest, and that one, [..., 1]."""
+    both = query + peak
+    scale = both.detach().amax(-1, keepdim=True)
+    return both.sub_(scale).exp_(), scale
 
 
 def _shares(mixed: Tensor) -> Tensor:
@@ -194,10 +266,25 @@ class FeatureAttention(Attention):
         dropout: float = 0.0,
     ) -> Tensor:
         """See `Attention.efficient`."""
-        query = self.features(query_BHTD, scaling, query=True)
-        key = self.features(key_BHTD, scaling, query=False)
-        mix = mix_causal if self.heads.causal else mix_all
-        return mix(query, key, value_BHTD, keep_BT, log=self.log).to(query_BHTD.dtype)
+        size = SEGMENT if query_BHTD.device.type == "cpu" else query_BHTD.shape[2]
+        queries, keys, values = (x.split(size, 2) for x in (query_BHTD, key_BHTD, value_BHTD))
+        keeps = [None] * len(keys) if keep_BT is None else keep_BT.split(size, 1)
+        state, mixed = None, []
+        if self.heads.causal:
+            for query, key, value, keep in zip(queries, keys, values, keeps, strict=True):
+                asked = self.features(query, scaling, query=True)
+                held = self.features(key, scaling, query=False)
+                some, state = mix_next(state, asked, held, value, keep, log=self.log)
+                mixed.append(some)
+        else:
+            for key, value, keep in zip(keys, values, keeps, strict=True):
+                held = self.features(key, scaling, query=False)
+                state = advance(state, held, value, keep, log=self.log)
+            assert state is not None
+            for query in queries:
+                asked = self.features(query, scaling, query=True)
+                mixed.append(read(state, asked, log=self.log))
+        return torch.cat(mixed, dim=2).to(query_BHTD.dtype)
 
     def step(
         self,

@@ -11,19 +11,21 @@ cancels.
 Legend: B batch, H head, T token, D head width, M feature.
 """
 
+from typing import get_args
+
 import torch
 from torch import Tensor
 
 from leanformer.attention.features import FeatureAttention, widened
 from leanformer.attention.mechanism import Capabilities, Cost, Heads, Mechanism
-from leanformer.attention.orthogonal import orthogonal_vectors
+from leanformer.attention.orthogonal import Lengths, orthogonal_vectors
 from leanformer.core.technique import technique
 
 
 def log_features(x_BHTD: Tensor, vectors_MD: Tensor, *, query: bool) -> Tensor:
     """Logarithms of the positive features, [B, H, T, M], without their common factor M^-1/2."""
     turned = x_BHTD @ vectors_MD.to(x_BHTD.dtype).T
-    return turned if query else turned - x_BHTD.square().sum(-1, keepdim=True) / 2
+    return turned if query else turned.sub_(x_BHTD.square().sum(-1, keepdim=True) / 2)
 
 
 class PerformerAttention(FeatureAttention):
@@ -35,13 +37,14 @@ class PerformerAttention(FeatureAttention):
     def __init__(self, mechanism: "Performer", heads: Heads) -> None:
         super().__init__(heads, mechanism.capabilities)
         self.register_buffer("vectors", torch.empty(mechanism.features, heads.head_dim))
+        self.lengths = mechanism.lengths
         self.redraw(mechanism.seed)
 
     def redraw(self, seed: int) -> None:
         """Draw the vectors anew, as the paper does every thousand steps or so of a training."""
         count, width = self.vectors.shape
         generator = torch.Generator().manual_seed(seed)
-        self.vectors.copy_(orthogonal_vectors(count, width, generator))
+        self.vectors.copy_(orthogonal_vectors(count, width, generator, self.lengths))
 
     def features(self, x_BHTD: Tensor, scaling: float, *, query: bool) -> Tensor:
         """See `FeatureAttention.features`."""
@@ -58,10 +61,14 @@ class Performer(Mechanism):
     """Random features; the error falls with their root, the time grows with them."""
     seed: int = 0
     """Of the vectors."""
+    lengths: Lengths = "gaussian"
+    """"gaussian": vectors are as long as Gaussian ones, which is unbiased; "equal": all as long."""
 
     def __post_init__(self) -> None:
         if self.features < 1:
             raise ValueError(f"features: {self.features}; it is 1 or more")
+        if self.lengths not in get_args(Lengths):
+            raise ValueError(f"lengths: {self.lengths!r}; it is 'gaussian' or 'equal'")
 
     def build(self, heads: Heads) -> PerformerAttention:
         """See `Mechanism.build`."""
