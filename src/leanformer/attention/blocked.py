@@ -246,12 +246,13 @@ def _beside(parts: list[Tensor], queries: int) -> Tensor:
     return torch.cat([part.expand(batch, heads, queries, -1) for part in parts], dim=-1)
 
 
-def sdpa(scaling: float, dropout: float) -> Kernel:
+def sdpa(scaling: float, dropout: float, *, empty: bool = True) -> Kernel:
     """torch's `scaled_dot_product_attention`; a row that sees nothing is 0.
 
     Args:
         scaling: Factor of the scores.
         dropout: Share of the weights that are dropped.
+        empty: Whether there may be such rows; to look for them costs a pass over the mask.
     """
 
     def kernel(query: Tensor, key: Tensor, value: Tensor, sees: Tensor | None) -> Tensor:
@@ -269,7 +270,7 @@ def sdpa(scaling: float, dropout: float) -> Kernel:
             dropout_p=dropout,
             scale=scaling,
         )
-        if whole:
+        if whole or not empty:
             return mixed
         return mixed.masked_fill(bias.amax(-1, keepdim=True) < 0, 0)
 
