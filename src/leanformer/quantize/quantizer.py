@@ -65,5 +65,5 @@ def check_finite(weight_OI: Tensor) -> None:
     Raises:
         ValueError: A value is NaN or infinite.
     """
-    if not torch.isfinite(weight_OI).all():
+    if not torch.isfinite(torch.stack(weight_OI.aminmax())).all():  # NaN is an end of any range
         raise ValueError("weight: it holds NaN or infinity; look where training diverged")

@@ -37,15 +37,16 @@ def loss_aware(
     """
     first = ternary(weight_OI, threshold(weight_OI, block), block)
     parts, steep = blocked(weight_OI, block), blocked(curvature_OI, block)
-    alpha = first.scale
-    codes = blocked(first.codes_OI, block).to(parts.dtype)
+    size = parts.abs()
+    loss = steep * size
+    alpha, kept = first.scale, blocked(first.codes_OI, block) != 0
     for _ in range(iterations):
-        weighted = (steep * codes * parts).sum(dim=(1, 3), keepdim=True)
-        mass = (steep * codes.abs()).sum(dim=(1, 3), keepdim=True)
+        weighted = (loss * kept).sum(dim=(1, 3), keepdim=True)
+        mass = (steep * kept).sum(dim=(1, 3), keepdim=True)
         # a block without curvature, or with all codes 0, keeps its α
         alpha = torch.where(mass > _SMALLEST, weighted / mass.clamp(min=_SMALLEST), alpha)
-        codes = parts.sign() * (parts.abs() > alpha / 2)
-    codes_OI = codes.to(torch.int8).reshape(weight_OI.shape)
+        kept = size > alpha / 2
+    codes_OI = (parts.sign() * kept).to(torch.int8).reshape(weight_OI.shape)
     return Quantized(codes_OI, alpha, None, 2, block)
 
 
