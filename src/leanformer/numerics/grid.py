@@ -12,6 +12,7 @@ Legend: O out, I in; a grid of a whole tensor has scalar tensors, a grid by row 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -86,12 +87,40 @@ def dequantize(codes: Tensor, grid: Grid) -> Tensor:
 
 
 def fake_quantize(x: Tensor, grid: Grid) -> Tensor:
-    """`x` rounded to the grid; d/dx is 1 inside the range and 0 where `x` was clipped."""
+    """`x` rounded to the grid; d/dx is 1 inside the range and 0 where `x` was clipped.
+
+    torch's own kernel takes ten times as long on a CPU, and so does a mask of what is inside: it is
+    made only where something is clipped and a gradient is asked for.
+    """
+    if not (torch.is_grad_enabled() and x.requires_grad):
+        return _rounded(x, grid)[0]
+    result: Tensor = _FakeQuantize.apply(x, grid)
+    return result
+
+
+class _FakeQuantize(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, x: Tensor, grid: Grid) -> Tensor:
+        rounded, codes = _rounded(x, grid)
+        low, high = codes.aminmax() if codes.numel() else (codes.sum(), codes.sum())
+        context.clips = bool(low < grid.low) or bool(high > grid.high)
+        if context.clips:
+            context.save_for_backward((codes >= grid.low) & (codes <= grid.high))
+        return rounded
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+        if context.clips:
+            (inside,) = context.saved_tensors
+            gradient = gradient * inside
+        return gradient, None
+
+
+def _rounded(x: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+    """`x` on the grid, and its codes before they are clipped."""
     scale, zero_point = _aligned(grid, x)
-    codes = torch.round(x.detach() * (1 / scale)) + zero_point
-    inside = (codes >= grid.low) & (codes <= grid.high)
-    rounded = dequantize(codes.clamp(grid.low, grid.high), grid)
-    return torch.where(inside, x, x.detach()) + (rounded - x.detach())
+    codes = (x.detach() * (1 / scale)).round_().add_(zero_point)
+    return codes.clamp(grid.low, grid.high).sub_(zero_point).mul_(scale), codes
 
 
 def _aligned(grid: Grid, x: Tensor) -> tuple[Tensor, Tensor]:

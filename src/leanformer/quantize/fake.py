@@ -74,13 +74,18 @@ class RoundedWeight(nn.Module, ABC):
         if self.quantizer is None:
             return self.weight
         dequantized = self.quantized().dequantized().to(self.weight.dtype)
-        rounded = straight_through(self.weight, dequantized, self.clip)
+        rounded = straight_through(self.weight, dequantized, self._binding())
         if self.second_moment is not None and rounded.requires_grad:
             rounded.register_hook(self._gather)
         return rounded
 
     def _clipped(self, weight_OI: Tensor) -> Tensor:
         return weight_OI if self.clip is None else weight_OI.clamp(-self.clip, self.clip)
+
+    def _binding(self) -> float | None:
+        """The clip, where a weight lies beyond it: mostly none does, and no mask is needed."""
+        low, high = (float(end) for end in self.weight.detach().aminmax())
+        return self.clip if self.clip is not None and max(-low, high) >= self.clip else None
 
     def _statistics(self) -> WeightStatistics | None:
         if self.second_moment is None or not self.second_moment.any():

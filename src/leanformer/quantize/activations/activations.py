@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.calibrate.ranges import Method
-from leanformer.numerics.grid import Grid
+from leanformer.numerics.grid import Grid, fake_quantize
 
 
 class Rounding(nn.Module, ABC):
@@ -57,9 +57,7 @@ def round_to(x: Tensor, grid: Grid) -> Tensor:
     Rounding is computed in fp32 at least, whatever the type of `x`.
     """
     wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
-    low, high, scale, zero = grid.low, grid.high, grid.scale, grid.zero_point
-    if scale.ndim == 0:
-        return torch.fake_quantize_per_tensor_affine(wide, scale, zero, low, high).to(x.dtype)
+    if grid.scale.ndim == 0:
+        return fake_quantize(wide, grid).to(x.dtype)
     rows_NI = wide.reshape(-1, x.shape[-1])
-    rounded = torch.fake_quantize_per_channel_affine(rows_NI, scale, zero, 0, low, high)
-    return rounded.reshape(x.shape).to(x.dtype)
+    return fake_quantize(rows_NI, grid).reshape(x.shape).to(x.dtype)

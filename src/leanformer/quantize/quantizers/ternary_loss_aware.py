@@ -19,7 +19,12 @@ from torch import Tensor
 from leanformer.core.technique import technique
 from leanformer.numerics.blocks import Block, Quantized, blocked
 from leanformer.quantize.quantizer import Quantizer, WeightStatistics, check_finite
-from leanformer.quantize.quantizers.ternary import ternary, ternary_block, threshold
+from leanformer.quantize.quantizers.ternary import (
+    ones_above,
+    ternary,
+    ternary_block,
+    threshold,
+)
 
 _SMALLEST = torch.finfo(torch.float32).tiny
 
@@ -39,13 +44,13 @@ def loss_aware(
     parts, steep = blocked(weight_OI, block), blocked(curvature_OI, block)
     size = parts.abs()
     loss = steep * size
-    alpha, kept = first.scale, blocked(first.codes_OI, block) != 0
+    alpha, kept = first.scale, blocked(first.codes_OI, block).abs().to(parts.dtype)
     for _ in range(iterations):
         weighted = (loss * kept).sum(dim=(1, 3), keepdim=True)
         mass = (steep * kept).sum(dim=(1, 3), keepdim=True)
         # a block without curvature, or with all codes 0, keeps its α
         alpha = torch.where(mass > _SMALLEST, weighted / mass.clamp(min=_SMALLEST), alpha)
-        kept = size > alpha / 2
+        kept = ones_above(size, alpha / 2)
     codes_OI = (parts.sign() * kept).to(torch.int8).reshape(weight_OI.shape)
     return Quantized(codes_OI, alpha, None, 2, block)
 
