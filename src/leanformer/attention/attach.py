@@ -20,6 +20,7 @@ from torch import nn
 from leanformer.attention.checkpoint import METHOD
 from leanformer.attention.interface import CORE, NAME, Seen, observed
 from leanformer.attention.mechanism import Attention, Heads, Mechanism
+from leanformer.attention.pattern_attention import Backend, PatternAttention
 from leanformer.core.codec import decode, encode
 
 
@@ -43,6 +44,7 @@ def attach(
     mechanism: Mechanism | Mapping[int, Mechanism],
     *,
     layers: Collection[int] | None = None,
+    backend: Backend = "auto",
 ) -> Attached:
     """Let layers of a model attend by a mechanism; nothing is changed where it is refused.
 
@@ -51,10 +53,11 @@ def attach(
         mechanism: Of all layers, or one a layer, by the layer's number.
         layers: Numbers of the layers; None = every one that attends within a text to all that it
             may. Layers with a window of their own and cross-attention stay dense.
+        backend: Who computes patterns, see `PatternAttention.backend`; it is not saved.
 
     Raises:
         ValueError: The model keeps its own attention, a layer does not exist or cannot be
-            replaced, or the mechanism cannot serve it.
+            replaced, the mechanism cannot serve it, or has no such backend.
     """
     calls = _layers(model)
     paths = {id(module): name for name, module in model.named_modules()}
@@ -64,7 +67,7 @@ def attach(
     cores = {}
     for number, one in chosen.items():
         _refuse(names, free, number)
-        cores[number] = one.build(_heads(model, calls[number]))
+        cores[number] = _by(backend, one.build(_heads(model, calls[number])))
     described = {}
     for number, core in cores.items():
         put(calls[number].module, core)
@@ -173,6 +176,18 @@ def _refuse(names: list[str], free: list[int], number: int) -> None:
             f"layers: layer {number} ({names[number]}) attends to another text, or has a window or "
             "a position bias of its own, which a mechanism would not honour; leave it dense"
         )
+
+
+def _by(backend: Backend, core: Attention) -> Attention:
+    """A built mechanism, computed by this backend."""
+    if isinstance(core, PatternAttention):
+        core.backend = backend
+    elif backend == "flex":
+        raise ValueError(
+            f"backend: FlexAttention computes patterns, and {type(core).__name__} is none; leave "
+            'backend = "auto". Nothing was changed'
+        )
+    return core
 
 
 def _cross(name: str) -> bool:

@@ -1,4 +1,5 @@
-"""A pattern as a module: its dense mask is the reference, blocks of queries do the work.
+"""A pattern as a module: its dense mask is the reference, blocks of queries do the work, or on a
+GPU FlexAttention.
 
 A strided layout is a band among the tokens that are a multiple of its stride away. The text is
 read in that order, and the parts of the one softmax are merged (`leanformer.attention.partial`);
@@ -10,6 +11,7 @@ Legend: B batch, H head, T token, S key token, D head width, R token's place mod
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -25,18 +27,35 @@ from leanformer.attention.blocked import (
     tidied,
 )
 from leanformer.attention.dense import dense_attention, visible
+from leanformer.attention.flex import Tiles, flexed, tiles_of
 from leanformer.attention.mechanism import Attention, Heads
 from leanformer.attention.partial import merge, partial_attention
 from leanformer.attention.pattern import Grid, Layout, Pattern
 
+Backend = Literal["auto", "blocked", "flex"]
+"""Who computes: "flex" is FlexAttention, "blocked" our loop over blocks of queries; "auto" is the
+first on a GPU and the second elsewhere."""
+
 
 class PatternAttention(Attention):
-    """A pattern, built."""
+    """A pattern, built.
+
+    Attributes:
+        pattern: What it was built of.
+        backend: Who computes. FlexAttention compiles itself at first, for seconds on a GPU and
+            minutes on a CPU, and again for another length. It drops no weights and has no gradients
+            on a CPU: "auto" then takes the other, "flex" refuses. Blocks that are chosen text by
+            text are never its affair.
+    """
+
+    backend: Backend
 
     def __init__(self, pattern: Pattern, heads: Heads) -> None:
         super().__init__(heads, pattern.capabilities)
         self.pattern = pattern
         self.anchored = pattern.anchored  # type: ignore[misc]  # each pattern says it
+        self.backend = "auto"
+        self._tiles: dict[tuple[int, torch.device], Tiles] = {}
         self._readings: dict[tuple[int, torch.device], tuple[Reading, ...]] = {}
 
     def sees(self, at_BT: Tensor, length: int, lengths_B: Tensor | None = None) -> Tensor:
@@ -80,6 +99,10 @@ class PatternAttention(Attention):
         lengths = None if keep_BT is None else keep_BT.sum(1)
         grid = Grid(length=length, heads=self.heads, lengths=lengths, device=device)
         layouts = self.pattern.layouts(grid)
+        rows = sorted({row for layout in layouts for row in layout.rows if row < length})
+        if self._flexes(query_BHTD, _by_text(layouts, keep_BT is not None), dropout):
+            mixed = flexed(*qkv, keep_BT, self._tiled(length, device), scaling)
+            return self._with_rows(mixed, rows, qkv, keep_BT, sdpa(scaling, dropout))
         near = tuple(layout for layout in layouts if layout.stride == 1)
         far = [layout for layout in layouts if layout.stride > 1]
         kernel = sdpa(scaling, dropout)
@@ -93,15 +116,39 @@ class PatternAttention(Attention):
             before = [*near, *far[:number]]
             parts.append(_strided(qkv, keep_BT, layout, before, self.heads.causal, kernel))
         mixed = merge(parts, query_BHTD.dtype) if far else parts[0]
-        rows = sorted({row for layout in layouts for row in layout.rows if row < length})
         return self._with_rows(mixed, rows, qkv, keep_BT, sdpa(scaling, dropout))
+
+    def _flexes(self, query_BHTD: Tensor, by_text: bool, dropout: float) -> bool:
+        """Whether FlexAttention computes this call.
+
+        Raises:
+            ValueError: It is asked for and cannot.
+        """
+        here = query_BHTD.device.type == "cpu"
+        graded = here and torch.is_grad_enabled() and query_BHTD.requires_grad
+        if self.backend == "flex" and (dropout or graded):
+            why = "has no gradients on a CPU" if graded else "drops no weights"
+            raise ValueError(
+                f'backend: FlexAttention {why}; set backend = "auto", which trains by blocks'
+            )
+        able = not (dropout or by_text)
+        return able and (self.backend == "flex" or (self.backend == "auto" and not here))
+
+    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+    def _tiled(self, length: int, device: torch.device) -> Tiles:
+        """The pattern in tiles, kept for the next batch, often as long."""
+        if (length, device) not in self._tiles:
+            grid = Grid(length=length, heads=self.heads, device=device)
+            tiles = tiles_of(self.pattern.layouts(grid), length, self.heads.causal, device)
+            self._tiles = {(length, device): tiles}
+        return self._tiles[length, device]
 
     def _reads(
         self, layouts: tuple[Layout, ...], length: int, device: torch.device, texts: bool
     ) -> Iterable[Reading]:
         """What is read of texts of this length; unless `texts` differ and blocks are chosen text
         by text, it is kept for the next batch, often as long."""
-        if texts and any(layout.chosen is not None for layout in layouts):
+        if _by_text(layouts, texts):
             return readings(layouts, length, self.heads.causal, device)
         return self._kept(length, device)
 
@@ -135,6 +182,11 @@ class PatternAttention(Attention):
             )
             sees = visible(keep, at.expand(len(query), -1), self.heads.causal)
         return mixed_BHTD.index_copy(2, at, kernel(query[:, :, at], key, value, sees))
+
+
+def _by_text(layouts: tuple[Layout, ...], texts: bool) -> bool:
+    """Whether blocks are chosen text by text, where texts differ."""
+    return texts and any(layout.chosen is not None for layout in layouts)
 
 
 def _strided(
