@@ -11,23 +11,70 @@ from leanformer.core.record import read
 QUALITIES = RESULTS / "quantization.jsonl"
 CLOCKS = RESULTS / "quantization-clock.jsonl"
 DATA = ("banking77", "sst2", "stsb", "rte")
+ORDER = (
+    *("fp32", "nncf", "onnxruntime", "torchao"),
+    *("own", "own-onnx", "own-mse", "own-entropy", "own-bias", "own-not-smooth"),
+    *("nncf-keep", "own-keep", "nearest-4", "gptq-4", "gptq-3"),
+    *("q8bert", "qbert-mixed", "qbert-4", "ternary-twn", "ternary-lat"),
+)
 
 
 def write_tables() -> None:
     """Write docs/results/quantization.md."""
     known = read(QUALITIES)
     timed = read(CLOCKS) if CLOCKS.is_file() else []
-    lines = [PAGE]
+    lines = [PAGE, *_bars(known, timed)]
     for name in DATA:
         rows = [event for event in known if event["data"] == name]
         clocks = {event["system"]: event for event in timed if event["data"] == name}
         if rows:
             lines += [f"\n## {name}, {rows[0]['metric']}\n", HEADER]
-            ways = dict.fromkeys(event["way"] for event in rows)
+            ways = sorted({event["way"] for event in rows}, key=ORDER.index)
             lines += [_row(way, rows, clocks.get(way)) for way in ways]
     machines = {json.dumps(clock["environment"], sort_keys=True) for clock in timed}
     lines += [f"\nMachine: `{machine}`" for machine in sorted(machines)]
     write_text(RESULTS / "quantization.md", "\n".join(lines) + "\n")
+
+
+def _bars(known: list[dict], timed: list[dict]) -> list[str]:
+    """What was asked beforehand, set by set; means over seeds, of the test split."""
+    lines = [BARS, "|---|---|" + "---|" * len(DATA)]
+    for way, bar in LOST_SHARE.items():
+        cells = [_lost(known, name, way, relative=True) for name in DATA]
+        lines.append(f"| {way} loses, of fp32's | {bar} | " + " | ".join(cells) + " |")
+    for way, (points, smaller) in LOST_POINTS.items():
+        cells = [_lost(known, name, way, relative=False) for name in DATA]
+        lines.append(f"| {way} loses, points | {points} | " + " | ".join(cells) + " |")
+        cells = [_smaller(known, name, way) for name in DATA]
+        lines.append(f"| {way} is smaller by | {smaller} | " + " | ".join(cells) + " |")
+    ratios = {(clock["data"], clock["system"]): clock["over_nncf"]["value"] for clock in timed}
+    cells = [f"{ratios[name, 'own']:.2f}x" if (name, "own") in ratios else "–" for name in DATA]
+    lines.append("| own, throughput to nncf | ≥ 1 | " + " | ".join(cells) + " |")
+    cells = [_closer(known, name) for name in DATA]
+    lines.append("| error of own to that of nncf | < 1 | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _of(known: list[dict], name: str, way: str) -> list[dict]:
+    return [event for event in known if (event["data"], event["way"]) == (name, way)]
+
+
+def _lost(known: list[dict], name: str, way: str, *, relative: bool) -> str:
+    whole, mine = _of(known, name, "fp32"), _of(known, name, way)
+    if not whole or not mine:
+        return "–"
+    lost = whole[0]["test"] - statistics.mean(event["test"] for event in mine)
+    return f"{lost / whole[0]['test']:.1%}" if relative else f"{100 * lost:.1f}"
+
+
+def _smaller(known: list[dict], name: str, way: str) -> str:
+    whole, mine = _of(known, name, "fp32"), _of(known, name, way)
+    return f"{whole[0]['weights'] / mine[0]['packed']:.1f}x" if whole and mine else "–"
+
+
+def _closer(known: list[dict], name: str) -> str:
+    own, nncf = (_of(known, name, way) for way in ("own", "nncf"))
+    return f"{own[0]['test_error'] / nncf[0]['test_error']:.2f}" if own and nncf else "–"
 
 
 def _row(way: str, rows: list[dict], clock: dict | None) -> str:
@@ -81,5 +128,20 @@ tokens in milliseconds.
 - **q8bert**, **qbert-mixed** (2 and 3 bits by curvature), **qbert-4**, **ternary-twn**,
   **ternary-lat**: trained while they round; run in OpenVINO int8 on their own scales.
 """
+BARS = (
+    """## What was asked
+
+| | bar | """
+    + " | ".join(DATA)
+    + " |"
+)
+# of fp32's quality; points, and times smaller
+LOST_SHARE = {"q8bert": "< 1 %", "own-keep": "< 1 %", "nncf-keep": "< 1 %"}
+LOST_POINTS = {
+    "qbert-mixed": ("≤ 2.3", "≥ 8x"),
+    "qbert-4": ("≤ 2.3", "≥ 8x"),
+    "ternary-twn": ("≤ 2", "≥ 14x"),
+    "ternary-lat": ("≤ 2", "≥ 14x"),
+}
 HEADER = """| way | seeds | dev | test | kept | error | cos | float | MB | texts/s | to nncf | ms |
 |---|---|---|---|---|---|---|---|---|---|---|---|"""
