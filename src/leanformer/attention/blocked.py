@@ -10,7 +10,7 @@ Legend: B batch, H head, T token, D head width, N query block, C chosen block, K
 block, W keys that it reads, G column.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -180,12 +180,12 @@ def blocked_attention(
         kernel: Attention of one block.
     """
     block = block_size(layouts)
-    queries, keys, values = (x.split(block, 2) for x in (query_BHTD, key_BHTD, value_BHTD))
+    queries = query_BHTD.split(block, 2)
+    texts = [InBlocks(x, block) for x in (key_BHTD, value_BHTD)]
     drawn = [_Drawn(x, block) for x in (key_BHTD, value_BHTD)]
     pieces = []
     for number, reading in enumerate(reads):
-        key = [keys[one] for one in reading.blocks]
-        value = [values[one] for one in reading.blocks]
+        key, value = (text.of(reading.blocks) for text in texts)
         if reading.columns.numel():
             key.append(key_BHTD[:, :, reading.columns])
             value.append(value_BHTD[:, :, reading.columns])
@@ -198,8 +198,38 @@ def blocked_attention(
         if not key:  # nothing is seen from here
             key, value = [key_BHTD[:, :, :1]], [value_BHTD[:, :, :1]]
             sees = torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=key_BHTD.device)
-        pieces.append(kernel(queries[number], torch.cat(key, 2), torch.cat(value, 2), sees))
+        pieces.append(kernel(queries[number], joined(key), joined(value), sees))
     return torch.cat(pieces, 2)
+
+
+class InBlocks:
+    """Keys or values in blocks of neighbours.
+
+    A stretch of blocks is a view where no gradient is asked for. Where one is, its blocks are
+    copied beside each other: the gradient of each view would be as large as the whole text.
+    """
+
+    def __init__(self, x_BHTD: Tensor, size: int) -> None:
+        self.x_BHTD, self.size = x_BHTD, size
+        graded = torch.is_grad_enabled() and x_BHTD.requires_grad
+        self.blocks = x_BHTD.split(size, 2) if graded else None
+
+    def of(self, numbers: Sequence[int]) -> list[Tensor]:
+        """The tokens of some blocks, in order, in as few parts as they come in."""
+        if self.blocks is not None:
+            return [self.blocks[number] for number in numbers]
+        found: list[list[int]] = []
+        for number in numbers:
+            if found and found[-1][1] == number:
+                found[-1][1] += 1
+            else:
+                found.append([number, number + 1])
+        return [self.x_BHTD[:, :, low * self.size : high * self.size] for low, high in found]
+
+
+def joined(parts: list[Tensor]) -> Tensor:
+    """Tokens beside each other, [B, H, T, D]; of one part no copy is made."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
 
 def _kept(reading: Reading, keep_BT: Tensor, block: int) -> Tensor:

@@ -18,7 +18,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from leanformer.attention.blocked import BLOCK, Kernel, sdpa
+from leanformer.attention.blocked import BLOCK, InBlocks, Kernel, joined, sdpa
 from leanformer.attention.partial import merge, partial_attention
 
 SHORT = 64  # queries of a block where bands are narrow: less is read that is not seen
@@ -149,13 +149,13 @@ def _banded(
     """Attention of a sorted text, each block of queries with the blocks that its band touches."""
     length = query_BHTD.shape[2]
     size = SHORT if mask.band.window <= SHORT else BLOCK
-    queries, keys, values = (x.split(size, 2) for x in (query_BHTD, key_BHTD, value_BHTD))
+    texts = [InBlocks(x, size) for x in (key_BHTD, value_BHTD)]
     pieces = []
-    for number, query in enumerate(queries):
+    for number, query in enumerate(query_BHTD.split(size, 2)):
         first = number * size
         ((start, stop),) = mask.band.spans(first, first + query.shape[2])
         low, high = max(start, 0) // size, -(-min(stop, length) // size)
-        key, value = (torch.cat(x[low:high], 2) for x in (keys, values))
+        key, value = (joined(text.of(range(low, high))) for text in texts)
         sees = mask(first, query.shape[2], low * size, key.shape[2])
         pieces.append(kernel(query, key, value, sees))
     return torch.cat(pieces, 2)
