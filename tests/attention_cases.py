@@ -9,6 +9,7 @@ from torch import Tensor
 from leanformer.attention import (
     LSH,
     Attention,
+    BlockWindow,
     Blockwise,
     Clustered,
     Fixed,
@@ -32,6 +33,10 @@ from leanformer.attention import (
 
 EXAMPLES: list[Mechanism] = [
     SlidingWindow(left=3, right=2),
+    BlockWindow(size=5),
+    BlockWindow(size=16, reach=2)
+    | RandomBlocks(count=2, size=16)
+    | GlobalTokens(tokens=tuple(range(16))),
     SlidingWindow(left=150, right=140),  # spans more than a block
     SlidingWindow(left=2, right=1, dilation=3),
     Strided(stride=4),

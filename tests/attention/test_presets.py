@@ -23,9 +23,11 @@ def test_bigbird_sees_window_first_block_and_random_blocks() -> None:
     assert sees[:, :4].all()
     assert sees[:, :, :4].all()
     row = sees[1, 50]
-    assert row[44:57].all()
-    assert row.sum() <= 4 + 13 + 3 * 4
+    assert row[44:56].all()
+    assert row.sum() <= 4 + 12 + 2 * 4
     assert not torch.equal(sees[0], sees[1])
+    with pytest.raises(ValueError, match="window: 4 blocks have no middle"):
+        bigbird(window=4)
 
 
 def test_every_preset_can_be_built() -> None:

@@ -25,6 +25,7 @@ from leanformer.attention.mechanisms import (
 )
 from leanformer.attention.pattern import Pattern
 from leanformer.attention.patterns import (
+    BlockWindow,
     Blockwise,
     Fixed,
     GlobalTokens,
@@ -37,6 +38,7 @@ from leanformer.attention.patterns import (
 __all__ = [
     "LSH",
     "Attention",
+    "BlockWindow",
     "Blockwise",
     "Capabilities",
     "Clustered",

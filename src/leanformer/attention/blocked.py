@@ -10,6 +10,7 @@ Legend: B batch, H head, T token, D head width, N query block, C chosen block, K
 block, W keys that it reads, G column.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -62,10 +63,15 @@ def readings(
     shared = [layout for layout in layouts if layout.chosen is None]
     block = block_size(layouts)
     columns = sorted({place for layout in shared for place in layout.columns if place < length})
+    dense = {
+        one for one, count in Counter(at // block for at in columns).items() if 2 * count > block
+    }
     for first in range(0, length, block):
         last = min(first + block, length)
         end = last if causal else length
         spans = [span for layout in shared for span in layout.spans(first, last)]
+        # a block of columns for the most part is read where it stands
+        spans += [(one * block, one * block + block) for one in dense]
         blocks = tuple(_blocks(spans, end, block))
         apart = [place for place in columns if place < end and place // block not in blocks]
         outside = torch.tensor(apart, dtype=torch.long, device=device)

@@ -16,6 +16,7 @@ from leanformer.attention.mechanisms import (
 )
 from leanformer.attention.pattern import Pattern
 from leanformer.attention.patterns import (
+    BlockWindow,
     Blockwise,
     Fixed,
     GlobalTokens,
@@ -43,18 +44,22 @@ def longformer(window: int = 512, tokens: tuple[int, ...] = (0,)) -> Pattern:
 def bigbird(size: int = 64, window: int = 3, count: int = 3, seed: int = 0) -> Pattern:
     """BigBird (Zaheer et al. 2020, arXiv:2007.14062): window, global and random blocks.
 
-    The window counts tokens, not blocks: `window` blocks wide around each token. The first block is
-    global; a text's last block, global in the paper too, is seen through its neighbours alone.
+    The first block is global; a text's last block, global in the paper too, is seen through its
+    neighbours alone.
 
     Args:
         size: Tokens of a block.
-        window: Width of the window in blocks.
+        window: Blocks of the window, the own one in the middle: an odd number.
         count: Random blocks that each block sees.
         seed: Of the draw.
+
+    Raises:
+        ValueError: The window has no middle.
     """
-    reach = size * window // 2
+    if window % 2 == 0:
+        raise ValueError(f"window: {window} blocks have no middle; give an odd number")
     return (
-        SlidingWindow(left=reach, right=reach)
+        BlockWindow(size=size, reach=window // 2)
         | GlobalTokens(tokens=tuple(range(size)))
         | RandomBlocks(count=count, size=size, seed=seed)
     )

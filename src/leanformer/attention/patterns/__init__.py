@@ -1,5 +1,6 @@
 """Every pattern of attention there is."""
 
+from leanformer.attention.patterns.block_window import BlockWindow
 from leanformer.attention.patterns.blockwise import Blockwise
 from leanformer.attention.patterns.fixed import Fixed
 from leanformer.attention.patterns.global_tokens import GlobalTokens
@@ -9,6 +10,7 @@ from leanformer.attention.patterns.strided import Strided
 from leanformer.attention.patterns.union import Union
 
 __all__ = [
+    "BlockWindow",
     "Blockwise",
     "Fixed",
     "GlobalTokens",
