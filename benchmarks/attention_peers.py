@@ -8,17 +8,20 @@
     python benchmarks/attention_peers.py table                  (writes docs/results/attention.md)
 
 One text of 4,096 tokens, 8 heads of 64, float32. `run` appends to `attention-peers.jsonl`; a peer
-that is not installed is left out. Pairs that should be equal are checked before they are timed; the
-others do the same kind of work, by other random numbers or with other constants. The table also
-draws on `attention.jsonl`, which `leanformer attention bench` wrote.
+that is not installed is left out. Layers of transformers are whole ones, with their projections,
+beside the same layer converted (`leanformer.attention.convert`). Pairs that should be equal are
+checked before they are timed; the others do the same kind of work, by other random numbers or with
+other constants. The table also draws on `attention.jsonl`, which `leanformer attention bench`
+wrote.
 """
 
 import argparse
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
+from attention_layers import LAYERS, layer_calls
 from attention_tables import PEERS, write_table
 from torch import Tensor
 
@@ -49,6 +52,9 @@ def main() -> None:
         for backward in (False, True):
             work = replace(WORK, causal=causal, backward=backward)
             measure(name, mechanism, rival, work)
+    for name, make in LAYERS.items():
+        for backward in (False, True):
+            timed(name, layer_calls(make(WORK.length), WORK.length, backward), False, backward)
 
 
 def measure(name: str, mechanism: Mechanism, rival: System, work: Workload) -> None:
@@ -59,22 +65,27 @@ def measure(name: str, mechanism: Mechanism, rival: System, work: Workload) -> N
         with torch.no_grad():
             torch.testing.assert_close(ours(*texts), rival(*texts), rtol=1e-3, atol=1e-4)
     calls = {"ours": work.call(ours), "theirs": work.call(rival)}
+    timed(name, calls, work.causal, work.backward)
+
+
+def timed(name: str, calls: Mapping[str, Callable[[], None]], causal: bool, backward: bool) -> None:
+    """Run both in turn, and append how much faster ours is."""
     timings = interleave(calls, rounds=7, warmup=1)
     rounds = zip(timings["ours"].calls, timings["theirs"].calls, strict=True)
     found = speedup(timings["theirs"], timings["ours"])
     Record(PEERS).write(
         "peer",
         name=name,
-        causal=work.causal,
-        backward=work.backward,
-        length=work.length,
+        causal=causal,
+        backward=backward,
+        length=WORK.length,
         seconds=timings["ours"].seconds(),
         speedup=found,
         cpu=spread([theirs.cpu / ours.cpu for ours, theirs in rounds], "x"),
         threads=torch.get_num_threads(),
         environment=environment(),
     )
-    print(f"{name} {'training' if work.backward else 'inference'}: {found.value:.2f}x")
+    print(f"{name} {'training' if backward else 'inference'}: {found.value:.2f}x")
 
 
 def local_attention(causal: bool) -> Callable[[], System]:
