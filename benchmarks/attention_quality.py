@@ -16,6 +16,7 @@ import gzip
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from attention_quality_table import CLOCKS, QUALITIES, write_table
 from foundation import MINILM, SHARED, show
@@ -112,9 +113,14 @@ def long_teacher() -> Path:
         name="imdb-long-teacher",
         model=MINILM,
         data=reviews(),
-        steps=(ExtendPositions(length=LENGTH), Finetune(train=TEACHER, max_length=LENGTH)),
+        steps=(ExtendPositions(length=LENGTH), tuned(TEACHER)),
     )
     return run(recipe, OURS / "teacher", watch=show).saved
+
+
+def tuned(setup: TrainSetup, **settings: Any) -> Finetune:
+    """The step that trains; weights of attention that are never written down cannot be dropped."""
+    return Finetune(train=setup, max_length=LENGTH, dropout=False, **settings)
 
 
 def train(way: str, teacher: Path) -> None:
@@ -123,9 +129,11 @@ def train(way: str, teacher: Path) -> None:
         return
     mechanism = WAYS[way]
     exchanged = () if mechanism is None else (Attend(mechanism=mechanism),)
-    tuned = Finetune(train=AFTER, max_length=LENGTH, choose="last", regain=False)
     recipe = Recipe(
-        name=f"imdb-long-{way}", model=str(teacher), data=reviews(), steps=(*exchanged, tuned)
+        name=f"imdb-long-{way}",
+        model=str(teacher),
+        data=reviews(),
+        steps=(*exchanged, tuned(AFTER, choose="last", regain=False)),
     )
     saved = run(recipe, OURS / way, watch=show).saved
     at_once = teacher if mechanism is None else next((OURS / way).glob("00-*")) / "model"

@@ -250,7 +250,7 @@ class Attention(nn.Module, ABC):
         if dropout and not self.capabilities.dropout:
             raise ValueError(
                 f"dropout: {dropout} of the weights cannot be dropped, this mechanism writes no "
-                "weights down; set the model's attention dropout to 0"
+                "weights down; train with dropout = false"
             )
 
 

@@ -1,11 +1,13 @@
 """Fine-tuning as a step: a pretrained model learns the labels of the task and becomes the
 teacher."""
 
+from contextlib import nullcontext
 from dataclasses import field
 
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
+from leanformer.train.dropout import without_dropout
 from leanformer.train.evaluate import judge
 from leanformer.train.loss import Supervised
 from leanformer.train.setup import TrainSetup
@@ -22,6 +24,9 @@ class Finetune(Training):
     """Longer texts are cut to this many tokens."""
     choose: Choice = "best"
     """Which weights the model ends with: those of the best evaluation, or the last ones."""
+    dropout: bool = True
+    """Train with the model's dropout. Long texts train faster and in less memory without it, and
+    attention that writes no weights down cannot drop any."""
     regain: bool = True
     """Fail when the model ends no better than it began."""
 
@@ -45,13 +50,14 @@ class Finetune(Training):
             for split in (workspace.dataset.train, workspace.dataset.dev)
         )
         evaluate = judge(dev, task, precision=self.train.precision)
-        return trained(
-            workspace,
-            train,
-            Supervised(task.kind),
-            self.train,
-            evaluate,
-            max_length=self.max_length,
-            choose=self.choose,
-            needed=self.regain,
-        )
+        with nullcontext() if self.dropout else without_dropout(workspace.model):
+            return trained(
+                workspace,
+                train,
+                Supervised(task.kind),
+                self.train,
+                evaluate,
+                max_length=self.max_length,
+                choose=self.choose,
+                needed=self.regain,
+            )
