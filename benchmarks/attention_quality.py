@@ -145,7 +145,7 @@ def accuracy(folder: Path) -> float:
     dataset = reviews().read()
     model, tokenizer = open_model(str(folder), dataset, 0)
     encoded = encode_examples(dataset.test, tokenizer, dataset.task.kind, LENGTH)
-    found = outputs(model, encoded, dataset.task.kind, precision="fp32", batch_size=8)
+    found = outputs(model, encoded, dataset.task.kind, batch_size=8)
     return quality(found, encoded, dataset.task)
 
 
