@@ -16,11 +16,13 @@ from typing import Any
 
 from torch import nn
 
-from leanformer.attention.convert import longformer
+from leanformer.attention.convert import bigbird, longformer
+from leanformer.attention.convert.bigbird import ConvertedBigBird
 from leanformer.attention.convert.longformer import ConvertedLongformer
 
 OURS: dict[str, Callable[[Any], nn.Module]] = {
     **dict.fromkeys(longformer.NAMES, ConvertedLongformer),
+    **dict.fromkeys(bigbird.NAMES, ConvertedBigBird),
 }
 """What takes the place of transformers' module of that name."""
 
