@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
-from transformers import LongformerConfig
+from transformers import BigBirdConfig, BigBirdModel, LongformerConfig, NystromformerConfig
+from transformers.models.big_bird.modeling_big_bird import BigBirdBlockSparseAttention
 from transformers.models.longformer.modeling_longformer import LongformerSelfAttention
+from transformers.models.nystromformer.modeling_nystromformer import NystromformerSelfAttention
 
 from leanformer.attention.convert import convert
 
@@ -27,7 +29,38 @@ def longformer(length: int) -> Layer:
     return LongformerSelfAttention(config, layer_id=0), call
 
 
-LAYERS: dict[str, Callable[[int], Layer]] = {"Longformer layer / transformers": longformer}
+def bigbird(length: int) -> Layer:
+    """Blocks of 64, three random ones."""
+    config = BigBirdConfig(
+        hidden_size=WIDTH, num_attention_heads=HEADS, block_size=64, num_random_blocks=3
+    )
+    masks = BigBirdModel.create_masks_for_block_sparse_attn(torch.ones(1, length), 64)
+    blocked, band, rows, columns = masks
+
+    def call(layer: nn.Module, hidden: Tensor) -> Tensor:
+        return layer(hidden, band, rows, columns, blocked, blocked)[0]
+
+    return BigBirdBlockSparseAttention(config, seed=0), call
+
+
+def nystromformer(length: int) -> Layer:
+    """64 landmarks and a convolution over 65 tokens, as in its checkpoints."""
+    config = NystromformerConfig(
+        hidden_size=WIDTH,
+        num_attention_heads=HEADS,
+        segment_means_seq_len=length,
+        num_landmarks=64,
+        conv_kernel_size=65,
+        inv_coeff_init_option=False,
+    )
+    return NystromformerSelfAttention(config), lambda layer, hidden: layer(hidden)[0]
+
+
+LAYERS: dict[str, Callable[[int], Layer]] = {
+    "Longformer layer / transformers": longformer,
+    "BigBird layer / transformers": bigbird,
+    "Nyströmformer layer / transformers": nystromformer,
+}
 
 
 def layer_calls(made: Layer, length: int, backward: bool) -> Mapping[str, Callable[[], None]]:

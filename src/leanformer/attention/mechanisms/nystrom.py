@@ -46,12 +46,20 @@ def segment_weights(length: int, there_B: Tensor, landmarks: int, dtype: torch.d
     return (inside / inside.sum(-1, keepdim=True).clamp(min=1))[:, None]
 
 
-def pseudo_inverse(matrix_BHMM: Tensor, steps: int = STEPS) -> Tensor:
-    """What the iteration makes of each matrix; rows and columns of zeros stay zeros."""
+def pseudo_inverse(matrix_BHMM: Tensor, steps: int = STEPS, start: Tensor | None = None) -> Tensor:
+    """What the iteration makes of each matrix; rows and columns of zeros stay zeros.
+
+    Args:
+        matrix_BHMM: The matrices.
+        steps: Of the iteration.
+        start: Z_0; None = as above.
+    """
     size = matrix_BHMM.shape[-1]
     one = torch.eye(size, dtype=matrix_BHMM.dtype, device=matrix_BHMM.device)
-    columns, rows = (matrix_BHMM.sum(axis).amax(-1)[..., None, None] for axis in (-2, -1))
-    inverse = matrix_BHMM.transpose(-1, -2) / (columns * rows).masked_fill(columns == 0, 1)
+    inverse = start
+    if inverse is None:
+        columns, rows = (matrix_BHMM.sum(axis).amax(-1)[..., None, None] for axis in (-2, -1))
+        inverse = matrix_BHMM.transpose(-1, -2) / (columns * rows).masked_fill(columns == 0, 1)
     for _ in range(steps):
         product = matrix_BHMM @ inverse
         inner = 15 * one - product @ (7 * one - product)
