@@ -55,7 +55,7 @@ class ConvertedNystromformer(nn.Module):
 
         Args:
             hidden_states: [B, T, C].
-            attention_mask: [B, 1, 1 or T, T] True at places of the text; or added to scores, 0 there.
+            attention_mask: [B, 1, 1 or T, T] True at places of the text; or added, 0 there.
             output_attentions: Must be False.
 
         Raises:
