@@ -5,10 +5,17 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
-from transformers import BigBirdConfig, BigBirdModel, LongformerConfig, NystromformerConfig
+from transformers import (
+    BigBirdConfig,
+    BigBirdModel,
+    LongformerConfig,
+    NystromformerConfig,
+    ReformerConfig,
+)
 from transformers.models.big_bird.modeling_big_bird import BigBirdBlockSparseAttention
 from transformers.models.longformer.modeling_longformer import LongformerSelfAttention
 from transformers.models.nystromformer.modeling_nystromformer import NystromformerSelfAttention
+from transformers.models.reformer.modeling_reformer import LSHSelfAttention
 
 from leanformer.attention.convert import convert
 
@@ -56,10 +63,26 @@ def nystromformer(length: int) -> Layer:
     return NystromformerSelfAttention(config), lambda layer, hidden: layer(hidden)[0]
 
 
+def reformer_lsh(length: int) -> Layer:
+    """Two rounds of hashes, chunks of 64."""
+    config = ReformerConfig(
+        hidden_size=WIDTH,
+        num_attention_heads=HEADS,
+        attention_head_size=WIDTH // HEADS,
+        num_buckets=2 * length // 64,
+        num_hashes=2,
+        hash_seed=0,
+        is_decoder=False,
+        lsh_attn_chunk_length=64,
+    )
+    return LSHSelfAttention(config), lambda layer, hidden: layer(hidden).hidden_states
+
+
 LAYERS: dict[str, Callable[[int], Layer]] = {
     "Longformer layer / transformers": longformer,
     "BigBird layer / transformers": bigbird,
     "Nyströmformer layer / transformers": nystromformer,
+    "Reformer LSH layer / transformers": reformer_lsh,
 }
 
 

@@ -3,11 +3,11 @@
     model = AutoModel.from_pretrained("allenai/longformer-base-4096")
     convert(model)
 
-Longformer, LED, BigBird, BigBird-Pegasus, Nyströmformer and XLNet do not go through transformers'
-`AttentionInterface`, so `attach` cannot reach them. `convert` puts a module of ours in the place of
-each self-attention. It takes the parameters over under their names: the state dict keeps its keys,
-optimizers and sharing their tensors, and what `save_pretrained` writes is the checkpoint that it
-was, which plain transformers loads. Convert again after loading.
+Longformer, LED, BigBird, BigBird-Pegasus, Nyströmformer, Reformer and XLNet do not go through
+transformers' `AttentionInterface`, so `attach` cannot reach them. `convert` puts a module of ours
+in the place of each self-attention. It takes the parameters over under their names: the state dict
+keeps its keys, optimizers and sharing their tensors, and what `save_pretrained` writes is the
+checkpoint that it was, which plain transformers loads. Convert again after loading.
 """
 
 from collections.abc import Callable
@@ -16,16 +16,19 @@ from typing import Any
 
 from torch import nn
 
-from leanformer.attention.convert import bigbird, longformer, nystromformer, xlnet
+from leanformer.attention.convert import bigbird, longformer, nystromformer, reformer, xlnet
 from leanformer.attention.convert.bigbird import ConvertedBigBird
 from leanformer.attention.convert.longformer import ConvertedLongformer
 from leanformer.attention.convert.nystromformer import ConvertedNystromformer
+from leanformer.attention.convert.reformer import ConvertedLocal, ConvertedLSH
 from leanformer.attention.convert.xlnet import ConvertedXLNet
 
 OURS: dict[str, Callable[[Any], nn.Module]] = {
     **dict.fromkeys(longformer.NAMES, ConvertedLongformer),
     **dict.fromkeys(bigbird.NAMES, ConvertedBigBird),
     **dict.fromkeys(nystromformer.NAMES, ConvertedNystromformer),
+    **dict.fromkeys(reformer.LOCAL_NAMES, ConvertedLocal),
+    **dict.fromkeys(reformer.LSH_NAMES, ConvertedLSH),
     **dict.fromkeys(xlnet.NAMES, ConvertedXLNet),
 }
 """What takes the place of transformers' module of that name."""

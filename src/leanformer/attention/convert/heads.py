@@ -1,9 +1,11 @@
-"""Hidden states as heads and back, as all transformers' models lay them out.
+"""What converted models share: hidden states as heads and back, and a module taken over.
 
 Legend: B batch, T token, C width of the hidden states, H head, D head width.
 """
 
-from torch import Tensor
+from typing import Any
+
+from torch import Tensor, nn
 
 
 def split_heads(x_BTC: Tensor, heads: int) -> Tensor:
@@ -14,3 +16,12 @@ def split_heads(x_BTC: Tensor, heads: int) -> Tensor:
 def join_heads(x_BHTD: Tensor) -> Tensor:
     """What the heads have, beside each other, [B, T, C]."""
     return x_BHTD.transpose(1, 2).flatten(2)
+
+
+class TakesOver:
+    """A transformers module with some of its methods written anew: its first base class."""
+
+    def __init__(self, theirs: Any) -> None:
+        assert isinstance(self, nn.Module)
+        nn.Module.__init__(self)  # nothing is made anew: parameters and settings are theirs
+        self.__dict__.update(theirs.__dict__)

@@ -15,20 +15,18 @@ Legend: I query, J key, P distance, B batch, N head, D head width.
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from transformers.models.xlnet.modeling_xlnet import XLNetRelativeAttention
+
+from leanformer.attention.convert.heads import TakesOver
 
 NAMES = ("XLNetRelativeAttention",)
 _HIDDEN = 1e30  # as theirs: a row that sees nothing is the mean of all
 
 
-class ConvertedXLNet(XLNetRelativeAttention):  # type: ignore[misc]  # transformers is untyped
+class ConvertedXLNet(TakesOver, XLNetRelativeAttention):  # type: ignore[misc]  # no types there
     """Takes the place of an `XLNetRelativeAttention`, with its parameters under their names."""
-
-    def __init__(self, theirs: Any) -> None:
-        nn.Module.__init__(self)  # nothing is made anew: parameters and settings are theirs
-        self.__dict__.update(theirs.__dict__)
 
     def rel_attn_core(
         self,
