@@ -131,8 +131,10 @@ class PatternAttention(Attention):
             raise ValueError(
                 f'backend: FlexAttention {why}; set backend = "auto", which trains by blocks'
             )
-        able = not (dropout or by_text)
-        return able and (self.backend == "flex" or (self.backend == "auto" and not here))
+        if dropout or by_text:
+            return False
+        served = query_BHTD.shape[-1] >= 16 and query_BHTD.element_size() <= 4  # by its kernels
+        return self.backend == "flex" or (self.backend == "auto" and not here and served)
 
     @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
     def _tiled(self, length: int, device: torch.device) -> Tiles:
