@@ -16,6 +16,8 @@ wrote.
 """
 
 import argparse
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -26,6 +28,7 @@ from attention_tables import PEERS, write_table
 from torch import Tensor
 
 from leanformer.attention import LSH, Linear, Mechanism, Performer, SlidingWindow
+from leanformer.attention.peak import growth
 from leanformer.attention.workload import System, Workload, inputs
 from leanformer.core.record import Record
 from leanformer.measure.environment import environment
@@ -38,60 +41,86 @@ WINDOW = 256
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["run", "table"])
-    if parser.parse_args().what == "table":
+    parser.add_argument("what", choices=["run", "table", "peak"])
+    parser.add_argument("--of", nargs=3, help="of peak: the pair, ours or theirs, the passes")
+    asked = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    if asked.what == "table":
         write_table()
         return
-    warnings.filterwarnings("ignore")
-    for name, (mechanism, causal, peer) in PAIRS.items():
-        try:
-            rival = peer()
-        except ImportError as error:
-            print(f"{name}: left out, {error}")
-            continue
+    if asked.what == "peak":
+        name, who, passes = asked.of
+        short, whole = (
+            calls_of(name, passes == "both", length, checked=False)[who]
+            for length in (512, WORK.length)
+        )
+        short()  # what the first call loads stays loaded
+        print(growth(whole))
+        return
+    for name in (*PAIRS, *LAYERS):
         for backward in (False, True):
-            work = replace(WORK, causal=causal, backward=backward)
-            measure(name, mechanism, rival, work)
-    for name, make in LAYERS.items():
-        for backward in (False, True):
-            timed(name, layer_calls(make(WORK.length), WORK.length, backward), False, backward)
+            try:
+                calls = calls_of(name, backward, WORK.length)
+            except ImportError as error:
+                print(f"{name}: left out, {error}")
+                break
+            measure(name, calls, backward)
 
 
-def measure(name: str, mechanism: Mechanism, rival: System, work: Workload) -> None:
-    """Time ours and theirs in turn, and append what was found."""
-    ours = mechanism.build(work.heads).eval()
-    if name in EQUAL:
+def calls_of(
+    name: str, backward: bool, length: int, *, checked: bool = True
+) -> Mapping[str, Callable[[], None]]:
+    """Ours and theirs, ready to be timed; those that should be equal have been compared.
+
+    Raises:
+        ImportError: The peer is not installed.
+        AssertionError: They differ.
+    """
+    if name in LAYERS:
+        return layer_calls(LAYERS[name](length), length, backward, checked=checked)
+    mechanism, causal, peer = PAIRS[name]
+    work = replace(WORK, causal=causal, backward=backward, length=length)
+    ours, rival = mechanism.build(work.heads).eval(), peer(length)
+    if checked and name in EQUAL:
         texts = inputs(replace(work, backward=False))
         with torch.no_grad():
             torch.testing.assert_close(ours(*texts), rival(*texts), rtol=1e-3, atol=1e-4)
-    calls = {"ours": work.call(ours), "theirs": work.call(rival)}
-    timed(name, calls, work.causal, work.backward)
+    return {"ours": work.call(ours), "theirs": work.call(rival)}
 
 
-def timed(name: str, calls: Mapping[str, Callable[[], None]], causal: bool, backward: bool) -> None:
-    """Run both in turn, and append how much faster ours is."""
+def measure(name: str, calls: Mapping[str, Callable[[], None]], backward: bool) -> None:
+    """Run both in turn, and append how much faster ours is and what each takes at its peak."""
     timings = interleave(calls, rounds=7, warmup=1)
     rounds = zip(timings["ours"].calls, timings["theirs"].calls, strict=True)
     found = speedup(timings["theirs"], timings["ours"])
     Record(PEERS).write(
         "peer",
         name=name,
-        causal=causal,
+        causal=name in PAIRS and PAIRS[name][1],
         backward=backward,
         length=WORK.length,
         seconds=timings["ours"].seconds(),
         speedup=found,
         cpu=spread([theirs.cpu / ours.cpu for ours, theirs in rounds], "x"),
+        peak={who: peak_of(name, who, backward) for who in calls},
         threads=torch.get_num_threads(),
         environment=environment(),
     )
     print(f"{name} {'training' if backward else 'inference'}: {found.value:.2f}x")
 
 
-def local_attention(causal: bool) -> Callable[[], System]:
+def peak_of(name: str, who: str, backward: bool) -> int:
+    """Bytes at the peak of one call, beyond its inputs, in a fresh process."""
+    passes = "both" if backward else "forward"
+    command = [sys.executable, __file__, "peak", "--of", name, who, passes]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(ended.stdout.split()[-1])
+
+
+def local_attention(causal: bool) -> Callable[[int], System]:
     """lucidrains' window."""
 
-    def make() -> System:
+    def make(length: int) -> System:
         from local_attention import LocalAttention
 
         return LocalAttention(
@@ -106,17 +135,17 @@ def local_attention(causal: bool) -> Callable[[], System]:
     return make
 
 
-def performer() -> System:
+def performer(length: int) -> System:
     """lucidrains' FAVOR+, not causal: its causal form needs a CUDA kernel."""
     from performer_pytorch import FastAttention
 
     return FastAttention(dim_heads=64, nb_features=256)
 
 
-def reformer(causal: bool) -> Callable[[], System]:
+def reformer(causal: bool) -> Callable[[int], System]:
     """lucidrains' LSH attention: queries are the keys, chunks of 64 tokens, one round."""
 
-    def make() -> System:
+    def make(length: int) -> System:
         from reformer_pytorch import LSHAttention
 
         attention = LSHAttention(bucket_size=64, n_hashes=1, causal=causal)
@@ -130,14 +159,13 @@ def reformer(causal: bool) -> Callable[[], System]:
     return make
 
 
-def idiap(causal: bool) -> Callable[[], System]:
+def idiap(causal: bool) -> Callable[[int], System]:
     """idiap's linear attention, whose causal form is a C++ kernel."""
 
-    def make() -> System:
+    def make(length: int) -> System:
         from fast_transformers.attention import CausalLinearAttention, LinearAttention
         from fast_transformers.masking import FullMask, LengthMask, TriangularCausalMask
 
-        length = WORK.length
         kind, mask = LinearAttention, FullMask(length)
         if causal:
             kind, mask = CausalLinearAttention, TriangularCausalMask(length)
@@ -153,7 +181,7 @@ def idiap(causal: bool) -> Callable[[], System]:
 
 
 # name -> ours, whether causal, theirs
-PAIRS: dict[str, tuple[Mechanism, bool, Callable[[], System]]] = {
+PAIRS: dict[str, tuple[Mechanism, bool, Callable[[int], System]]] = {
     "window / local-attention": (SlidingWindow(), False, local_attention(False)),
     "causal window / local-attention": (SlidingWindow(), True, local_attention(True)),
     "FAVOR+ / performer-pytorch": (Performer(), False, performer),

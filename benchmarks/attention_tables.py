@@ -125,10 +125,14 @@ def table(rows: list[dict]) -> list[str]:
 
 def peers(events: list[dict]) -> list[str]:
     """How many times faster than each peer we are."""
-    lines = ["| ours / theirs | passes | times faster | of CPU time |", "|---|---|---|---|"]
+    lines = [
+        "| ours / theirs | passes | times faster | of CPU time | MiB at the peak, ours / theirs |",
+        "|---|---|---|---|---|",
+    ]
     for event in {(e["name"], e["backward"]): e for e in events}.values():
         passes = "forward and backward" if event["backward"] else "forward"
         found = [f"{q['value']:.2f}x [{q['low']:.2f}, {q['high']:.2f}]" for q in
                  (event["speedup"], event["cpu"])]  # fmt: skip
-        lines.append(f"| {event['name']} | {passes} | {' | '.join(found)} |")
+        peak = " / ".join(f"{event['peak'][who] / 2**20:.0f}" for who in ("ours", "theirs"))
+        lines.append(f"| {event['name']} | {passes} | {' | '.join(found)} | {peak} |")
     return lines
