@@ -210,6 +210,21 @@ def test_half_precision_is_close(mechanism: Mechanism, causal: bool) -> None:
     assert single.dtype == torch.float32
 
 
+@every_mechanism
+def test_autocast_rounds_no_more_than_half_precision(mechanism: Mechanism, causal: bool) -> None:
+    """Padding too: what is masked in float32 must not meet numbers that autocast has rounded."""
+    attention = built(mechanism, causal).float()
+    text = [x.to(torch.bfloat16) for x in random_text(50)]
+    keep = torch.ones(2, 50, dtype=torch.bool)
+    keep[1, 30:] = False
+    exact = attention(*(x.float() for x in text), keep)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = attention(*text, keep)
+    assert rough.dtype == torch.bfloat16
+    if not attention.chooses:
+        torch.testing.assert_close(rough.float(), exact, rtol=0.02, atol=0.02)
+
+
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_its_dropout_is_refused_or_drops(mechanism: Mechanism) -> None:
     attention = built(mechanism)

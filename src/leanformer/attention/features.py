@@ -305,9 +305,10 @@ class FeatureAttention(Attention):
             scaling: As in `forward`.
         """
         scaling = query_BH1D.shape[-1] ** -0.5 if scaling is None else scaling
-        key = self.features(key_BH1D, scaling, query=False)
-        state = advance(state, key, value_BH1D, log=self.log)
-        mixed = read(state, self.features(query_BH1D, scaling, query=True), log=self.log)
+        with torch.autocast(query_BH1D.device.type, enabled=False):  # it would round the sums
+            key = self.features(key_BH1D, scaling, query=False)
+            state = advance(state, key, value_BH1D, log=self.log)
+            mixed = read(state, self.features(query_BH1D, scaling, query=True), log=self.log)
         return mixed.to(query_BH1D.dtype), state
 
 

@@ -190,6 +190,10 @@ class Attention(nn.Module, ABC):
             ValueError: The shapes do not fit the heads, or the mechanism cannot do what is asked.
         """
         self._check(query_BHTD, key_BJSD, dropout)
+        if torch.is_autocast_enabled(query_BHTD.device.type):
+            return self._under_autocast(
+                (query_BHTD, key_BJSD, value_BJSD), keep_BS, scaling, dropout, offset
+            )
         scaling = query_BHTD.shape[-1] ** -0.5 if scaling is None else scaling
         tokens, seen = query_BHTD.shape[2], key_BJSD.shape[2]
         offset = seen - tokens if offset is None else offset
@@ -208,6 +212,27 @@ class Attention(nn.Module, ABC):
         keep = keep_BS.gather(1, order_BS)
         mixed = self.efficient(query, key, value, keep, scaling=scaling, dropout=dropout)
         return at_places(mixed, order_BS.argsort(1))
+
+    def _under_autocast(
+        self,
+        qkv: tuple[Tensor, Tensor, Tensor],
+        keep_BS: Tensor | None,
+        scaling: float | None,
+        dropout: float,
+        offset: int | None,
+    ) -> Tensor:
+        """The same in the half precision of autocast, or in that of the parameters; autocast itself
+        would round the sums and inverses that a mechanism computes wider than it is given."""
+        device = qkv[0].device.type
+        half = torch.get_autocast_dtype(device)
+        own = next((parameter.dtype for parameter in self.parameters()), half)
+        query, key, value = (x.to(own) for x in qkv)
+        with torch.autocast(device, enabled=False):
+            mixed = self(
+                query, key, value, keep_BS, scaling=scaling, dropout=dropout, offset=offset
+            )
+        result: Tensor = mixed.to(half)
+        return result
 
     def _last(
         self,
