@@ -16,8 +16,8 @@ from typing import Any
 
 from torch import nn
 
-from leanformer.attention.convert import bigbird, longformer, nystromformer, reformer, xlnet
-from leanformer.attention.convert.bigbird import ConvertedBigBird
+from leanformer.attention.convert import big_bird, longformer, nystromformer, reformer, xlnet
+from leanformer.attention.convert.big_bird import ConvertedBigBird
 from leanformer.attention.convert.longformer import ConvertedLongformer
 from leanformer.attention.convert.nystromformer import ConvertedNystromformer
 from leanformer.attention.convert.reformer import ConvertedLocal, ConvertedLSH
@@ -25,7 +25,7 @@ from leanformer.attention.convert.xlnet import ConvertedXLNet
 
 OURS: dict[str, Callable[[Any], nn.Module]] = {
     **dict.fromkeys(longformer.NAMES, ConvertedLongformer),
-    **dict.fromkeys(bigbird.NAMES, ConvertedBigBird),
+    **dict.fromkeys(big_bird.NAMES, ConvertedBigBird),
     **dict.fromkeys(nystromformer.NAMES, ConvertedNystromformer),
     **dict.fromkeys(reformer.LOCAL_NAMES, ConvertedLocal),
     **dict.fromkeys(reformer.LSH_NAMES, ConvertedLSH),
