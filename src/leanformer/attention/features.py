@@ -213,8 +213,8 @@ def _scaled(query: Tensor, peak: Tensor) -> tuple[Tensor, Tensor]:
 
 def _shares(mixed: Tensor) -> Tensor:
     """Sums divided by the sum of the weights, which is the last column."""
-    weight = mixed[..., -1:]
-    return mixed[..., :-1] / weight.masked_fill(weight == 0, 1)
+    values, weight = mixed.split((mixed.shape[-1] - 1, 1), -1)  # of two slices the gradients are
+    return values / weight.masked_fill(weight == 0, 1)  # filled up with zeros and added
 
 
 class FeatureAttention(Attention):

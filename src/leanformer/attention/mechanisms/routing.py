@@ -28,6 +28,15 @@ def likeness(x_BHTD: Tensor, centroids_HCD: Tensor) -> Tensor:
     return _normed(x_BHTD) @ centroids_HCD.float().transpose(1, 2)
 
 
+def nearest(x_BHTD: Tensor, centroids_HCD: Tensor) -> Tensor:
+    """The centroid nearest to each token, [B, H, T], without a pass over the tokens to norm them.
+
+    A token's length changes no ranking, and its mean is as well taken from the centroids.
+    """
+    centred_HCD = centroids_HCD.float() - centroids_HCD.float().mean(-1, keepdim=True)
+    return (x_BHTD.float() @ centred_HCD.transpose(1, 2)).argmax(-1)
+
+
 def _normed(x_BHTD: Tensor) -> Tensor:
     x = x_BHTD.float()
     return F.normalize(x - x.mean(-1, keepdim=True), dim=-1)
@@ -75,7 +84,7 @@ class RoutingAttention(Attention):
     ) -> Tensor:
         """See `Attention.reference`."""
         if not self.mechanism.balanced:
-            buckets = likeness(key_BHSD, self.centroids).argmax(-1)[None]
+            buckets = nearest(key_BHSD, self.centroids)[None]
             sees = seen_in_buckets(buckets, keep_BS, at_BT, self.band)
             return dense_attention(
                 query_BHTD, key_BHSD, value_BHSD, sees, scaling=scaling, dropout=dropout
@@ -98,7 +107,7 @@ class RoutingAttention(Attention):
             self._follow(query_BHTD, key_BHTD, keep_BT)
         if self.mechanism.balanced:
             return self._clusters(qkv, keep_BT, scaling, dropout)
-        buckets = likeness(key_BHTD, self.centroids).argmax(-1)[None]
+        buckets = nearest(key_BHTD, self.centroids)[None]
         return bucketed_attention(
             *qkv, keep_BT, buckets, self.band, scaling=scaling, dropout=dropout
         )
@@ -162,10 +171,8 @@ class RoutingAttention(Attention):
     @torch.no_grad()
     def _follow(self, query_BHTD: Tensor, key_BHTD: Tensor, keep_BT: Tensor | None) -> None:
         for x_BHTD in (query_BHTD, key_BHTD):
-            nearest = F.one_hot(
-                likeness(x_BHTD, self.centroids).argmax(-1), self.mechanism.clusters
-            )
-            weight = nearest.float() if keep_BT is None else nearest * keep_BT[:, None, :, None]
+            taken_by = F.one_hot(nearest(x_BHTD, self.centroids), self.mechanism.clusters)
+            weight = taken_by if keep_BT is None else taken_by * keep_BT[:, None, :, None]
             total = torch.einsum("bhtc,bhtd->hcd", weight.float(), _normed(x_BHTD))
             taken = weight.sum((0, 2))[..., None]
             mean = F.normalize(total, dim=-1)
