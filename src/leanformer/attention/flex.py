@@ -20,6 +20,7 @@ from functools import cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from leanformer.attention.blocked import block_size, seen_by
@@ -109,7 +110,7 @@ def block_mask(tiles: Tiles, keep_BT: Tensor | None) -> BlockMask:
     full, mixed = which == FULL, which > FULL
     if keep_BT is not None:
         more = -keep_BT.shape[1] % TILE
-        there = torch.nn.functional.pad(keep_BT, (0, more)).unflatten(1, (-1, TILE))
+        there = F.pad(keep_BT, (0, more)).unflatten(1, (-1, TILE))
         whole, some = (x[:, None, None] for x in (there.all(-1), there.any(-1)))
         full, mixed = full & whole, (mixed & some) | (full & some & ~whole)
     heads = tiles.which.shape[0]

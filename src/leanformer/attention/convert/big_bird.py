@@ -36,7 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.attention.blocked import Kernel, Reading, bias_of, blocked_attention, sdpa
-from leanformer.attention.convert.heads import join_heads, split_heads
+from leanformer.attention.convert.heads import join_heads, refuse_weights, split_heads
 from leanformer.attention.pattern import Layout
 
 NAMES = ("BigBirdBlockSparseAttention", "BigBirdPegasusBlockSparseAttention")
@@ -114,11 +114,7 @@ class ConvertedBigBird(nn.Module):
         return join_heads(mixed), None
 
     def _check(self, length: int, others: dict[str, Any]) -> None:
-        if others.get("output_attentions"):
-            raise ValueError(
-                "output_attentions: the converted attention writes no weights down; ask the model "
-                "for them before leanformer.attention.convert.convert, or load it again"
-            )
+        refuse_weights(bool(others.get("output_attentions")))
         if length % self.block_size or length < FEWEST * self.block_size:
             raise ValueError(
                 f"hidden_states: {length} tokens; the text must be {FEWEST} or more whole blocks "

@@ -1,4 +1,4 @@
-"""What converted models share: hidden states as heads and back, and a module taken over.
+"""What converted models share: hidden states as heads and back, a refusal, a module taken over.
 
 Legend: B batch, T token, C width of the hidden states, H head, D head width.
 """
@@ -16,6 +16,19 @@ def split_heads(x_BTC: Tensor, heads: int) -> Tensor:
 def join_heads(x_BHTD: Tensor) -> Tensor:
     """What the heads have, beside each other, [B, T, C]."""
     return x_BHTD.transpose(1, 2).flatten(2)
+
+
+def refuse_weights(asked: bool) -> None:
+    """Refuse a call that asks for weights of attention.
+
+    Raises:
+        ValueError: It does.
+    """
+    if asked:
+        raise ValueError(
+            "output_attentions: the converted attention writes no weights down; ask the model "
+            "for them before leanformer.attention.convert.convert, or load it again"
+        )
 
 
 class TakesOver:

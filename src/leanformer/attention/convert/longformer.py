@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leanformer.attention.blocked import Kernel, Reading, blocked_attention, readings, sdpa, tidied
-from leanformer.attention.convert.heads import join_heads, split_heads
+from leanformer.attention.convert.heads import join_heads, refuse_weights, split_heads
 from leanformer.attention.mechanism import Heads, text_first
 from leanformer.attention.pattern import Grid
 from leanformer.attention.patterns import SlidingWindow
@@ -75,11 +75,7 @@ class ConvertedLongformer(nn.Module):
         Raises:
             ValueError: Weights are asked for, which are never written down.
         """
-        if output_attentions:
-            raise ValueError(
-                "output_attentions: the converted attention writes no weights down; ask the model "
-                "for them before leanformer.attention.convert.convert, or load it again"
-            )
+        refuse_weights(output_attentions)
         query, key, value = (
             split_heads(self.get_submodule(name)(hidden_states), self.num_heads)
             for name in PROJECTIONS[:3]

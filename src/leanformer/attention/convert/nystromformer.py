@@ -9,12 +9,12 @@ What is kept of transformers' module, so that its checkpoints mean the same:
 - the pseudo-inverse begins at A^T over the largest column sum of the whole batch, so that a text's
   output depends a little on what it is batched with.
 
-What is mended: transformers 5 hands down a mask of T x T, of which its own code cannot add M rows.
-Padded texts fail there; here they are computed by the mask's first row, which all others equal.
+`leanformer.attention.Nystrom` does neither, and is what to train with. What is mended: transformers
+5 hands down a mask of T x T, of which its own code cannot add M rows. Padded texts fail there; here
+they are computed by the mask's first row, which all others equal.
 
-`leanformer.attention.Nystrom` does neither, and is what to train with. It is computed otherwise:
-the products are taken from the right, so that the two long softmaxes are attentions of their own,
-by torch's fused kernel; nothing of T x M is written down.
+It is computed otherwise: the products are taken from the right, so that the two long softmaxes are
+attentions of their own, by torch's fused kernel; nothing of T x M is written down.
 
 Legend: B batch, H head, T token, M landmark, D head width, C width of the hidden states.
 """
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from leanformer.attention.convert.heads import join_heads, split_heads
+from leanformer.attention.convert.heads import join_heads, refuse_weights, split_heads
 from leanformer.attention.mechanisms.nystrom import pseudo_inverse
 
 NAMES = ("NystromformerSelfAttention",)
@@ -62,11 +62,7 @@ class ConvertedNystromformer(nn.Module):
             ValueError: The text is not as long as the landmarks are laid over, or weights are asked
                 for, which are never written down.
         """
-        if output_attentions:
-            raise ValueError(
-                "output_attentions: the converted attention writes no weights down; ask the model "
-                "for them before leanformer.attention.convert.convert, or load it again"
-            )
+        refuse_weights(output_attentions)
         query, key, value = (
             split_heads(self.get_submodule(name)(hidden_states), self.num_heads)
             for name in ("query", "key", "value")

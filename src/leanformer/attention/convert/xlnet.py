@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leanformer.attention.blocked import BLOCK, sdpa
-from leanformer.attention.convert.heads import join_heads
+from leanformer.attention.convert.heads import join_heads, refuse_weights
 
 NAMES = ("XLNetRelativeAttention",)
 PARAMETERS = ("q", "k", "v", "o", "r", "r_r_bias", "r_s_bias", "r_w_bias", "seg_embed")
@@ -94,11 +94,7 @@ class ConvertedXLNet(nn.Module):
         Raises:
             ValueError: Weights are asked for, which are never written down.
         """
-        if output_attentions:
-            raise ValueError(
-                "output_attentions: the converted attention writes no weights down; ask the model "
-                "for them before leanformer.attention.convert.convert, or load it again"
-            )
+        refuse_weights(output_attentions)
         seen_SBC = h if mems is None or mems.dim() < 2 else torch.cat([mems, h])
         key, value = (self._heads(seen_SBC, weight) for weight in (self.k, self.v))
         position = self._positions(r, len(h), len(seen_SBC))
