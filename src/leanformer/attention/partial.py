@@ -38,11 +38,11 @@ def partial_attention(
     scores = ((query_BHTD * scaling) @ key_BHSD.transpose(-1, -2)).to(wide)
     lowest = torch.finfo(wide).min / 4
     if sees_BHTS is not None and sees_BHTS.is_floating_point():
-        scores = scores + sees_BHTS.to(wide)
+        scores.add_(sees_BHTS.to(wide))  # in place: no other copy of the scores is needed
     elif sees_BHTS is not None:  # arithmetic, as in `leanformer.attention.blocked.bias_of`
-        scores = scores + sees_BHTS.to(wide).sub_(1).mul_(-lowest)
+        scores.add_(sees_BHTS.to(wide).sub_(1).mul_(-lowest))
     peak = scores.detach().amax(-1, keepdim=True)
-    weights = (scores - peak).exp()
+    weights = scores.sub_(peak).exp_()
     mixed = F.dropout(weights, dropout) @ value_BHSD.to(wide)
     part = torch.cat([mixed, weights.sum(-1, keepdim=True)], dim=-1)
     return torch.cat([part * (peak > lowest / 2), peak], dim=-1)  # an empty row gives nothing
@@ -50,8 +50,9 @@ def partial_attention(
 
 def merge(parts: list[Tensor], dtype: torch.dtype) -> Tensor:
     """The softmax over all parts together, [B, H, T, D]; a row that no part gives to is 0."""
-    peak = torch.stack([part[..., -1:] for part in parts]).amax(0)
-    total = sum(part[..., :-1] * (part[..., -1:] - peak).exp() for part in parts)
+    peaks = [part[..., -1:].detach() for part in parts]  # the sums do not depend on them
+    peak = torch.stack(peaks).amax(0)
+    total = sum(part[..., :-1] * (own - peak).exp() for part, own in zip(parts, peaks, strict=True))
     assert isinstance(total, Tensor)
     mixed, weight = total[..., :-1], total[..., -1:]
     return (mixed / weight.masked_fill(weight == 0, 1)).to(dtype)

@@ -7,21 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from convert_cases import EXACT, randomised, same_gradients
+from torch import Tensor
 from transformers import BigBirdConfig, BigBirdModel, BigBirdPegasusConfig, BigBirdPegasusModel
 
 from leanformer.attention.convert import convert
 
-EXACT = {"rtol": 1e-10, "atol": 1e-10}
 LAYERS = tuple(f"encoder.layer.{n}.attention.self" for n in range(2))
-
-
-def randomised(model: Any) -> Any:
-    """Weights large enough that attention is far from a mean."""
-    generator = torch.Generator().manual_seed(0)
-    for parameter in model.double().eval().parameters():
-        nn.init.normal_(parameter, std=0.3, generator=generator)
-    return model
 
 
 def big_bird(**settings: Any) -> Any:
@@ -43,16 +35,6 @@ def texts(length: int, *, hidden: bool) -> dict[str, Tensor]:
         mask[1, (length + 1) // 3 :] = 0
         mask[2, :6] = 0
     return {"input_ids": ids, "attention_mask": mask}
-
-
-def same_gradients(ours: Any, theirs: Any) -> None:
-    for (name, one), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        if other.grad is None:
-            assert one.grad is None
-            continue
-        assert one.grad is not None, name
-        near = 1e-9 * max(float(other.grad.abs().max()), 1)
-        torch.testing.assert_close(one.grad, other.grad, rtol=1e-9, atol=near, msg=name)
 
 
 @pytest.mark.parametrize("length", [37, 64, 203])

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from convert_cases import randomised, same_gradients
+from torch import Tensor
 from transformers import NystromformerConfig, NystromformerModel
 
 from leanformer.attention.convert import convert
@@ -20,11 +21,7 @@ def nystromformer(**settings: Any) -> Any:
         "inv_coeff_init_option": False, "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
     }  # fmt: skip
-    model = NystromformerModel(NystromformerConfig(**{**said, **settings})).double().eval()
-    generator = torch.Generator().manual_seed(0)
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.3, generator=generator)
-    return model
+    return randomised(NystromformerModel(NystromformerConfig(**{**said, **settings})))
 
 
 def mended(model: Any) -> Any:
@@ -60,14 +57,7 @@ def test_it_equals_transformers_and_so_do_its_gradients(settings: dict[str, Any]
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
     for result in (found, expected):
         result.last_hidden_state.square().sum().backward()
-    for (name, one), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        if other.grad is None:
-            assert one.grad is None, name
-            continue
-        biggest = max(float(other.grad.abs().max()), 1)
-        torch.testing.assert_close(
-            one.grad, other.grad, rtol=1e-8, atol=1e-8 * biggest, msg=f"{name}: gradients differ"
-        )
+    same_gradients(ours, theirs, off=1e-8)
 
 
 def test_the_exact_beginning_of_the_inverse_is_theirs_too() -> None:

@@ -1,126 +1,176 @@
-"""A converted Reformer against transformers' own, in float64: both attentions, rings of chunks."""
+"""A converted Reformer against transformers' own, in float64, hidden places included."""
 
 import copy
+import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-from transformers import ReformerConfig, ReformerModel, ReformerModelWithLMHead
+from convert_cases import EXACT, randomised, same_gradients
+from reformer_cases import agree, both, config, texts
+from transformers import ReformerModel, ReformerModelWithLMHead
+from transformers.models.reformer.modeling_reformer import LSHSelfAttention
 
-from leanformer.attention.convert import convert
-from leanformer.attention.convert.reformer import ring
-
-CHUNK = 4
-
-
-def reformer(kinds: list[str], **settings: Any) -> Any:
-    """Layers with chunks of 4 tokens; hashes are drawn under a seed."""
-    said = {
-        "attn_layers": kinds, "hidden_size": 32, "num_attention_heads": 4,
-        "attention_head_size": 8, "feed_forward_size": 48, "vocab_size": 60,
-        "axial_pos_embds": False, "max_position_embeddings": 64, "num_buckets": 4,
-        "num_hashes": 1, "hash_seed": 3, "lsh_attn_chunk_length": CHUNK,
-        "local_attn_chunk_length": CHUNK, "hidden_dropout_prob": 0.0, "is_decoder": False,
-        "lsh_attention_probs_dropout_prob": 0.0, "local_attention_probs_dropout_prob": 0.0,
-    }  # fmt: skip
-    config = ReformerConfig(**{**said, **settings})
-    build: Any = ReformerModelWithLMHead if config.is_decoder else ReformerModel
-    model = build(config).double().eval()
-    generator = torch.Generator().manual_seed(0)
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.3, generator=generator)
-    return model
+from leanformer.attention.convert import convert, ring
 
 
-def pair(kinds: list[str], **settings: Any) -> tuple[Any, Any]:
-    """The same converted, and theirs."""
-    theirs = reformer(kinds, **settings)
-    ours = copy.deepcopy(theirs)
-    assert len(convert(ours).layers) == len(kinds)
-    return ours, theirs
+@pytest.fixture
+def same_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What reversible layers draw as a seed is told by torch's own."""
+    counts = itertools.count()
+
+    def seed() -> int:
+        return int(torch.initial_seed() + next(counts) % 4)  # two layers, two seeds each
+
+    monkeypatch.setattr(torch, "seed", seed)
 
 
-def texts(length: int, *, hidden: bool) -> dict[str, Tensor]:
-    """Two texts; of the second the end may be hidden, and with it whole chunks."""
-    ids = torch.randint(5, 60, (2, length), generator=torch.Generator().manual_seed(length))
-    mask = torch.ones_like(ids)
-    if hidden:
-        mask[1, length // 3 :] = 0
-    return {"input_ids": ids, "attention_mask": mask}
+def gradients_agree(theirs: Any, ours: Any, inputs: dict[str, Any]) -> None:
+    """So do all gradients, through the reversible layers."""
+    for model in (ours, theirs):
+        torch.manual_seed(1)
+        model.train()(**inputs).last_hidden_state.square().sum().backward()
+    same_gradients(ours, theirs, off=1e-8)
 
 
+HASHES: list[dict[str, Any]] = [
+    {},
+    {"num_hashes": 3, "hash_seed": 7},
+    {"num_hashes": 2, "num_buckets": [2, 4, 2]},
+    {"num_buckets": None},
+]
+
+
+@pytest.mark.parametrize("hashes", HASHES)
+@pytest.mark.parametrize("length", [3, 8, 37, 96])
 @pytest.mark.parametrize("hidden", [False, True])
 @pytest.mark.parametrize("decoder", [False, True])
-@pytest.mark.parametrize(
-    ("kinds", "settings"),
-    [
-        (["local", "local"], {}),
-        (["local"], {"local_num_chunks_before": 2, "local_num_chunks_after": 1}),
-        (["lsh", "lsh"], {}),
-        (["lsh"], {"num_hashes": 3, "lsh_num_chunks_after": 1}),
-        (["lsh", "local"], {"num_hashes": 2, "num_buckets": [2, 4]}),
-    ],
-)
-def test_it_equals_transformers_and_so_do_its_gradients(
-    kinds: list[str], settings: dict[str, Any], decoder: bool, hidden: bool
+def test_it_equals_transformers(
+    hashes: dict[str, Any], length: int, hidden: bool, decoder: bool
 ) -> None:
-    if decoder:
-        settings = {**settings, "is_decoder": True, "lsh_num_chunks_after": 0}
-        settings["local_num_chunks_after"] = 0
-    ours, theirs = pair(kinds, **settings)
-    inputs = texts(24, hidden=hidden)
-    said = [model.train()(**inputs)[0] for model in (ours, theirs)]
-    torch.testing.assert_close(*said, rtol=1e-5, atol=1e-6)  # rows of nothing are rounded at -1e9
-    said = [one[inputs["attention_mask"].bool()] for one in said]
-    torch.testing.assert_close(*said, rtol=1e-9, atol=1e-9)
-    for result in said:  # the reversible layers run again here
-        result.square().mean().backward()
-    for (name, one), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        if other.grad is None:
-            assert one.grad is None, name
-            continue
-        biggest = max(float(other.grad.abs().max()), 1)
-        torch.testing.assert_close(
-            one.grad, other.grad, rtol=1e-7, atol=1e-8 * biggest, msg=f"{name}: gradients differ"
-        )
+    theirs, ours = both(is_decoder=decoder, **hashes)
+    agree(theirs, ours, texts(length, hidden=hidden))
 
 
-@pytest.mark.parametrize("length", [3, 4, 8, 13])
-def test_texts_of_any_length(length: int) -> None:
-    """One chunk, two, and what transformers pads."""
-    ours, theirs = pair(["lsh", "local"])
-    found, expected = (model(**texts(length, hidden=False))[0] for model in (ours, theirs))
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+@pytest.mark.usefixtures("same_seeds")
+@pytest.mark.parametrize("hashes", HASHES)
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("decoder", [False, True])
+def test_so_do_its_gradients(hashes: dict[str, Any], hidden: bool, decoder: bool) -> None:
+    theirs, ours = both(is_decoder=decoder, **hashes)
+    gradients_agree(theirs, ours, texts(96, hidden=hidden))
 
 
-def test_decoding_goes_on_from_a_cache() -> None:
-    """With LSH transformers' own code fails here."""
-    settings = {"is_decoder": True, "local_num_chunks_after": 0}
-    ours, theirs = pair(["local", "local"], **settings)
-    ids = texts(8, hidden=False)["input_ids"]
-    said = [model.generate(ids, max_new_tokens=6, do_sample=False) for model in (ours, theirs)]
-    assert said[0].shape == (2, 14)
-    assert torch.equal(*said)
+@pytest.mark.parametrize("decoder", [False, True])
+@pytest.mark.parametrize(("before", "after"), [(0, 0), (0, 2), (2, 1), (3, 3)])
+def test_chunks_that_are_met_twice_on_a_short_ring_count_twice(
+    before: int, after: int, decoder: bool
+) -> None:
+    theirs, ours = both(
+        is_decoder=decoder, local_num_chunks_before=before, local_num_chunks_after=after,
+        lsh_num_chunks_before=before, lsh_num_chunks_after=after, lsh_attn_chunk_length=4,
+    )  # fmt: skip
+    for length in (8, 12, 24):
+        agree(theirs, ours, texts(length, hidden=length == 24))
 
 
-def test_weights_are_written_down_where_they_are_asked_for() -> None:
-    ours, theirs = pair(["lsh", "local"])
-    inputs = texts(16, hidden=True)
-    found, expected = (model(**inputs, output_attentions=True) for model in (ours, theirs))
-    for one, other in zip(found.attentions, expected.attentions, strict=True):
-        torch.testing.assert_close(one, other)
-    kept = inputs["attention_mask"].bool()
-    torch.testing.assert_close(ours(**inputs)[0][kept], expected[0][kept], rtol=1e-9, atol=1e-9)
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_long_texts_are_attended_to_in_groups(rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring, "TOKENS", 20)
+    theirs, ours = both(num_hashes=rounds, hash_seed=7, is_decoder=True)
+    inputs = texts(96, hidden=True)
+    agree(theirs, ours, inputs)
+    gradients_agree(theirs, ours, inputs)
+    monkeypatch.undo()
+    theirs, ours = both(num_hashes=rounds, num_buckets=64)
+    agree(theirs, ours, texts(1536, hidden=True))
 
 
-def test_parameters_have_their_names_and_are_the_same_tensors() -> None:
-    model = reformer(["lsh", "local"])
+def test_it_is_as_close_in_other_precisions_also_where_nothing_is_seen() -> None:
+    inputs = texts(40, hidden=True)
+    for dtype, off in ((torch.float32, 1e-3), (torch.bfloat16, 0.3)):
+        theirs, ours = (model.to(dtype) for model in both(hash_seed=7, attn_layers=["local"]))
+        agree(theirs, ours, inputs, rtol=off, atol=off)
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(3, 40, 32, generator=generator)
+    for dtype, off in ((torch.float32, 1e-4), (torch.float16, 2e-2)):
+        theirs, ours = (model.to(dtype) for model in both(hash_seed=7, is_decoder=True))
+        for number in range(2):
+            expected, found = (
+                model.encoder.layers[number].attention.self_attention(
+                    hidden.to(dtype), inputs["attention_mask"]
+                )
+                for model in (theirs, ours)
+            )
+            torch.testing.assert_close(
+                found.hidden_states, expected.hidden_states, rtol=off, atol=off
+            )
+
+
+@pytest.mark.parametrize("hash_seed", [None, 7])
+def test_steps_of_decoding_go_on_from_the_same_cache(hash_seed: int | None) -> None:
+    theirs = randomised(
+        ReformerModelWithLMHead(config(is_decoder=True, num_hashes=2, hash_seed=hash_seed))
+    )
+    ours = copy.deepcopy(theirs)
+    convert(ours)
+    for length in (5, 21):
+        ids = texts(length, hidden=False)["input_ids"]
+        said, caches = [], []
+        for model in (ours, theirs):
+            torch.manual_seed(1)
+            first = model(ids, use_cache=True)
+            caches.append(first.past_buckets_states)
+            said.append([first.logits])
+            for step in range(4):
+                again = model(ids[:, step : step + 1], past_buckets_states=caches[-1])
+                said[-1].append(again.logits)
+        for one, other in zip(*said, strict=True):
+            torch.testing.assert_close(one, other, **EXACT)
+        for one, other in zip(*(cache.buckets_cache for cache in caches), strict=True):
+            assert torch.equal(one, other)
+        for one, other in zip(*(cache.states_cache for cache in caches), strict=True):
+            torch.testing.assert_close(one, other, **EXACT)
+
+
+def test_what_it_saves_is_the_checkpoint_that_it_was(tmp_path: Path) -> None:
+    model = ReformerModelWithLMHead(config(is_decoder=True, hash_seed=7)).eval()
     before = {name: x.data_ptr() for name, x in model.state_dict().items()}
-    convert(model)
+    ids = texts(24, hidden=False)["input_ids"]
+    expected = model(ids).logits
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    layers = convert(model).layers
+    assert torch.equal(torch.get_rng_state(), state)
     assert {name: x.data_ptr() for name, x in model.state_dict().items()} == before
+    model.save_pretrained(tmp_path)
+    plain = ReformerModelWithLMHead.from_pretrained(tmp_path).eval()
+    assert type(plain.get_submodule(layers[1])) is LSHSelfAttention
+    assert torch.equal(plain(ids).logits, expected)
+    convert(plain)
+    assert torch.equal(plain(ids).logits, model(ids).logits)
+    torch.testing.assert_close(plain(ids).logits, expected)
+    prompt = ids[:1, :5]
+    said = {"max_new_tokens": 12, "do_sample": False, "eos_token_id": None}
+    unconverted = ReformerModelWithLMHead.from_pretrained(tmp_path).eval()
+    assert torch.equal(plain.generate(prompt, **said), unconverted.generate(prompt, **said))
 
 
-def test_chunks_are_a_ring() -> None:
-    assert ring(0, 5, 1, 1) == [4, 0, 1]
-    assert ring(4, 5, 1, 2) == [3, 4, 0, 1]
+def test_odd_buckets_are_refused_before_anything_is_changed() -> None:
+    model = ReformerModel(config(num_buckets=[2, 3]))
+    with pytest.raises(ValueError, match=r"num_buckets: \[2, 3\]; each is an even number"):
+        convert(model)
+    kinds = {type(layer.attention.self_attention).__name__ for layer in model.encoder.layers}
+    assert kinds == {"LocalSelfAttention", "LSHSelfAttention"}
+
+
+def test_weights_and_parts_of_chunks_are_refused() -> None:
+    _, ours = both()
+    for kind in ({"attn_layers": ["local"]}, {"attn_layers": ["lsh"]}):
+        _, ours = both(**kind)
+        with pytest.raises(ValueError, match=r"output_attentions: the converted attention writes"):
+            ours(**texts(8, hidden=False), output_attentions=True)
+        layer = ours.encoder.layers[0].attention.self_attention
+        with pytest.raises(ValueError, match=r"hidden_states: 13 tokens are no number of chunks"):
+            layer(torch.randn(1, 13, 32, dtype=torch.float64))

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from convert_cases import EXACT, randomised, same_gradients
 from torch import Tensor, nn
 from transformers import XLNetConfig, XLNetLMHeadModel, XLNetModel
 
 from leanformer.attention.convert import convert
 
-EXACT = {"rtol": 1e-10, "atol": 1e-10}
 LAYERS = tuple(f"layer.{n}.rel_attn" for n in range(2))
 
 
@@ -24,14 +24,6 @@ def wide_positions(monkeypatch: pytest.MonkeyPatch) -> None:
         return narrow(self, *args, **settings).to(self.dtype)
 
     monkeypatch.setattr(XLNetModel, "relative_positional_encoding", wide)
-
-
-def randomised(model: Any) -> Any:
-    """Weights large enough that attention is far from a mean."""
-    generator = torch.Generator().manual_seed(0)
-    for parameter in model.double().eval().parameters():
-        nn.init.normal_(parameter, std=0.3, generator=generator)
-    return model
 
 
 def xlnet(kind: Any = XLNetModel, **settings: Any) -> Any:
@@ -79,13 +71,7 @@ def same(ours: Any, theirs: Any, inputs: dict[str, Any]) -> Any:
     torch.testing.assert_close(found[0], expected[0], **EXACT)
     expected[0].square().sum().backward()
     found[0].square().sum().backward()
-    for (name, one), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        if other.grad is None:
-            assert one.grad is None, name
-            continue
-        assert one.grad is not None, name
-        near = 1e-9 * max(float(other.grad.abs().max()), 1)
-        torch.testing.assert_close(one.grad, other.grad, rtol=1e-9, atol=near, msg=name)
+    same_gradients(ours, theirs)
     return expected
 
 

@@ -16,19 +16,27 @@ from typing import Any
 
 from torch import nn
 
-from leanformer.attention.convert import big_bird, longformer, nystromformer, reformer, xlnet
+from leanformer.attention.convert import (
+    big_bird,
+    longformer,
+    nystromformer,
+    reformer,
+    reformer_local,
+    xlnet,
+)
 from leanformer.attention.convert.big_bird import ConvertedBigBird
 from leanformer.attention.convert.longformer import ConvertedLongformer
 from leanformer.attention.convert.nystromformer import ConvertedNystromformer
-from leanformer.attention.convert.reformer import ConvertedLocal, ConvertedLSH
+from leanformer.attention.convert.reformer import ConvertedLSH
+from leanformer.attention.convert.reformer_local import ConvertedLocal
 from leanformer.attention.convert.xlnet import ConvertedXLNet
 
 OURS: dict[str, Callable[[Any], nn.Module]] = {
     **dict.fromkeys(longformer.NAMES, ConvertedLongformer),
     **dict.fromkeys(big_bird.NAMES, ConvertedBigBird),
     **dict.fromkeys(nystromformer.NAMES, ConvertedNystromformer),
-    **dict.fromkeys(reformer.LOCAL_NAMES, ConvertedLocal),
-    **dict.fromkeys(reformer.LSH_NAMES, ConvertedLSH),
+    **dict.fromkeys(reformer_local.NAMES, ConvertedLocal),
+    **dict.fromkeys(reformer.NAMES, ConvertedLSH),
     **dict.fromkeys(xlnet.NAMES, ConvertedXLNet),
 }
 """What takes the place of transformers' module of that name."""
@@ -52,8 +60,8 @@ def convert(model: nn.Module) -> Converted:
         model: A model with one of the attentions in `OURS`, anywhere in it.
 
     Raises:
-        ValueError: There is none, or weights of attention are asked for in its configuration;
-            nothing is changed.
+        ValueError: There is none, weights of attention are asked for in its configuration, or its
+            settings are none that we compute; nothing is changed.
     """
     if getattr(getattr(model, "config", None), "output_attentions", False):
         raise ValueError(
@@ -63,9 +71,10 @@ def convert(model: nn.Module) -> Converted:
     found = [(name, module) for name, module in model.named_modules() if _name(module) in OURS]
     if not found:
         raise ValueError(_refusal(model))
-    for name, theirs in found:
+    ours = [(name, OURS[_name(theirs)](theirs)) for name, theirs in found]  # may refuse
+    for name, module in ours:
         parent, _, child = name.rpartition(".")
-        setattr(model.get_submodule(parent), child, OURS[_name(theirs)](theirs))
+        setattr(model.get_submodule(parent), child, module)
     return Converted(layers=tuple(name for name, _ in found))
 
 

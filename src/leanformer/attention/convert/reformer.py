@@ -1,198 +1,200 @@
-"""Reformer's two attentions: tokens of a chunk of the text, and of a chunk of the sorted buckets.
+"""Reformer's self-attention among tokens with similar hashes; its local one is another file.
 
-    local    row t of chunk n    softmax over the keys of chunks n - before ... n + after
-    LSH      the same over a text sorted by hash, round by round;  o = sum_r softmax_r(lse_r) o_r
+    sort the text by bucket, one round after the other; cut what is sorted into chunks;
+    o_t = softmax over what its chunks and those around them show       q_t . q_s / |q_s|
+    bucket  argmax [x R ; -x R],  R random;  a product of such buckets where there are many
 
-What is kept of transformers' modules, so that their checkpoints mean the same:
+What is kept of transformers' module, so that its checkpoints mean the same (the mechanism `LSH` of
+`leanformer.attention` is strict where this is not):
 
-- chunks are a ring: the first one's neighbour is the last;
-- queries and keys of LSH are one projection, its keys have the same length; a token sees itself at
-  -1e5, that is only where there is nothing else; a row of `local` that sees nothing is a mean;
-- hashes, sorting, caches and the reversible layers' second pass are transformers' own code.
+- chunks stand in a ring (`leanformer.attention.convert.ring`): the first of a round sees the last
+  of the round before, and the first of all the last of all; buckets sort, and forbid nobody;
+- rotations are those that transformers draws, in the same order of torch's random numbers;
+- a token sees itself only if it sees nothing else;
+- a step of decoding with a cache is transformers' own method, inherited.
 
-It is computed otherwise: chunk by chunk by torch's fused kernel, or where rounds are merged by
-`leanformer.attention.partial`. Theirs copies keys and values once for each chunk that is looked at
-and writes down the scores of the whole text, three times over. A step of decoding, a text of one
-chunk, and a call that asks for weights are left to transformers.
+What is different on purpose:
 
-Legend: B batch, H head, N chunk, C token of a chunk, W key that a chunk reads, D head width,
-T token, R width of the hidden states.
+- `hash_seed` seeds a generator of its own. transformers seeds torch's in each call, so that dropout
+  repeats itself;
+- the reversible layers run attention again for their backward pass, with the buckets handed over.
+  Rotations are drawn there too, and thrown away, so that dropout draws what it drew before. In
+  transformers it draws anew, and gradients are those of another pass;
+- rounds of that pass are told from the buckets: `num_hashes` may be given to a model that trains.
+
+Rounds are merged as parts of one softmax; a single one goes to `scaled_dot_product_attention`.
+
+Legend: B batch, T token, S sorted place, round after round, R round, N chunk, K token of a chunk,
+H head, D head width, C width of the hidden states.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
-from transformers.models.reformer.modeling_reformer import (
-    LocalSelfAttention,
-    LocalSelfAttentionOutput,
-    LSHSelfAttention,
-)
+from transformers.models.reformer.modeling_reformer import LSHSelfAttention, LSHSelfAttentionOutput
 
-from leanformer.attention.blocked import bias_of
-from leanformer.attention.convert.heads import TakesOver, join_heads, split_heads
-from leanformer.attention.partial import partial_attention
+from leanformer.attention.blocked import Kernel, sdpa
+from leanformer.attention.convert.heads import TakesOver, refuse_weights
+from leanformer.attention.convert.reformer_hash import drawn, factors_of, hashed
+from leanformer.attention.convert.reformer_local import ring_of
+from leanformer.attention.convert.ring import Mask, Ring, ring_attention
+from leanformer.attention.partial import merge, partial_attention
 
-LSH_NAMES = ("LSHSelfAttention",)
-LOCAL_NAMES = ("LocalSelfAttention",)
+NAMES = ("LSHSelfAttention",)
 
 
 class ConvertedLSH(TakesOver, LSHSelfAttention):  # type: ignore[misc]  # transformers is untyped
-    """Takes the place of a `LSHSelfAttention`, with its parameters under their names."""
+    """Takes the place of an `LSHSelfAttention`, with its weights under their names.
 
-    written = False  # whether the call under way asks for weights
+    Raises:
+        ValueError: A number of buckets is odd.
+    """
 
-    def forward(self, hidden_states: Tensor, *given: Any, **named: Any) -> Any:
-        """As transformers', but for how a chunk attends."""
-        self.written = bool(named.get("output_attentions", False))
-        return super().forward(hidden_states, *given, **named)
-
-    def _attend(
-        self,
-        query_vectors: Tensor,
-        key_vectors: Tensor,
-        value_vectors: Tensor,
-        sorted_bucket_idx_per_hash: Tensor,
-        attention_mask: Tensor | None,
-        do_standard_self_attention: bool,
-        use_cache: bool,
-    ) -> tuple[Tensor, Tensor, Any]:
-        """What sorted tokens take, [B, H, N * C, D], and the logarithms of their weights' sums.
-
-        Args:
-            query_vectors: [B, H, N, C, D], N chunks of all rounds.
-            key_vectors: The same, of one length.
-            value_vectors: [B, H, N, C, D].
-            sorted_bucket_idx_per_hash: [B, H, N * C] places in the text.
-            attention_mask: [B, T] 1 at places of the text.
-            do_standard_self_attention: Whether nothing is chunked.
-            use_cache: Whether this is a step of decoding.
-        """
-        if do_standard_self_attention or use_cache or self.written:
-            return super()._attend(  # type: ignore[no-any-return]
-                query_vectors,
-                key_vectors,
-                value_vectors,
-                sorted_bucket_idx_per_hash,
-                attention_mask,
-                do_standard_self_attention,
-                use_cache,
-            )
-        places = sorted_bucket_idx_per_hash.unflatten(2, (-1, self.chunk_length)).unbind(2)
-        several = sorted_bucket_idx_per_hash.shape[2] > int(sorted_bucket_idx_per_hash.max()) + 1
-        queries, keys, values = (x.unbind(2) for x in (query_vectors, key_vectors, value_vectors))
-        dropout = self.dropout if self.training else 0.0
-        mixed, logits = [], []
-        for number, query in enumerate(queries):
-            read = ring(number, len(queries), self.num_chunks_before, self.num_chunks_after)
-            key, value = (torch.cat([x[one] for one in read], 2) for x in (keys, values))
-            at, seen = places[number], torch.cat([places[one] for one in read], 2)
-            bias = self._bias(at, seen, attention_mask, query)
-            if several:
-                part = partial_attention(query, key, value, bias, scaling=1.0, dropout=dropout)
-                weight, peak = part[..., -2], part[..., -1]
-                mixed.append((part[..., :-2] / weight[..., None]).to(query.dtype))
-                logits.append((peak + weight.log()).to(query.dtype))
-            else:
-                mixed.append(
-                    F.scaled_dot_product_attention(
-                        query, key, value, attn_mask=bias, dropout_p=dropout, scale=1.0
-                    )
-                )
-                logits.append(torch.zeros_like(query[..., 0]))  # one round is not weighed
-        return torch.cat(mixed, 2), torch.cat(logits, 2), ()
-
-    def _bias(
-        self, at_BHC: Tensor, seen_BHW: Tensor, keep_BT: Tensor | None, query: Tensor
-    ) -> Tensor:
-        """What is added to the scores of a chunk, [B, H, C, W]."""
-        at, seen = at_BHC[..., None], seen_BHW[:, :, None]
-        sees = torch.ones_like(at == seen)
-        if keep_BT is not None:
-            keep = keep_BT.bool()[:, None].expand(-1, seen_BHW.shape[1], -1)
-            sees = sees & keep.gather(2, seen_BHW)[:, :, None]
-        if self.is_decoder:
-            sees = sees & (seen <= at)
-        half = query.dtype == torch.float16
-        last = self.self_mask_value_float16 if half else self.self_mask_value_float32
-        return torch.where(at == seen, last.to(query.dtype), bias_of(sees, query.dtype))
-
-
-class ConvertedLocal(TakesOver, LocalSelfAttention):  # type: ignore[misc]  # as above
-    """Takes the place of a `LocalSelfAttention`, with its parameters under their names."""
+    def __init__(self, theirs: Any) -> None:
+        factors_of(theirs.num_buckets)  # refuses odd ones
+        super().__init__(theirs)
 
     def forward(
         self,
         hidden_states: Tensor,
         attention_mask: Tensor | None = None,
+        num_hashes: int | None = None,
+        buckets: Tensor | None = None,
         past_buckets_states: Any = None,
         use_cache: bool = False,
         output_attentions: bool = False,
-        **others: Any,
-    ) -> LocalSelfAttentionOutput:
-        """What each token takes from its chunk and the neighbouring ones, [B, T, R].
+        **kwargs: Any,
+    ) -> LSHSelfAttentionOutput:
+        """What each token takes from those with similar hashes, [B, T, H * D], and the buckets.
 
         Args:
-            hidden_states: [B, T, R].
-            attention_mask: [B, T] 1 at places of the text.
-            past_buckets_states: transformers' cache.
-            use_cache: Whether it is filled.
-            output_attentions: Whether weights are asked for.
-            others: What transformers hands through.
+            hidden_states: [B, T, C].
+            attention_mask: [B, T] 0 = hidden; None = all are there.
+            num_hashes: Rounds; None = as configured.
+            buckets: [B, H, R, T] what a call before gave, to sort alike; None = hash.
+            past_buckets_states: transformers' cache; where it has this layer, `hidden_states` is
+                the next token.
+            use_cache: Not minded: the layer around fills the cache.
+            output_attentions: Must be False.
+            kwargs: Not minded, as in transformers.
+
+        Raises:
+            ValueError: Weights are asked for, or what is sorted is no number of chunks.
         """
-        cached = past_buckets_states is not None and len(past_buckets_states) > self.layer_idx
-        size, length = self.chunk_length, hidden_states.shape[1]
-        if cached or output_attentions or size is None or length <= size or length % size:
+        refuse_weights(output_attentions)
+        if past_buckets_states is not None and len(past_buckets_states) > self.layer_idx:
             return super().forward(
                 hidden_states,
                 attention_mask,
+                num_hashes,
+                buckets,
                 past_buckets_states,
                 use_cache,
-                output_attentions,
-                **others,
+                **kwargs,
             )
-        queries, keys, values = (
-            split_heads(self.get_submodule(name)(hidden_states), self.num_attention_heads).split(
-                size, 2
-            )
-            for name in ("query", "key", "value")
+        heads = (self.num_attention_heads, -1)
+        query, value = (
+            layer(hidden_states).unflatten(2, heads) for layer in (self.query_key, self.value)
         )
-        mixed = []
-        for number, query in enumerate(queries):
-            read = ring(number, len(queries), self.num_chunks_before, self.num_chunks_after)
-            key, value = (torch.cat([x[one] for one in read], 2) for x in (keys, values))
-            mixed.append(
-                F.scaled_dot_product_attention(
-                    query,
-                    key,
-                    value,
-                    attn_mask=self._bias(number, read, attention_mask, query),
-                    dropout_p=self.dropout if self.training else 0.0,
-                    scale=self.attention_head_size**-0.5,
-                )
-            )
-        return LocalSelfAttentionOutput(
-            hidden_states=join_heads(torch.cat(mixed, 2)), attention_probs=()
+        if hidden_states.shape[1] <= self.chunk_length:
+            mixed = self._whole(query, value, attention_mask)
+        else:
+            rounds = self.num_hashes if num_hashes is None else num_hashes
+            buckets = self._buckets(query, rounds, attention_mask, buckets)
+            mixed = self._sorted(query, value, attention_mask, buckets)
+        return LSHSelfAttentionOutput(
+            hidden_states=mixed.flatten(2), attention_probs=(), buckets=buckets
         )
 
-    def _bias(
-        self, number: int, read: list[int], keep_BT: Tensor | None, query: Tensor
-    ) -> Tensor | None:
-        """What is added to the scores of a chunk, [B or 1, H or 1, C, W]; None = nothing."""
-        size, batch = self.chunk_length, query.shape[0]
-        if keep_BT is None and not self.is_decoder:
-            return None
-        within = torch.arange(size, device=query.device)
-        key = torch.cat([one * size + within for one in read])
-        sees = torch.ones(batch, 1, size, len(key), dtype=torch.bool, device=query.device)
-        if keep_BT is not None:
-            sees = sees & keep_BT.bool()[:, None, None, key]
-        if self.is_decoder:
-            sees = sees & (key <= (number * size + within)[:, None])
-        return bias_of(sees, query.dtype)
+    def _whole(
+        self, query_BTHD: Tensor, value_BTHD: Tensor, attention_mask: Tensor | None
+    ) -> Tensor:
+        """A text of one chunk at most, which needs no hashes, [B, T, H, D]."""
+        batch, length, _, _ = query_BTHD.shape
+        places = torch.arange(length, device=query_BTHD.device).view(1, 1, length, 1)
+        keep = None
+        if attention_mask is not None:
+            keep = attention_mask.to(torch.bool).view(batch, 1, length, 1)
+        key_BTHD, ring = self._keys(query_BTHD), Ring(1, length)
+        return self._attended(query_BTHD, key_BTHD, value_BTHD, ring, places, keep, 1)
+
+    def _sorted(
+        self,
+        query_BTHD: Tensor,
+        value_BTHD: Tensor,
+        attention_mask: Tensor | None,
+        buckets_BHRT: Tensor,
+    ) -> Tensor:
+        """The text sorted, attended to, and brought back into order, [B, T, H, D]."""
+        _, length, heads, _ = query_BTHD.shape
+        rounds = buckets_BHRT.shape[2]
+        ring = ring_of(self, rounds * length)
+        order_BSH = buckets_BHRT.flatten(2).argsort(dim=-1, stable=True).transpose(1, 2)
+        places_BSH = order_BSH % length
+        places_BNKH = places_BSH.unflatten(1, (ring.count, ring.size))
+        keep = None
+        if attention_mask is not None:
+            keep_BT1 = attention_mask.to(torch.bool)[..., None].expand(-1, -1, heads)
+            keep = keep_BT1.gather(1, places_BSH).view_as(places_BNKH)
+        texts = (query_BTHD, self._keys(query_BTHD), value_BTHD)
+        query, key, value = (_taken(x, places_BSH) for x in texts)
+        part = self._attended(query, key, value, ring, places_BNKH, keep, rounds)
+        part = _taken(part, order_BSH.argsort(1))
+        if rounds == 1:
+            return part
+        return merge(list(part.unflatten(1, (rounds, length)).unbind(1)), query_BTHD.dtype)
+
+    def _attended(
+        self,
+        query_BSHD: Tensor,
+        key_BSHD: Tensor,
+        value_BSHD: Tensor,
+        ring: Ring,
+        places_BNKH: Tensor,
+        keep_BNKH: Tensor | None,
+        rounds: int,
+    ) -> Tensor:
+        """What each token takes in its chunk, [B, S, H, D]; a part of it if there are rounds."""
+        dropout = (self.dropout or 0.0) if self.training else 0.0
+        kernel: Kernel = sdpa(1.0, dropout)
+        if rounds > 1:
+            kernel = partial(partial_attention, scaling=1.0, dropout=dropout)
+        half = query_BSHD.dtype == torch.float16
+        hidden, itself = (-1e4, -1e3) if half else (-1e9, -1e5)
+        mask = Mask(places_BNKH, keep_BNKH, self.is_decoder, hidden, itself)
+        return ring_attention(query_BSHD, key_BSHD, value_BSHD, ring, mask, kernel)
+
+    def _keys(self, query_BTHD: Tensor) -> Tensor:
+        """The same vectors, of length 1."""
+        return self._len_and_dim_norm(query_BTHD, self.attention_head_size**0.5)
+
+    def _buckets(
+        self,
+        query_BTHD: Tensor,
+        rounds: int,
+        attention_mask: Tensor | None,
+        given: Tensor | None,
+    ) -> Tensor:
+        """The bucket of each token, [B, H, R, T]: the given ones, or from hashes."""
+        _, length, heads, width = query_BTHD.shape
+        if self.num_buckets is None:
+            self._set_num_buckets(length)
+        if given is not None:
+            given = given.view(len(query_BTHD), heads, -1, length)
+            rounds = given.shape[2]
+            if not self.training:
+                return given
+        factors = factors_of(self.num_buckets)
+        shape = (heads, width, rounds, sum(factors) // 2)
+        rotations = drawn(shape, self.hash_seed, query_BTHD)
+        return hashed(query_BTHD, rotations, factors, attention_mask) if given is None else given
 
 
-def ring(number: int, chunks: int, before: int, after: int) -> list[int]:
-    """Numbers of the chunks that a chunk looks at, in their order: itself and its neighbours."""
-    return [(number + step) % chunks for step in range(-before, after + 1)]
+def _taken(x_BTHD: Tensor, order_BSH: Tensor) -> Tensor:
+    """Tokens in another order for each head, [B, S, H, D]; whole rows are copied."""
+    batch, length, heads, width = x_BTHD.shape
+    texts = torch.arange(batch, device=order_BSH.device)[:, None, None]
+    rows = (texts * length + order_BSH) * heads + torch.arange(heads, device=order_BSH.device)
+    return x_BTHD.reshape(-1, width).index_select(0, rows.flatten()).view(batch, -1, heads, width)
