@@ -11,13 +11,14 @@ block, W keys that it reads, G column.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from leanformer.attention.in_blocks import DrawnBlocks, InBlocks, joined
 from leanformer.attention.pattern import Layout
 
 BLOCK = 128  # measured on Zen 4 at 4k and 8k: 64 is slower forward, 256 no faster backward
@@ -188,7 +189,7 @@ def blocked_attention(
     block = block_size(layouts)
     queries = query_BHTD.split(block, 2)
     texts = [InBlocks(x, block) for x in (key_BHTD, value_BHTD)]
-    drawn = [_Drawn(x, block) for x in (key_BHTD, value_BHTD)]
+    drawn = [DrawnBlocks(x, block) for x in (key_BHTD, value_BHTD)]
     pieces = []
     for number, reading in enumerate(reads):
         key, value = (text.of(reading.blocks) for text in texts)
@@ -208,36 +209,6 @@ def blocked_attention(
     return torch.cat(pieces, 2)
 
 
-class InBlocks:
-    """Keys or values in blocks of neighbours.
-
-    A stretch of blocks is a view where no gradient is asked for. Where one is, its blocks are
-    copied beside each other: the gradient of each view would be as large as the whole text.
-    """
-
-    def __init__(self, x_BHTD: Tensor, size: int) -> None:
-        self.x_BHTD, self.size = x_BHTD, size
-        graded = torch.is_grad_enabled() and x_BHTD.requires_grad
-        self.blocks = x_BHTD.split(size, 2) if graded else None
-
-    def of(self, numbers: Sequence[int]) -> list[Tensor]:
-        """The tokens of some blocks, in order, in as few parts as they come in."""
-        if self.blocks is not None:
-            return [self.blocks[number] for number in numbers]
-        found: list[list[int]] = []
-        for number in numbers:
-            if found and found[-1][1] == number:
-                found[-1][1] += 1
-            else:
-                found.append([number, number + 1])
-        return [self.x_BHTD[:, :, low * self.size : high * self.size] for low, high in found]
-
-
-def joined(parts: list[Tensor]) -> Tensor:
-    """Tokens beside each other, [B, H, T, D]; of one part no copy is made."""
-    return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
-
-
 def _kept(reading: Reading, keep_BT: Tensor, block: int) -> Tensor:
     """What is seen, without the places that are hidden, [B, H or 1, K or 1, W]."""
     shared = [keep_BT[:, one * block : one * block + block] for one in reading.blocks]
@@ -248,32 +219,6 @@ def _kept(reading: Reading, keep_BT: Tensor, block: int) -> Tensor:
         parts.append(keep_BT[:, None, None].expand(-1, places.shape[1], -1, -1).gather(3, places))
     kept = _beside(parts, 1)
     return kept if reading.sees is None else reading.sees & kept
-
-
-class _Drawn:
-    """Keys or values by blocks, text by text and head by head.
-
-    Each block of queries copies its few: one large gather for all would take three times the memory
-    of the keys, and on a CPU most of its time goes into getting that.
-    """
-
-    def __init__(self, x_BHTD: Tensor, size: int) -> None:
-        self.x_BHTD = x_BHTD
-        self.size = size
-        self.blocks: tuple[Tensor, ...] = ()
-
-    def __call__(self, chosen_BHC: Tensor) -> Tensor:
-        """The tokens of chosen blocks, [B, H, C * size, D]; of no block any."""
-        batch, heads, length, width = self.x_BHTD.shape
-        count = -(-length // self.size)
-        if not self.blocks:
-            whole = F.pad(self.x_BHTD, (0, 0, 0, count * self.size - length))
-            self.blocks = whole.reshape(-1, self.size, width).unbind()
-        texts = torch.arange(batch * heads, device=chosen_BHC.device).view(batch, heads, 1)
-        # of a block that was cut finer some may lie beyond the text
-        numbers = texts * count + chosen_BHC.clamp(min=0, max=count - 1)
-        taken = torch.stack([self.blocks[number] for number in numbers.flatten().tolist()])
-        return taken.view(batch, heads, -1, width)
 
 
 def _beside(parts: list[Tensor], queries: int) -> Tensor:

@@ -18,7 +18,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from leanformer.attention.blocked import BLOCK, InBlocks, Kernel, joined, sdpa
+from leanformer.attention.blocked import BLOCK, Kernel, sdpa
+from leanformer.attention.in_blocks import InBlocks, joined
 from leanformer.attention.partial import merge, partial_attention
 
 SHORT = 64  # queries of a block where bands are narrow: less is read that is not seen

@@ -14,25 +14,17 @@ would be one of later tokens, beside which earlier ones may vanish: there the la
 the earlier one, measured from its maximum, and so on within the halves. Sums are of float32 or
 wider.
 
-Texts are gone through in segments, so that features are made, used and gone while they are in the
-cache of a CPU: fresh memory for those of 4k tokens takes longer than their exponentials.
-
 Legend: B batch, H head, T token, S key token, D head width, M feature, N chunk, C token of a chunk.
 """
 
-from abc import abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leanformer.attention.dense import visible
-from leanformer.attention.mechanism import Attention
-
 CHUNK = 64  # tokens; measured at 4k on Zen 4 against 32 and 128
 LOG_CHUNK = 32  # likewise, against 64: logarithms take a step more a doubling
-SEGMENT = 256  # likewise, against 128, 512, 1024 and 4096
 LOWEST = -1e30  # a logarithm of nothing that can still be subtracted from itself
 
 
@@ -49,21 +41,6 @@ class State(NamedTuple):
     peak: Tensor
 
 
-def mix_all(
-    query_BHTM: Tensor, key_BHSM: Tensor, value_BHSD: Tensor, keep_BS: Tensor | None, *, log: bool
-) -> Tensor:
-    """What each query takes from all keys, [B, H, T, D]; 0 where there is none.
-
-    Args:
-        query_BHTM: Features of the queries, or their logarithms.
-        key_BHSM: Features of the keys, likewise.
-        value_BHSD: Values.
-        keep_BS: True at keys that are there; None = all.
-        log: Whether features are given as logarithms.
-    """
-    return read(advance(None, key_BHSM, value_BHSD, keep_BS, log=log), query_BHTM, log=log)
-
-
 def advance(
     state: State | None,
     key_BHSM: Tensor,
@@ -72,7 +49,15 @@ def advance(
     *,
     log: bool,
 ) -> State:
-    """The state with some more keys summed in; None = the beginning of a text."""
+    """The state with some more keys summed in.
+
+    Args:
+        state: Of the keys before; None = there are none.
+        key_BHSM: Features of the keys, or their logarithms.
+        value_BHSD: Values.
+        keep_BS: True at keys that are there; None = all.
+        log: Whether features are given as logarithms.
+    """
     key, ones = key_BHSM, torch.ones_like(value_BHSD[..., :1])
     value = torch.cat([value_BHSD, ones], dim=-1).to(key.dtype)
     if keep_BS is not None:
@@ -91,24 +76,11 @@ def advance(
 
 
 def read(state: State, query_BHTM: Tensor, *, log: bool) -> Tensor:
-    """What queries take from a state, [B, H, T, D]."""
+    """What queries take from a state, [B, H, T, D]; 0 where there is nothing in it."""
     return _shares(_asked(query_BHTM, state.peak, log) @ state.sums)
 
 
 def mix_causal(
-    query_BHTM: Tensor,
-    key_BHTM: Tensor,
-    value_BHTD: Tensor,
-    keep_BT: Tensor | None,
-    *,
-    log: bool,
-    chunk: int | None = None,
-) -> Tensor:
-    """What each token takes from itself and all before it, [B, H, T, D]; see `mix_all`."""
-    return mix_next(None, query_BHTM, key_BHTM, value_BHTD, keep_BT, log=log, chunk=chunk)[0]
-
-
-def mix_next(
     state: State | None,
     query_BHTM: Tensor,
     key_BHTM: Tensor,
@@ -118,7 +90,19 @@ def mix_next(
     log: bool,
     chunk: int | None = None,
 ) -> tuple[Tensor, State]:
-    """`mix_causal` of the tokens that follow a state, and the state after them.
+    """What each token takes from itself and all before it, and the state after the last.
+
+    Args:
+        state: Of the text that these tokens follow; None = they begin one.
+        query_BHTM: Features of the queries, or their logarithms.
+        key_BHTM: Features of the keys, likewise.
+        value_BHTD: Values.
+        keep_BT: True at keys that are there; None = all.
+        log: Whether features are given as logarithms.
+        chunk: Tokens that are computed together; None = as measured.
+
+    Returns:
+        [B, H, T, D], 0 where a token sees none, and the state.
 
     Raises:
         ValueError: Features are logarithms and the chunk cannot be halved down to a token.
@@ -214,104 +198,5 @@ def _scaled(query: Tensor, peak: Tensor) -> tuple[Tensor, Tensor]:
 def _shares(mixed: Tensor) -> Tensor:
     """Sums divided by the sum of the weights, which is the last column."""
     values, weight = mixed.split((mixed.shape[-1] - 1, 1), -1)  # of two slices the gradients are
-    return values / weight.masked_fill(weight == 0, 1)  # filled up with zeros and added
-
-
-class FeatureAttention(Attention):
-    """Attention by the feature maps that a mechanism fills in."""
-
-    anchored = False
-    log: ClassVar[bool] = False
-    """Whether `features` gives logarithms."""
-
-    @abstractmethod
-    def features(self, x_BHTD: Tensor, scaling: float, *, query: bool) -> Tensor:
-        """Features of queries or keys, [B, H, T, M], in float32 or wider.
-
-        Args:
-            x_BHTD: Queries or keys.
-            scaling: What the scores of a softmax would be multiplied by.
-            query: Whether they are queries: a factor of a whole query may be left out.
-        """
-
-    def reference(
-        self,
-        query_BHTD: Tensor,
-        key_BHSD: Tensor,
-        value_BHSD: Tensor,
-        keep_BS: Tensor,
-        at_BT: Tensor,
-        *,
-        scaling: float,
-        dropout: float = 0.0,
-    ) -> Tensor:
-        """See `Attention.reference`: all products of features, in float64."""
-        query = self.features(query_BHTD, scaling, query=True).double()
-        key = self.features(key_BHSD, scaling, query=False).double()
-        if self.log:
-            query = (query - query.amax(-1, keepdim=True)).exp()
-            key = (key - key.amax((-1, -2), keepdim=True)).exp()
-        weights = query @ key.transpose(-1, -2) * visible(keep_BS, at_BT, self.heads.causal)
-        weights = weights / weights.sum(-1, keepdim=True).clamp(min=1e-300)
-        return (weights @ value_BHSD.double()).to(query_BHTD.dtype)
-
-    def efficient(
-        self,
-        query_BHTD: Tensor,
-        key_BHTD: Tensor,
-        value_BHTD: Tensor,
-        keep_BT: Tensor | None,
-        *,
-        scaling: float,
-        dropout: float = 0.0,
-    ) -> Tensor:
-        """See `Attention.efficient`."""
-        size = SEGMENT if query_BHTD.device.type == "cpu" else query_BHTD.shape[2]
-        queries, keys, values = (x.split(size, 2) for x in (query_BHTD, key_BHTD, value_BHTD))
-        keeps = [None] * len(keys) if keep_BT is None else keep_BT.split(size, 1)
-        state, mixed = None, []
-        if self.heads.causal:
-            for query, key, value, keep in zip(queries, keys, values, keeps, strict=True):
-                asked = self.features(query, scaling, query=True)
-                held = self.features(key, scaling, query=False)
-                some, state = mix_next(state, asked, held, value, keep, log=self.log)
-                mixed.append(some)
-        else:
-            for key, value, keep in zip(keys, values, keeps, strict=True):
-                held = self.features(key, scaling, query=False)
-                state = advance(state, held, value, keep, log=self.log)
-            assert state is not None
-            for query in queries:
-                asked = self.features(query, scaling, query=True)
-                mixed.append(read(state, asked, log=self.log))
-        return torch.cat(mixed, dim=2).to(query_BHTD.dtype)
-
-    def step(
-        self,
-        query_BH1D: Tensor,
-        key_BH1D: Tensor,
-        value_BH1D: Tensor,
-        state: State | None = None,
-        *,
-        scaling: float | None = None,
-    ) -> tuple[Tensor, State]:
-        """One token of a causal text, and the state after it: decoding with a memory of fixed size.
-
-        Args:
-            query_BH1D: Its query.
-            key_BH1D: Its key, one head a query head.
-            value_BH1D: Its value.
-            state: After the token before it; None = it is the first.
-            scaling: As in `forward`.
-        """
-        scaling = query_BH1D.shape[-1] ** -0.5 if scaling is None else scaling
-        with torch.autocast(query_BH1D.device.type, enabled=False):  # it would round the sums
-            key = self.features(key_BH1D, scaling, query=False)
-            state = advance(state, key, value_BH1D, log=self.log)
-            mixed = read(state, self.features(query_BH1D, scaling, query=True), log=self.log)
-        return mixed.to(query_BH1D.dtype), state
-
-
-def widened(x: Tensor) -> Tensor:
-    """At least float32."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    # filled up with zeros and added; those of a division are three passes, not one
+    return values * weight.masked_fill(weight == 0, 1).reciprocal()

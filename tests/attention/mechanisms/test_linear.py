@@ -3,6 +3,7 @@ import torch
 from attention_cases import built, random_text
 
 from leanformer.attention import Linear
+from leanformer.attention.mechanisms.linear import EluPlusOne
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -32,3 +33,14 @@ def test_long_sums_are_of_float32_in_half_precision() -> None:
     value[:, :, 1500:] = 1
     found = attention(ones, ones, value)
     assert found[0, 0, -1].float() == pytest.approx(0.5, abs=0.01)
+
+
+def test_features_have_the_gradients_of_elu() -> None:
+    x = torch.linspace(-3, 3, 13, dtype=torch.float64, requires_grad=True)  # 0 among them
+    found, expected = EluPlusOne.apply(x), torch.nn.functional.elu(x) + 1
+    assert torch.equal(found, expected)
+    (one,), (other,) = (torch.autograd.grad(y.square().sum(), x) for y in (found, expected))
+    torch.testing.assert_close(one, other)
+    away = (x.detach() + 0.1).requires_grad_()  # the second derivative jumps at 0
+    assert torch.autograd.gradgradcheck(EluPlusOne.apply, away)
+    torch.testing.assert_close(torch.vmap(EluPlusOne.apply)(x[None]), found[None])

@@ -3,15 +3,41 @@
     f(x) = elu(x) + 1
 
 The paper has no factor of scores, and with these features one would not cancel; the layer's scaling
-is therefore left out.
+is therefore left out. The derivative is read off the feature itself, f' = min(f, 1): the input need
+not be kept, nor its exponential be taken again.
 """
 
+from typing import Any
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leanformer.attention.features import FeatureAttention, widened
+from leanformer.attention.feature_attention import FeatureAttention, widened
 from leanformer.attention.mechanism import Capabilities, Cost, Heads, Mechanism
 from leanformer.core.technique import technique
+
+
+class EluPlusOne(torch.autograd.Function):
+    """elu(x) + 1."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        """The features."""
+        return F.elu(x).add_(1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        """Keep the features, which are needed for the products anyway."""
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        """The gradient."""
+        (features,) = ctx.saved_tensors
+        return grad * features.clamp(max=1)
 
 
 class LinearAttention(FeatureAttention):
@@ -19,7 +45,8 @@ class LinearAttention(FeatureAttention):
 
     def features(self, x_BHTD: Tensor, scaling: float, *, query: bool) -> Tensor:
         """See `FeatureAttention.features`."""
-        return F.elu(widened(x_BHTD)) + 1
+        features: Tensor = EluPlusOne.apply(widened(x_BHTD))
+        return features
 
 
 @technique("linear", paper="Katharopoulos et al. 2020 (Linear Transformer), arXiv:2006.16236")

@@ -10,7 +10,7 @@ Legend: M feature, D head width.
 import torch
 from torch import Tensor
 
-from leanformer.attention.features import FeatureAttention, widened
+from leanformer.attention.feature_attention import FeatureAttention, widened
 from leanformer.attention.mechanism import Capabilities, Cost, Heads, Mechanism
 from leanformer.attention.orthogonal import orthogonal_vectors
 from leanformer.core.technique import technique
