@@ -21,6 +21,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from statistics import median
 
 import torch
 from attention_layers import LAYERS, layer_calls
@@ -42,6 +43,7 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["run", "table", "peak"])
+    parser.add_argument("--only", nargs="*", default=[*PAIRS, *LAYERS], help="of run: pairs")
     parser.add_argument("--of", nargs=3, help="of peak: the pair, ours or theirs, the passes")
     asked = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -57,7 +59,7 @@ def main() -> None:
         short()  # what the first call loads stays loaded
         print(growth(whole))
         return
-    for name in (*PAIRS, *LAYERS):
+    for name in asked.only:
         for backward in (False, True):
             try:
                 calls = calls_of(name, backward, WORK.length)
@@ -110,11 +112,14 @@ def measure(name: str, calls: Mapping[str, Callable[[], None]], backward: bool) 
 
 
 def peak_of(name: str, who: str, backward: bool) -> int:
-    """Bytes at the peak of one call, beyond its inputs, in a fresh process."""
+    """Bytes at the peak of one call, beyond its inputs, in a fresh process: the median of three.
+
+    What the allocator still holds from before differs from process to process.
+    """
     passes = "both" if backward else "forward"
     command = [sys.executable, __file__, "peak", "--of", name, who, passes]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(ended.stdout.split()[-1])
+    ended = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(3)]
+    return int(median(int(one.stdout.split()[-1]) for one in ended))
 
 
 def local_attention(causal: bool) -> Callable[[int], System]:

@@ -107,20 +107,31 @@ def ratio(found: dict) -> str:
 
 
 def table(rows: list[dict]) -> list[str]:
-    """A row a mechanism: wall time over the lengths, and memory at the longest."""
+    """A row a mechanism: wall time over the lengths, and memory at those where it was measured."""
     lengths = sorted({row["work"]["length"] for row in rows})
+    weighed = sorted({row["work"]["length"] for row in rows if row["peak"] is not None})
     cells = {(row["name"], row["work"]["length"]): row for row in rows}
-    head = ["mechanism", *(f"{length}" for length in lengths), f"memory at {lengths[-1]}"]
+    head = ["mechanism", *map(str, lengths), *(f"memory at {length}" for length in weighed)]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for name in dict.fromkeys(row["name"] for row in rows):
-        found = [cells.get((name, length)) for length in lengths]
-        times = ["–" if one is None else f"{one['ratio']['value']:.3f}" for one in found]
-        peak = found[-1]["peak"] if found[-1] is not None else None
-        memory = "–" if peak is None else f"{peak / 2**20:.0f} MiB"
-        if name == "dense":
-            times = [f"{1e3 * one['seconds']['value']:.1f} ms" for one in found if one]
-        lines.append(f"| {' | '.join([name, *times, memory])} |")
+        times = [cell_time(cells.get((name, length))) for length in lengths]
+        memory = [cell_memory(cells.get((name, length))) for length in weighed]
+        lines.append(f"| {' | '.join([name, *times, *memory])} |")
     return lines
+
+
+def cell_time(row: dict | None) -> str:
+    """The ratio to dense attention; of that itself milliseconds."""
+    if row is None:
+        return "–"
+    if row["name"] == "dense":
+        return f"{1e3 * row['seconds']['value']:.1f} ms"
+    return f"{row['ratio']['value']:.3f}"
+
+
+def cell_memory(row: dict | None) -> str:
+    """The peak of a call."""
+    return "–" if row is None or row["peak"] is None else f"{row['peak'] / 2**20:.0f} MiB"
 
 
 def peers(events: list[dict]) -> list[str]:

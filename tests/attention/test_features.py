@@ -62,7 +62,7 @@ def test_segments_are_one_text(
     keep = torch.ones(3, 75, dtype=torch.bool)
     keep[0, :37], keep[1, 22:], keep[2] = False, False, False
     expected = attention(*text, keep)
-    for name in ("SEGMENT", "LOG_SEGMENT"):
+    for name in ("SEGMENT", "SUMMED"):
         monkeypatch.setattr(feature_attention, name, 16)
     torch.testing.assert_close(attention(*text, keep), expected)
     assert torch.equal(attention(*text, keep)[2], torch.zeros_like(expected[2]))

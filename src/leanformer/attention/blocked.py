@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leanformer.attention.in_blocks import DrawnBlocks, InBlocks, joined
+from leanformer.attention.in_blocks import Columns, DrawnBlocks, InBlocks, joined
 from leanformer.attention.pattern import Layout
 
 BLOCK = 128  # measured on Zen 4 at 4k and 8k: 64 is slower forward, 256 no faster backward
@@ -57,13 +57,18 @@ def block_size(layouts: tuple[Layout, ...]) -> int:
     return next((layout.size for layout in layouts if layout.size is not None), BLOCK)
 
 
+def columns_of(layouts: tuple[Layout, ...], length: int) -> list[int]:
+    """Places of a text that are seen from everywhere, in order."""
+    return sorted({place for layout in layouts for place in layout.columns if place < length})
+
+
 def readings(
     layouts: tuple[Layout, ...], length: int, causal: bool, device: torch.device
 ) -> Iterator[Reading]:
     """What each block of queries reads, first block first."""
     shared = [layout for layout in layouts if layout.chosen is None]
     block = block_size(layouts)
-    columns = sorted({place for layout in shared for place in layout.columns if place < length})
+    columns = columns_of(layouts, length)
     dense = {
         one for one, count in Counter(at // block for at in columns).items() if 2 * count > block
     }
@@ -190,12 +195,14 @@ def blocked_attention(
     queries = query_BHTD.split(block, 2)
     texts = [InBlocks(x, block) for x in (key_BHTD, value_BHTD)]
     drawn = [DrawnBlocks(x, block) for x in (key_BHTD, value_BHTD)]
+    places = torch.tensor(columns_of(layouts, key_BHTD.shape[2]), device=key_BHTD.device)
+    apart = [Columns(x, places.long()) for x in (key_BHTD, value_BHTD)]
     pieces = []
     for number, reading in enumerate(reads):
         key, value = (text.of(reading.blocks) for text in texts)
         if reading.columns.numel():
-            key.append(key_BHTD[:, :, reading.columns])
-            value.append(value_BHTD[:, :, reading.columns])
+            key.append(apart[0].of(reading.columns))
+            value.append(apart[1].of(reading.columns))
         if reading.chosen is not None:
             key.append(drawn[0](reading.chosen))
             value.append(drawn[1](reading.chosen))

@@ -1,6 +1,6 @@
 """Keys and values in blocks of neighbours: how a block of queries gets the ones that it reads.
 
-Legend: B batch, H head, T token, D head width, C chosen block.
+Legend: B batch, H head, T token, D head width, C chosen block, G column.
 """
 
 from collections.abc import Sequence
@@ -33,6 +33,23 @@ class InBlocks:
             else:
                 found.append([number, number + 1])
         return [self.x_BHTD[:, :, low * self.size : high * self.size] for low, high in found]
+
+
+class Columns:
+    """Keys or values at places that blocks read from everywhere, taken once.
+
+    The gradient of what a block takes of them is as large as they are, and not as the text.
+    """
+
+    def __init__(self, x_BHTD: Tensor, places_G: Tensor) -> None:
+        self.places_G = places_G
+        self.x_BHGD = x_BHTD[:, :, places_G]
+
+    def of(self, some_G: Tensor) -> Tensor:
+        """The tokens at some of the places, in their order."""
+        if len(some_G) == len(self.places_G):
+            return self.x_BHGD
+        return self.x_BHGD[:, :, torch.searchsorted(self.places_G, some_G)]
 
 
 def joined(parts: list[Tensor]) -> Tensor:

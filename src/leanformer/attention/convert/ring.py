@@ -49,10 +49,10 @@ class Ring:
         own = torch.arange(self.count, device=device)[:, None]
         return (own + torch.tensor(turns, device=device)) % self.count
 
-    def groups(self) -> list[slice]:
-        """The chunks that are attended to in one call."""
-        most = max(-(-self.count // GROUPS), TOKENS // self.size, 1)
-        return [slice(first, first + most) for first in range(0, self.count, most)]
+    @property
+    def group(self) -> int:
+        """The chunks that are attended to in one call, at most."""
+        return max(-(-self.count // GROUPS), TOKENS // self.size, 1)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Mask:
     hidden: float
     itself: float | None = None
 
-    def __call__(self, chunks: slice, window_GP: Tensor, dtype: torch.dtype) -> Tensor | None:
+    def __call__(self, group_G: Tensor, window_GP: Tensor, dtype: torch.dtype) -> Tensor | None:
         """For these chunks and their windows, [B or 1, G, H or 1, K or 1, W]; None = nothing."""
         added = None
         if self.keep_BNKH is not None:
@@ -82,7 +82,7 @@ class Mask:
             added.masked_fill_(~sees, self.hidden)
         if not self.causal and self.itself is None:
             return added
-        asked = self.places_BNKH[:, chunks].transpose(2, 3)[..., None]
+        asked = self.places_BNKH[:, group_G].transpose(2, 3)[..., None]
         read = within(self.places_BNKH, window_GP).transpose(2, 3)[..., None, :]
         if added is None:
             added = torch.zeros((), dtype=dtype, device=read.device)
@@ -113,15 +113,14 @@ def ring_attention(
     """
     chunks = (ring.count, ring.size)
     query, key, value = (x.unflatten(1, chunks) for x in (query_BTHD, key_BTHD, value_BTHD))
-    windows_NP, batch = ring.windows(query.device), len(query)
+    batch, places = len(query), torch.arange(ring.count, device=query.device)
+    groups = (x.split(ring.group) for x in (places, ring.windows(query.device)))
     pieces = []
-    for group in ring.groups():
-        window_GP = windows_NP[group]
-        added = mask(group, window_GP, query.dtype)
+    for asked, group_G, window_GP in zip(query.split(ring.group, 1), *groups, strict=True):
+        added = mask(group_G, window_GP, query.dtype)
         if added is not None:
             added = added.expand(batch, *added.shape[1:]).flatten(0, 1)
-        asked = query[:, group].transpose(2, 3).flatten(0, 1)
         keys, values = (within(x, window_GP).transpose(2, 3).flatten(0, 1) for x in (key, value))
-        piece = kernel(asked, keys, values, added)
+        piece = kernel(asked.transpose(2, 3).flatten(0, 1), keys, values, added)
         pieces.append(piece.unflatten(0, (batch, -1)).transpose(2, 3))
     return torch.cat(pieces, 1).flatten(1, 2)
