@@ -14,13 +14,13 @@ __version__ = "0.1.0"
 
 
 def _register_forms() -> None:
-    from leanformer.attention import checkpoint as attention_checkpoint
-    from leanformer.prune import sparse_checkpoint
-    from leanformer.quantize import checkpoint
+    from leanformer.attention.checkpoint import AttentionForm
+    from leanformer.models.stored_form import register
+    from leanformer.prune.sparse_checkpoint import SparseForm
+    from leanformer.quantize.checkpoint import QuantizedForm
 
-    attention_checkpoint.register()
-    checkpoint.register()
-    sparse_checkpoint.register()
+    for form in (AttentionForm, QuantizedForm, SparseForm):
+        register(form)
 
 
 REGISTER["transformers.quantizers.auto"] = _register_forms

@@ -8,7 +8,7 @@ from quantize.test_quantize_aware import workspace_of
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from leanformer.prune.pack_sparse import PackSparse
-from leanformer.prune.sparse_checkpoint import SparseSettings
+from leanformer.prune.sparse_checkpoint import SparseForm
 from leanformer.prune.sparse_gpt import SparseGpt
 
 
@@ -52,5 +52,5 @@ def test_what_was_loaded_is_saved_dense_and_comes_back(folder: Path, tmp_path: P
 
 
 def test_settings_keep_what_json_has() -> None:
-    settings = SparseSettings(layers={"a": 3}, quant_method="leanformer-sparse")
+    settings = SparseForm(layers={"a": 3}, quant_method="leanformer-sparse")
     assert settings.to_dict() == {"quant_method": "leanformer-sparse", "layers": {"a": 3}}

@@ -10,7 +10,6 @@ import torch
 import transformers
 from quantize.rounding import Blocks, Moments
 from train.toy import FAST, examples
-from transformers.quantizers import auto
 
 from leanformer.data import encode_examples
 from leanformer.models.ffn import keep_neurons
@@ -21,7 +20,6 @@ from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import TEXTS
 from leanformer.quantize.activations import Dynamic, MovingAverage
-from leanformer.quantize.checkpoint import QuantizationSettings, quantizer_class, register
 from leanformer.quantize.fake import QuantEmbedding, QuantLinear, rounded_layers
 from leanformer.quantize.packed import codes_of_layers, hold, rounded_state
 from leanformer.quantize.swap import swap
@@ -177,11 +175,3 @@ def test_a_packed_model_loads_in_a_process_that_only_imports_leanformer(tmp_path
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert float(done.stdout) == float(expected)
-
-
-def test_transformers_knows_the_form_and_registering_again_changes_nothing():
-    register()
-    assert auto.AUTO_QUANTIZER_MAPPING["leanformer"] is quantizer_class()
-    quantizer = quantizer_class()(QuantizationSettings(form="latent", layers={}))
-    assert quantizer.is_serializable()
-    assert quantizer.is_trainable

@@ -1,4 +1,4 @@
-"""Quantized models on disk: what config.json says of them, and transformers' own way to load them.
+"""Quantized models on disk: what config.json says of them, and what they are loaded as.
 
     "quantization_config": {
         "quant_method": "leanformer",
@@ -9,25 +9,20 @@
     latent   float weights, rounded in every forward; all buffers: training goes on where it was
     packed   integer codes and scales (`leanformer.quantize.packed`); loaded into plain layers
 
-`import leanformer` leaves a note for transformers (`leanformer.models.import_hook`), and `register`
-is called when transformers has its table of quantizers, in the middle of its own import. So nothing
-here imports that part of transformers before it is asked for.
+How transformers is made to load them is told in `leanformer.models.stored_form`.
 """
 
-import sys
-from functools import cache
 from typing import Any
 
-from transformers.utils.quantization_config import QuantizationConfigMixin
-
+from leanformer.models.stored_form import StoredForm
 from leanformer.quantize.packed import hold_codes, unpack
 from leanformer.quantize.swap import METHOD, swap_described
 
-AUTO = "transformers.quantizers.auto"
 
+class QuantizedForm(StoredForm):
+    """Models that were quantized by leanformer."""
 
-class QuantizationSettings(QuantizationConfigMixin):
-    """What config.json says under `quantization_config`."""
+    method = METHOD
 
     def __init__(
         self,
@@ -42,55 +37,22 @@ class QuantizationSettings(QuantizationConfigMixin):
         Raises:
             ValueError: `form` is not known to this version.
         """
+        super().__init__()
         if form not in ("latent", "packed"):
             raise ValueError(
                 f"config.json: quantization_config.form is {form!r}, which is neither 'latent' nor "
                 "'packed'; a newer leanformer may know it"
             )
-        self.quant_method: Any = METHOD
         self.form, self.layers, self.activations, self.clip = form, layers, activations, clip
 
+    def before_weights(self, model: Any) -> None:
+        """See `StoredForm.before_weights`."""
+        put = hold_codes if self.form == "packed" else swap_described
+        self.layers = put(model, self.to_dict())
 
-@cache
-def quantizer_class() -> type[Any]:
-    """What puts the layers in place before the weights are read, and plain ones after a packed
-    form.
-    """
-    from transformers.quantizers.base import HfQuantizer
-
-    class LeanQuantizer(HfQuantizer):
-        """Loads models that were quantized by leanformer."""
-
-        quantization_config: QuantizationSettings
-
-        def is_serializable(self) -> bool:
-            """A quantized model is saved by `save_pretrained` like any other."""
-            return True
-
-        @property
-        def is_trainable(self) -> bool:
-            """Latent weights are trained; unpacked ones are plain."""
-            return True
-
-        def _process_model_before_weight_loading(self, model: Any, **_: Any) -> None:
-            settings = self.quantization_config
-            put = hold_codes if settings.form == "packed" else swap_described
-            settings.layers = put(model, settings.to_dict())
-
-        def _process_model_after_weight_loading(self, model: Any, **_: Any) -> Any:
-            settings = self.quantization_config.to_dict()
-            self.remove_quantization_config(model)  # what is left is a model like any other
-            if settings["form"] == "packed":
-                unpack(model, settings)
-            else:
-                model.config.quantization_config = settings
-            return model
-
-    return LeanQuantizer
-
-
-def register() -> None:
-    """Make the form known to transformers; again is the same as once."""
-    tables: Any = sys.modules[AUTO]
-    tables.AUTO_QUANTIZATION_CONFIG_MAPPING[METHOD] = QuantizationSettings
-    tables.AUTO_QUANTIZER_MAPPING[METHOD] = quantizer_class()
+    def after_weights(self, model: Any) -> None:
+        """What was packed is a model like any other; what is latent goes on rounding."""
+        if self.form == "packed":
+            unpack(model, self.to_dict())
+        else:
+            model.config.quantization_config = self.to_dict()
