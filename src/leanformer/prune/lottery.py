@@ -1,28 +1,15 @@
-"""Lottery tickets: a sparse network that, put back to an early step, trains as well as the whole.
+"""Lottery tickets as a step: prune, put the weights back, train again, and compare with controls.
 
-    train θ_0 → θ_T, noting θ_k;   each round:  m ← the largest of |θ_T| that survive
-                                                θ ← m ⊙ θ_k,  train from step k to T
-
-`rewind` is k as a share of the steps: 0 is the first paper's, back to the beginning; a little more
-(late rewinding) is what works for networks of some depth. Schedule and order of the data begin at k
-too. `restart = "rate"` leaves the weights as they were trained and puts only the learning rate
-back. Weights of the layers' linear maps are ranked together.
-
-A ticket is one only beside its controls, which are trained alike in each round:
-
-    random-weights    the same mask on weights drawn anew (of the same spread)
-    random-mask       the same weights, as many of each matrix kept at random
-    signs             the same mask on ± one size for each matrix, the signs those of θ_k
-
-What is trained is kept in a folder a training, so that a killed run goes on where it was.
+The search itself is told in `leanformer.prune.tickets`; here each training is a step's own, of the
+task's texts. What is trained is kept in a folder a training, so that a killed run goes on where it
+was.
 """
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from leanformer.core import codec
 from leanformer.core.step import Proof, Step, require
@@ -31,41 +18,11 @@ from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import cuttable
 from leanformer.models.linear_maps import linear_maps
 from leanformer.prune.masked import Masked
-from leanformer.prune.pattern import kept_units
 from leanformer.prune.patterns import Unstructured
 from leanformer.prune.saliencies import WeightMagnitude
+from leanformer.prune.tickets import Control, Restart, Tickets
 from leanformer.train import checkpoint
-from leanformer.train.follower import Follower
 from leanformer.train.trained import Training
-
-Control = Literal["random-weights", "random-mask", "signs"]
-Weights = dict[str, Tensor]
-
-
-class Snapshot(Follower):
-    """Holds removed weights at zero, and writes the weights of one step of a training down."""
-
-    def __init__(self, model: nn.Module, layers: dict[str, Masked], at: float, place: Path) -> None:
-        """Follow the training of `model`, of which this becomes a part.
-
-        Args:
-            model: What is trained.
-            layers: Its masked layers.
-            at: Share of the steps.
-            place: Folder to write to, once.
-        """
-        super().__init__()
-        # plain containers: no submodules, and so not saved twice
-        self.model, self.layers = [model], dict(layers)
-        self.at, self.place = at, place
-
-    @torch.no_grad()
-    def follow(self, step: int, steps: int) -> None:
-        """See `Follower.follow`."""
-        for layer in self.layers.values():
-            layer.weight.mul_(layer.kept)
-        if step == round(self.at * steps) and not self.place.exists():
-            checkpoint.save(self.place, {"model": checkpoint.weights(self.model[0])}, {})
 
 
 @technique(
@@ -84,7 +41,7 @@ class Lottery(Step):
     """Share of the weights that are left which goes in each round."""
     rewind: float = 0.05
     """The step that weights are put back to, as a share of the steps; 0 = the first."""
-    restart: Literal["weights", "rate"] = "weights"
+    restart: Restart = "weights"
     """What is put back: weights and learning rate, or the learning rate alone."""
     controls: tuple[Control, ...] = ()
     """What is trained beside each ticket."""
@@ -92,12 +49,16 @@ class Lottery(Step):
     def __post_init__(self) -> None:
         if not isinstance(self.by, Training):
             raise ValueError(f"by: {self.by} does not train; use distill or finetune")
-        if self.rounds < 1:
-            raise ValueError(f"rounds: {self.rounds} is not at least 1")
-        if not 0 < self.remove < 1:
-            raise ValueError(f"remove: {self.remove} is not a share of the weights in (0, 1)")
-        if not 0 <= self.rewind < 1:
-            raise ValueError(f"rewind: {self.rewind} is not a share of the steps in [0, 1)")
+        self._tickets()
+
+    def _tickets(self) -> Tickets:
+        return Tickets(
+            rounds=self.rounds,
+            remove=self.remove,
+            rewind=self.rewind,
+            restart=self.restart,
+            controls=self.controls,
+        )
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Find the ticket of the last round; it is left trained, with zeros.
@@ -116,39 +77,13 @@ class Lottery(Step):
         layers = {name: Masked(one, pattern, saliency) for name, one in linears.items()}
         for name, layer in layers.items():
             model.set_submodule(name, layer)
+        train = partial(self._train, workspace, layers)
         early = workspace.folder / "checkpoint" / "rewind"
-        model.add_module("snapshot", Snapshot(model, layers, self.rewind, early))
-        before = self._train(workspace, layers, 0, "dense")
-        quality = before
-        for number in range(1, self.rounds + 1):
-            self._prune(layers, (1 - self.remove) ** number)
-            found = checkpoint.load(early)
-            assert found is not None, "the first training wrote it"
-            start = found[0]["model"]
-            masks = {name: layer.kept.clone() for name, layer in layers.items()}
-            if self.restart == "weights":
-                put(model, start, masks)
-            quality = self._train(workspace, layers, number, "ticket")
-            ticket = {key: tensor.clone() for key, tensor in checkpoint.weights(model).items()}
-            for control in self.controls:
-                put(model, *controlled(control, start, masks, workspace.seed + number))
-                self._train(workspace, layers, number, control)
-            model.load_state_dict(ticket, strict=False)
-        delattr(model, "snapshot")
+        before, quality = self._tickets().search(model, layers, early, train, workspace.seed)
         for name, layer in layers.items():
             model.set_submodule(name, layer.plain())
         proofs = require(self._proofs(workspace, layers, before, quality))
         return workspace.with_(proofs=tuple(proofs))
-
-    def _prune(self, layers: dict[str, Masked], keep: float) -> None:
-        """Remove the smallest weights of all layers together, of those that are left."""
-        scores = [
-            layer.weight.detach().abs().masked_fill(~layer.kept, -torch.inf)
-            for layer in layers.values()
-        ]
-        chosen = kept_units(Unstructured(), scores, keep, "global")
-        for layer, kept_OI in zip(layers.values(), chosen, strict=True):
-            layer.kept.copy_(kept_OI)
 
     def _train(
         self, workspace: Workspace, layers: dict[str, Masked], number: int, way: str
@@ -212,28 +147,3 @@ class Lottery(Step):
                 note=f"{len(weights)} matrices, {kept / total:.2%} kept",
             ),
         ]
-
-
-def put(model: nn.Module, weights: Weights, masks: Weights) -> None:
-    """Put `weights` into the model, and `masks` into its masked layers."""
-    kept = {f"{name}.kept": mask for name, mask in masks.items()}
-    model.load_state_dict({**weights, **kept}, strict=False)
-
-
-def controlled(
-    control: Control, weights: Weights, masks: Weights, seed: int
-) -> tuple[Weights, Weights]:
-    """Weights and masks of a control, from those that a ticket begins with."""
-    generator = torch.Generator().manual_seed(seed)
-    weights, masks = dict(weights), dict(masks)
-    for name, kept_OI in masks.items():
-        weight_OI = weights[f"{name}.weight"]
-        if control == "random-mask":
-            order = torch.randperm(kept_OI.numel(), generator=generator)
-            masks[name] = kept_OI.flatten()[order].reshape(kept_OI.shape)
-        elif control == "random-weights":
-            drawn_OI = torch.randn(weight_OI.shape, generator=generator)
-            weights[f"{name}.weight"] = drawn_OI * weight_OI.std()
-        else:
-            weights[f"{name}.weight"] = weight_OI.sign() * weight_OI.std()
-    return weights, masks
