@@ -1,7 +1,8 @@
+import pytest
 import torch
 from torch import nn
 
-from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
+from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear, rounded_once
 from leanformer.numerics.grid import affine_grid, fake_quantize, row_grid
 
 
@@ -61,3 +62,20 @@ def test_embedding_rows_are_within_half_a_step_of_their_own_scale():
     error = (FakeQuantEmbedding(embedding)(ids) - embedding.weight).abs()
     assert (error <= row_grid(embedding.weight).scale[:, None] * 0.5001).all()
     assert error.max() > 0
+
+
+def test_weights_that_are_held_are_rounded_once():
+    _, _, module = layer(torch.linspace(0.5, 2.0, 7))
+    table = FakeQuantEmbedding(nn.Embedding(11, 7))
+    model, ids = nn.Sequential(table, module), torch.tensor([[1, 4, 10]])
+    expected = model(ids)
+    with rounded_once(model):
+        assert torch.equal(model(ids), expected)
+        with torch.no_grad():
+            module.weight.zero_()
+        assert torch.equal(model(ids), expected)
+    assert not torch.equal(model(ids), expected)
+    with pytest.raises(RuntimeError, match="stop"), rounded_once(model):
+        raise RuntimeError("stop")
+    assert module.held is None
+    assert table.held is None

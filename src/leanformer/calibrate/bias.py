@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leanformer.calibrate.ranges import observe_rows
-from leanformer.numerics.fake_linear import FakeQuantLinear
+from leanformer.numerics.fake_linear import FakeQuantLinear, rounded_once
 
 
 def correct_biases(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> dict[str, float]:
@@ -48,10 +48,11 @@ def correct_biases(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> di
             "carry_scales first, and give about 128 texts"
         )
     moved = {}
-    for name, layer in layers.items():
-        shift_O, moved[name] = _shift(model, name, layer, batches)
-        bias_O = shift_O if layer.bias is None else layer.bias.detach() + shift_O
-        layer.bias = nn.Parameter(bias_O)  # the float layer keeps its own
+    with rounded_once(model):
+        for name, layer in layers.items():
+            shift_O, moved[name] = _shift(model, name, layer, batches)
+            bias_O = shift_O if layer.bias is None else layer.bias.detach() + shift_O
+            layer.bias = nn.Parameter(bias_O)  # the float layer keeps its own
     return moved
 
 
