@@ -33,7 +33,7 @@ from leanformer.measure.environment import environment
 from leanformer.prune.masked import Masked
 from leanformer.prune.patterns import Unstructured
 from leanformer.prune.saliencies import WeightMagnitude
-from leanformer.prune.tickets import Tickets
+from leanformer.prune.tickets import Tickets, kept_share
 from leanformer.train import checkpoint
 from leanformer.train.loop import Progress, fit
 from leanformer.train.loss import Supervised
@@ -68,6 +68,7 @@ def main() -> None:
 def search(name: str, seed: int) -> None:
     """All rounds of one search; the training of the whole model is shared by both."""
     tokenizer = pieces()
+    splits = {split: pairs(split, tokenizer) for split in FILES}
     torch.manual_seed(seed)
     model = transformer()
     layers = {
@@ -77,42 +78,42 @@ def search(name: str, seed: int) -> None:
     }
     for place, layer in layers.items():
         model.set_submodule(place, layer)
-    train = partial(trained, name, seed, model, layers, tokenizer)
+
+    def train(number: int, way: str) -> float:
+        way = name if way == "ticket" else way
+        return trained(seed, number, way, model, layers, splits, tokenizer)
+
     SEARCHES[name].search(model, layers, OURS / f"{seed}" / "early", train, seed)
 
 
 def trained(
-    name: str,
     seed: int,
-    model: MarianMTModel,
-    layers: dict[str, Masked],
-    tokenizer: Tokenizer,
     number: int,
     way: str,
+    model: MarianMTModel,
+    layers: dict[str, Masked],
+    splits: dict[str, "Pairs"],
+    tokenizer: Tokenizer,
 ) -> float:
     """Train what the model holds, unless an earlier run did; its BLEU on dev."""
-    way = name if way == "ticket" else way
     place = OURS / f"{seed}" / f"{number:02}-{way}"
     found = checkpoint.load(place / "done")
     if found is not None:
         model.load_state_dict(found[0]["model"], strict=False)
         return float(found[1]["dev"])
     setup = TrainSetup(**TRAINING, start=REWIND if number else 0.0, evaluations=1)
-    loss, data = Supervised("tokens"), pairs("train", tokenizer)
-    show = partial(shown, f"{seed} {number:02} {way}")
-    fit(model, data, loss, setup, folder=place / "training", hooks=[show], seed=seed)
-    scores = {split: bleu(model, tokenizer, split) for split in ("dev", "test")}
+    show, loss = partial(shown, f"{seed} {number:02} {way}"), Supervised("tokens")
+    fit(model, splits["train"], loss, setup, folder=place / "training", hooks=[show], seed=seed)
+    scores = {split: bleu(model, tokenizer, splits[split], split) for split in ("dev", "test")}
     checkpoint.save(place / "done", {"model": checkpoint.weights(model)}, scores)
     known = read(QUALITIES) if QUALITIES.is_file() else []
     if not any((e["seed"], e["round"], e["way"]) == (seed, number, way) for e in known):
-        kept = sum(int(layer.kept.sum()) for layer in layers.values())
-        total = sum(layer.kept.numel() for layer in layers.values())
         Record(QUALITIES).write(
             "bleu",
             seed=seed,
             round=number,
             way=way,
-            kept=kept / total,
+            kept=kept_share(layers),
             **scores,
             environment=environment(),
         )
@@ -193,11 +194,10 @@ def pairs(split: str, tokenizer: Tokenizer) -> Pairs:
     return Pairs(rows, target, PADDING, 0, "tokens")
 
 
-def bleu(model: MarianMTModel, tokenizer: Tokenizer, split: str) -> float:
+def bleu(model: MarianMTModel, tokenizer: Tokenizer, data: Pairs, split: str) -> float:
     """sacrebleu's score of greedy translations."""
     from sacrebleu import corpus_bleu  # asked for by `run` alone
 
-    data = pairs(split, tokenizer)
     said = [""] * len(data)
     for indices in by_length(data, 128):
         inputs = data.batch(indices).inputs

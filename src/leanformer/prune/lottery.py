@@ -20,7 +20,7 @@ from leanformer.models.linear_maps import linear_maps
 from leanformer.prune.masked import Masked
 from leanformer.prune.patterns import Unstructured
 from leanformer.prune.saliencies import WeightMagnitude
-from leanformer.prune.tickets import Control, Restart, Tickets
+from leanformer.prune.tickets import Control, Restart, Tickets, kept_share
 from leanformer.train import checkpoint
 from leanformer.train.trained import Training
 
@@ -106,8 +106,6 @@ class Lottery(Step):
             workspace.with_(folder=place)
         )
         quality = done.proofs[0].after
-        kept = sum(int(layer.kept.sum()) for layer in layers.values())
-        total = sum(layer.kept.numel() for layer in layers.values())
         state = {"step": codec.encode(self), "quality": quality}
         checkpoint.save(place / "done", {"model": checkpoint.weights(workspace.model)}, state)
         workspace.record.write(
@@ -115,7 +113,7 @@ class Lottery(Step):
             model=workspace.name,
             round=number,
             way=way,
-            kept=kept / total,
+            kept=kept_share(layers),
             quality=quality,
         )
         return quality

@@ -146,6 +146,12 @@ def remove_smallest(layers: Mapping[str, Masked], keep: float) -> None:
         layer.kept.copy_(kept_OI)
 
 
+def kept_share(layers: Mapping[str, Masked]) -> float:
+    """Share of the weights of masked layers that are left."""
+    masks = [layer.kept for layer in layers.values()]
+    return sum(int(kept_OI.sum()) for kept_OI in masks) / sum(kept_OI.numel() for kept_OI in masks)
+
+
 def put(model: nn.Module, weights: Weights, masks: Weights) -> None:
     """Put `weights` into the model, and `masks` into its masked layers."""
     kept = {f"{name}.kept": mask for name, mask in masks.items()}
