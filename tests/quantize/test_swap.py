@@ -13,7 +13,7 @@ from leanformer.quantize.activations import Dynamic
 from leanformer.quantize.fake import QuantEmbedding, QuantLinear
 from leanformer.quantize.swap import found, swap
 from leanformer.train import TrainSetup
-from leanformer.train.loop import _adamw
+from leanformer.train.adamw import adamw
 
 LINEAR, TABLE = "bert.encoder.layer.1.output.dense", "bert.embeddings.word_embeddings"
 
@@ -82,7 +82,7 @@ def test_a_model_that_rounds_is_not_cut_and_its_shape_is_read():
 def test_a_table_that_rounds_has_no_weight_decay():
     model, _ = tiny_model("bert")
     swap(model, {TABLE: Blocks()})
-    decayed, free = _adamw([model], TrainSetup()).param_groups
+    decayed, free = adamw([model], TrainSetup()).param_groups
     words = model.get_input_embeddings().weight
     assert any(parameter is words for parameter in free["params"])
     assert not any(parameter is words for parameter in decayed["params"])

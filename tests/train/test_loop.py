@@ -13,7 +13,7 @@ from leanformer.data import Batch, Encoded, encode_examples
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.train import Loss, Supervised, Term, fit
 from leanformer.train.evaluate import judge
-from leanformer.train.loop import _adamw, _parts
+from leanformer.train.loop import _parts
 
 
 def test_it_learns() -> None:
@@ -85,20 +85,6 @@ def test_a_loss_that_is_not_finite_is_refused_before_a_weight_changes() -> None:
     with pytest.raises(ValueError, match=r"step 1: the loss is nan; lower learning_rate \(0.002\)"):
         fit(model, encoded, Broken(), FAST)
     assert same(model.state_dict(), before)
-
-
-def test_only_matrices_decay() -> None:
-    model, _ = toy()
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    decayed, free = _adamw([model], replace(FAST, weight_decay=0.3)).param_groups
-    assert (decayed["weight_decay"], free["weight_decay"]) == (0.3, 0.0)
-    chosen = {names[id(parameter)] for parameter in decayed["params"]}
-    assert len(chosen) + len(free["params"]) == len(names)
-    assert chosen == {
-        name
-        for name in names.values()
-        if name.endswith("weight") and "LayerNorm" not in name and "embeddings" not in name
-    }
 
 
 def test_frozen_parameters_stay_and_those_of_the_loss_are_trained() -> None:

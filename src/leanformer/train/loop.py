@@ -12,6 +12,7 @@ After a kill the loop goes on from the last checkpoint with the same losses that
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from torch import Tensor, nn
 
 from leanformer.data import Batch, Encoded, shuffled
 from leanformer.train import checkpoint
+from leanformer.train.adamw import adamw
 from leanformer.train.attention import short_attention
-from leanformer.train.follower import followers, penalties, rate_of
+from leanformer.train.follower import followers, penalties
+from leanformer.train.frozen import frozen_embeddings
 from leanformer.train.loss import Loss, Unit, count, merged
 from leanformer.train.precision import Precision
 from leanformer.train.schedule import factor
@@ -98,9 +101,11 @@ def fit(
     Raises:
         ValueError: The loss is not finite, or the checkpoint in `folder` is broken.
     """
-    run = _Run(model, encoded, loss, setup, folder, seed)
-    run.resume()
-    with short_attention(model, max(map(encoded.length, range(len(encoded))))):
+    longest = max(map(encoded.length, range(len(encoded))))
+    frozen = frozen_embeddings(model) if setup.freeze_embeddings else nullcontext()
+    with frozen, short_attention(model, longest):
+        run = _Run(model, encoded, loss, setup, folder, seed)
+        run.resume()
         _run_steps(run, evaluate, hooks)
     if run.best_weights is not None:
         model.load_state_dict(run.best_weights, strict=False)
@@ -152,7 +157,7 @@ class _Run:
         self.evaluations = {round(self.steps * (index + 1) / pieces) for index in range(pieces)}
         self.parameters = [p for m in (model, loss) for p in m.parameters() if p.requires_grad]
         self.followers = followers(model)
-        self.optimizer = _adamw([model, loss], setup)
+        self.optimizer = adamw([model, loss], setup)
         self.precision = Precision(setup.precision, next(model.parameters()).device.type)
         self.order: list[list[int]] = []
         self.epoch = -1
@@ -274,28 +279,6 @@ class _Run:
         self.qualities = [(step, quality) for step, quality in state.pop("qualities")]
         for name, value in state.items():
             setattr(self, name, value)
-
-
-def _adamw(modules: Sequence[nn.Module], setup: TrainSetup) -> torch.optim.AdamW:
-    """AdamW with decay on matrices only; embeddings, biases and norms have none, and neither has
-    what is trained at a rate of its own."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    # an embedding that rounds is one too, and is told by its rows as nn.Embedding is
-    embeddings = {
-        id(sub.weight) for m in modules for sub in m.modules() if hasattr(sub, "num_embeddings")
-    }
-    for parameter in (p for module in modules for p in module.parameters() if p.requires_grad):
-        factor = rate_of(parameter)
-        plain = parameter.dim() < 2 or id(parameter) in embeddings or factor is not None
-        key = (0.0 if plain else setup.weight_decay, 1.0 if factor is None else factor)
-        groups.setdefault(key, []).append(parameter)
-    # decayed parameters first: a checkpoint knows parameters by their place
-    ordered = sorted(groups.items(), key=lambda item: (-item[0][0], item[0][1]))
-    return torch.optim.AdamW(
-        [{"params": p, "weight_decay": decay, "factor": f} for (decay, f), p in ordered],
-        lr=setup.learning_rate,
-        fused=True,
-    )
 
 
 def _parts(encoded: Encoded, indices: list[int], budget: int) -> list[Batch]:

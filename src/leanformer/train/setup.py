@@ -36,6 +36,8 @@ class TrainSetup:
     """Stop after so many evaluations without a new best; 0 = never."""
     start: float = 0.0
     """Share of the steps that counts as done: schedule and order of the data begin there."""
+    freeze_embeddings: bool = False
+    """Leave embeddings, and heads tied to them, as they are; a step costs less then."""
     checkpoint_seconds: float = 60.0
     """Least time between two checkpoints."""
 
