@@ -1,7 +1,7 @@
 """Ways to prune compared: what is left of a teacher's quality at each share of its weights.
 
     python benchmarks/pruning.py train sst2 banking77 rte --seeds 0 1 2
-    python benchmarks/pruning.py train sst2 --shares 0.5 0.3 0.15 0.1 0.05 0.03    (the crossover)
+    python benchmarks/pruning.py train sst2 --ways magnitude movement --shares 0.5 0.3 0.1 0.03
     python benchmarks/pruning.py tickets sst2 --seeds 0 1 2
     python benchmarks/pruning.py clock sst2 banking77 rte
     python benchmarks/pruning.py table    (writes docs/results/pruning.md)
@@ -20,34 +20,25 @@ from distillation_ways import TASKS
 from foundation import MINILM, manifest, show
 from foundation_tables import ROOT
 from pruning_tables import CLOCKS, QUALITIES, write_tables
+from pruning_ways import SPARSE, STEPS, WAYS, setup, source_of, steps_of
 
 from leanformer.core.record import Record, read
-from leanformer.core.step import Step
 from leanformer.data import Dataset, encode_examples
-from leanformer.distill.objectives import HiddenStates, Labels, Logits, SoftTargets
-from leanformer.distill.step import Distill
 from leanformer.measure.environment import environment
 from leanformer.measure.folders import measure_folders
-from leanformer.prune.drop_empty import DropEmpty
+from leanformer.measure.quality import session_outputs
+from leanformer.models.shape import shape_of
 from leanformer.prune.lottery import Lottery
-from leanformer.prune.pack_sparse import PackSparse
-from leanformer.prune.patterns import Hybrid
-from leanformer.prune.saliencies import BrainSurgeon, Movement, WeightMagnitude
-from leanformer.prune.schedules import Cubic
-from leanformer.prune.sparse_gpt import SparseGpt
-from leanformer.prune.sparsify import Sparsify
-from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe, open_model, run
 from leanformer.runtime.manifest import write_manifest
-from leanformer.train.evaluate import judge
+from leanformer.runtime.opening import open_session
+from leanformer.runtime.session import graph_file
+from leanformer.train.evaluate import judge, quality
 from leanformer.train.finetune import Finetune
-from leanformer.train.setup import TrainSetup
 
 OURS = ROOT / "runs" / "pruning"
-BATCH = 32
-STEPS = {"banking77": 1200, "sst2": 1200, "rte": 400}
 SHARES = (0.15, 0.05)
-WAYS = ("sparse-gpt", "magnitude", "movement", "surgeon", "structured")
+TICKET_STEPS = 300
 
 
 def main() -> None:
@@ -77,67 +68,39 @@ def train(name: str, seed: int, ways: list[str], shares: list[float]) -> None:
     """Every way at every share for one task, judged on dev and once on test."""
     dataset = dataset_of(name)
     teacher = teacher_of(name, dataset)
-    record(name, 0, "teacher", 1.0, teacher, dataset)
-    for share in shares:
-        for way in ways:
-            if seed and way == "sparse-gpt":
-                continue  # nothing in it is random
+    record(name, 0, "teacher", None, teacher, dataset)
+    for way in ways:
+        if seed and way == "sparse-gpt":
+            continue  # nothing in it is random
+        for share in shares if way in SPARSE else [None]:
             folder = pruned(name, seed, way, share, dataset, teacher)
             record(name, seed, way, share, folder, dataset)
 
 
-def pruned(name: str, seed: int, way: str, share: float, dataset: Dataset, teacher: Path) -> Path:
+def pruned(
+    name: str, seed: int, way: str, share: float | None, dataset: Dataset, teacher: Path
+) -> Path:
     """The folder that a way ends with."""
+    label = way if share is None else f"{way}-{share:g}"
     recipe = Recipe(
-        name=f"{name}-{way}-{share:g}-{seed}",
+        name=f"{name}-{label}-{seed}",
         model=str(teacher),
         teacher=str(teacher),
-        data=replace(TASKS[name].source, unlabelled=None),
+        data=source_of(name, way),
         steps=steps_of(name, way, share, dataset),
         seed=seed,
     )
-    done = run(recipe, OURS / name / f"{way}-{share:g}-{seed}", dataset=dataset, watch=show)
+    done = run(recipe, OURS / name / f"{label}-{seed}", dataset=dataset, watch=show)
     write_manifest(done.saved, manifest(dataset))
     return done.saved
-
-
-def steps_of(name: str, way: str, share: float, dataset: Dataset) -> tuple[Step, ...]:
-    """A way as steps of a recipe."""
-    if way == "sparse-gpt":
-        return SparseGpt(keep=share), PackSparse()
-    answer = Logits() if dataset.task.kind == "regression" else SoftTargets()
-    taught = Distill(
-        objectives=(answer, HiddenStates(), Labels()),
-        train=setup(name, dataset),
-        unlabelled=False,
-        regain=False,
-    )
-    schedule = Cubic(hold=0.1, cool=0.3)
-    saliency = {
-        "magnitude": WeightMagnitude(),
-        "movement": Movement(rate=100.0),
-        "surgeon": BrainSurgeon(block=8),
-        "structured": Movement(rate=100.0),
-    }[way]
-    every = 100 if way == "surgeon" else 10
-    sparse = Sparsify(by=taught, keep=share, saliency=saliency, schedule=schedule, every=every)
-    if way == "structured":
-        return replace(sparse, pattern=Hybrid()), DropEmpty(), Int8()
-    return sparse, PackSparse()
-
-
-def setup(name: str, dataset: Dataset) -> TrainSetup:
-    """A training of about so many steps, whatever the number of texts."""
-    epochs = round(STEPS[name] * BATCH / len(dataset.train), 3)
-    return TrainSetup(epochs=epochs, learning_rate=1e-4, batch_size=BATCH, evaluations=3)
 
 
 def tickets(name: str, seed: int) -> None:
     """Lottery tickets of the pre-trained encoder on a task, with their controls."""
     dataset = dataset_of(name)
-    by = Finetune(train=setup(name, dataset), regain=False)
+    by = Finetune(train=setup(name, dataset, 1e-4, TICKET_STEPS), regain=False)
     controls = ("random-weights", "random-mask", "signs")
-    ticket = Lottery(by=by, rounds=7, remove=0.205, rewind=0.05, controls=controls)
+    ticket = Lottery(by=by, rounds=4, remove=0.331, rewind=0.05, controls=controls)
     place = OURS / name / f"tickets-{seed}"
     recipe = Recipe(
         name=f"{name}-tickets-{seed}",
@@ -156,8 +119,11 @@ def tickets(name: str, seed: int) -> None:
             Record(QUALITIES).write("ticket", data=name, seed=seed, **kept)
 
 
-def record(name: str, seed: int, way: str, share: float, folder: Path, dataset: Dataset) -> None:
-    """Append the qualities of one model in PyTorch fp32, unless they are there."""
+def record(
+    name: str, seed: int, way: str, share: float | None, folder: Path, dataset: Dataset
+) -> None:
+    """Append the qualities of one model, unless they are there: in int8 where it is exported so,
+    as the teacher is too, and else in PyTorch fp32."""
     file = Record(QUALITIES)
     known = read(file.path) if file.path.is_file() else []
     here = (name, seed, way, share)
@@ -167,10 +133,14 @@ def record(name: str, seed: int, way: str, share: float, folder: Path, dataset: 
     ):
         return
     model, tokenizer = open_model(str(folder), dataset, 0)
-    found = {}
+    exported = graph_file(folder, "openvino", "int8").is_file()
+    found: dict[str, float] = {}
     for split in ("dev", "test"):
         encoded = encode_examples(getattr(dataset, split), tokenizer, dataset.task.kind, 128)
         found[split] = judge(encoded, dataset.task, None, "fp32")(model)
+        if exported:
+            said = session_outputs(open_session(folder, "openvino", "int8"), encoded)
+            found[f"{split}_int8"] = quality(said, encoded, dataset.task)
     file.write(
         "quality",
         data=name,
@@ -178,19 +148,20 @@ def record(name: str, seed: int, way: str, share: float, folder: Path, dataset: 
         way=way,
         share=share,
         metric=dataset.task.metric,
+        shape=shape_of(model).json(),
         stored=sum(path.stat().st_size for path in folder.glob("*.safetensors")),
         **found,
     )
 
 
 def clock(name: str) -> None:
-    """Time the structured students beside the teacher, all in int8."""
+    """Time what was made smaller beside the teacher, all in int8."""
     dataset = dataset_of(name)
     served = {"teacher-int8": (teacher_of(name, dataset), "openvino", "int8")}
-    for place in sorted((OURS / name).glob("structured-*-0")):
+    for place in sorted((OURS / name).glob("*-0")):
         folders = sorted(place.glob("*-int8/model"))
         if folders:
-            served[place.name] = (folders[-1], "openvino", "int8")
+            served[place.name.removesuffix("-0")] = (folders[-1], "openvino", "int8")
     texts = dataset.test.take(list(range(min(400, len(dataset.test)))))
     quantities, measured = measure_folders(served, texts.texts, texts.pairs)
     for system in served:

@@ -1,0 +1,98 @@
+"""The ways to prune that `pruning.py` compares, as steps of a recipe.
+
+    sparse       weights go to zero, to a share that is asked for; no gain in time
+    blocks       neurons and blocks of 32 x 32 go by movement, and what is empty is cut out
+    shapes       layers, neurons or heads are cut out at once; the student is taught afterwards
+
+`depth`, `width` and `heads` were chosen to take the same time in int8 (a third less than their
+teacher), so that their qualities can be compared; `half` and `third` are the foundation's shapes.
+All but `sparse-gpt` are taught by the teacher: answers, hidden states, and labels beside them.
+"""
+
+from dataclasses import replace
+
+from distillation_ways import TASKS
+
+from leanformer.core.step import Step
+from leanformer.data import Dataset, Source
+from leanformer.distill.objectives import HiddenStates, Labels, Logits, SoftTargets
+from leanformer.distill.step import Distill
+from leanformer.prune.drop_empty import DropEmpty
+from leanformer.prune.pack_sparse import PackSparse
+from leanformer.prune.patterns import Hybrid
+from leanformer.prune.saliencies import BrainSurgeon, Movement, WeightMagnitude
+from leanformer.prune.schedules import Cubic
+from leanformer.prune.shrink import Shrink
+from leanformer.prune.sparse_gpt import SparseGpt
+from leanformer.prune.sparsify import Sparsify
+from leanformer.quantize.int8 import Int8
+from leanformer.train.setup import TrainSetup
+
+BATCH = 32
+STEPS = {"banking77": 600, "sst2": 600, "rte": 200}  # RTE's texts are long
+SALIENCIES = {
+    "magnitude": WeightMagnitude(),
+    "movement": Movement(rate=100.0),
+    "surgeon": BrainSurgeon(block=8),
+    "blocks": Movement(rate=100.0),
+}
+SPARSE = ("sparse-gpt", *SALIENCIES)
+SHAPES = {
+    "depth": Shrink(layers=4),
+    "width": Shrink(ffn=0.5),
+    "heads": Shrink(heads=2 / 12),
+    "half": Shrink(layers=3, ffn=0.5),
+    "third": Shrink(layers=2, ffn=0.5, heads=0.5),
+}
+WAYS = (*SPARSE, *SHAPES)
+
+
+def steps_of(name: str, way: str, share: float | None, dataset: Dataset) -> tuple[Step, ...]:
+    """A way as steps of a recipe; `share` is of the weights that stay, where the way asks."""
+    if way in SHAPES:
+        return SHAPES[way], taught(name, way, dataset), Int8()
+    assert share is not None
+    if way == "sparse-gpt":
+        return SparseGpt(keep=share), PackSparse()
+    sparse = Sparsify(
+        by=taught(name, way, dataset),
+        keep=share,
+        saliency=SALIENCIES[way],
+        schedule=Cubic(hold=0.1, cool=0.3),
+        every=100 if way == "surgeon" else 10,
+    )
+    if way == "blocks":
+        return replace(sparse, pattern=Hybrid()), DropEmpty(), Int8()
+    return sparse, PackSparse()
+
+
+def taught(name: str, way: str, dataset: Dataset) -> Distill:
+    """The teaching of a way."""
+    answer = Logits() if dataset.task.kind == "regression" else SoftTargets()
+    shaped = way in SHAPES  # what was cut at once has more to learn, and more texts to learn from
+    return Distill(
+        objectives=(answer, HiddenStates()) if shaped else (answer, HiddenStates(), Labels()),
+        train=setup(name, dataset, 4e-4 if shaped else 1e-4, unlabelled=shaped),
+        unlabelled=shaped,
+        regain=False,
+    )
+
+
+def setup(
+    name: str, dataset: Dataset, rate: float, steps: int | None = None, *, unlabelled: bool = False
+) -> TrainSetup:
+    """A training of about so many steps, whatever the number of texts."""
+    texts = len(dataset.train) + (len(dataset.unlabelled or ()) if unlabelled else 0)
+    return TrainSetup(
+        epochs=round((steps or STEPS[name]) * BATCH / texts, 3),
+        learning_rate=rate,
+        batch_size=BATCH,
+        evaluations=3,
+        freeze_embeddings=True,
+    )
+
+
+def source_of(name: str, way: str) -> Source:
+    """Where the texts of a way are."""
+    source = TASKS[name].source
+    return source if way in SHAPES else replace(source, unlabelled=None)
