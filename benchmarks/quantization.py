@@ -12,7 +12,7 @@ without training have no seed; `--ways` names some.
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,28 +22,15 @@ from distillation_ways import TASKS
 from foundation import manifest, show
 from foundation_tables import ROOT
 from quantization_tables import CLOCKS, QUALITIES, write_tables
+from quantization_ways import TRAINED, UNTRAINED, source_of, steps_of
 
 from leanformer.core.record import Record, read
-from leanformer.core.step import Step
 from leanformer.data import Dataset, encode_examples
-from leanformer.distill.objectives import (
-    AttentionScores,
-    HiddenStates,
-    Logits,
-    SoftTargets,
-)
-from leanformer.distill.step import Distill
 from leanformer.measure.environment import environment
 from leanformer.measure.folders import measure_folders
 from leanformer.measure.quality import session_outputs
 from leanformer.measure.systems import System
-from leanformer.quantize.activations import Dynamic, MovingAverage
-from leanformer.quantize.hessian_bits import HessianBits
 from leanformer.quantize.int8 import Int8
-from leanformer.quantize.listed_bits import ListedBits
-from leanformer.quantize.pack import Pack
-from leanformer.quantize.quantize_aware import QuantizeAware
-from leanformer.quantize.quantizers import Gptq, Ternary, TernaryLossAware, Uniform
 from leanformer.quantize.weight_only import WeightOnly
 from leanformer.recipe import Recipe, open_model, run
 from leanformer.runtime.manifest import write_manifest
@@ -51,66 +38,8 @@ from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.session import Backend, Precision, Session, graph_file
 from leanformer.train.evaluate import quality
-from leanformer.train.setup import TrainSetup
 
 OURS = ROOT / "runs" / "quantization"
-UNTRAINED: dict[str, tuple[Step, ...]] = {
-    "nncf": (Int8(),),
-    "own": (Int8(scales="own"),),
-    "own-onnx": (Int8(scales="own", onnx=True),),
-    "own-mse": (Int8(scales="own", ranges="mse"),),
-    "own-entropy": (Int8(scales="own", ranges="entropy"),),
-    "own-bias": (Int8(scales="own", correct_bias=True),),
-    "own-not-smooth": (Int8(scales="own", smooth=None),),
-    "nncf-keep": (Int8(keep=0.99),),
-    "own-keep": (Int8(scales="own", keep=0.99),),
-    "nearest-4": (WeightOnly(weights=Uniform(bits=4, per="columns", group=128)),),
-    "gptq-4": (WeightOnly(),),
-    "gptq-3": (WeightOnly(weights=Gptq(grid=Uniform(bits=3, per="columns", group=128))),),
-}
-# what rounds while it is trained; how it is taught is said in `steps_of`
-TRAINED: dict[str, QuantizeAware] = {
-    "q8bert": QuantizeAware(
-        weights=Uniform(per="tensor"),
-        embeddings=Uniform(per="tensor"),
-        tables="all",
-        activations=MovingAverage(decay=0.99, start_step=10),
-    ),
-    "qbert-mixed": QuantizeAware(
-        weights=Uniform(bits=3, symmetric=False, per="rows", groups=128),
-        bits=HessianBits(),
-        embeddings=Uniform(bits=4),
-        tables="all",
-        activations=MovingAverage(decay=0.99, start_step=50),
-    ),
-    "qbert-4": QuantizeAware(
-        weights=Uniform(bits=4, symmetric=False, per="rows", groups=128),
-        embeddings=Uniform(bits=4),
-        tables="all",
-        activations=MovingAverage(decay=0.99, start_step=50),
-    ),
-    "ternary-twn": QuantizeAware(
-        weights=Ternary(),
-        embeddings=Ternary(per="row"),
-        tables="all",
-        activations=Dynamic(),
-        clip=2.5,
-    ),
-    "ternary-lat": QuantizeAware(
-        weights=TernaryLossAware(iterations=4),  # α is then within 1 % of what 10 give
-        embeddings=Ternary(per="row"),
-        tables="all",
-        activations=Dynamic(),
-        clip=2.5,
-    ),
-}
-# the fewer bits, the more steps; the texts of RTE are long, so that there are fewer
-STEPS = {"q8bert": 150, "qbert-mixed": 600, "qbert-4": 250, "ternary-twn": 600, "ternary-lat": 600}
-SHARE = {"banking77": 1.0, "sst2": 1.0, "stsb": 1.0, "rte": 0.25}
-BATCH = 32
-# few bits learn STS-B's 4,600 pairs by heart: they see pairs from elsewhere too, which the teacher
-# rates, where TernaryBERT's paper augments
-TRANSFERRED = {("stsb", way) for way in ("qbert-mixed", "ternary-twn", "ternary-lat")}
 
 
 def main() -> None:
@@ -150,7 +79,7 @@ def train(name: str, seed: int, ways: list[str]) -> None:
             note(name, 0, way, served(folder, "onnxruntime", "int8"), folder, dataset, exact)
         else:
             folder = quantized(name, seed, way, dataset, teacher)
-            made = served(folder, *_run_by(steps_of(name, seed, way, dataset)[-1]))
+            made = served(folder, *run_by(way))
             note(name, seed, way, made, folder, dataset, exact)
 
 
@@ -169,8 +98,9 @@ def served(folder: Path, backend: Backend, precision: Precision) -> Made:
     return Made(partial(open_session, folder, backend, precision), weights.stat().st_size)
 
 
-def _run_by(last: Step) -> tuple[Backend, Precision]:
+def run_by(way: str) -> tuple[Backend, Precision]:
     """Who runs what a way ends with."""
+    last = UNTRAINED[way][-1] if way in UNTRAINED else Int8()
     if isinstance(last, WeightOnly):
         return "pytorch", "fp32"
     return ("onnxruntime" if isinstance(last, Int8) and last.onnx else "openvino"), "int8"
@@ -191,15 +121,13 @@ def torchao(teacher: Path, dataset: Dataset) -> Callable[[], Session]:
 
 def quantized(name: str, seed: int, way: str, dataset: Dataset, teacher: Path) -> Path:
     """The folder that a way ends with."""
-    source = TASKS[name].source
-    if (name, way) not in TRANSFERRED:
-        source = replace(source, unlabelled=None)
+    chosen = seed > 0 and TRAINED[way].bits is not None
     recipe = Recipe(
         name=f"{name}-{way}-{seed}",
         model=str(teacher),
         teacher=str(teacher),
-        data=source,
-        steps=steps_of(name, seed, way, dataset),
+        data=source_of(name, way),
+        steps=steps_of(name, way, dataset, bits_of(name, way) if chosen else None),
         seed=seed,
     )
     done = run(recipe, OURS / name / f"{way}-{seed}", dataset=dataset, watch=show)
@@ -207,38 +135,9 @@ def quantized(name: str, seed: int, way: str, dataset: Dataset, teacher: Path) -
     return done.saved
 
 
-def steps_of(name: str, seed: int, way: str, dataset: Dataset) -> tuple[Step, ...]:
-    """A way as steps of a recipe."""
-    if way in UNTRAINED:
-        return UNTRAINED[way]
-    rounding, more = TRAINED[way], (name, way) in TRANSFERRED
-    if rounding.bits is not None and seed:  # curvature is the teacher's, and there is one teacher
-        rounding = replace(rounding, bits=ListedBits(bits=bits_of(name, way)))
-    texts = len(dataset.train) + (len(dataset.unlabelled or ()) if more else 0)
-    numbers = dataset.task.kind == "regression"
-    answer = Logits() if numbers else SoftTargets()
-    objectives, rate = (HiddenStates(), answer), 1e-4
-    if way == "q8bert":  # its paper has labels alone, by which STS-B loses more than by rounding;
-        rate = 2e-5  # at 5e-5 Banking77 does
-    elif way.startswith("ternary"):
-        objectives = (HiddenStates(), AttentionScores(), answer)
-    setup = TrainSetup(
-        epochs=round(STEPS[way] * SHARE[name] * BATCH / texts, 3),
-        learning_rate=rate,
-        batch_size=BATCH,
-        evaluations=5,
-    )
-    taught = Distill(
-        objectives=objectives,
-        train=setup,
-        unlabelled=more,
-        regain=False,
-    )
-    return rounding, taught, *(() if way == "q8bert" else (Pack(),)), Int8()
-
-
 def bits_of(name: str, way: str) -> tuple[int, ...]:
-    """What the run of seed 0 measured that each layer needs."""
+    """What the run of seed 0 measured that each layer needs: curvature is the teacher's, and there
+    is one teacher."""
     events = read(OURS / name / f"{way}-0" / "record.jsonl")
     rows = next(event["rows"] for event in events if event["event"] == "bits_by_layer")
     return tuple(row["bits"] for row in rows)
@@ -325,7 +224,7 @@ def clock(name: str) -> None:
     for way in (*UNTRAINED, *TRAINED):
         found = sorted((OURS / name / f"{way}-0").glob("*-int8/model"))
         if found:
-            folders[way] = (found[-1], *_run_by(steps_of(name, 0, way, dataset)[-1]))
+            folders[way] = (found[-1], *run_by(way))
     _, tokenizer = open_model(str(teacher), dataset, 0)
     others = {"torchao": System(open=torchao(teacher, dataset), tokenizer=tokenizer)}
     texts = dataset.test.take(list(range(min(400, len(dataset.test)))))
