@@ -1,3 +1,4 @@
+import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ class Page:
     shapes: tuple[Shape, ...] = ()
     folder: Path | None = None
     sizes: dict[str, int] | None = None
+    margin: float | None = 0.5
 
 
 def test_a_technique_is_found_frozen_and_documented() -> None:
@@ -62,6 +64,18 @@ def test_encoding_then_decoding_is_the_identity(side: float, bits: int, title: s
         title=title, shapes=(Square(side=side, bits=bits),), folder=Path("a/b"), sizes={"x": 1}
     )
     assert decode(Page, encode(page)) == page
+
+
+def test_none_is_a_word_where_it_is_not_the_default(tmp_path: Path) -> None:
+    page = Page(title="none", margin=None)
+    assert encode(page) == {"title": "none", "shapes": [], "margin": "none"}
+    assert decode(Page, encode(page)) == page
+    assert decode(Page, {"title": "none"}).margin == 0.5
+    kept = tmp_path / "page.json"
+    kept.write_text(json.dumps(encode(page)))
+    assert same(kept, page)
+    with pytest.raises(ValueError, match=r"^margin: 'nothing' is not a number"):
+        decode(Page, {"title": "a", "margin": "nothing"})
 
 
 @pytest.mark.parametrize(

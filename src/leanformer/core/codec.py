@@ -4,6 +4,9 @@ A field that holds a technique is written `{ use = "soft-targets", temperature =
 does not fit is answered with its place, the value, the rule and the nearest right name:
 
     steps[1].bits: 5 is not one of 2, 3, 4, 8
+
+TOML has no null: a field that may be None is left out where None is its default, and is the word
+"none" where it is not.
 """
 
 import dataclasses
@@ -16,6 +19,8 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from leanformer.core.technique import find, nearest
+
+_NONE = "none"
 
 
 def decode(kind: Any, value: Any, place: str = "") -> Any:
@@ -52,7 +57,7 @@ def decode(kind: Any, value: Any, place: str = "") -> Any:
 
 
 def encode(value: Any) -> Any:
-    """`value` as TOML and JSON know it; techniques carry their name in `use`, None is left out."""
+    """`value` as TOML and JSON know it; techniques carry their name in `use`."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         name = getattr(value, "technique", None)
         table: dict[str, Any] = {"use": name} if name else {}
@@ -60,6 +65,8 @@ def encode(value: Any) -> Any:
             item = getattr(value, field.name)
             if item is not None:
                 table[field.name] = encode(item)
+            elif field.default is not None:
+                table[field.name] = _NONE
         return table
     if isinstance(value, list | tuple):
         return [encode(item) for item in value]
@@ -160,7 +167,7 @@ def _literal(kind: Any, value: Any, place: str) -> Any:
 
 
 def _optional(kind: Any, value: Any, place: str) -> Any:
-    if value is None and type(None) in get_args(kind):
+    if value in (None, _NONE) and type(None) in get_args(kind):
         return None
     members = [member for member in get_args(kind) if member is not type(None)]
     errors = []
