@@ -100,7 +100,7 @@ def steps_of(
     texts = len(dataset.train) + (len(dataset.unlabelled or ()) if more else 0)
     numbers = dataset.task.kind == "regression"
     answer = Logits() if numbers else SoftTargets()
-    objectives, rate = (HiddenStates(), answer), 1e-4
+    objectives, rate = (HiddenStates(), answer), 3e-4 if (name, way) in TRANSFERRED else 1e-4
     if way == "q8bert":  # its paper has labels alone, by which STS-B loses more than by rounding;
         rate = 2e-5  # at 5e-5 Banking77 does
     elif way.startswith("ternary"):
