@@ -72,7 +72,7 @@ def taught(name: str, way: str, dataset: Dataset) -> Distill:
     shaped = way in SHAPES  # what was cut at once has more to learn, and more texts to learn from
     return Distill(
         objectives=(answer, HiddenStates()) if shaped else (answer, HiddenStates(), Labels()),
-        train=setup(name, dataset, 4e-4 if shaped else 1e-4, unlabelled=shaped),
+        train=setup(name, dataset, 4e-4 if shaped else 3e-4, unlabelled=shaped),
         unlabelled=shaped,
         regain=False,
     )
