@@ -69,7 +69,9 @@ def test_the_loss_by_layer_is_worst_first_and_grows_with_the_range():
     losses = quantization_loss(model, ranges, data)
     assert [name for name, _ in losses] == sorted(dict(losses), key=dict(losses).get, reverse=True)
     assert all(0 < loss < 1e-3 for _, loss in losses)
-    wide = {name: type(found)(-50.0, 50.0, found.channel) for name, found in ranges.items()}
+    wide = {
+        name: type(found)(-50.0, 50.0, found.low_I, found.high_I) for name, found in ranges.items()
+    }
     worse = dict(quantization_loss(model, wide, data))
     assert all(worse[name] > loss for name, loss in losses)
 

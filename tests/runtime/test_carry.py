@@ -10,7 +10,7 @@ INPUTS = ("input_ids", "attention_mask")
 
 
 @pytest.mark.parametrize("method", ["min-max", "percentile", "mse"])
-@pytest.mark.parametrize("smooth", [None, 0.7])
+@pytest.mark.parametrize("smooth", [None, 0.7, "searched"])
 def test_the_model_answers_nearly_the_same(method, smooth):
     model, tokenizer = tiny_model("bert")
     data = list(calibration_of(tokenizer).tensors(INPUTS))

@@ -33,12 +33,19 @@ class Range:
     Attributes:
         low: The lower end that the method chose.
         high: The upper end.
-        channel: The largest absolute value of each input channel, shape [in].
+        low_I: The lowest value of each input channel.
+        high_I: The highest value of each input channel.
     """
 
     low: float
     high: float
-    channel: Tensor
+    low_I: Tensor
+    high_I: Tensor
+
+    @property
+    def channel(self) -> Tensor:
+        """The largest absolute value of each input channel, shape [in]."""
+        return torch.maximum(self.low_I.abs(), self.high_I.abs())
 
     def grid(self) -> Grid:
         """The 8-bit affine grid over the range."""
@@ -98,10 +105,7 @@ def observe_ranges(
         ends = {name: (float(low), float(high)) for name, (low, high) in moved.items()}
     elif method != "min-max":
         ends = _narrowed(model, chosen, batches, divisors, ends, method)
-    return {
-        name: Range(*ends[name], torch.maximum(low.abs(), high.abs()))
-        for name, (low, high) in outer.items()
-    }
+    return {name: Range(*ends[name], low, high) for name, (low, high) in outer.items()}
 
 
 def quantization_loss(

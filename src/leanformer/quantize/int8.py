@@ -28,7 +28,7 @@ from leanformer.quantize.integer import carried, rounds
 from leanformer.quantize.sensitive import least_kept
 from leanformer.runtime.agreement import agreeing_outputs
 from leanformer.runtime.calibration import Calibration
-from leanformer.runtime.carry import carry_scales
+from leanformer.runtime.carry import Smooth, carry_scales
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.onnx_session import OnnxSession
 from leanformer.runtime.openvino_backend import export_openvino
@@ -37,7 +37,7 @@ from leanformer.runtime.session import Backend, Session, graph_file, served_kind
 from leanformer.train.evaluate import outputs, quality
 
 _LEAST = 0.9  # agreement with PyTorch below which the graph is no copy of the model
-_OWN = ("min-max", 0.7, False)  # what the settings of our own scales are when nobody sets them
+_OWN = ("min-max", "searched", False)  # settings of our own scales that nobody touched
 _NAMES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
 _CHECKED = 200  # texts on which the graph is compared with the model
 
@@ -51,9 +51,9 @@ class Int8(Step):
     was trained to round has them already."""
     ranges: Method = "min-max"
     """How our own observers choose the range of an activation."""
-    smooth: float | None = 0.7
+    smooth: Smooth = "searched"
     """SmoothQuant's alpha with our own scales: the share of outliers that moves from activations to
-    weights; None = nothing moves."""
+    weights; "searched" = the one of least output error, layer by layer; None = nothing moves."""
     correct_bias: bool = False
     """Take away the mean shift of each layer's outputs, with our own scales: costs a run of the
     texts a layer."""

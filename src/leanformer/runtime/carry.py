@@ -8,14 +8,18 @@ calibration any more: these scales are what is run.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from leanformer.calibrate.alphas import best_divisors
 from leanformer.calibrate.bias import correct_biases
-from leanformer.calibrate.ranges import Method, observe_ranges
+from leanformer.calibrate.ranges import Method, Range, observe_ranges
 from leanformer.calibrate.smoothing import smoothing
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
+
+Smooth = float | Literal["searched"] | None
+"""SmoothQuant's alpha; the best one of each layer; or activations stay as they are."""
 
 
 def carry_scales(
@@ -23,7 +27,7 @@ def carry_scales(
     batches: Iterable[dict[str, Tensor]],
     *,
     method: Method = "min-max",
-    smooth: float | None = 0.7,
+    smooth: Smooth = "searched",
     correct_bias: bool = False,
     keep_float: tuple[str, ...] = (),
 ) -> list[str]:
@@ -33,7 +37,8 @@ def carry_scales(
         model: The float model.
         batches: Real inputs, by the names of the model's arguments.
         method: How activation ranges are chosen.
-        smooth: SmoothQuant's alpha; None leaves activations as they are.
+        smooth: SmoothQuant's alpha; "searched" is the one of least output error, layer by layer;
+            None leaves activations as they are.
         correct_bias: Take away the mean shift of each layer's outputs; runs the model once a layer.
         keep_float: Layers that stay as they are, by name.
 
@@ -59,12 +64,7 @@ def carry_scales(
                 f"{name}: its inputs are {found.low:g} on all texts, so there is no range to round "
                 "them to; calibrate on other texts, or name it in keep_float"
             )
-    weights = {name: names[name].weight for name in ranges}
-    divisors = (
-        {}
-        if smooth is None
-        else {n: smoothing(found.channel, weights[n], smooth) for n, found in ranges.items()}
-    )
+    divisors = _divisors(model, batches, ranges, smooth)
     if divisors or method != "min-max":
         layers = tuple(ranges)
         ranges = observe_ranges(model, batches, method=method, layers=layers, divisors=divisors)
@@ -82,6 +82,19 @@ def carry_scales(
 def carried_scales(model: nn.Module) -> int:
     """How many linear layers of `model` carry their own scales."""
     return sum(isinstance(module, FakeQuantLinear) for module in model.modules())
+
+
+def _divisors(
+    model: Any, batches: list[dict[str, Tensor]], ranges: dict[str, Range], smooth: Smooth
+) -> dict[str, Tensor]:
+    if smooth is None:
+        return {}
+    if smooth == "searched":
+        return best_divisors(model, batches, ranges)
+    return {
+        name: smoothing(found.channel, model.get_submodule(name).weight, smooth)
+        for name, found in ranges.items()
+    }
 
 
 def _swap(model: nn.Module, name: str, module: nn.Module) -> None:

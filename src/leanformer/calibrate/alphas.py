@@ -1,0 +1,69 @@
+"""SmoothQuant's alpha layer by layer: the one with which a rounded layer misses its outputs least.
+
+    argmin over α of  ‖ FQ(x ⊘ s_α) FQ(W ⊙ s_α)ᵀ - x Wᵀ ‖²        s_α as in `calibrate.smoothing`
+
+One alpha for a whole model is a compromise: what leaves a layer norm has outliers in a few channels
+that want 0.8 and more, what leaves attention has none. Ranges are of all texts; to choose among a
+few alphas some hundred rows are enough, and they fit into memory for every layer at once.
+
+Legend: N row, I in, O out.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from leanformer.calibrate.ranges import Range, observe_rows
+from leanformer.calibrate.smoothing import smoothing
+from leanformer.numerics.grid import affine_grid, fake_quantize, row_grid
+
+ALPHAS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_ROWS = 512  # that a layer is judged on
+
+
+def best_divisors(
+    model: Any, batches: list[dict[str, Tensor]], ranges: dict[str, Range]
+) -> dict[str, Tensor]:
+    """The divisor of each layer's input channels, by the layer's name.
+
+    Args:
+        model: The float model; it is run in evaluation mode.
+        batches: Keyword arguments of the model; as many rows are looked at of each.
+        ranges: What the inputs of the layers looked like.
+    """
+    layers = {name: model.get_submodule(name) for name in ranges}
+    rows: dict[str, list[Tensor]] = {name: [] for name in ranges}
+    each = math.ceil(_ROWS / len(batches))
+
+    def take(name: str, x_NI: Tensor) -> None:
+        places = torch.linspace(0, len(x_NI) - 1, min(each, len(x_NI))).round().long()
+        rows[name].append(x_NI[places])
+
+    observe_rows(model, layers, batches, take)
+    return {
+        name: best_divisor(torch.cat(rows[name]), layers[name].weight.detach(), found)
+        for name, found in ranges.items()
+    }
+
+
+def best_divisor(x_NI: Tensor, weight_OI: Tensor, found: Range) -> Tensor:
+    """The divisor of least output error, [in].
+
+    Args:
+        x_NI: Inputs of the layer.
+        weight_OI: Its weight.
+        found: The range of all its inputs.
+    """
+    divisors = [smoothing(found.channel, weight_OI, alpha) for alpha in ALPHAS]
+    return min(divisors, key=lambda divisor_I: output_error(x_NI, weight_OI, found, divisor_I))
+
+
+def output_error(x_NI: Tensor, weight_OI: Tensor, found: Range, divisor_I: Tensor) -> float:
+    """‖FQ(x ⊘ s) FQ(W ⊙ s)ᵀ - x Wᵀ‖², with the grid that holds all values in `found`."""
+    grid = affine_grid((found.low_I / divisor_I).min(), (found.high_I / divisor_I).max())
+    smooth_OI = weight_OI * divisor_I
+    rounded_OI = fake_quantize(smooth_OI, row_grid(smooth_OI))
+    missed_NO = fake_quantize(x_NI / divisor_I, grid) @ rounded_OI.T - x_NI @ weight_OI.T
+    return float(missed_NO.square().sum())
