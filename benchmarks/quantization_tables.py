@@ -121,9 +121,9 @@ tokens in milliseconds.
 
 - **nncf**: OpenVINO int8 by NNCF's post-training quantization, what a user would take today.
   **onnxruntime**: its dynamic int8 on the fused graph. **torchao**: its dynamic int8, compiled.
-- **own**: our observers (min-max, SmoothQuant's alpha layer by layer); **-mse**, **-entropy**: other
-  ranges; **-bias**: with bias correction; **-not-smooth**: without SmoothQuant; **-onnx**: run by
-  ONNX Runtime; **-keep**: layers go back to floating point until dev keeps 99 %.
+- **own**: our observers (min-max, SmoothQuant's alpha layer by layer); **-mse**, **-entropy**:
+  other ranges; **-bias**: with bias correction; **-not-smooth**: without SmoothQuant; **-onnx**:
+  run by ONNX Runtime; **-keep**: layers go back to floating point until dev keeps 99 %.
 - **gptq-4**, **gptq-3**, **nearest-4**: weights only, in groups of 128; run in PyTorch fp32.
 - **q8bert**, **qbert-mixed** (2 and 3 bits by curvature), **qbert-4**, **ternary-twn**,
   **ternary-lat**: trained while they round; run in OpenVINO int8 on their own scales. Where texts
