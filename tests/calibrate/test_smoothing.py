@@ -3,7 +3,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanformer.calibrate.smoothing import smoothing
+from leanformer.calibrate.ranges import observe_ranges
+from leanformer.calibrate.smoothing import same_inputs, smoothing, weights_of
+from leanformer.models.families import FAMILIES
+from leanformer.models.tiny import tiny_model
 
 
 @given(st.floats(0, 1), st.integers(0, 99))
@@ -27,3 +30,35 @@ def test_a_dead_channel_is_left_alone():
 def test_alpha_has_bounds():
     with pytest.raises(ValueError, match="alpha: 2 is not between 0 and 1"):
         smoothing(torch.ones(2), torch.ones(3, 2), 2)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_query_key_and_value_read_the_same_and_nobody_else_does(family):
+    head = "causal" if family in ("gpt2", "llama") else "classification"
+    model = tiny_model(family, head=head)[0].train()
+    ids = torch.arange(4, 12)[None]
+    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    layers = tuple(observe_ranges(model, [batch]))
+    groups = same_inputs(model, batch, layers)
+    assert sorted(name for names in groups for name in names) == sorted(layers)
+    seen = {}
+    handles = [
+        model.get_submodule(name).register_forward_pre_hook(
+            lambda module, inputs, name=name: seen.update({name: inputs[0].clone()})
+        )
+        for name in layers
+    ]
+    model.eval()(**batch)
+    for handle in handles:
+        handle.remove()
+    for names in groups:
+        assert all(torch.equal(seen[name], seen[names[0]]) for name in names)
+    alike = {
+        (one, other)
+        for one in layers
+        for other in layers
+        if seen[one].shape == seen[other].shape and torch.equal(seen[one], seen[other])
+    }
+    assert alike == {(one, other) for names in groups for one in names for other in names}
+    weight = weights_of(model, groups[0])
+    assert weight.shape[0] == sum(model.get_submodule(name).out_features for name in groups[0])

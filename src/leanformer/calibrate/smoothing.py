@@ -8,8 +8,11 @@ whole of an 8-bit grid for themselves; weights have no such channels. The produc
 Legend: i input channel; x activations, w weights, s the divisor.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def smoothing(channel_I: Tensor, weight_OI: Tensor, alpha: float = 0.5) -> Tensor:
@@ -28,3 +31,42 @@ def smoothing(channel_I: Tensor, weight_OI: Tensor, alpha: float = 0.5) -> Tenso
     weight_I = weight_OI.detach().abs().amax(0)
     divisor_I = channel_I.pow(alpha) / weight_I.clamp(min=1e-5).pow(1 - alpha)
     return torch.where(channel_I > 0, divisor_I.clamp(min=1e-5), torch.ones_like(divisor_I))
+
+
+def same_inputs(
+    model: nn.Module, batch: dict[str, Tensor], layers: tuple[str, ...]
+) -> list[tuple[str, ...]]:
+    """Names of `layers` in groups that read the same tensor, in the order of their first members.
+
+    Args:
+        model: It is run once, without gradients.
+        batch: Its keyword arguments.
+        layers: Linear layers that the batch reaches.
+    """
+    read: dict[str, Tensor] = {}  # tensors are held, so that no two have the same identity
+
+    def see(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            read[name] = inputs[0]
+
+        return look
+
+    handles = [model.get_submodule(n).register_forward_pre_hook(see(n)) for n in layers]
+    training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()(**batch)
+    finally:
+        model.train(training)
+        for handle in handles:
+            handle.remove()
+    groups: dict[int, list[str]] = {}
+    for name in layers:
+        groups.setdefault(id(read[name]), []).append(name)
+    return [tuple(names) for names in groups.values()]
+
+
+def weights_of(model: nn.Module, layers: tuple[str, ...]) -> Tensor:
+    """The weights of layers that read the same tensor, as of one, [out, in]."""
+    weights: list[Any] = [model.get_submodule(name).weight for name in layers]
+    return torch.cat([weight.detach() for weight in weights])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from leanformer.calibrate.alphas import best_divisors
 from leanformer.calibrate.bias import correct_biases
 from leanformer.calibrate.ranges import Method, Range, observe_ranges
-from leanformer.calibrate.smoothing import smoothing
+from leanformer.calibrate.smoothing import same_inputs, smoothing, weights_of
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
 
 Smooth = float | Literal["searched"] | None
@@ -91,10 +91,11 @@ def _divisors(
         return {}
     if smooth == "searched":
         return best_divisors(model, batches, ranges)
-    return {
-        name: smoothing(found.channel, model.get_submodule(name).weight, smooth)
-        for name, found in ranges.items()
-    }
+    divisors: dict[str, Tensor] = {}
+    for names in same_inputs(model, batches[0], tuple(ranges)):
+        divisor = smoothing(ranges[names[0]].channel, weights_of(model, names), smooth)
+        divisors |= dict.fromkeys(names, divisor)
+    return divisors
 
 
 def _swap(model: nn.Module, name: str, module: nn.Module) -> None:
