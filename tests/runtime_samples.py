@@ -7,6 +7,7 @@ import torch
 
 from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
+from leanformer.numerics.fake_linear import FakeQuantLinear
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, write_manifest
 
@@ -29,6 +30,15 @@ def outputs(graph, calibration):
 
 def calibration_of(tokenizer, texts=TEXTS, pairs=None):
     return Calibration(tokenizer=tokenizer, texts=texts, pairs=pairs, max_length=32)
+
+
+def without_output_grids(model):
+    """How many layers rounded their outputs; none does now."""
+    layers = [m for m in model.modules() if isinstance(m, FakeQuantLinear)]
+    rounding = [layer for layer in layers if layer.output_scale is not None]
+    for layer in rounding:
+        layer.output_scale = None
+    return len(rounding)
 
 
 def plain_folder(folder: Path, kind="classification", labels=LABELS, pairs=False):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from leanformer.models.anatomy import anatomy_of
+from leanformer.models.anatomy import anatomy_of, multiplied
 from leanformer.models.families import FAMILIES
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import TEXTS
@@ -48,3 +48,30 @@ def test_tiny_models_are_random_by_their_seed() -> None:
     assert torch.equal(same.classifier.weight, weight)
     assert not torch.equal(other.classifier.weight, weight)
     assert all(p.abs().sum() > 0 for p in same.parameters())
+
+
+@pytest.mark.parametrize("family", [f for f in FAMILIES if multiplied(tiny_model(f)[0])])
+def test_multiplied_layers_are_those_whose_outputs_make_the_scores(family: str) -> None:
+    model, tokenizer = tiny_model(family)
+    model.set_attn_implementation("eager")
+    names = multiplied(model)
+    said: dict[str, Any] = {}
+    for name in names:
+        model.get_submodule(name).register_forward_hook(
+            lambda _module, _inputs, output, name=name: said.update({name: output})
+        )
+    batch = tokenizer(["one text of some words"], return_tensors="pt")
+    shown = model(**batch, output_attentions=True).attentions
+    assert len(names) == 2 * len(shown)
+    for number, weights in enumerate(shown):
+        q, k = (said[n].unflatten(-1, (4, 8)).transpose(1, 2) for n in names[2 * number :][:2])
+        torch.testing.assert_close((q @ k.mT / 8**0.5).softmax(-1), weights)
+
+
+def test_rotated_and_fused_queries_and_other_attention_are_not_multiplied_as_they_are() -> None:
+    for family in ("modernbert", "llama", "gpt2"):
+        assert multiplied(tiny_model(family)[0]) == []
+    model, _ = tiny_model("bert")
+    assert len(multiplied(model)) == 2 * model.config.num_hidden_layers
+    model.config._attn_implementation = "another"
+    assert multiplied(model) == []

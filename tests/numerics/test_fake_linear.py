@@ -3,14 +3,14 @@ import torch
 from torch import nn
 
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear, rounded_once
-from leanformer.numerics.grid import affine_grid, fake_quantize, row_grid
+from leanformer.numerics.grid import affine_grid, fake_quantize, row_grid, symmetric_grid
 
 
-def layer(smooth=None):
+def layer(smooth=None, output=None):
     torch.manual_seed(0)
     linear = nn.Linear(7, 13)
     grid = affine_grid(torch.tensor(-3.0), torch.tensor(3.0))
-    return linear, grid, FakeQuantLinear(linear, grid, smooth)
+    return linear, grid, FakeQuantLinear(linear, grid, smooth, output=output)
 
 
 def test_it_is_the_product_of_the_rounded_factors():
@@ -28,6 +28,29 @@ def test_smoothing_divides_the_input_and_multiplies_the_weight():
     weight = linear.weight * smooth
     expected = fake_quantize(x / smooth, grid) @ fake_quantize(weight, row_grid(weight)).T
     torch.testing.assert_close(module(x), expected + linear.bias, atol=1e-5, rtol=1e-5)
+
+
+def test_an_output_grid_rounds_what_the_layer_says():
+    output = symmetric_grid(torch.tensor(1.0))
+    _, _, module = layer(output=output)
+    _, _, plain = layer()
+    x = torch.randn(50, 7)
+    assert plain(x).abs().max() > 1  # some is clipped
+    torch.testing.assert_close(module(x), fake_quantize(plain(x), output), atol=1e-6, rtol=0)
+    assert len(module(x).unique()) <= 255
+    assert "output_scale" in module.state_dict()
+    assert "output_scale" not in plain.state_dict()
+
+
+def test_gradients_pass_an_output_grid_where_nothing_is_clipped():
+    _, _, module = layer(output=symmetric_grid(torch.tensor(1.0)))
+    _, _, plain = layer()
+    x = torch.randn(50, 7)
+    kept = plain(x).abs().detach() < 127.5 / 127  # rounds to an end of the grid, no further
+    module(x).sum().backward()
+    found = module.bias.grad
+    assert torch.equal(found, kept.sum(0).float())
+    assert (found < 50).any()
 
 
 def test_given_rows_keep_a_coarser_grid_exact():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from quantize.rounding import Blocks
-from runtime_samples import calibration_of
+from runtime_samples import calibration_of, without_output_grids
 from torch import nn
 
 from leanformer.models.tiny import tiny_model
@@ -33,9 +33,11 @@ def test_rows_of_few_bits_are_exact_in_int8(bits, per):
             model.train()(**batch)
         expected = [model.eval()(**batch).logits for batch in data]
         copied, errors = carried(model, data)
+        shown = without_output_grids(copied)
         found = [copied(**batch).logits for batch in data]
     assert max(error for _, error in errors) == 0
     assert len(errors) == 6 * 3 + 2
+    assert shown == 2 * 3  # queries and keys of each layer
     assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
     assert sum(isinstance(m, FakeQuantLinear) for m in copied.modules()) == 19
     assert isinstance(copied.get_input_embeddings(), FakeQuantEmbedding)

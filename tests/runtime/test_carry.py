@@ -22,6 +22,15 @@ def test_the_model_answers_nearly_the_same(method, smooth):
     assert 0 < (after - before).abs().max() < 0.1 * before.abs().max()
 
 
+def test_queries_and_keys_round_what_attention_multiplies():
+    model, tokenizer = tiny_model("bert")
+    kept = ("bert.encoder.layer.0.attention.self.key",)
+    carry_scales(model, calibration_of(tokenizer).tensors(INPUTS), keep_float=kept)
+    carrying = {n: m for n, m in model.named_modules() if isinstance(m, FakeQuantLinear)}
+    rounded = [n for n, m in carrying.items() if m.output_scale is not None]
+    assert [name.rpartition(".")[2] for name in rounded] == ["query", *["query", "key"] * 2]
+
+
 def test_parameters_keep_their_names():
     model, tokenizer = tiny_model("bert")
     names = {name for name, _ in model.named_parameters()}

@@ -19,7 +19,7 @@ from torch import nn
 from leanformer.models.families import FAMILIES, WHOLE, family_of
 from leanformer.models.parts import Anatomy
 
-__all__ = ["Anatomy", "anatomy_of", "cuttable", "layers_of"]
+__all__ = ["Anatomy", "anatomy_of", "cuttable", "layers_of", "multiplied"]
 
 
 def anatomy_of(model_or_config: Any) -> Anatomy:
@@ -73,6 +73,19 @@ def layers_of(model: Any) -> nn.ModuleList:
     return anatomy_of(model).layers(model)
 
 
+def multiplied(model: Any) -> list[str]:
+    """Names of the layers whose outputs attention multiplies with one another as they are.
+
+    Empty where the architecture is not known, and where another attention than softmax(QKᵀ) was
+    put into the model.
+    """
+    anatomy = _ANATOMIES.get(family_of(model.config.model_type))
+    if anatomy is None or model.config._attn_implementation not in ("eager", "sdpa"):
+        return []
+    layers = [layer.get_submodule(p) for layer in anatomy.layers(model) for p in anatomy.multiplied]
+    return [name for name, module in model.named_modules() if any(module is m for m in layers)]
+
+
 def _bert_like(family: str, *, pads_shift_positions: bool = False) -> Anatomy:
     return Anatomy(
         family=family,
@@ -87,6 +100,7 @@ def _bert_like(family: str, *, pads_shift_positions: bool = False) -> Anatomy:
         head_counts=("num_attention_heads",),
         head_channels=("all_head_size",),
         pads_shift_positions=pads_shift_positions,
+        multiplied=("attention.self.query", "attention.self.key"),
     )
 
 
@@ -102,6 +116,7 @@ _DISTILBERT = Anatomy(
     norms=("sa_layer_norm", "output_layer_norm"),
     head_counts=("n_heads",),
     ffn_field="hidden_dim",
+    multiplied=("attention.q_lin", "attention.k_lin"),
 )
 _MODERNBERT = Anatomy(
     family="modernbert",

@@ -28,6 +28,8 @@ class Anatomy:
         ffn_field: The configuration's field of the FFN width.
         first_norm: The norm that the first layer lacks, or None.
         pads_shift_positions: Positions count from the pad id, so that id must never change.
+        multiplied: The projections whose outputs attention multiplies with one another as they are,
+            queries and keys; none where they are rotated first, or one module holds both.
     """
 
     family: str
@@ -46,6 +48,7 @@ class Anatomy:
     ffn_field: str = "intermediate_size"
     first_norm: str | None = None
     pads_shift_positions: bool = False
+    multiplied: tuple[str, ...] = ()
 
     def layers(self, model: nn.Module) -> nn.ModuleList:
         """The layers of a model with any head."""

@@ -2,6 +2,7 @@
 
     y_BTO = FQ(x_BTI ⊘ s_I) · FQ(W_OI ⊙ s_I)ᵀ + b_O          FQ = fake quantization (see `grid`)
 
+Queries and keys may round their output as well: `FQ(y_BTO)`, for a product of two activations.
 The activation grid is one scale for the tensor, the weight grid one per output row: what integer
 kernels can multiply. `s` moves difficulty from activations to weights (SmoothQuant, Xiao et al.
 2023, arXiv:2211.10438); it is 1 by default. The row scales follow the weight as it changes, unless
@@ -21,6 +22,8 @@ from torch.nn import functional as F
 
 from leanformer.numerics.grid import Grid, row_grid
 
+_TOP = 127  # of a symmetric grid
+
 
 class FakeQuantLinear(nn.Module):
     """A linear layer that rounds its input and its weight to int8 grids."""
@@ -29,6 +32,7 @@ class FakeQuantLinear(nn.Module):
     input_zero_point: Tensor
     smooth: Tensor
     rows: Tensor | None
+    output_scale: Tensor | None
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class FakeQuantLinear(nn.Module):
         grid: Grid,
         smooth: Tensor | None = None,
         rows: Tensor | None = None,
+        output: Grid | None = None,
     ) -> None:
         """Wrap `linear`.
 
@@ -44,6 +49,8 @@ class FakeQuantLinear(nn.Module):
             grid: The grid of the input, one scale for the whole tensor.
             smooth: Divides the input and multiplies the weight, channel by channel; 1 when absent.
             rows: The step of each weight row, [out]; from the largest value of the row when absent.
+            output: A symmetric grid that the output is rounded to, where the next product is of
+                integers too.
         """
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
@@ -54,6 +61,7 @@ class FakeQuantLinear(nn.Module):
         self.register_buffer("input_zero_point", grid.zero_point.to(torch.int32))
         self.register_buffer("smooth", torch.ones(self.in_features) if smooth is None else smooth)
         self.register_buffer("rows", rows)
+        self.register_buffer("output_scale", None if output is None else output.scale.detach())
         self.held: Tensor | None = None
 
     def rounded(self) -> Tensor:
@@ -68,7 +76,11 @@ class FakeQuantLinear(nn.Module):
         x = torch.fake_quantize_per_tensor_affine(
             x, self.input_scale, self.input_zero_point, self.low, self.high
         )
-        return F.linear(x, self.rounded() if self.held is None else self.held, self.bias)
+        y = F.linear(x, self.rounded() if self.held is None else self.held, self.bias)
+        if self.output_scale is None:
+            return y
+        zero = torch.zeros_like(self.output_scale, dtype=torch.int32)
+        return torch.fake_quantize_per_tensor_affine(y, self.output_scale, zero, -_TOP, _TOP)
 
     def extra_repr(self) -> str:
         """What `print(model)` shows."""

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from leanformer.calibrate.products import product_grids
 from leanformer.calibrate.ranges import observe_ranges
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
 from leanformer.numerics.grid import Grid, row_grid
@@ -71,7 +72,9 @@ def carried(
         for name, layer in layers.items()
         if isinstance(layer, QuantLinear) and _trained_grid(layer) is None
     ]
+    batches = list(batches)
     ranges = observe_ranges(copied, batches, layers=tuple(unknown)) if unknown else {}
+    outputs = product_grids(copied, batches, layers)
     errors = []
     for name, layer in layers.items():
         float_layer = copied.get_submodule(name)
@@ -80,7 +83,8 @@ def carried(
             copied.set_submodule(name, FakeQuantEmbedding(float_layer, scales[name]))
             continue
         grid = _trained_grid(layer) or ranges[name].grid()
-        copied.set_submodule(name, FakeQuantLinear(float_layer, grid, rows=scales[name]))
+        carrying = FakeQuantLinear(float_layer, grid, rows=scales[name], output=outputs.get(name))
+        copied.set_submodule(name, carrying)
     return copied, sorted(errors, key=lambda pair: pair[1], reverse=True)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from leanformer.calibrate.alphas import best_divisors
 from leanformer.calibrate.bias import correct_biases
+from leanformer.calibrate.products import product_grids
 from leanformer.calibrate.ranges import Method, Range, observe_ranges
 from leanformer.calibrate.smoothing import same_inputs, smoothing, weights_of
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
@@ -68,8 +69,10 @@ def carry_scales(
     if divisors or method != "min-max":
         layers = tuple(ranges)
         ranges = observe_ranges(model, batches, method=method, layers=layers, divisors=divisors)
+    outputs = product_grids(model, batches, ranges)
     for name, found in ranges.items():
-        _swap(model, name, FakeQuantLinear(names[name], found.grid(), divisors.get(name)))
+        grid, divisor = found.grid(), divisors.get(name)
+        _swap(model, name, FakeQuantLinear(names[name], grid, divisor, output=outputs.get(name)))
     embeddings = [n for n, module in names.items() if isinstance(module, nn.Embedding)]
     for name in embeddings:
         if name not in keep_float:

@@ -6,6 +6,7 @@
 This is how ONNX writes "round here". ONNX Runtime makes one `MatMulIntegerToFloat` of the three
 around a product. Fused attention would hide the products of queries, keys and values from it, so
 attention stays as it is traced: the price of keeping trained scales here (OpenVINO has both).
+Queries are multiplied with keys as floats, so the grids of their outputs are left out.
 
 The traced graph has plain layers that hold rounded weights; it is rewritten by the names of its
 nodes, which are the paths of the modules.
