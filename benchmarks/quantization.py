@@ -121,13 +121,12 @@ def torchao(teacher: Path, dataset: Dataset) -> Callable[[], Session]:
 
 def quantized(name: str, seed: int, way: str, dataset: Dataset, teacher: Path) -> Path:
     """The folder that a way ends with."""
-    chosen = seed > 0 and TRAINED[way].bits is not None
     recipe = Recipe(
         name=f"{name}-{way}-{seed}",
         model=str(teacher),
         teacher=str(teacher),
         data=source_of(name, way),
-        steps=steps_of(name, way, dataset, bits_of(name, way) if chosen else None),
+        steps=steps_of(name, way, dataset, bits_of(name, way) if seed else None),
         seed=seed,
     )
     done = run(recipe, OURS / name / f"{way}-{seed}", dataset=dataset, watch=show)
@@ -135,12 +134,11 @@ def quantized(name: str, seed: int, way: str, dataset: Dataset, teacher: Path) -
     return done.saved
 
 
-def bits_of(name: str, way: str) -> tuple[int, ...]:
-    """What the run of seed 0 measured that each layer needs: curvature is the teacher's, and there
-    is one teacher."""
-    events = read(OURS / name / f"{way}-0" / "record.jsonl")
-    rows = next(event["rows"] for event in events if event["event"] == "bits_by_layer")
-    return tuple(row["bits"] for row in rows)
+def bits_of(name: str, way: str) -> tuple[int, ...] | None:
+    """What an earlier seed measured that each layer needs: curvature is the task's; None where no
+    seed has."""
+    rows = [e for e in read(QUALITIES) if (e["data"], e["way"]) == (name, way) and e.get("bits")]
+    return tuple(rows[0]["bits"]) if rows else None
 
 
 def onnxruntime(name: str, dataset: Dataset, teacher: Path) -> Path:
@@ -188,6 +186,7 @@ def note(
         encoded = encode_examples(getattr(dataset, split), tokenizer, dataset.task.kind, 128)
         said = answers(made, folder, dataset, split)
         found[split] = quality(said, encoded, dataset.task)
+        found[f"{split}_fp32"] = quality(exact[split], encoded, dataset.task)
         ours, theirs = np.stack(said), np.stack(exact[split])
         found[f"{split}_error"] = float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
         product = np.vdot(ours, theirs) / np.linalg.norm(ours) / np.linalg.norm(theirs)
@@ -203,6 +202,7 @@ def note(
         weights=made.weights,
         packed=packed[0].stat().st_size if packed else None,
         kept_float=_kept_float(place),
+        bits=_bits(place),
         **found,
     )
 
@@ -213,6 +213,13 @@ def _kept_float(place: Path) -> int | None:
     tried = [e for e in read(file) if e["event"] == "kept_float"] if file.is_file() else []
     held = [len(e["layers"]) for e in tried if e["quality"] >= e["asked"]]
     return min(held) if held else None
+
+
+def _bits(place: Path) -> list[int] | None:
+    """The bits of each layer, where curvature chose them."""
+    file = place / "record.jsonl"
+    chosen = [e for e in read(file) if e["event"] == "bits_by_layer"] if file.is_file() else []
+    return [row["bits"] for row in chosen[-1]["rows"]] if chosen else None
 
 
 def clock(name: str) -> None:
