@@ -75,3 +75,4 @@ def test_rotated_and_fused_queries_and_other_attention_are_not_multiplied_as_the
     assert len(multiplied(model)) == 2 * model.config.num_hidden_layers
     model.config._attn_implementation = "another"
     assert multiplied(model) == []
+    assert multiplied(nn.Linear(2, 2)) == []

@@ -79,8 +79,9 @@ def multiplied(model: Any) -> list[str]:
     Empty where the architecture is not known, and where another attention than softmax(QKᵀ) was
     put into the model.
     """
-    anatomy = _ANATOMIES.get(family_of(model.config.model_type))
-    if anatomy is None or model.config._attn_implementation not in ("eager", "sdpa"):
+    config: Any = getattr(model, "config", None)  # any module may be calibrated
+    anatomy = None if config is None else _ANATOMIES.get(family_of(config.model_type))
+    if anatomy is None or config._attn_implementation not in ("eager", "sdpa"):
         return []
     layers = [layer.get_submodule(p) for layer in anatomy.layers(model) for p in anatomy.multiplied]
     return [name for name, module in model.named_modules() if any(module is m for m in layers)]
