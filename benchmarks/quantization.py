@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from distillation import dataset_of, teacher_of
@@ -209,17 +210,21 @@ def note(
 
 def _kept_float(place: Path) -> int | None:
     """How many layers `keep` left in floating point; None where it was not asked for."""
-    file = place / "record.jsonl"
-    tried = [e for e in read(file) if e["event"] == "kept_float"] if file.is_file() else []
+    tried = _recorded(place, "kept_float")
     held = [len(e["layers"]) for e in tried if e["quality"] >= e["asked"]]
     return min(held) if held else None
 
 
 def _bits(place: Path) -> list[int] | None:
     """The bits of each layer, where curvature chose them."""
-    file = place / "record.jsonl"
-    chosen = [e for e in read(file) if e["event"] == "bits_by_layer"] if file.is_file() else []
+    chosen = _recorded(place, "bits_by_layer")
     return [row["bits"] for row in chosen[-1]["rows"]] if chosen else None
+
+
+def _recorded(place: Path, event: str) -> list[dict[str, Any]]:
+    """Events of a kind in a run's record; none where a way has no run."""
+    file = place / "record.jsonl"
+    return [e for e in read(file) if e["event"] == event] if file.is_file() else []
 
 
 def clock(name: str) -> None:

@@ -60,16 +60,16 @@ def _of(known: list[dict], name: str, way: str) -> list[dict]:
 
 
 def _lost(known: list[dict], name: str, way: str, *, relative: bool) -> str:
-    whole, mine = _of(known, name, "fp32"), _of(known, name, way)
-    if not whole or not mine:
+    mine = _of(known, name, way)
+    if not mine:
         return "–"
-    exact, said = _tests(mine, whole[0])
+    exact, said = _tests(mine)
     return f"{(exact - said) / exact:.1%}" if relative else f"{100 * (exact - said):.1f}"
 
 
-def _tests(mine: list[dict], whole: dict) -> tuple[float, float]:
-    """Means of fp32's quality and of a way's; rows that know their teacher's are held to it."""
-    exact = statistics.mean(event.get("test_fp32", whole["test"]) for event in mine)
+def _tests(mine: list[dict]) -> tuple[float, float]:
+    """Means of the quality of the teachers that a way's rows came from, and of its own."""
+    exact = statistics.mean(event["test_fp32"] for event in mine)
     return exact, statistics.mean(event["test"] for event in mine)
 
 
@@ -86,7 +86,7 @@ def _closer(known: list[dict], name: str) -> str:
 def _row(way: str, rows: list[dict], clock: dict | None) -> str:
     whole = next(event for event in rows if event["way"] == "fp32")
     mine = [event for event in rows if event["way"] == way]
-    tests, (exact, said) = [event["test"] for event in mine], _tests(mine, whole)
+    tests, (exact, said) = [event["test"] for event in mine], _tests(mine)
     spread = f" ± {statistics.stdev(tests):.4f}" if len(tests) > 1 else ""
     kept = mine[0]["kept_float"]
     stored = mine[0]["packed"] or mine[0]["weights"]

@@ -22,8 +22,6 @@ from torch.nn import functional as F
 
 from leanformer.numerics.grid import Grid, row_grid
 
-_TOP = 127  # of a symmetric grid
-
 
 class FakeQuantLinear(nn.Module):
     """A linear layer that rounds its input and its weight to int8 grids."""
@@ -62,6 +60,7 @@ class FakeQuantLinear(nn.Module):
         self.register_buffer("smooth", torch.ones(self.in_features) if smooth is None else smooth)
         self.register_buffer("rows", rows)
         self.register_buffer("output_scale", None if output is None else output.scale.detach())
+        self.output_ends = (0, 0) if output is None else (output.low, output.high)
         self.held: Tensor | None = None
 
     def rounded(self) -> Tensor:
@@ -80,7 +79,7 @@ class FakeQuantLinear(nn.Module):
         if self.output_scale is None:
             return y
         zero = torch.zeros_like(self.output_scale, dtype=torch.int32)
-        return torch.fake_quantize_per_tensor_affine(y, self.output_scale, zero, -_TOP, _TOP)
+        return torch.fake_quantize_per_tensor_affine(y, self.output_scale, zero, *self.output_ends)
 
     def extra_repr(self) -> str:
         """What `print(model)` shows."""
