@@ -127,9 +127,7 @@ def train(name: str, seed: int) -> None:
         write_manifest(done.saved, manifest(dataset))
         judge(name, seed, "teacher", done.saved, "pytorch", "fp32", dataset)
     done = teach(name, 0, RUNS / name / "teacher", dataset)
-    place = RUNS / name / "served-teacher"
-    if not (place / "leanformer.json").is_file():
-        serve_teacher(done, place)
+    place = served_teacher(name, dataset)
     judge(name, 0, "teacher", place, "pytorch", "fp32", dataset)
     judge(name, 0, "teacher-int8", place, "openvino", "int8", dataset)
     places = {"teacher": str(done.saved)}
@@ -148,6 +146,14 @@ def train(name: str, seed: int) -> None:
         write_manifest(finished.saved, manifest(dataset))
         judge(name, seed, student, finished.saved, "openvino", "int8", dataset)
         places[student] = str(finished.saved)
+
+
+def served_teacher(name: str, dataset: Dataset) -> Path:
+    """The exported teacher of seed 0; it is trained unless it is there."""
+    place = RUNS / name / "served-teacher"
+    if not (place / "leanformer.json").is_file():
+        serve_teacher(teach(name, 0, RUNS / name / "teacher", dataset), place)
+    return place
 
 
 def teach(name: str, seed: int, folder: Path, dataset: Dataset) -> Workspace:

@@ -21,9 +21,8 @@ import numpy as np
 from distillation import dataset_of, teacher_of
 from distillation_ways import TASKS
 from foundation import manifest, show
-from foundation_tables import ROOT
 from quantization_tables import CLOCKS, QUALITIES, write_tables
-from quantization_ways import TRAINED, UNTRAINED, source_of, steps_of
+from quantization_ways import OURS, TRAINED, UNTRAINED, source_of, steps_of
 
 from leanformer.core.record import Record, read
 from leanformer.data import Dataset, encode_examples
@@ -40,7 +39,8 @@ from leanformer.runtime.opening import open_session
 from leanformer.runtime.session import Backend, Precision, Session, graph_file
 from leanformer.train.evaluate import quality
 
-OURS = ROOT / "runs" / "quantization"
+CLOCKED = ("nncf", "own", "own-onnx", "own-keep")  # of the ways without training
+TEXTS = 256  # of the test split, that are timed
 
 
 def main() -> None:
@@ -79,7 +79,7 @@ def train(name: str, seed: int, ways: list[str]) -> None:
             folder = onnxruntime(name, dataset, teacher)
             note(name, 0, way, served(folder, "onnxruntime", "int8"), folder, dataset, exact)
         else:
-            folder = quantized(name, seed, way, dataset, teacher)
+            folder = quantized(name, seed, way, teacher)
             made = served(folder, *run_by(way))
             note(name, seed, way, made, folder, dataset, exact)
 
@@ -120,13 +120,15 @@ def torchao(teacher: Path, dataset: Dataset) -> Callable[[], Session]:
     return opened
 
 
-def quantized(name: str, seed: int, way: str, dataset: Dataset, teacher: Path) -> Path:
+def quantized(name: str, seed: int, way: str, teacher: Path) -> Path:
     """The folder that a way ends with."""
+    source = source_of(name, way)
+    dataset = source.read()
     recipe = Recipe(
         name=f"{name}-{way}-{seed}",
         model=str(teacher),
         teacher=str(teacher),
-        data=source_of(name, way),
+        data=source,
         steps=steps_of(name, way, dataset, bits_of(name, way) if seed else None),
         seed=seed,
     )
@@ -228,18 +230,20 @@ def _recorded(place: Path, event: str) -> list[dict[str, Any]]:
 
 
 def clock(name: str) -> None:
-    """Time what was exported side by side."""
+    """Time ways side by side; those whose graphs differ by their scales alone take the same time,
+    and one of them stands for all."""
     dataset = dataset_of(name)
     teacher = teacher_of(name, dataset)
     folders = {"fp32": (teacher, "pytorch", "fp32"), "bf16": (teacher, "pytorch", "bf16")}
     folders["onnxruntime"] = (onnxruntime(name, dataset, teacher), "onnxruntime", "int8")
-    for way in (*UNTRAINED, *TRAINED):
-        found = sorted((OURS / name / f"{way}-0").glob("*-int8/model"))
-        if found:
-            folders[way] = (found[-1], *run_by(way))
+    for way in CLOCKED:
+        folders[way] = (quantized(name, 0, way, teacher), *run_by(way))
+    for way in TRAINED:
+        if found := sorted((OURS / name).glob(f"{way}-[0-9]/*-int8/model")):
+            folders[way] = (found[0], *run_by(way))
     _, tokenizer = open_model(str(teacher), dataset, 0)
     others = {"torchao": System(open=torchao(teacher, dataset), tokenizer=tokenizer)}
-    texts = dataset.test.take(list(range(min(400, len(dataset.test)))))
+    texts = dataset.test.take(list(range(min(TEXTS, len(dataset.test)))))
     quantities, measured = measure_folders(folders, texts.texts, texts.pairs, others=others)
     for system in (*folders, *others):
         Record(CLOCKS).write(

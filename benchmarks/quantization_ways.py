@@ -7,6 +7,8 @@ TRAINED      what rounds while the teacher teaches; how long and by what is said
 from dataclasses import replace
 
 from distillation_ways import TASKS
+from foundation_tables import ROOT
+from transfer_texts import recombined_pairs
 
 from leanformer.core.step import Step
 from leanformer.data import Dataset, Source
@@ -27,6 +29,7 @@ from leanformer.quantize.quantizers import Gptq, Ternary, TernaryLossAware, Unif
 from leanformer.quantize.weight_only import WeightOnly
 from leanformer.train.setup import TrainSetup
 
+OURS = ROOT / "runs" / "quantization"
 UNTRAINED: dict[str, tuple[Step, ...]] = {
     "nncf": (Int8(),),
     "own": (Int8(scales="own"),),
@@ -78,13 +81,13 @@ TRAINED: dict[str, QuantizeAware] = {
 }
 # the fewer bits, the more steps; the texts of RTE are long, so that there are fewer
 STEPS = {"q8bert": 150, "qbert-mixed": 600, "qbert-4": 250, "ternary-twn": 600, "ternary-lat": 600}
-SHARE = {"banking77": 1.0, "sst2": 1.0, "stsb": 1.0, "rte": 0.5}
+SHARE = {"banking77": 1.0, "sst2": 1.0, "stsb": 1.0, "rte": 0.6}
 BATCH = 32
-# where texts are few they are learnt by heart: pairs from elsewhere, which the teacher rates, stand
-# in for the augmentation of TernaryBERT's paper
+# where texts are few they are learnt by heart: pairs that the teacher rates stand in for the
+# augmentation of TernaryBERT's paper, SNLI's for STS-B and RTE's own texts paired anew for RTE
 TRANSFERRED = {
     *(("stsb", way) for way in ("qbert-mixed", "ternary-twn", "ternary-lat")),
-    *(("rte", way) for way in TRAINED),
+    *(("rte", way) for way in ("qbert-mixed", "qbert-4", "ternary-twn", "ternary-lat")),
 }
 
 
@@ -122,5 +125,10 @@ def steps_of(
 
 def source_of(name: str, way: str) -> Source:
     """Where the texts of a way are."""
-    source = TASKS[name].source
-    return source if (name, way) in TRANSFERRED else replace(source, unlabelled=None)
+    alone = replace(TASKS[name].source, unlabelled=None)
+    if (name, way) not in TRANSFERRED:
+        return alone
+    if name != "rte":
+        return TASKS[name].source
+    pairs = recombined_pairs(alone.read().train, OURS / name / "pairs.tsv")
+    return replace(alone, unlabelled=pairs)

@@ -2,21 +2,26 @@
 
 SST-2's sentences are 6,920. Its phrases and sentences of other reviews (IMDB, written like SST-2:
 lower-case, punctuation apart) are ten times as many. STS-B's pairs are 5,749; SNLI's development
-and test pairs, sentences of the same kind, are three times as many. No label of theirs is read.
+and test pairs, sentences of the same kind, are three times as many. RTE's are 2,241, and longer
+than any others here: its own first texts are paired anew. No label of theirs is read.
 """
 
 import csv
 import gzip
 import random
 import re
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from leanformer.core.files import write_text
+from leanformer.data import Examples
 
 PHRASE_WORDS = 8  # shorter phrases say little about sentences
 SENTENCE_WORDS = range(8, 51)
 SENTENCES = 40_000
 SNLI_DEV = 1_000
+NEAREST = 4  # second texts that a first one is paired with
+COMMON_WORDS = 60  # a word of more texts says nothing of what a text is about
 
 
 def sentiment_texts(shared: Path, place: Path) -> Path:
@@ -67,6 +72,33 @@ def entailment_pairs(shared: Path, folder: Path) -> Path:
             whole = "\n".join(["sentence1\tsentence2\tlabel", *lines]) + "\n"
             write_text(folder / f"{split}.tsv", whole)
     return folder
+
+
+def recombined_pairs(examples: Examples, place: Path) -> Path:
+    """Write each first text of `examples` beside the second texts of others that share the most of
+    its rarer words, unless they are there: pairs as hard as its own."""
+    if not place.is_file():
+        assert examples.pairs is not None
+        holders = defaultdict(list)
+        for index, second in enumerate(examples.pairs):
+            for word in _words(second):
+                holders[word].append(index)
+        lines = []
+        for first, own in zip(examples.texts, examples.pairs, strict=True):
+            shared = Counter[str]()
+            for word in sorted(_words(first)):
+                if len(holders[word]) <= COMMON_WORDS:
+                    for index in holders[word]:
+                        shared[examples.pairs[index]] += 1 / len(holders[word])
+            del shared[own]
+            lines += [f"{first}\t{second}" for second, _ in shared.most_common(NEAREST)]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_text(place, "\n".join(["sentence1\tsentence2", *dict.fromkeys(lines)]) + "\n")
+    return place
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
 
 
 def _entailed(row: dict[str, str]) -> str:
