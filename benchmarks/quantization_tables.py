@@ -135,7 +135,7 @@ the same: *kept*, *error* and *cos* hold each row to the teacher that it came fr
 - **q8bert**, **qbert-mixed** (2 and 3 bits by curvature), **qbert-4**, **ternary-twn**,
   **ternary-lat**: trained while they round; run in OpenVINO int8 on their own scales. Where texts
   are few they see more, rated by the teacher: pairs of SNLI (STS-B, but for q8bert and qbert-4),
-  RTE's own texts paired anew (RTE, but for q8bert).
+  RTE's own texts paired anew (RTE).
 """
 BARS = (
     """## What was asked

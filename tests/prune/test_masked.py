@@ -5,7 +5,15 @@ from torch.nn import functional as F
 
 from leanformer.prune.masked import Masked
 from leanformer.prune.patterns import Blocks, Unstructured
-from leanformer.prune.saliencies import BrainDamage, HardConcrete, Movement, WeightMagnitude
+from leanformer.prune.saliencies import (
+    BrainDamage,
+    BrainSurgeon,
+    HardConcrete,
+    Movement,
+    MovementSum,
+    WeightMagnitude,
+    WeightTaylor,
+)
 
 
 def layer(saliency=None, pattern=None, bias=True):
@@ -35,18 +43,50 @@ def test_learnt_scores_are_a_parameter_of_units():
     assert torch.equal(module.unit_scores(), module.scores.detach())
 
 
-def test_evidence_is_the_running_mean_of_gradients_of_the_masked_weight():
-    module, x = layer(BrainDamage()), torch.randn(3, 6)
+def told(saliency):
+    """A layer after three backward passes with a row removed, and the gradient of each."""
+    module, x = layer(saliency), torch.randn(3, 6)
     module.kept[0] = False
     for _ in range(3):
         module.zero_grad()
         module(x).square().sum().backward()
     masked = (module.weight * module.factor()).detach().requires_grad_()
     F.linear(x, masked, module.bias.detach()).square().sum().backward()
-    torch.testing.assert_close(module.square, masked.grad**2 * (1 - 0.999**3))
-    torch.testing.assert_close(module.gradient, masked.grad * (1 - 0.9**3))
+    return module, masked.grad
+
+
+def test_evidence_is_the_running_mean_of_gradients_of_the_masked_weight():
+    module, gradient = told(BrainDamage())
+    torch.testing.assert_close(module.square, gradient**2 * (1 - 0.999**3))
     expected = 0.5 * module.square * module.weight.detach() ** 2
     torch.testing.assert_close(module.unit_scores(), expected)
+    module, gradient = told(WeightTaylor())
+    torch.testing.assert_close(module.gradient, gradient * (1 - 0.9**3))
+    expected = (module.gradient * module.weight.detach()).abs()
+    torch.testing.assert_close(module.unit_scores(), expected)
+
+
+def test_movement_is_summed_for_removed_weights_too():
+    module, gradient = told(MovementSum())
+    expected = -3 * gradient * module.weight.detach()
+    torch.testing.assert_close(module.unit_scores(), expected)
+    assert module.unit_scores()[0].count_nonzero() == 6
+
+
+@pytest.mark.parametrize(
+    ("saliency", "names"),
+    [
+        (WeightMagnitude(), set()),
+        (BrainDamage(), {"square"}),
+        (WeightTaylor(), {"gradient"}),
+        (BrainSurgeon(block=2), {"fisher"}),
+        (MovementSum(), {"movement"}),
+        (Movement(), {"scores"}),
+    ],
+    ids=repr,
+)
+def test_nothing_is_held_that_the_saliency_does_not_ask_for(saliency, names):
+    assert set(layer(saliency).state_dict()) == {"weight", "bias", "kept"} | names
 
 
 @pytest.mark.parametrize("saliency", [WeightMagnitude(), Movement(), HardConcrete()], ids=repr)

@@ -48,17 +48,28 @@ def test_masks_are_chosen_every_few_steps_and_at_the_end():
 
 
 def test_a_removed_weight_comes_back_when_its_score_grows():
-    found = masks(Movement())
+    found = masks(Movement(), Cubic(hold=0.0, cool=0.5), every=1)
     layer = found.layers["a"]
     layer.scores.data.normal_()
     weight = layer.weight.detach().clone()
-    found.follow(0, 10)
-    gone = (~layer.kept).nonzero()[0]
+    found.follow(4, 10)
+    gone = tuple((~layer.kept).nonzero()[0])
     assert torch.equal(layer.weight, weight)
-    layer.scores.data[tuple(gone)] = 100
-    found.follow(10, 10)
-    assert layer.kept[tuple(gone)]
+    layer.scores.data[gone] = 100
+    found.follow(5, 10)
+    assert layer.kept[gone]
     assert kept(found) == [25, 25]
+
+
+def test_nothing_changes_once_all_is_gone_that_shall():
+    found = masks(Movement(), Cubic(hold=0.0, cool=0.5), every=1)
+    layer = found.layers["a"]
+    found.follow(5, 10)
+    settled = layer.kept.clone()
+    layer.scores.data.normal_()
+    for step in range(6, 11):
+        found.follow(step, 10)
+    assert torch.equal(layer.kept, settled)
 
 
 def test_all_layers_together_keep_the_share():

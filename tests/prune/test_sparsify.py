@@ -159,6 +159,13 @@ def test_what_does_not_fit_the_model_is_refused_before_it_is_changed(
     assert not any(isinstance(module, Masked | Masks) for module in workspace.model.modules())
 
 
+def test_gradients_that_are_gathered_may_not_be_scaled() -> None:
+    half = replace(FINETUNE, train=replace(FAST, precision="fp16"))
+    with pytest.raises(ValueError, match="fp16 scales the gradients"):
+        Sparsify(by=half, saliency=WeightTaylor())
+    assert Sparsify(by=half).by is half
+
+
 def test_a_model_of_other_layers_or_one_that_rounds_is_refused(tmp_path: Any) -> None:
     with pytest.raises(ValueError, match="is built of other layers"):
         Sparsify(by=FINETUNE).apply(workspace_of(tmp_path, "gpt2"))

@@ -4,7 +4,7 @@ from runtime_samples import calibration_of
 
 from leanformer.models.tiny import tiny_model
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
-from leanformer.runtime.carry import carry_scales
+from leanformer.runtime.carry import carried_products, carry_scales
 
 INPUTS = ("input_ids", "attention_mask")
 
@@ -29,6 +29,7 @@ def test_queries_and_keys_round_what_attention_multiplies():
     carrying = {n: m for n, m in model.named_modules() if isinstance(m, FakeQuantLinear)}
     rounded = [n for n, m in carrying.items() if m.output_scale is not None]
     assert [name.rpartition(".")[2] for name in rounded] == ["query", *["query", "key"] * 2]
+    assert carried_products(model) == 2
 
 
 def test_parameters_keep_their_names():

@@ -7,7 +7,12 @@ from runtime_samples import calibration_of, outputs, uneven
 from leanformer.core.step import NoEffect, require
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.carry import carry_scales
-from leanformer.runtime.executed import executed_precision, kernels_ran
+from leanformer.runtime.executed import (
+    attention_precision,
+    attention_ran,
+    executed_precision,
+    kernels_ran,
+)
 from leanformer.runtime.graph import InferenceGraph
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.openvino_session import OpenVinoSession
@@ -107,6 +112,9 @@ def test_carried_scales_run_on_as_many_integer_kernels_and_match_pytorch(tmp_pat
     carry_scales(model, calibration.tensors(graph.inputs))
     proofs = export_openvino(model, "classification", tmp_path / "x", precision="int8")
     assert proofs[0].after == proofs[0].asked == 6 * model.config.num_hidden_layers + 2
+    if len(proofs) > 2:  # the CPU runs attention in one kernel
+        assert proofs[2].claim == "attentions that multiply integers"
+        assert proofs[2].after == proofs[2].asked == model.config.num_hidden_layers
     got, _ = run(tmp_path / "x", "int8", calibration, graph.inputs)
     rounded = np.stack(outputs(graph, calibration))
     scale = np.abs(exact).max()
@@ -127,6 +135,16 @@ def test_a_graph_that_runs_in_float_is_no_int8_graph(tmp_path):
     counts = executed_precision(compiled)
     with pytest.raises(NoEffect, match=r"executed in int8: was 0 and is 0 nodes, asked for 4"):
         require([kernels_ran(counts, "int8", asked=4, backend="OpenVINO")])
+
+
+def test_attention_in_float_is_no_integer_attention(tmp_path):
+    model, _ = tiny_model("bert")
+    export_openvino(model, "classification", tmp_path / "x")
+    compiled = OpenVinoSession(tmp_path / "x" / "model.xml", "fp32", threads=1).compiled
+    counts = attention_precision(compiled)
+    assert "i8" not in counts
+    with pytest.raises(NoEffect, match=r"multiply integers: was 0 and is 0 nodes, asked for 3"):
+        require([attention_ran(counts, asked=3)])
 
 
 def test_a_missing_package_is_named_with_its_command(monkeypatch, tmp_path):

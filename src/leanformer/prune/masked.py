@@ -35,6 +35,7 @@ class Masked(nn.Module):
     gradient: Tensor | None
     square: Tensor | None
     fisher: Tensor | None
+    movement: Tensor | None
 
     def __init__(self, linear: nn.Linear, pattern: Pattern, saliency: Saliency) -> None:
         """Take the place of `linear`, whose weight and bias are shared, not copied.
@@ -51,13 +52,14 @@ class Masked(nn.Module):
         self.register_buffer("kept", torch.ones_like(units_U, dtype=torch.bool))
         self.scores = None
         if isinstance(saliency, LearntSaliency):
-            self.scores = nn.Parameter(torch.full_like(units_U, saliency.begin))
+            begun_OI = saliency.begun(linear.weight.detach())
+            self.scores = nn.Parameter(pattern.units(begun_OI).clone())
             own_rate(self.scores, saliency.rate)
-        told = torch.zeros_like(linear.weight, requires_grad=False)
-        gathers = saliency.needs_evidence
-        self.register_buffer("gradient", told if gathers else None)
-        self.register_buffer("square", told.clone() if gathers else None)
-        self.register_buffer("fisher", self._blocks() if saliency.fisher_block else None)
+        for name in ("gradient", "square", "movement"):
+            gathers = name in saliency.gathers
+            nothing = torch.zeros_like(linear.weight, requires_grad=False) if gathers else None
+            self.register_buffer(name, nothing)
+        self.register_buffer("fisher", self._blocks() if "fisher" in saliency.gathers else None)
 
     def factor(self) -> Tensor:
         """What each weight is multiplied with, [O, I]."""
@@ -70,7 +72,7 @@ class Masked(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[..., I] → [..., O]."""
         masked_OI = self.weight * self.factor()
-        if self.gradient is not None and masked_OI.requires_grad:
+        if self.saliency.gathers and masked_OI.requires_grad:
             masked_OI.register_hook(self._gather)
         return F.linear(x, masked_OI, self.bias)
 
@@ -82,9 +84,10 @@ class Masked(nn.Module):
 
     @torch.no_grad()
     def keep(self, kept_U: Tensor) -> None:
-        """Keep these units from now on; computed saliencies move the weight as they see fit."""
+        """Keep these units from now on; where none comes back the saliency moves the weight as it
+        sees fit."""
         self.kept.copy_(kept_U)
-        if self.scores is None:
+        if not self.saliency.returns:
             kept_OI = self.pattern.spread(self.kept, (self.out_features, self.in_features))
             self.weight.copy_(self.saliency.moved(self.weight, kept_OI, self._evidence()))
 
@@ -101,10 +104,14 @@ class Masked(nn.Module):
         return linear.train(was)
 
     def _evidence(self) -> Evidence | None:
-        if self.gradient is None:
+        if not self.saliency.gathers:
             return None
-        assert self.square is not None
-        return Evidence(gradient_OI=self.gradient, square_OI=self.square, fisher_OGBB=self.fisher)
+        return Evidence(
+            gradient_OI=self.gradient,
+            square_OI=self.square,
+            fisher_OGBB=self.fisher,
+            movement_OI=self.movement,
+        )
 
     def _blocks(self) -> Tensor:
         width = self.saliency.fisher_block
@@ -116,12 +123,15 @@ class Masked(nn.Module):
         return self.weight.new_zeros(rows, columns // width, width, width, requires_grad=False)
 
     def _gather(self, gradient_OI: Tensor) -> None:
-        assert self.gradient is not None
-        assert self.square is not None
-        self.gradient.lerp_(gradient_OI.to(self.gradient.dtype), 1 - _BETA1)
-        self.square.mul_(_BETA2).addcmul_(gradient_OI, gradient_OI, value=1 - _BETA2)
+        gradient_OI = gradient_OI.to(self.weight.dtype)
+        if self.gradient is not None:
+            self.gradient.lerp_(gradient_OI, 1 - _BETA1)
+        if self.square is not None:
+            self.square.mul_(_BETA2).addcmul_(gradient_OI, gradient_OI, value=1 - _BETA2)
+        if self.movement is not None:
+            self.movement.addcmul_(gradient_OI, self.weight.detach(), value=-1)
         if self.fisher is not None:
-            parts = gradient_OI.to(self.fisher.dtype).unflatten(1, (-1, self.fisher.shape[-1]))
+            parts = gradient_OI.unflatten(1, (-1, self.fisher.shape[-1]))
             self.fisher.mul_(_BETA2).add_(
                 parts.unsqueeze(-1) * parts.unsqueeze(-2), alpha=1 - _BETA2
             )

@@ -1,9 +1,9 @@
 """The masks of a model, kept true while it is trained.
 
-After each optimizer step the schedule says how much is to be gone; every few steps the units of the
-lowest scores are chosen anew, and what was removed is put back to zero, since momentum and weight
-decay move weights whose gradient is zero too. With learnt scores the weights are left alone: one
-that was removed keeps its value, and its score may bring it back.
+After each optimizer step the schedule says how much is to be gone. Every few steps, until that is
+all, the units of the lowest scores are chosen anew; what was removed is put back to zero, since
+momentum and weight decay move weights whose gradient is zero too. Where units may come back the
+weights are left alone: one that was removed keeps its value, and its score may bring it back.
 """
 
 from collections.abc import Mapping
@@ -55,12 +55,12 @@ class Masks(Follower):
         progress = self.schedule.progress(step / steps)
         for layer in self.layers.values():
             layer.progress = progress
-        learnt = isinstance(self.saliency, LearntSaliency)
         if isinstance(self.saliency, LearntSaliency) and self.saliency.sets_share:
             return
-        if progress > 0 and (step % self.every == 0 or step == steps):
-            self._choose(1 - progress * (1 - self.keep), returns=learnt)
-        if not learnt:
+        settled = self.schedule.progress((step - 1) / steps) == 1
+        if progress > 0 and not settled and (step % self.every == 0 or progress == 1):
+            self._choose(1 - progress * (1 - self.keep))
+        if not self.saliency.returns:
             for layer in self.layers.values():
                 layer.weight.mul_(layer.factor())
 
@@ -76,10 +76,10 @@ class Masks(Follower):
         ]
         return torch.stack(asked).mean() if asked else None
 
-    def _choose(self, keep: float, *, returns: bool) -> None:
-        """Choose the units that stay; whether one that was removed may come back."""
+    def _choose(self, keep: float) -> None:
+        """Choose the units that stay."""
         scores = [layer.unit_scores() for layer in self.layers.values()]
-        if not returns:
+        if not self.saliency.returns:
             scores = [
                 one.masked_fill(~layer.kept, -torch.inf)
                 for one, layer in zip(scores, self.layers.values(), strict=True)

@@ -9,40 +9,48 @@ Legend: O out, I in, U units: the scores of a pattern, of any shape; G blocks of
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
+
+Gathered = Literal["gradient", "square", "fisher", "movement"]
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What the training has told about a weight, running means over its steps.
+    """What the gradients g of the masked weight have told; what the saliency did not ask for is
+    None.
 
     Attributes:
-        gradient_OI: Of the loss.
-        square_OI: Of its square, element by element: the diagonal of the empirical Fisher matrix.
-        fisher_OGBB: Of the products of gradients within blocks of a row, where they were asked for.
+        gradient_OI: Running mean of g.
+        square_OI: Running mean of g², element by element: the diagonal of the empirical Fisher
+            matrix.
+        fisher_OGBB: Running mean of the products g gᵀ within blocks of a row.
+        movement_OI: The sum of -g w since the training began.
     """
 
-    gradient_OI: Tensor
-    square_OI: Tensor
+    gradient_OI: Tensor | None = None
+    square_OI: Tensor | None = None
     fisher_OGBB: Tensor | None = None
+    movement_OI: Tensor | None = None
 
 
 class Saliency(ABC):
     """Scores weights; those of the lowest score go first.
 
     Attributes:
-        needs_evidence: Whether it must be given: then nothing can be removed before the first
-            steps.
+        gathers: Which evidence it needs; with any, nothing can be removed before the first steps.
+        returns: Whether a unit that was removed may come back. Its weight keeps its value then.
     """
 
     family: ClassVar[str] = "saliency"
-    needs_evidence: ClassVar[bool] = False
+    gathers: ClassVar[frozenset[Gathered]] = frozenset()
+    returns: ClassVar[bool] = False
 
     @property
     def fisher_block(self) -> int:
-        """Width of the blocks of a row whose products of gradients are gathered; 0 = none are."""
+        """Width of the blocks of a row whose products of gradients are gathered, where they are."""
         return 0
 
     @abstractmethod
@@ -64,6 +72,7 @@ class LearntSaliency(Saliency):
             penalties, and is not what the schedule says.
     """
 
+    returns = True
     begin: ClassVar[float] = 0.0
     sets_share: ClassVar[bool] = False
     rate: float
@@ -75,6 +84,10 @@ class LearntSaliency(Saliency):
             TypeError: Always.
         """
         raise TypeError("the scores of this saliency are learnt; they are parameters of the layer")
+
+    def begun(self, weight_OI: Tensor) -> Tensor:
+        """The scores that learning begins with, one a weight, [O, I]."""
+        return torch.full_like(weight_OI, self.begin)
 
     @abstractmethod
     def gate(self, scores_U: Tensor, kept_U: Tensor, progress: float, training: bool) -> Tensor:

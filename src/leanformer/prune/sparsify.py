@@ -77,10 +77,15 @@ class Sparsify(Step):
             )
         if self.every < 1:
             raise ValueError(f"every: {self.every} is not at least 1")
-        if self.saliency.needs_evidence and self.schedule.progress(0.0) > 0:
+        if self.saliency.gathers and self.schedule.progress(0.0) > 0:
             raise ValueError(
                 "schedule: this saliency looks at gradients, and there are none before the first "
                 "step; use cubic with a hold, or one-shot with at > 0"
+            )
+        if self.saliency.gathers and self.by.train.precision == "fp16":
+            raise ValueError(
+                "by.train.precision: fp16 scales the gradients that this saliency gathers, "
+                "differently from step to step; use bf16 or fp32"
             )
 
     def apply(self, workspace: Workspace) -> Workspace:

@@ -7,6 +7,7 @@ keep their names. `export_openvino` and `export_onnx` with `precision="int8"` th
 calibration any more: these scales are what is run.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -85,6 +86,17 @@ def carry_scales(
 def carried_scales(model: nn.Module) -> int:
     """How many linear layers of `model` carry their own scales."""
     return sum(isinstance(module, FakeQuantLinear) for module in model.modules())
+
+
+def carried_products(model: nn.Module) -> int:
+    """How many attentions of `model` multiply queries and keys that are both rounded."""
+    rounding = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, FakeQuantLinear) and module.output_scale is not None
+    ]
+    parents = Counter(name.rpartition(".")[0] for name in rounding)
+    return sum(count == 2 for count in parents.values())
 
 
 def _divisors(

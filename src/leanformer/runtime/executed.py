@@ -15,6 +15,7 @@ from leanformer.core.step import Proof
 from leanformer.numerics.fake_linear import FakeQuantLinear
 
 _PRODUCTS = ("FullyConnected", "MatMul")
+_ATTENTION = "ScaledDotProductAttention"
 _RUNS_AS = {"fp32": ("f32",), "bf16": ("bf16",), "int8": ("i8", "u8")}
 _SLACK = 1.1  # scales, biases and norms stay fp32
 _CONSTANTS = 2**16  # position ids and shapes of the graph, in bytes
@@ -36,6 +37,36 @@ def executed_precision(compiled: Any) -> dict[str, int]:
         if info["layerType"].value in _PRODUCTS:
             counts[info["runtimePrecision"].value.lower()] += 1
     return dict(counts)
+
+
+def attention_precision(compiled: Any) -> dict[str, int]:
+    """How many fused attentions a compiled OpenVINO model runs in each precision.
+
+    Empty where attention is not fused: its products are then among those of
+    `executed_precision`.
+    """
+    counts: Counter[str] = Counter()
+    for node in compiled.get_runtime_model().get_ops():
+        info = node.get_rt_info()
+        fused = info["layerType"].value == "Subgraph"
+        if fused and _ATTENTION in info["originalLayersNames"].value:
+            counts[info["runtimePrecision"].value.lower()] += 1
+    return dict(counts)
+
+
+def attention_ran(counts: dict[str, int], *, asked: int) -> Proof:
+    """The proof that `asked` fused attentions read queries and keys as signed integers, which the
+    symmetric grids of these are; "u8" is told where only the mask is one."""
+    ran = counts.get("i8", 0)
+    return Proof(
+        claim="attentions that multiply integers",
+        before=0,
+        after=ran,
+        unit="nodes",
+        ok=ran >= asked,
+        asked=asked,
+        note=f"counted in the graph that OpenVINO executes: {_words(counts)}",
+    )
 
 
 def kernels_ran(counts: dict[str, int], precision: str, *, asked: int, backend: str) -> Proof:

@@ -27,8 +27,14 @@ from leanformer.core.files import new_folder
 from leanformer.core.step import Proof, require
 from leanformer.models.quiet import quiet
 from leanformer.runtime.calibration import Calibration
-from leanformer.runtime.carry import carried_scales
-from leanformer.runtime.executed import executed_precision, kernels_ran, stored_bytes
+from leanformer.runtime.carry import carried_products, carried_scales
+from leanformer.runtime.executed import (
+    attention_precision,
+    attention_ran,
+    executed_precision,
+    kernels_ran,
+    stored_bytes,
+)
 from leanformer.runtime.graph import InferenceGraph, example_inputs
 from leanformer.runtime.openvino_session import OpenVinoSession as OpenVinoSession
 from leanformer.runtime.openvino_session import compile_openvino, import_openvino
@@ -87,11 +93,15 @@ def export_openvino(
     with new_folder(folder, overwrite=overwrite) as temporary:
         path = temporary / "model.xml"
         openvino.save_model(converted, path, compress_to_fp16=precision == "bf16")
-        counts = executed_precision(compile_openvino(path, precision, threads=1))
+        compiled = compile_openvino(path, precision, threads=1)
+        counts = executed_precision(compiled)
         proofs = [
             kernels_ran(counts, precision, asked=asked, backend="OpenVINO"),
             stored_bytes(path.with_suffix(".bin"), model, precision, keep_float),
         ]
+        fused, integers = attention_precision(compiled), carried_products(model)
+        if fused and integers:  # not every CPU runs attention as one kernel
+            proofs.append(attention_ran(fused, asked=integers))
         return require(proofs)
 
 

@@ -23,9 +23,10 @@ def saliency(weight_OI: Tensor, curvature_OI: Tensor) -> Tensor:
 class BrainDamage(Saliency):
     """Keep the weights that the loss is curved in: second order, diagonal."""
 
-    needs_evidence = True
+    gathers = frozenset({"square"})
 
     def score(self, weight_OI: Tensor, evidence: Evidence | None) -> Tensor:
         """See `Saliency.score`."""
-        assert evidence is not None, "needs_evidence is set"
+        assert evidence is not None
+        assert evidence.square_OI is not None, "it is gathered"
         return saliency(weight_OI.detach(), evidence.square_OI)

@@ -49,7 +49,7 @@ def made_up(weight_OGB: Tensor, kept_OGB: Tensor, fisher_OGBB: Tensor) -> Tensor
 class BrainSurgeon(Saliency):
     """Remove what its neighbours can make up for, and let them: second order, in blocks."""
 
-    needs_evidence = True
+    gathers = frozenset({"fisher"})
 
     block: int = 16
     """Weights of a row that follow each other and make up for each other; costs as many numbers a
@@ -81,6 +81,6 @@ class BrainSurgeon(Saliency):
         return made_up(weight_OGB, kept_OGB, self._fisher(evidence)).flatten(1)
 
     def _fisher(self, evidence: Evidence | None) -> Tensor:
-        assert evidence is not None, "needs_evidence is set"
-        assert evidence.fisher_OGBB is not None, "fisher_block is set"
+        assert evidence is not None
+        assert evidence.fisher_OGBB is not None, "it is gathered"
         return damped(evidence.fisher_OGBB, self.damping)

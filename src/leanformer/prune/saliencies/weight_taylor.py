@@ -17,9 +17,10 @@ from leanformer.prune.saliency import Evidence, Saliency
 class WeightTaylor(Saliency):
     """Keep the weights whose loss the gradient says the model would miss."""
 
-    needs_evidence = True
+    gathers = frozenset({"gradient"})
 
     def score(self, weight_OI: Tensor, evidence: Evidence | None) -> Tensor:
         """See `Saliency.score`."""
-        assert evidence is not None, "needs_evidence is set"
+        assert evidence is not None
+        assert evidence.gradient_OI is not None, "it is gathered"
         return (weight_OI.detach() * evidence.gradient_OI).abs()
