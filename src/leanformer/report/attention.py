@@ -6,7 +6,7 @@ from typing import Any
 
 from leanformer.core.files import write_text
 from leanformer.core.record import read
-from leanformer.report.charts import Spec, axis_title, layout
+from leanformer.report.axes import Spec, axis_title, layout
 from leanformer.report.page import render
 
 _LOOKS = ("solid", "dash", "dot", "dashdot")

@@ -9,13 +9,19 @@ import html
 import math
 import re
 from collections.abc import Sequence
-from itertools import groupby, takewhile
-from typing import Any
+from itertools import groupby
 
+from leanformer.report.axes import (
+    Spec,
+    axis_title,
+    layer_names,
+    layout,
+    named_rows,
+    quality_axis,
+    short,
+)
 from leanformer.report.events import Event
 from leanformer.report.units import score
-
-Spec = dict[str, Any]
 
 _SERIES = [f"var(--series-{index})" for index in range(1, 8)]
 _MOST_POINTS = 400
@@ -32,7 +38,7 @@ def losses(rows: Sequence[Event], most: int = MOST_ROWS) -> Spec:
         "title": axis_title("loss from changing this layer alone"),
         "rangemode": "tozero",
     }
-    made["yaxis"] |= _named_rows(_layers([str(row.get("layer")) for row in worst]))
+    made["yaxis"] |= named_rows(layer_names([str(row.get("layer")) for row in worst]))
     bar = {
         "type": "bar",
         "orientation": "h",
@@ -63,7 +69,7 @@ def ranges(rows: Sequence[Event], most: int = MOST_ROWS) -> Spec | None:
         "type": "log",
         "dtick": 1,
     }
-    made["yaxis"] |= _named_rows(_layers([str(row.get("layer")) for row in worst]))
+    made["yaxis"] |= named_rows(layer_names([str(row.get("layer")) for row in worst]))
     inputs = {
         "name": "inputs",
         "x": [max(abs(row["low"]), abs(row["high"])) or None for row in worst],
@@ -94,7 +100,7 @@ def kept(rows: Sequence[Event]) -> Spec:
     kinds = list(dict.fromkeys(kind for _, kind in cells))
     made = layout(height=150 + 30 * len(kinds))
     made["xaxis"] |= {"title": axis_title("layer"), "dtick": 1, "showgrid": False}
-    made["yaxis"] |= _named_rows([short(kind, 34) for kind in kinds])
+    made["yaxis"] |= named_rows([short(kind, 34) for kind in kinds])
     shares = [[cells.get((layer, kind)) for layer in layers] for kind in kinds]
     heat = {
         "type": "heatmap",
@@ -170,7 +176,7 @@ def slices(rows: Sequence[Event], metric: str, most: int = MOST_ROWS) -> Spec:
     made["xaxis"] |= quality_axis(
         [row[who] for row in rows for who in ("teacher", "student")], metric
     )
-    made["yaxis"] |= _named_rows(names)
+    made["yaxis"] |= named_rows(names)
     dots = [
         _dots("Teacher", "teacher", rows, names, metric, "var(--teacher)", "diamond", 13),
         _dots("Student", "student", rows, names, metric, "var(--chosen)", "circle", 10),
@@ -239,83 +245,9 @@ def _curve(name: str, rows: list[Event], value: str, index: int) -> Spec:
     }
 
 
-def layout(height: int) -> Spec:
-    """What all charts share: no frame, quiet grid, the page's own type."""
-    axis = {
-        "gridcolor": "var(--grid)",
-        "zeroline": False,
-        "linecolor": "var(--line)",
-        "automargin": True,
-        "ticks": "",
-    }
-    return {
-        "height": height,
-        "autosize": True,
-        "margin": {"l": 8, "r": 18, "t": 16, "b": 8},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": "var(--muted)", "size": 13},
-        "hoverlabel": {
-            "align": "left",
-            "bgcolor": "var(--card)",
-            "bordercolor": "var(--line)",
-            "font": {"color": "var(--ink)", "size": 13},
-            "namelength": -1,
-        },
-        "hovermode": "closest",
-        "showlegend": False,
-        "xaxis": dict(axis),
-        "yaxis": dict(axis),
-    }
-
-
-def quality_axis(values: list[float], metric: str) -> Spec:
-    """Bounds that leave room around the marks, in percent where the metric is a fraction."""
-    if not values:
-        return {}
-    low, high = min(values), max(values)
-    pad = max(0.08 * (high - low), 0.004)
-    is_percent = score(high, metric).endswith("%")
-    ceiling = 1.0 + pad / 2 if is_percent else high + pad
-    fine = high - low < 0.05
-    form = {"tickformat": ".1~%" if fine else ".0%"} if is_percent else {"tickformat": ".2f"}
-    return {"range": [low - pad, min(high + pad, ceiling)], **form}
-
-
-def axis_title(text: str) -> Spec:
-    """The title of an axis, in the size of its ticks."""
-    return {"text": text, "standoff": 14, "font": {"size": 13}}
-
-
-def _named_rows(names: list[str]) -> Spec:
-    """A vertical axis of names, placed by number from the top down: equal names stay apart."""
-    return {
-        "range": [len(names) - 0.4, -0.6],
-        "tickvals": list(range(len(names))),
-        "ticktext": names,
-        "showgrid": False,
-        "ticklabelstandoff": 6,
-    }
-
-
 def _slice_name(row: Event) -> str:
     count = row.get("count")
     return short(row.get("name"), 26) + (f"  ({count})" if count is not None else "")
-
-
-def short(text: Any, most: int) -> str:
-    """`text`, cut to `most` characters and escaped for a label."""
-    text = str(text)
-    return html.escape(text if len(text) <= most else f"{text[: most - 1]}…")
-
-
-def _layers(names: list[str], most: int = 34) -> list[str]:
-    """Dotted names without what they all begin with, save its last word: "layer.0.output.dense"."""
-    parts = [name.split(".") for name in names]
-    alike = (len(set(words)) == 1 for words in zip(*parts, strict=False))
-    shared = sum(takewhile(bool, alike)) if len(parts) > 1 else 0
-    ends = [".".join(part[max(0, shared - 1) :]) for part in parts]
-    return [html.escape(end if len(end) <= most else f"…{end[1 - most :]}") for end in ends]
 
 
 def _place(name: str) -> tuple[int, str]:
