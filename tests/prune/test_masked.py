@@ -10,7 +10,6 @@ from leanformer.prune.saliencies import (
     BrainSurgeon,
     HardConcrete,
     Movement,
-    MovementSum,
     WeightMagnitude,
     WeightTaylor,
 )
@@ -66,13 +65,6 @@ def test_evidence_is_the_running_mean_of_gradients_of_the_masked_weight():
     torch.testing.assert_close(module.unit_scores(), expected)
 
 
-def test_movement_is_summed_for_removed_weights_too():
-    module, gradient = told(MovementSum())
-    expected = -3 * gradient * module.weight.detach()
-    torch.testing.assert_close(module.unit_scores(), expected)
-    assert module.unit_scores()[0].count_nonzero() == 6
-
-
 @pytest.mark.parametrize(
     ("saliency", "names"),
     [
@@ -80,7 +72,6 @@ def test_movement_is_summed_for_removed_weights_too():
         (BrainDamage(), {"square"}),
         (WeightTaylor(), {"gradient"}),
         (BrainSurgeon(block=2), {"fisher"}),
-        (MovementSum(), {"movement"}),
         (Movement(), {"scores"}),
     ],
     ids=repr,

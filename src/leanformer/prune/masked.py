@@ -35,7 +35,6 @@ class Masked(nn.Module):
     gradient: Tensor | None
     square: Tensor | None
     fisher: Tensor | None
-    movement: Tensor | None
 
     def __init__(self, linear: nn.Linear, pattern: Pattern, saliency: Saliency) -> None:
         """Take the place of `linear`, whose weight and bias are shared, not copied.
@@ -52,10 +51,9 @@ class Masked(nn.Module):
         self.register_buffer("kept", torch.ones_like(units_U, dtype=torch.bool))
         self.scores = None
         if isinstance(saliency, LearntSaliency):
-            begun_OI = saliency.begun(linear.weight.detach())
-            self.scores = nn.Parameter(pattern.units(begun_OI).clone())
+            self.scores = nn.Parameter(torch.full_like(units_U, saliency.begin))
             own_rate(self.scores, saliency.rate)
-        for name in ("gradient", "square", "movement"):
+        for name in ("gradient", "square"):
             gathers = name in saliency.gathers
             nothing = torch.zeros_like(linear.weight, requires_grad=False) if gathers else None
             self.register_buffer(name, nothing)
@@ -110,7 +108,6 @@ class Masked(nn.Module):
             gradient_OI=self.gradient,
             square_OI=self.square,
             fisher_OGBB=self.fisher,
-            movement_OI=self.movement,
         )
 
     def _blocks(self) -> Tensor:
@@ -128,8 +125,6 @@ class Masked(nn.Module):
             self.gradient.lerp_(gradient_OI, 1 - _BETA1)
         if self.square is not None:
             self.square.mul_(_BETA2).addcmul_(gradient_OI, gradient_OI, value=1 - _BETA2)
-        if self.movement is not None:
-            self.movement.addcmul_(gradient_OI, self.weight.detach(), value=-1)
         if self.fisher is not None:
             parts = gradient_OI.unflatten(1, (-1, self.fisher.shape[-1]))
             self.fisher.mul_(_BETA2).add_(

@@ -11,10 +11,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
-Gathered = Literal["gradient", "square", "fisher", "movement"]
+Gathered = Literal["gradient", "square", "fisher"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +26,11 @@ class Evidence:
         square_OI: Running mean of g², element by element: the diagonal of the empirical Fisher
             matrix.
         fisher_OGBB: Running mean of the products g gᵀ within blocks of a row.
-        movement_OI: The sum of -g w since the training began.
     """
 
     gradient_OI: Tensor | None = None
     square_OI: Tensor | None = None
     fisher_OGBB: Tensor | None = None
-    movement_OI: Tensor | None = None
 
 
 class Saliency(ABC):
@@ -84,10 +81,6 @@ class LearntSaliency(Saliency):
             TypeError: Always.
         """
         raise TypeError("the scores of this saliency are learnt; they are parameters of the layer")
-
-    def begun(self, weight_OI: Tensor) -> Tensor:
-        """The scores that learning begins with, one a weight, [O, I]."""
-        return torch.full_like(weight_OI, self.begin)
 
     @abstractmethod
     def gate(self, scores_U: Tensor, kept_U: Tensor, progress: float, training: bool) -> Tensor:

@@ -4,7 +4,6 @@ from leanformer.prune.saliencies.brain_damage import BrainDamage
 from leanformer.prune.saliencies.brain_surgeon import BrainSurgeon
 from leanformer.prune.saliencies.hard_concrete import HardConcrete
 from leanformer.prune.saliencies.movement import Movement
-from leanformer.prune.saliencies.movement_sum import MovementSum
 from leanformer.prune.saliencies.random_weights import RandomWeights
 from leanformer.prune.saliencies.soft_movement import SoftMovement
 from leanformer.prune.saliencies.weight_magnitude import WeightMagnitude
@@ -15,7 +14,6 @@ __all__ = [
     "BrainSurgeon",
     "HardConcrete",
     "Movement",
-    "MovementSum",
     "RandomWeights",
     "SoftMovement",
     "WeightMagnitude",

@@ -21,12 +21,6 @@ class Movement(LearntSaliency):
 
     rate: float = 300.0
     """Rate of the scores over that of the weights: 1e-2 over 3e-5 in the paper."""
-    prior: float = 0.0
-    """Scores begin at so many times |w| over the spread of its matrix."""
-
-    def begun(self, weight_OI: Tensor) -> Tensor:
-        """See `LearntSaliency.begun`."""
-        return self.prior * weight_OI.abs() / weight_OI.std().clamp(min=1e-12)
 
     def gate(self, scores_U: Tensor, kept_U: Tensor, progress: float, training: bool) -> Tensor:
         """See `LearntSaliency.gate`: what is kept is constant, its gradient is the scores'."""
