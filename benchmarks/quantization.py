@@ -39,7 +39,7 @@ from leanformer.runtime.opening import open_session
 from leanformer.runtime.session import Backend, Precision, Session, graph_file
 from leanformer.train.evaluate import quality
 
-CLOCKED = ("nncf", "own", "own-onnx", "own-keep")  # of the ways without training
+CLOCKED = ("nncf", "own", "own-onnx")  # of the ways without training
 TEXTS = 256  # of the test split, that are timed
 
 
