@@ -18,9 +18,8 @@ from pathlib import Path
 from distillation import dataset_of, teacher_of
 from distillation_ways import TASKS
 from foundation import MINILM, manifest, show
-from foundation_tables import ROOT
 from pruning_tables import CLOCKS, QUALITIES, write_tables
-from pruning_ways import SPARSE, STEPS, WAYS, setup, source_of, steps_of
+from pruning_ways import OURS, SPARSE, STEPS, WAYS, setup, source_of, steps_of
 
 from leanformer.core.record import Record, read
 from leanformer.data import Dataset, encode_examples
@@ -36,7 +35,6 @@ from leanformer.runtime.session import graph_file
 from leanformer.train.evaluate import judge, quality
 from leanformer.train.finetune import Finetune
 
-OURS = ROOT / "runs" / "pruning"
 SHARES = (0.15, 0.05)
 TICKET_STEPS = 300
 

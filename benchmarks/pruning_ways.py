@@ -12,6 +12,7 @@ All but `sparse-gpt` are taught by the teacher: answers, hidden states, and labe
 from dataclasses import replace
 
 from distillation_ways import TASKS
+from foundation_tables import ROOT
 
 from leanformer.core.step import Step
 from leanformer.data import Dataset, Source
@@ -28,6 +29,7 @@ from leanformer.prune.sparsify import Sparsify
 from leanformer.quantize.int8 import Int8
 from leanformer.train.setup import TrainSetup
 
+OURS = ROOT / "runs" / "pruning"
 BATCH = 32
 STEPS = {"banking77": 600, "sst2": 600, "rte": 200}  # RTE's texts are long
 SALIENCIES = {
@@ -75,6 +77,8 @@ def taught(name: str, way: str, dataset: Dataset) -> Distill:
         train=setup(name, dataset, 4e-4 if shaped else 3e-4, unlabelled=shaped),
         unlabelled=shaped,
         regain=False,
+        # a fifth of a step; one process a task writes them, and transfer texts would take 9 GB
+        keep_outputs=None if shaped else OURS / name / "outputs",
     )
 
 
