@@ -31,6 +31,7 @@ from leanformer.measure.folders import measure_folders
 from leanformer.measure.quality import session_outputs
 from leanformer.measure.systems import System
 from leanformer.quantize.int8 import Int8
+from leanformer.quantize.pack import Pack
 from leanformer.quantize.weight_only import WeightOnly
 from leanformer.recipe import Recipe, open_model, run
 from leanformer.runtime.manifest import write_manifest
@@ -102,7 +103,7 @@ def served(folder: Path, backend: Backend, precision: Precision) -> Made:
 def run_by(way: str) -> tuple[Backend, Precision]:
     """Who runs what a way ends with."""
     last = UNTRAINED[way][-1] if way in UNTRAINED else Int8()
-    if isinstance(last, WeightOnly):
+    if isinstance(last, WeightOnly | Pack):
         return "pytorch", "fp32"
     return ("onnxruntime" if isinstance(last, Int8) and last.onnx else "openvino"), "int8"
 

@@ -14,7 +14,7 @@ DATA = ("banking77", "sst2", "stsb", "rte")
 ORDER = (
     *("fp32", "nncf", "onnxruntime", "torchao"),
     *("own", "own-onnx", "own-mse", "own-entropy", "own-bias", "own-not-smooth"),
-    *("nncf-keep", "own-keep", "nearest-4", "gptq-4", "gptq-3"),
+    *("nncf-keep", "own-keep", "dynamic", "nearest-4", "gptq-4", "gptq-3"),
     *("q8bert", "qbert-mixed", "qbert-4", "ternary-twn", "ternary-lat"),
 )
 
@@ -131,6 +131,8 @@ the same: *kept*, *error* and *cos* hold each row to the teacher that it came fr
 - **own**: our observers (min-max, SmoothQuant's alpha layer by layer); **-mse**, **-entropy**:
   other ranges; **-bias**: with bias correction; **-not-smooth**: without SmoothQuant; **-onnx**:
   run by ONNX Runtime; **-keep**: layers go back to floating point until dev keeps 99 %.
+- **dynamic**: weights by row, each token by its own range, both in int8, rounded in PyTorch fp32:
+  what it loses; **onnxruntime** is dynamic on integer kernels.
 - **gptq-4**, **gptq-3**, **nearest-4**: weights only, in groups of 128; run in PyTorch fp32.
 - **q8bert**, **qbert-mixed** (2 and 3 bits by curvature), **qbert-4**, **ternary-twn**,
   **ternary-lat**: trained while they round; run in OpenVINO int8 on their own scales. Where texts

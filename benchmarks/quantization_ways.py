@@ -1,6 +1,6 @@
 """The ways to quantize that `quantization.py` compares, as steps of a recipe.
 
-UNTRAINED    after training: static int8 by NNCF or by our own scales, weights of few bits
+UNTRAINED    after training: int8 by NNCF or by our own scales, dynamic int8, weights of few bits
 TRAINED      what rounds while the teacher teaches; how long and by what is said in `steps_of`
 """
 
@@ -40,6 +40,10 @@ UNTRAINED: dict[str, tuple[Step, ...]] = {
     "own-not-smooth": (Int8(scales="own", smooth=None),),
     "nncf-keep": (Int8(keep=0.99),),
     "own-keep": (Int8(scales="own", keep=0.99),),
+    "dynamic": (
+        QuantizeAware(weights=Uniform(), embeddings=Uniform(), activations=Dynamic(per="token")),
+        Pack(),
+    ),
     "nearest-4": (WeightOnly(weights=Uniform(bits=4, per="columns", group=128)),),
     "gptq-4": (WeightOnly(),),
     "gptq-3": (WeightOnly(weights=Gptq(grid=Uniform(bits=3, per="columns", group=128))),),
