@@ -130,7 +130,7 @@ def quantized(name: str, seed: int, way: str, teacher: Path) -> Path:
         model=str(teacher),
         teacher=str(teacher),
         data=source,
-        steps=steps_of(name, way, dataset, bits_of(name, way) if seed else None),
+        steps=steps_of(name, way, dataset, bits_of(name, way)),
         seed=seed,
     )
     done = run(recipe, OURS / name / f"{way}-{seed}", dataset=dataset, watch=show)
@@ -139,8 +139,8 @@ def quantized(name: str, seed: int, way: str, teacher: Path) -> Path:
 
 
 def bits_of(name: str, way: str) -> tuple[int, ...] | None:
-    """What an earlier seed measured that each layer needs: curvature is the task's; None where no
-    seed has."""
+    """What another seed measured that each layer needs: curvature is the task's; None where none
+    has."""
     rows = [e for e in read(QUALITIES) if (e["data"], e["way"]) == (name, way) and e.get("bits")]
     return tuple(rows[0]["bits"]) if rows else None
 
