@@ -136,8 +136,8 @@ the same: *kept*, *error* and *cos* hold each row to the teacher that it came fr
 - **gptq-4**, **gptq-3**, **nearest-4**: weights only, in groups of 128; run in PyTorch fp32.
 - **q8bert**, **qbert-mixed** (2 and 3 bits by curvature), **qbert-4**, **ternary-twn**,
   **ternary-lat**: trained while they round; run in OpenVINO int8 on their own scales. Where texts
-  are few they see more, rated by the teacher: pairs of SNLI (ternary-lat of STS-B), or the task's own
-  texts paired anew (RTE, and qbert-mixed and ternary-twn of STS-B).
+  are few they see more, rated by the teacher: pairs of SNLI (ternary-lat of STS-B), or the task's
+  own texts paired anew (RTE, and qbert-mixed and ternary-twn of STS-B).
 """
 BARS = (
     """## What was asked
