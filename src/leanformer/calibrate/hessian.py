@@ -9,8 +9,10 @@ negative ones. One slice misleads: in BERT λ differs from slice to slice by as 
 layer, so the spread counts too. An eigenvector is good when ‖H v - λ v‖ is small beside |λ|; what
 remains of it is returned, for two eigenvalues of like size and unlike sign are told apart slowly.
 
-Each product costs a forward and two backward passes over the slice: blocks · slices · iterations of
-them. A tenth of a small training set a slice is much; some dozens of texts are enough.
+∂L/∂w is computed once a slice, for all blocks, and its graph is kept: each product then costs one
+backward pass through it, blocks · slices · iterations of them. So a slice must fit into memory, as
+a batch of a training does. A tenth of a small training set a slice is much; some dozens of texts
+are enough.
 
 Legend: S slice of the data.
 """
@@ -18,6 +20,7 @@ Legend: S slice of the data.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean, pstdev
 
 import torch
@@ -84,24 +87,36 @@ def curvatures(
     mode = model.training
     model.eval()
     try:
-        found = {
-            name: [
-                top_eigenvalue(
-                    lambda v, w=group, s=batches: _product(model, w, s, loss, v),  # type: ignore[misc]
-                    _random(group, seed),
-                    iterations,
-                    tolerance,
-                )
-                for batches in slices
-            ]
-            for name, group in groups.items()
-        }
+        found = [
+            _slice(model, groups, batches, loss, iterations, tolerance, seed) for batches in slices
+        ]
     finally:
         model.train(mode)
     return {
-        name: Curvature(tuple(value for value, _ in pairs), tuple(rest for _, rest in pairs))
-        for name, pairs in found.items()
+        name: Curvature(*map(tuple, zip(*(one[name] for one in found), strict=True)))
+        for name in groups
     }
+
+
+def _slice(
+    model: nn.Module,
+    groups: Mapping[str, Vector],
+    batches: Sequence[Batch],
+    loss: Loss,
+    iterations: int,
+    tolerance: float,
+    seed: int,
+) -> dict[str, tuple[float, float]]:
+    """The top eigenvalue and its residual of each block, on one slice."""
+    every = [parameter for group in groups.values() for parameter in group]
+    examples = sum(len(batch.index) for batch in batches)
+    parts = [(len(batch.index) / examples, _slope(model, every, batch, loss)) for batch in batches]
+    found = {}
+    for name, group in groups.items():
+        mine = [(share, [slope[id(parameter)] for parameter in group]) for share, slope in parts]
+        product = partial(_product, group, mine)
+        found[name] = top_eigenvalue(product, _random(group, seed), iterations, tolerance)
+    return found
 
 
 def top_eigenvalue(
@@ -132,27 +147,28 @@ def top_eigenvalue(
     return value, residual
 
 
-def _product(
-    model: nn.Module, group: Vector, batches: Sequence[Batch], loss: Loss, v: Vector
-) -> Vector:
-    """H v of the mean loss over the examples of `batches`."""
-    total = [torch.zeros_like(part) for part in v]
-    examples = sum(len(batch.index) for batch in batches)
-    for batch in batches:
-        # only the plain kernel of attention has a second derivative
-        with sdpa_kernel(SDPBackend.MATH):
-            value = loss(model, batch)
-            if not torch.isfinite(value):
-                raise ValueError(
-                    f"curvatures: the loss is {value.item()}; look for NaN in the model's weights"
-                )
-            slope = torch.autograd.grad(value, group, create_graph=True, materialize_grads=True)
-            along = torch.stack([(g * part).sum() for g, part in zip(slope, v, strict=True)]).sum()
-            if not along.requires_grad:  # the loss is linear in this block
-                continue
-            bent = torch.autograd.grad(along, group, materialize_grads=True)
-        for part, b in zip(total, bent, strict=True):
-            part.add_(b, alpha=len(batch.index) / examples)
+def _slope(model: nn.Module, parameters: Vector, batch: Batch, loss: Loss) -> dict[int, Tensor]:
+    """∂L/∂w with its graph, by the parameter's id."""
+    with sdpa_kernel(SDPBackend.MATH):  # only the plain kernel has a second derivative
+        value = loss(model, batch)
+        if not torch.isfinite(value):
+            raise ValueError(
+                f"curvatures: the loss is {value.item()}; look for NaN in the model's weights"
+            )
+        slopes = torch.autograd.grad(value, parameters, create_graph=True, materialize_grads=True)
+    return {id(one): slope for one, slope in zip(parameters, slopes, strict=True)}
+
+
+def _product(group: Vector, parts: Sequence[tuple[float, Sequence[Tensor]]], v: Vector) -> Vector:
+    """H v of the mean loss over the examples, from the slopes of parts of them and their shares."""
+    total = [torch.zeros_like(one) for one in v]
+    for share, slopes in parts:
+        along = torch.stack([(g * one).sum() for g, one in zip(slopes, v, strict=True)]).sum()
+        if not along.requires_grad:  # the loss is linear in this block
+            continue
+        bent = torch.autograd.grad(along, group, retain_graph=True, materialize_grads=True)
+        for one, b in zip(total, bent, strict=True):
+            one.add_(b, alpha=share)
     return total
 
 
