@@ -21,7 +21,7 @@ def two_of_four(weight_OI: Tensor) -> bool:
     """Whether each four neighbours of a row hold two zeros at least."""
     if weight_OI.shape[1] % 4:
         return False
-    return bool((weight_OI.unflatten(1, (-1, 4)).count_nonzero(dim=-1) <= 4 // 2).all())
+    return bool((weight_OI.unflatten(1, (-1, 4)).count_nonzero(dim=-1) <= 2).all())
 
 
 def semi_structured(model: nn.Module) -> list[str]:
