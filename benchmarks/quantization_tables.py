@@ -123,9 +123,9 @@ relative to their length; *cos* is the cosine of the two. *float* counts the lay
 `keep = 0.99` left in floating point. *MB* are the weights as stored (the packed checkpoint where
 there is one, else the graph's), with their ratio to fp32. Throughput is in texts a second on sorted
 batches of 16, its ratio against NNCF's int8 of the same model in the same rounds; latency is of 32
-tokens in milliseconds. Teachers were trained anew on each machine (of one
-kind) that was at hand, and are not quite the same: *kept*, *error* and *cos* hold each row to the
-teacher that it came from.
+tokens in milliseconds. Teachers were trained anew on each machine (of one kind) that was
+at hand, and are not quite the same: *kept*, *error* and *cos* hold each row to the teacher that it
+came from.
 
 - **nncf**: OpenVINO int8 by NNCF's post-training quantization, what a user would take today.
   **onnxruntime**: its dynamic int8 on the fused graph. **torchao**: its dynamic int8, compiled.

@@ -6,6 +6,7 @@ operators of the optimised graph.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,7 @@ def executed_precision(compiled: Any) -> dict[str, int]:
         Counts by precision of the inputs ("i8", "u8", "bf16", "f32", …). Fused attention is not
         counted: it holds two products in one node.
     """
-    counts: Counter[str] = Counter()
-    for node in compiled.get_runtime_model().get_ops():
-        info = node.get_rt_info()
-        if info["layerType"].value in _PRODUCTS:
-            counts[info["runtimePrecision"].value.lower()] += 1
-    return dict(counts)
+    return _counted(compiled, lambda info: info["layerType"].value in _PRODUCTS)
 
 
 def attention_precision(compiled: Any) -> dict[str, int]:
@@ -45,41 +41,39 @@ def attention_precision(compiled: Any) -> dict[str, int]:
     Empty where attention is not fused: its products are then among those of
     `executed_precision`.
     """
-    counts: Counter[str] = Counter()
-    for node in compiled.get_runtime_model().get_ops():
-        info = node.get_rt_info()
-        fused = info["layerType"].value == "Subgraph"
-        if fused and _ATTENTION in info["originalLayersNames"].value:
-            counts[info["runtimePrecision"].value.lower()] += 1
-    return dict(counts)
+    return _counted(
+        compiled,
+        lambda info: (
+            info["layerType"].value == "Subgraph"
+            and _ATTENTION in info["originalLayersNames"].value
+        ),
+    )
 
 
 def attention_ran(counts: dict[str, int], *, asked: int) -> Proof:
     """The proof that `asked` fused attentions read queries and keys as signed integers, which the
     symmetric grids of these are; "u8" is told where only the mask is one."""
     ran = counts.get("i8", 0)
-    return Proof(
-        claim="attentions that multiply integers",
-        before=0,
-        after=ran,
-        unit="nodes",
-        ok=ran >= asked,
-        asked=asked,
-        note=f"counted in the graph that OpenVINO executes: {_words(counts)}",
-    )
+    return nodes_ran("attentions that multiply integers", ran, asked, "OpenVINO", _words(counts))
 
 
 def kernels_ran(counts: dict[str, int], precision: str, *, asked: int, backend: str) -> Proof:
     """The proof that at least `asked` products ran in `precision` ("fp32", "bf16" or "int8")."""
     ran = sum(counts.get(name, 0) for name in _RUNS_AS[precision])
+    claim = f"matrix products executed in {precision}"
+    return nodes_ran(claim, ran, asked, backend, _words(counts))
+
+
+def nodes_ran(claim: str, ran: int, asked: int, backend: str, words: str) -> Proof:
+    """The proof that `asked` nodes, and one at least, ran as claimed; `words` are the counts."""
     return Proof(
-        claim=f"matrix products executed in {precision}",
+        claim=claim,
         before=0,
         after=ran,
         unit="nodes",
         ok=ran >= max(asked, 1),
         asked=asked,
-        note=f"counted in the graph that {backend} executes: {_words(counts)}",
+        note=f"counted in the graph that {backend} executes: {words}",
     )
 
 
@@ -109,6 +103,12 @@ def stored_bytes(
     return Proof(
         claim="weights on disk", before=before, after=after, unit="bytes", ok=ok, asked=asked
     )
+
+
+def _counted(compiled: Any, chosen: Callable[[Any], bool]) -> dict[str, int]:
+    """The chosen nodes of the executed graph by their precision."""
+    infos = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
+    return dict(Counter(i["runtimePrecision"].value.lower() for i in infos if chosen(i)))
 
 
 def _words(counts: dict[str, int]) -> str:

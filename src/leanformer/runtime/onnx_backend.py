@@ -25,7 +25,7 @@ import torch
 from leanformer.core.files import new_folder
 from leanformer.core.step import Proof, require
 from leanformer.runtime.carry import carried_scales
-from leanformer.runtime.executed import stored_bytes
+from leanformer.runtime.executed import nodes_ran, stored_bytes
 from leanformer.runtime.graph import InferenceGraph, example_inputs
 from leanformer.runtime.onnx_heads import name_heads
 from leanformer.runtime.onnx_qdq import write_scales
@@ -178,15 +178,8 @@ def integer_operators(onnxruntime: Any, path: Path, *, asked: int) -> Proof:
     counts = Counter(node.op_type for node in model.graph.node)
     after = sum(counts[name] for name in _INTEGER)
     words = ", ".join(f"{counts[name]} {name}" for name in _INTEGER if counts[name]) or "none"
-    return Proof(
-        claim="matrix products executed in int8",
-        before=0,
-        after=after,
-        unit="nodes",
-        ok=after >= asked,
-        asked=asked,
-        note=f"counted in the graph that ONNX Runtime executes: {words}; QAttention holds three",
-    )
+    claim, words = "matrix products executed in int8", f"{words}; QAttention holds three"
+    return nodes_ran(claim, after, asked, "ONNX Runtime", words)
 
 
 @contextmanager
