@@ -1,7 +1,7 @@
 """Ways to prune compared: what is left of a teacher's quality at each share of its weights.
 
     python benchmarks/pruning.py train sst2 banking77 rte --seeds 0 1 2
-    python benchmarks/pruning.py train sst2 --ways magnitude movement --shares 0.5 0.3 0.1 0.03
+    python benchmarks/pruning.py train sst2 --ways blocks block-magnitude --shares 0.5 0.3 0.1 0.03
     python benchmarks/pruning.py tickets sst2 --seeds 0 1 2
     python benchmarks/pruning.py clock sst2 banking77 rte
     python benchmarks/pruning.py table    (writes docs/results/pruning.md)
@@ -66,13 +66,14 @@ def train(name: str, seed: int, ways: list[str], shares: list[float]) -> None:
     """Every way at every share for one task, judged on dev and once on test."""
     dataset = dataset_of(name)
     teacher = teacher_of(name, dataset)
-    record(name, 0, "teacher", None, teacher, dataset)
+    whole = qualities(teacher, dataset)
+    record(name, 0, "teacher", None, teacher, dataset, whole)
     for way in ways:
         if seed and way == "sparse-gpt":
             continue  # nothing in it is random
         for share in shares if way in SPARSE else [None]:
             folder = pruned(name, seed, way, share, dataset, teacher)
-            record(name, seed, way, share, folder, dataset)
+            record(name, seed, way, share, folder, dataset, whole)
 
 
 def pruned(
@@ -118,10 +119,15 @@ def tickets(name: str, seed: int) -> None:
 
 
 def record(
-    name: str, seed: int, way: str, share: float | None, folder: Path, dataset: Dataset
+    name: str,
+    seed: int,
+    way: str,
+    share: float | None,
+    folder: Path,
+    dataset: Dataset,
+    whole: dict[str, float],
 ) -> None:
-    """Append the qualities of one model, unless they are there: in int8 where it is exported so,
-    as the teacher is too, and else in PyTorch fp32."""
+    """Append the qualities of one model, beside those of its teacher, unless they are there."""
     file = Record(QUALITIES)
     known = read(file.path) if file.path.is_file() else []
     here = (name, seed, way, share)
@@ -130,15 +136,7 @@ def record(
         for e in known
     ):
         return
-    model, tokenizer = open_model(str(folder), dataset, 0)
-    exported = graph_file(folder, "openvino", "int8").is_file()
-    found: dict[str, float] = {}
-    for split in ("dev", "test"):
-        encoded = encode_examples(getattr(dataset, split), tokenizer, dataset.task.kind, 128)
-        found[split] = judge(encoded, dataset.task, None, "fp32")(model)
-        if exported:
-            said = session_outputs(open_session(folder, "openvino", "int8"), encoded)
-            found[f"{split}_int8"] = quality(said, encoded, dataset.task)
+    model, _ = open_model(str(folder), dataset, 0)
     file.write(
         "quality",
         data=name,
@@ -148,8 +146,23 @@ def record(
         metric=dataset.task.metric,
         shape=shape_of(model).json(),
         stored=sum(path.stat().st_size for path in folder.glob("*.safetensors")),
-        **found,
+        whole=whole,
+        **qualities(folder, dataset),
     )
+
+
+def qualities(folder: Path, dataset: Dataset) -> dict[str, float]:
+    """What a model reaches in PyTorch fp32, and in int8 where it is exported so."""
+    model, tokenizer = open_model(str(folder), dataset, 0)
+    exported = graph_file(folder, "openvino", "int8").is_file()
+    found: dict[str, float] = {}
+    for split in ("dev", "test"):
+        encoded = encode_examples(getattr(dataset, split), tokenizer, dataset.task.kind, 128)
+        found[split] = judge(encoded, dataset.task, None, "fp32")(model)
+        if exported:
+            said = session_outputs(open_session(folder, "openvino", "int8"), encoded)
+            found[f"{split}_int8"] = quality(said, encoded, dataset.task)
+    return found
 
 
 def clock(name: str) -> None:

@@ -1,7 +1,8 @@
 """The ways to prune that `pruning.py` compares, as steps of a recipe.
 
     sparse       weights go to zero, to a share that is asked for; no gain in time
-    blocks       neurons and blocks of 32 x 32 go by movement, and what is empty is cut out
+    blocks       neurons and blocks of 32 x 32 go, by movement or (`block-magnitude`) by magnitude,
+                 and what is empty is cut out
     shapes       layers, neurons or heads are cut out at once; the student is taught afterwards
 
 `depth`, `width` and `heads` were chosen to take the same time in int8 (a third less than their
@@ -37,6 +38,7 @@ SALIENCIES = {
     "movement": Movement(rate=100.0),
     "surgeon": BrainSurgeon(block=8),
     "blocks": Movement(rate=100.0),
+    "block-magnitude": WeightMagnitude(),
 }
 SPARSE = ("sparse-gpt", *SALIENCIES)
 SHAPES = {
@@ -63,7 +65,7 @@ def steps_of(name: str, way: str, share: float | None, dataset: Dataset) -> tupl
         schedule=Cubic(hold=0.1, cool=0.3),
         every=100 if way == "surgeon" else 10,
     )
-    if way == "blocks":
+    if way.startswith("block"):
         return replace(sparse, pattern=Hybrid()), DropEmpty(), Int8()
     return sparse, PackSparse()
 
