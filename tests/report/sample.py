@@ -136,6 +136,7 @@ def sparsities() -> list[Event]:
         {"layer": row["layer"], "kept": 0.05 + 0.3 * abs(index % 7 - 3) / 3, "weights": 589_824}
         for index, row in enumerate(losses()[0]["rows"])
     ]
+    heads = [[0.05 + 0.03 * abs(head - layer) for head in range(6)] for layer in range(3)]
     tickets: list[Event] = [{"way": "dense", "round": 0, "kept": 1.0, "quality": 0.925}]
     for number in range(1, 6):
         for way, slope in (("ticket", 0.1), ("random-weights", 0.6), ("random-mask", 0.9)):
@@ -144,7 +145,7 @@ def sparsities() -> list[Event]:
             tickets.append({"way": way, "round": number, "kept": left, "quality": quality})
     shown = {"model": "L3-h50-f50"}
     return [
-        {"event": "sparsity_by_layer", **shown, "rows": rows},
+        {"event": "sparsity_by_layer", **shown, "rows": rows, "heads": heads},
         *[{"event": "ticket", **shown, **ticket} for ticket in tickets],
     ]
 

@@ -62,35 +62,6 @@ def test_ranges_stand_in_the_order_of_the_losses_and_say_both_ends():
     assert spec["layout"]["yaxis"]["ticktext"] == names
 
 
-def test_shares_stand_by_layer_and_by_matrix():
-    rows = [
-        {"layer": f"bert.encoder.layer.{layer}.{kind}", "kept": (layer + 1) / 10}
-        for layer in (0, 1)
-        for kind in ("attention.self.query", "output.dense")
-    ]
-    (heat,) = charts.kept(rows[:3])["data"]
-    assert heat["x"] == [0, 1]
-    assert heat["z"] == [[0.1, 0.2], [0.1, None]]
-    assert heat["text"] == [["10.0%", "20.0%"], ["10.0%", ""]]
-    assert charts.kept([{"layer": "odd<b>", "kept": 1.0}])["data"][0]["customdata"] == [
-        ["odd&lt;b&gt;"]
-    ]
-
-
-def test_tickets_and_controls_are_lines_that_begin_at_the_whole_model():
-    rows = [
-        {"way": "dense", "kept": 1.0, "quality": 0.9},
-        {"way": "ticket", "kept": 0.64, "quality": 0.88},
-        {"way": "ticket", "kept": 0.8, "quality": 0.89},
-        {"way": "random-mask", "kept": 0.8, "quality": 0.7},
-    ]
-    spec = charts.tickets(rows, "accuracy")
-    assert [trace["name"] for trace in spec["data"]] == ["ticket", "random-mask"]
-    assert spec["data"][0]["x"] == [1.0, 0.8, 0.64]
-    assert spec["data"][0]["y"] == [0.9, 0.89, 0.88]
-    assert spec["data"][1]["y"] == [0.9, 0.7]
-
-
 def test_ranges_are_drawn_only_where_the_record_has_them():
     assert charts.ranges([]) is None
     assert charts.ranges([{"layer": "a", "loss": 0.1}]) is None

@@ -20,6 +20,7 @@ from leanformer.models.linear_maps import linear_maps
 from leanformer.prune.masked import Masked
 from leanformer.prune.patterns import Unstructured
 from leanformer.prune.saliencies import WeightMagnitude
+from leanformer.prune.shares import record_shares
 from leanformer.prune.tickets import Control, Restart, Tickets, kept_share
 from leanformer.train import checkpoint
 from leanformer.train.trained import Training
@@ -121,9 +122,10 @@ class Lottery(Step):
     def _proofs(
         self, workspace: Workspace, layers: dict[str, Masked], before: float, after: float
     ) -> list[Proof]:
-        weights = [workspace.model.get_submodule(name).weight for name in layers]
-        total = sum(weight.numel() for weight in weights)
-        kept = sum(int(weight.count_nonzero()) for weight in weights)
+        weights = {name: workspace.model.get_submodule(name).weight for name in layers}
+        record_shares(workspace, weights)
+        total = sum(weight.numel() for weight in weights.values())
+        kept = sum(int(weight.count_nonzero()) for weight in weights.values())
         asked = (1 - self.remove) ** self.rounds * total
         metric = workspace.dataset.task.metric
         return [

@@ -20,6 +20,7 @@ from leanformer.models.channels import weight_of
 from leanformer.models.linear_maps import linear_maps
 from leanformer.prune.pattern import Pattern
 from leanformer.prune.patterns import Unstructured
+from leanformer.prune.shares import record_shares
 from leanformer.prune.surgeon import sparse_weight
 
 
@@ -79,6 +80,7 @@ class SparseGpt(Step):
         workspace.record.write("losses_by_layer", model=workspace.name, rows=rows)
         for name, weight_OI in found.items():
             weight_of(linears[name]).data.copy_(weight_OI)
+        record_shares(workspace, found)
         total = sum(weight.numel() for weight in found.values())
         after = sum(int(weight.count_nonzero()) for weight in found.values())
         proof = Proof(

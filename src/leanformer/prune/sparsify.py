@@ -31,6 +31,7 @@ from leanformer.prune.saliencies import WeightMagnitude
 from leanformer.prune.saliency import LearntSaliency, Saliency
 from leanformer.prune.schedule import Schedule
 from leanformer.prune.schedules import Cubic
+from leanformer.prune.shares import record_shares
 from leanformer.train.trained import Training
 
 _PLACE = "masks"  # the name of the module that follows the training
@@ -146,14 +147,9 @@ class Sparsify(Step):
     def _sparse(self, workspace: Workspace, model: Any, names: tuple[str, ...]) -> Proof:
         """The proof that as many weights are zero as asked; the shares by layer are recorded."""
         weights = {name: model.get_submodule(name).weight for name in names}
-        counts = {name: int(weight.count_nonzero()) for name, weight in weights.items()}
-        rows = [
-            {"layer": name, "kept": counts[name] / weight.numel(), "weights": weight.numel()}
-            for name, weight in weights.items()
-        ]
-        workspace.record.write("sparsity_by_layer", model=workspace.name, rows=rows)
+        record_shares(workspace.with_(model=model), weights)
         total = sum(weight.numel() for weight in weights.values())
-        kept = sum(counts.values())
+        kept = sum(int(weight.count_nonzero()) for weight in weights.values())
         free = isinstance(self.saliency, LearntSaliency) and self.saliency.sets_share
         rounding = sum(_unit_size(self.pattern, weight) for weight in weights.values())
         asked = self.keep * total

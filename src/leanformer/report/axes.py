@@ -12,6 +12,9 @@ from leanformer.report.units import score
 
 Spec = dict[str, Any]
 
+SERIES = [f"var(--series-{index})" for index in range(1, 8)]
+"""The colours of lines, in turn."""
+
 
 def layout(height: int) -> Spec:
     """What all charts share: no frame, quiet grid, the page's own type."""

@@ -7,11 +7,11 @@ escaped: Plotly reads a little HTML in labels.
 
 import html
 import math
-import re
 from collections.abc import Sequence
 from itertools import groupby
 
 from leanformer.report.axes import (
+    SERIES,
     Spec,
     axis_title,
     layer_names,
@@ -23,7 +23,6 @@ from leanformer.report.axes import (
 from leanformer.report.events import Event
 from leanformer.report.units import score
 
-_SERIES = [f"var(--series-{index})" for index in range(1, 8)]
 _MOST_POINTS = 400
 
 MOST_ROWS = 24
@@ -91,68 +90,6 @@ def ranges(rows: Sequence[Event], most: int = MOST_ROWS) -> Spec | None:
         "hovertext": [html.escape(str(row.get("layer"))) for row in worst],
     }
     return {"data": [shared | inputs, shared | weights], "layout": made}
-
-
-def kept(rows: Sequence[Event]) -> Spec:
-    """The share of weights that is left in each matrix, layers from left to right."""
-    cells = {_place(str(row["layer"])): row["kept"] for row in rows}
-    layers = sorted({layer for layer, _ in cells})
-    kinds = list(dict.fromkeys(kind for _, kind in cells))
-    made = layout(height=150 + 30 * len(kinds))
-    made["xaxis"] |= {"title": axis_title("layer"), "dtick": 1, "showgrid": False}
-    made["yaxis"] |= named_rows([short(kind, 34) for kind in kinds])
-    shares = [[cells.get((layer, kind)) for layer in layers] for kind in kinds]
-    heat = {
-        "type": "heatmap",
-        "x": layers,
-        "y": list(range(len(kinds))),
-        "z": shares,
-        "zmin": 0,
-        "zmax": max(cells.values()),
-        "colorscale": [[0, "var(--card)"], [1, "var(--series-1)"]],
-        "colorbar": {"tickformat": ".0%", "thickness": 12},
-        "customdata": [[html.escape(kind)] * len(layers) for kind in kinds],
-        "text": [["" if s is None else f"{s:.1%}" for s in row] for row in shares],
-        "texttemplate": "%{text}",
-        "hovertemplate": "layer %{x}, %{customdata}<br>%{z:.2%} kept<extra></extra>",
-        "xgap": 2,
-        "ygap": 2,
-    }
-    return {"data": [heat], "layout": made}
-
-
-def tickets(rows: Sequence[Event], metric: str) -> Spec:
-    """Quality against the share of weights that is left, one line a way to begin again."""
-    ways = list(dict.fromkeys(row["way"] for row in rows))
-    dense = [row for row in rows if row["way"] == "dense"]
-    traces = []
-    for index, way in enumerate(way for way in ways if way != "dense"):
-        mine = sorted(
-            [*dense, *[row for row in rows if row["way"] == way]], key=lambda row: -row["kept"]
-        )
-        traces.append(
-            {
-                "type": "scatter",
-                "name": short(way, 40),
-                "mode": "lines+markers",
-                "x": [row["kept"] for row in mine],
-                "y": [row["quality"] for row in mine],
-                "line": {"color": _SERIES[index % len(_SERIES)], "width": 2},
-                "marker": {"size": 8},
-                "hovertemplate": "%{x:.1%} of the weights<br>%{y:.4f}"
-                "<extra>%{fullData.name}</extra>",
-            }
-        )
-    made = layout(height=360)
-    made["xaxis"] |= {
-        "title": axis_title("weights left"),
-        "type": "log",
-        "autorange": "reversed",
-        "tickformat": ".0%",
-    }
-    made["yaxis"] |= {"title": axis_title(metric)}
-    made["yaxis"] |= quality_axis([row["quality"] for row in rows], metric)
-    return {"data": traces, "layout": made}
 
 
 def slices(rows: Sequence[Event], metric: str, most: int = MOST_ROWS) -> Spec:
@@ -236,9 +173,9 @@ def _curve(name: str, rows: list[Event], value: str, index: int) -> Spec:
         "x": [row.get("step", row.get("epoch")) for row in rows],
         "y": [row[value] for row in rows],
         "line": {
-            "color": _SERIES[index % len(_SERIES)],
+            "color": SERIES[index % len(SERIES)],
             "width": 2,
-            "dash": ["solid", "dash", "dot"][index // len(_SERIES) % 3],
+            "dash": ["solid", "dash", "dot"][index // len(SERIES) % 3],
         },
         "marker": {"size": 7},
         "hovertemplate": f"<b>{html.escape(name)}</b><br>step %{{x}}: %{{y:.4g}}<extra></extra>",
@@ -248,12 +185,6 @@ def _curve(name: str, rows: list[Event], value: str, index: int) -> Spec:
 def _slice_name(row: Event) -> str:
     count = row.get("count")
     return short(row.get("name"), 26) + (f"  ({count})" if count is not None else "")
-
-
-def _place(name: str) -> tuple[int, str]:
-    """The number of a layer in a dotted name, and what comes after it."""
-    found = re.search(r"\.(\d+)\.(.+)$", name)
-    return (int(found[1]), found[2]) if found else (0, name)
 
 
 def _loss(value: float | None) -> str:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from leanformer.core.files import write_text
-from leanformer.report import charts, evidence, tables
+from leanformer.report import charts, evidence, sparsity, tables
 from leanformer.report.events import Events, load
 from leanformer.report.front import AXES, front
 from leanformer.report.lineup import Lineup, lineup
@@ -116,7 +116,7 @@ def _steps(events: Events, field: Lineup, specs: dict[str, Any]) -> list[dict[st
     """The proofs of each model and its losses by layer; the model that the page is about first."""
     by_model = evidence.by_model(events.steps)
     losses = {event["model"]: event["rows"] for event in events.losses}
-    shares = {event["model"]: event["rows"] for event in events.sparsities}
+    shares = {event["model"]: event for event in events.sparsities}
     metric = str(events.run.get("metric") or "quality on dev")
     names = list(dict.fromkeys([*by_model, *losses]))
     system = shown(field)
@@ -133,11 +133,14 @@ def _steps(events: Events, field: Lineup, specs: dict[str, Any]) -> list[dict[st
             specs[wide] = drawn
         sparse = f"kept/{index}" if shares.get(name) else None
         if sparse:
-            specs[sparse] = charts.kept(shares[name])
+            specs[sparse] = sparsity.kept(shares[name]["rows"])
+        heads = f"heads/{index}" if sparse and shares[name].get("heads") else None
+        if heads:
+            specs[heads] = sparsity.kept_heads(shares[name]["heads"])
         drawn_lots = [event for event in events.tickets if event["model"] == name]
         tickets = f"tickets/{index}" if len(drawn_lots) > 1 else None
         if tickets:
-            specs[tickets] = charts.tickets(drawn_lots, metric)
+            specs[tickets] = sparsity.tickets(drawn_lots, metric)
         proofs = [proof for step in by_model.get(name, []) for proof in step.get("proofs") or []]
         failed = sum(1 for proof in proofs if proof.get("ok") is False)
         table = evidence.proofs(by_model[name]) if name in by_model else None
@@ -148,6 +151,7 @@ def _steps(events: Events, field: Lineup, specs: dict[str, Any]) -> list[dict[st
                 "chart": chart,
                 "ranges": wide,
                 "kept": sparse,
+                "heads": heads,
                 "tickets": tickets,
                 "proved": sum(1 for proof in proofs if proof.get("ok")),
                 "failed": failed,
