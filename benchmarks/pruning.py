@@ -12,14 +12,13 @@ and `tickets` append to `docs/results/pruning.jsonl`, `clock` (on a quiet machin
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from distillation import dataset_of, teacher_of
-from distillation_ways import TASKS
-from foundation import MINILM, manifest, show
+from foundation import manifest, show
 from pruning_tables import CLOCKS, QUALITIES, write_tables
-from pruning_ways import OURS, SPARSE, STEPS, WAYS, setup, source_of, steps_of
+from pruning_tickets import tickets
+from pruning_ways import OURS, SPARSE, STEPS, WAYS, source_of, steps_of
 
 from leanformer.core.record import Record, read
 from leanformer.data import Dataset, encode_examples
@@ -27,16 +26,13 @@ from leanformer.measure.environment import environment
 from leanformer.measure.folders import measure_folders
 from leanformer.measure.quality import session_outputs
 from leanformer.models.shape import shape_of
-from leanformer.prune.lottery import Lottery
 from leanformer.recipe import Recipe, open_model, run
 from leanformer.runtime.manifest import write_manifest
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.session import graph_file
 from leanformer.train.evaluate import judge, quality
-from leanformer.train.finetune import Finetune
 
 SHARES = (0.15, 0.05)
-TICKET_STEPS = 300
 
 
 def main() -> None:
@@ -92,30 +88,6 @@ def pruned(
     done = run(recipe, OURS / name / f"{label}-{seed}", dataset=dataset, watch=show)
     write_manifest(done.saved, manifest(dataset))
     return done.saved
-
-
-def tickets(name: str, seed: int) -> None:
-    """Lottery tickets of the pre-trained encoder on a task, with their controls."""
-    dataset = dataset_of(name)
-    by = Finetune(train=setup(name, dataset, 1e-4, TICKET_STEPS), regain=False)
-    controls = ("random-weights", "random-mask", "signs")
-    ticket = Lottery(by=by, rounds=4, remove=0.331, rewind=0.05, controls=controls)
-    place = OURS / name / f"tickets-{seed}"
-    recipe = Recipe(
-        name=f"{name}-tickets-{seed}",
-        model=MINILM,
-        data=replace(TASKS[name].source, unlabelled=None),
-        steps=(ticket,),
-        seed=seed,
-    )
-    run(recipe, place, dataset=dataset, watch=show)
-    known = read(QUALITIES) if QUALITIES.is_file() else []
-    if any((e["event"], e["data"], e["seed"]) == ("ticket", name, seed) for e in known):
-        return
-    for event in read(place / "record.jsonl"):
-        if event["event"] == "ticket":
-            kept = {key: event[key] for key in ("round", "way", "kept", "quality")}
-            Record(QUALITIES).write("ticket", data=name, seed=seed, **kept)
 
 
 def record(

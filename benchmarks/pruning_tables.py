@@ -30,6 +30,12 @@ def write_tables() -> None:
         tickets = [e for e in known if e["event"] == "ticket" and e["data"] == name]
         if tickets:
             lines += [f"\n### Lottery tickets of {name}\n", *_tickets(tickets)]
+        barriers = [e["barrier"] for e in known if e["event"] == "barrier" and e["data"] == name]
+        if barriers:
+            lines.append(
+                "\nBetween the ends of two trainings from the step of rewinding, with the data in "
+                f"another order, dev falls by {_spread(barriers)}."
+            )
     machines = {json.dumps(clock["environment"], sort_keys=True) for clock in clocks}
     lines += [f"\nMachine: `{machine}`" for machine in sorted(machines)]
     write_text(RESULTS / "pruning.md", "\n".join(lines) + "\n")

@@ -1,0 +1,74 @@
+"""Lottery tickets of the pre-trained encoder on a task, beside their controls.
+
+Before them it is asked whether a ticket is to be expected at all: two trainings go on from the step
+that weights are put back to, with the data in another order each, and the quality between their
+ends says whether they lie in one valley (`leanformer.prune.connectivity`).
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from distillation import dataset_of
+from foundation import MINILM, show
+from pruning_tables import QUALITIES
+from pruning_ways import OURS, setup, source_of
+
+from leanformer.core.record import Record, read
+from leanformer.data import Dataset, encode_examples
+from leanformer.prune.connectivity import barrier
+from leanformer.prune.lottery import Lottery
+from leanformer.recipe import Recipe, open_model, run
+from leanformer.train import checkpoint
+from leanformer.train.evaluate import judge
+from leanformer.train.finetune import Finetune
+from leanformer.train.loop import fit
+from leanformer.train.loss import Supervised
+from leanformer.train.setup import TrainSetup
+
+STEPS = 300
+REWIND = 0.05
+CONTROLS = ("random-weights", "random-mask", "signs")
+
+
+def tickets(name: str, seed: int) -> None:
+    """Four rounds, down to a fifth of the weights, and the barrier; append what is not there."""
+    dataset = dataset_of(name)
+    train = setup(name, dataset, 1e-4, STEPS)
+    by = Finetune(train=train, regain=False)
+    ticket = Lottery(by=by, rounds=4, remove=0.331, rewind=REWIND, controls=CONTROLS)
+    place = OURS / name / f"tickets-{seed}"
+    recipe = Recipe(
+        name=f"{name}-tickets-{seed}",
+        model=MINILM,
+        data=source_of(name, "tickets"),
+        steps=(ticket,),
+        seed=seed,
+    )
+    run(recipe, place, dataset=dataset, watch=show)
+    known = read(QUALITIES) if QUALITIES.is_file() else []
+    there = {e["event"] for e in known if (e["data"], e["seed"]) == (name, seed)}
+    if "ticket" not in there:
+        for event in read(place / "record.jsonl"):
+            if event["event"] == "ticket":
+                kept = {key: event[key] for key in ("round", "way", "kept", "quality")}
+                Record(QUALITIES).write("ticket", data=name, seed=seed, **kept)
+    if "barrier" not in there:
+        found = between(dataset, seed, train, place)
+        Record(QUALITIES).write("barrier", data=name, seed=seed, barrier=found)
+
+
+def between(dataset: Dataset, seed: int, train: TrainSetup, place: Path) -> float:
+    """How far dev falls between the ends of two trainings from the step of rewinding."""
+    early = checkpoint.load(next(place.glob("*-lottery/checkpoint/rewind")))
+    assert early is not None, "the lottery wrote it"
+    model, tokenizer = open_model(MINILM, dataset, seed)
+    kind = dataset.task.kind
+    texts, dev = (encode_examples(s, tokenizer, kind, 128) for s in (dataset.train, dataset.dev))
+    later = replace(train, start=REWIND)
+    ends = []
+    for order in (1, 2):
+        model.load_state_dict(early[0]["model"], strict=False)
+        folder = place / f"order-{order}"
+        fit(model, texts, Supervised(kind), later, folder=folder, seed=1000 * order + seed)
+        ends.append({name: t.clone() for name, t in checkpoint.weights(model).items()})
+    return barrier(model, *ends, judge(dev, dataset.task, None, "fp32"))
