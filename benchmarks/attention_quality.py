@@ -21,7 +21,8 @@ from typing import Any
 
 from attention_quality_table import CLOCKS, QUALITIES, write_table
 from distillation import dataset_of, teacher_of
-from foundation import SHARED, show
+from foundation import show
+from foundation_plans import SHARED
 from foundation_tables import ROOT
 
 from leanformer.attention.attend import Attend

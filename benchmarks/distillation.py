@@ -15,7 +15,8 @@ from pathlib import Path
 
 from distillation_tables import CLOCKS, QUALITIES, write_tables
 from distillation_ways import OURS, TASKS, WAYS, begun, fits, steps_of
-from foundation import MINILM, SHARED, data_of, manifest, serve_teacher, served_teacher, show
+from foundation import data_of, manifest, serve_teacher, served_teacher, show
+from foundation_plans import MINILM, SHARED
 from transfer_texts import entailment_pairs
 
 from leanformer.core.record import Record, read

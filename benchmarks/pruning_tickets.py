@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from distillation import dataset_of
-from foundation import MINILM, show
+from foundation import show
+from foundation_plans import MINILM
 from pruning_tables import QUALITIES
 from pruning_ways import OURS, setup, source_of
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from foundation import SHARED
+from foundation_plans import SHARED
 from foundation_tables import ROOT
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
