@@ -3,9 +3,8 @@ import torch
 from torch import nn
 from torch.ao.quantization import MovingAverageMinMaxObserver
 
-from leanformer.calibrate.ranges import Range, observe_ranges, quantization_loss
+from leanformer.calibrate.ranges import observe_ranges, quantization_loss
 from leanformer.models.tiny import tiny_model
-from leanformer.numerics.grid import affine_grid, fake_quantize
 
 
 class Two(nn.Module):
@@ -32,26 +31,6 @@ def test_min_max_is_the_range_of_each_reached_layers_input():
     assert ranges["first"].high == x.max()
     assert ranges["second"].low == 0
     torch.testing.assert_close(ranges["first"].channel, x.abs().flatten(0, 2).amax(0))
-
-
-def range_of(low, high):
-    return Range(low, high, torch.tensor([low]), torch.tensor([high]))
-
-
-@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.1), (-2.0, 1.9)])
-def test_the_grid_is_signed_where_that_is_hardly_coarser(low, high):
-    grid = range_of(low, high).grid()
-    assert (grid.low, grid.high, int(grid.zero_point)) == (-127, 127, 0)
-    ends = torch.tensor([low, high])
-    assert (fake_quantize(ends, grid) - ends).abs().max() <= grid.scale / 2
-    assert grid.scale <= 1.11 * affine_grid(*ends).scale
-
-
-@pytest.mark.parametrize(("low", "high"), [(-0.2, 4.0), (0.0, 1.0), (-1.0, 1.3)])
-def test_the_grid_is_affine_where_a_signed_one_would_waste_codes(low, high):
-    grid, affine = range_of(low, high).grid(), affine_grid(torch.tensor(low), torch.tensor(high))
-    assert (grid.low, grid.high) == (0, 255)
-    assert (grid.scale, grid.zero_point) == (affine.scale, affine.zero_point)
 
 
 def test_padding_is_not_looked_at():

@@ -7,6 +7,7 @@ from leanformer.numerics.grid import (
     affine_grid,
     dequantize,
     fake_quantize,
+    input_grid,
     quantize,
     row_grid,
     symmetric_grid,
@@ -89,3 +90,20 @@ def test_refusals():
         affine_grid(one, -one)
     with pytest.raises(ValueError, match="must be finite and not negative"):
         symmetric_grid(-one)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.1), (-2.0, 1.9)])
+def test_inputs_have_a_signed_grid_where_that_is_hardly_coarser(low, high):
+    ends = torch.tensor([low, high])
+    grid = input_grid(*ends)
+    assert (grid.low, grid.high, int(grid.zero_point)) == (-127, 127, 0)
+    assert (fake_quantize(ends, grid) - ends).abs().max() <= grid.scale / 2
+    assert grid.scale <= 9 / 8 * affine_grid(*ends).scale
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.2, 4.0), (0.0, 1.0), (-1.0, 1.3), (1.0, 5.0)])
+def test_inputs_have_an_affine_grid_where_a_signed_one_would_waste_codes(low, high):
+    ends = torch.tensor([low, high])
+    grid, affine = input_grid(*ends), affine_grid(*ends)
+    assert (grid.low, grid.high) == (0, 255)
+    assert (grid.scale, grid.zero_point) == (affine.scale, affine.zero_point)

@@ -62,7 +62,7 @@ def test_ranges_that_the_model_does_not_know_are_found_on_texts(inputs):
     model, data = rounding(Blocks(), inputs)
     copied, _ = carried(model, data)
     layer = copied.bert.encoder.layer[0].intermediate.dense
-    assert (layer.low, layer.high) == (0, 255)
+    assert layer.high - layer.low in (254, 255)  # eight bits, signed or not
     with torch.no_grad():
         for batch in data:
             expected = model(**batch).logits

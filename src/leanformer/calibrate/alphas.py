@@ -20,7 +20,7 @@ from torch import Tensor
 
 from leanformer.calibrate.ranges import Range, observe_rows
 from leanformer.calibrate.smoothing import same_inputs, smoothing, weights_of
-from leanformer.numerics.grid import affine_grid, fake_quantize, row_grid
+from leanformer.numerics.grid import fake_quantize, input_grid, row_grid
 
 ALPHAS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _ROWS = 512  # that a layer is judged on
@@ -68,7 +68,7 @@ def best_divisor(x_NI: Tensor, weight_OI: Tensor, found: Range) -> Tensor:
 
 def output_error(x_NI: Tensor, weight_OI: Tensor, found: Range, divisor_I: Tensor) -> float:
     """‖FQ(x ⊘ s) FQ(W ⊙ s)ᵀ - x Wᵀ‖², with the grid that holds all values in `found`."""
-    grid = affine_grid((found.low_I / divisor_I).min(), (found.high_I / divisor_I).max())
+    grid = input_grid((found.low_I / divisor_I).min(), (found.high_I / divisor_I).max())
     smooth_OI = weight_OI * divisor_I
     rounded_OI = fake_quantize(smooth_OI, row_grid(smooth_OI))
     missed_NO = fake_quantize(x_NI / divisor_I, grid) @ rounded_OI.T - x_NI @ weight_OI.T

@@ -17,13 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.calibrate.ends import entropy_ends, mse_ends, percentile_ends
-from leanformer.numerics.grid import Grid, affine_grid, fake_quantize, row_grid, symmetric_grid
+from leanformer.numerics.grid import Grid, fake_quantize, input_grid, row_grid
 
 Method = Literal["min-max", "moving-average", "percentile", "mse", "entropy"]
 METHODS = ("min-max", "moving-average", "percentile", "mse", "entropy")
 _ENDS = {"percentile": percentile_ends, "mse": mse_ends, "entropy": entropy_ends}
 _BINS = 1024
-_COARSER = 1.1  # steps of a signed grid may be so much larger than those of an affine one
 _MOVE = 0.1  # share of the way that a batch moves the average
 
 
@@ -49,14 +48,8 @@ class Range:
         return torch.maximum(self.low_I.abs(), self.high_I.abs())
 
     def grid(self) -> Grid:
-        """The 8-bit grid over the range: signed where that is hardly coarser, affine elsewhere.
-
-        A signed grid has no zero point, and a product with it no correction term.
-        """
-        bound = max(-self.low, self.high)
-        if 2 * bound <= _COARSER * (self.high - self.low):
-            return symmetric_grid(torch.tensor(bound))
-        return affine_grid(torch.tensor(self.low), torch.tensor(self.high))
+        """The 8-bit grid of these inputs."""
+        return input_grid(torch.tensor(self.low), torch.tensor(self.high))
 
 
 def observe_ranges(

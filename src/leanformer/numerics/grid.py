@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_COARSER = 9 / 8  # steps of a signed grid may be so much larger than those of an affine one
 _SMALLEST = torch.finfo(torch.float32).eps  # a range of zero width still needs a step to divide by
 
 
@@ -67,6 +68,19 @@ def symmetric_grid(bound: Tensor, bits: int = 8) -> Grid:
     top = 2 ** (bits - 1) - 1
     scale = (bound / top).clamp(min=_SMALLEST)
     return Grid(scale, torch.zeros_like(scale, dtype=torch.int32), -top, top)
+
+
+def input_grid(low: Tensor, high: Tensor) -> Grid:
+    """The 8-bit grid of a product's inputs: signed where that is hardly coarser, affine elsewhere.
+
+    A signed grid has no zero point, and a kernel no correction term.
+
+    Raises:
+        ValueError: The range is not finite or is empty.
+    """
+    affine = affine_grid(low, high)
+    signed = symmetric_grid(torch.maximum(-low, high))
+    return signed if signed.scale <= _COARSER * affine.scale else affine
 
 
 def row_grid(weight_OI: Tensor, bits: int = 8) -> Grid:
