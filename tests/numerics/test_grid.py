@@ -96,7 +96,7 @@ def test_refusals():
 def test_inputs_have_a_signed_grid_where_that_is_hardly_coarser(low, high):
     ends = torch.tensor([low, high])
     grid = input_grid(*ends)
-    assert (grid.low, grid.high, int(grid.zero_point)) == (-127, 127, 0)
+    assert (grid.low, grid.high, int(grid.zero_point)) == (-128, 127, 0)
     assert (fake_quantize(ends, grid) - ends).abs().max() <= grid.scale / 2
     assert grid.scale <= 9 / 8 * affine_grid(*ends).scale
 

@@ -73,14 +73,16 @@ def symmetric_grid(bound: Tensor, bits: int = 8) -> Grid:
 def input_grid(low: Tensor, high: Tensor) -> Grid:
     """The 8-bit grid of a product's inputs: signed where that is hardly coarser, affine elsewhere.
 
-    A signed grid has no zero point, and a kernel no correction term.
+    A signed grid has no zero point, and a kernel no correction term. It has the lowest integer too,
+    where kernels clip.
 
     Raises:
         ValueError: The range is not finite or is empty.
     """
-    affine = affine_grid(low, high)
-    signed = symmetric_grid(torch.maximum(-low, high))
-    return signed if signed.scale <= _COARSER * affine.scale else affine
+    affine, signed = affine_grid(low, high), symmetric_grid(torch.maximum(-low, high))
+    if signed.scale > _COARSER * affine.scale:
+        return affine
+    return Grid(signed.scale, signed.zero_point, signed.low - 1, signed.high)
 
 
 def row_grid(weight_OI: Tensor, bits: int = 8) -> Grid:
