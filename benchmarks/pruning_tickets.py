@@ -6,13 +6,13 @@ ends says whether they lie in one valley (`leanformer.prune.connectivity`).
 """
 
 from dataclasses import replace
-from pathlib import Path
 
 from distillation import dataset_of
 from foundation import show
 from foundation_plans import MINILM
 from pruning_tables import QUALITIES
 from pruning_ways import OURS, setup, source_of
+from torch import Tensor, nn
 
 from leanformer.core.record import Record, read
 from leanformer.data import Dataset, encode_examples
@@ -22,7 +22,7 @@ from leanformer.recipe import Recipe, open_model, run
 from leanformer.train import checkpoint
 from leanformer.train.evaluate import judge
 from leanformer.train.finetune import Finetune
-from leanformer.train.loop import fit
+from leanformer.train.loop import Progress, fit
 from leanformer.train.loss import Supervised
 from leanformer.train.setup import TrainSetup
 
@@ -54,22 +54,28 @@ def tickets(name: str, seed: int) -> None:
                 kept = {key: event[key] for key in ("round", "way", "kept", "quality")}
                 Record(QUALITIES).write("ticket", data=name, seed=seed, **kept)
     if "barrier" not in there:
-        found = between(dataset, seed, train, place)
+        found = between(dataset, seed, train)
         Record(QUALITIES).write("barrier", data=name, seed=seed, barrier=found)
 
 
-def between(dataset: Dataset, seed: int, train: TrainSetup, place: Path) -> float:
+def between(dataset: Dataset, seed: int, train: TrainSetup) -> float:
     """How far dev falls between the ends of two trainings from the step of rewinding."""
-    early = checkpoint.load(next(place.glob("*-lottery/checkpoint/rewind")))
-    assert early is not None, "the lottery wrote it"
     model, tokenizer = open_model(MINILM, dataset, seed)
     kind = dataset.task.kind
     texts, dev = (encode_examples(s, tokenizer, kind, 128) for s in (dataset.train, dataset.dev))
-    later = replace(train, start=REWIND)
-    ends = []
-    for order in (1, 2):
-        model.load_state_dict(early[0]["model"], strict=False)
-        folder = place / f"order-{order}"
-        fit(model, texts, Supervised(kind), later, folder=folder, seed=1000 * order + seed)
-        ends.append({name: t.clone() for name, t in checkpoint.weights(model).items()})
-    return barrier(model, *ends, judge(dev, dataset.task, None, "fp32"))
+    early: dict[str, Tensor] = {}
+
+    def note(model: nn.Module, progress: Progress) -> None:
+        if progress.step == round(REWIND * progress.steps):
+            early.update(copied(model))
+
+    fit(model, texts, Supervised(kind), train, hooks=[note], seed=seed)
+    one = copied(model)
+    model.load_state_dict(early, strict=False)
+    fit(model, texts, Supervised(kind), replace(train, start=REWIND), seed=1000 + seed)
+    return barrier(model, one, copied(model), judge(dev, dataset.task, None, "fp32"))
+
+
+def copied(model: nn.Module) -> dict[str, Tensor]:
+    """The weights of a model, of their own."""
+    return {name: tensor.clone() for name, tensor in checkpoint.weights(model).items()}

@@ -130,6 +130,7 @@ def transformer() -> MarianMTModel:
     """A Transformer with weights of its initialisation."""
     config = MarianConfig(
         vocab_size=PIECES,
+        init_std=128**-0.5,  # with less the positions drown the words, and no one looks at them
         d_model=128,
         encoder_layers=2,
         decoder_layers=2,
