@@ -43,7 +43,7 @@ SALIENCIES = {
 SPARSE = ("sparse-gpt", *SALIENCIES)
 SHAPES = {
     "depth": Shrink(layers=4),
-    "width": Shrink(ffn=0.5),
+    "width": Shrink(ffn=7 / 24),
     "heads": Shrink(heads=2 / 12),
     "half": Shrink(layers=3, ffn=0.5),
     "third": Shrink(layers=2, ffn=0.5, heads=0.5),
