@@ -65,18 +65,23 @@ def _kept(mine: list[dict], split: str) -> float:
 
 def _fastest(name: str, known: list[dict], clocks: list[dict], least: float) -> str:
     """The fastest way that keeps so much of its teachers' quality, and how much faster it is."""
-    speeds = {c["system"]: c["over_teacher"]["value"] for c in clocks if c["data"] == name}
+    faster = _faster(name, clocks)
     mine = [e for e in known if e["event"] == "quality" and e["data"] == name]
     made: dict[str, list[dict]] = {}
     for event in mine:
         made.setdefault(_label(event["way"], event["share"]), []).append(event)
     good = {
-        label: speeds[label]
+        label: faster[label]["value"]
         for label, events in made.items()
-        if label in speeds and _kept(events, "test_int8") >= least
+        if label in faster and _kept(events, "test_int8") >= least
     }
     best = max(good, key=lambda label: good[label], default=None)
     return "–" if best is None else f"{good[best]:.2f}x, {best}"
+
+
+def _faster(name: str, clocks: list[dict]) -> dict[str, dict]:
+    """Throughputs over the teacher's, by system; of several clocks the last."""
+    return {c["system"]: c["over_teacher"] for c in clocks if c["data"] == name}
 
 
 def _label(way: str, share: float | None) -> str:
@@ -101,7 +106,7 @@ def _margin(events: list[dict]) -> str:
 
 def _rows(name: str, rows: list[dict], clocks: list[dict]) -> list[str]:
     whole = next(event for event in rows if event["way"] == "teacher")
-    faster = {c["system"]: c["over_teacher"] for c in clocks if c["data"] == name}
+    faster = _faster(name, clocks)
     lines = []
     for way, share in sorted({(e["way"], e["share"]) for e in rows}, key=_place):
         mine = [e for e in rows if (e["way"], e["share"]) == (way, share)]

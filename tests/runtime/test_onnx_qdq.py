@@ -48,8 +48,8 @@ def test_the_graph_rounds_as_the_model_does_and_runs_on_integers(
     session = OnnxSession(tmp_path / "x" / "model.onnx", "int8", threads=1)
     got = np.stack([session.run(**one)[0] for one in calibration.arrays(graph.inputs)])
     missed = np.abs(got - np.stack(outputs(graph, calibration))).max(1)
-    assert (missed < 1e-5).mean() > 0.5  # exact, but for texts with a number between two codes
-    assert missed.max() < 0.01
+    assert (missed >= 1e-5).sum() <= 1  # exact, but for a text with a number between two codes
+    assert missed.max() < 2e-3
     assert any(isinstance(module, FakeQuantLinear) for module in model.modules())
 
 
