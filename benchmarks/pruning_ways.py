@@ -3,7 +3,8 @@
     sparse       weights go to zero, to a share that is asked for; no gain in time
     blocks       neurons and blocks of 32 x 32 go, by movement or (`block-magnitude`) by magnitude,
                  and what is empty is cut out
-    shapes       layers, neurons or heads are cut out at once; the student is taught afterwards
+    shapes       layers, neurons or heads are cut out at once, and the student is taught afterwards;
+                 `third-of-half` and `narrow` come to their shapes in two such stages
 
 `depth`, `width` and `heads` were chosen to take the same time in int8 (a third less than their
 teacher), so that their qualities can be compared; `half` and `third` are the foundation's shapes.
@@ -11,6 +12,7 @@ All but `sparse-gpt` are taught by the teacher: answers, hidden states, and labe
 """
 
 from dataclasses import replace
+from itertools import chain
 
 from distillation_ways import TASKS
 from foundation_tables import ROOT
@@ -41,12 +43,15 @@ SALIENCIES = {
     "block-magnitude": WeightMagnitude(),
 }
 SPARSE = ("sparse-gpt", *SALIENCIES)
+HALF = Shrink(layers=3, ffn=0.5)
 SHAPES = {
-    "depth": Shrink(layers=4),
-    "width": Shrink(ffn=7 / 24),
-    "heads": Shrink(heads=2 / 12),
-    "half": Shrink(layers=3, ffn=0.5),
-    "third": Shrink(layers=2, ffn=0.5, heads=0.5),
+    "depth": (Shrink(layers=4),),
+    "width": (Shrink(ffn=7 / 24),),
+    "heads": (Shrink(heads=2 / 12),),
+    "half": (HALF,),
+    "third": (Shrink(layers=2, ffn=0.5, heads=0.5),),
+    "third-of-half": (HALF, Shrink(layers=2, heads=0.5)),
+    "narrow": (HALF, Shrink(heads=4 / 12, ffn=0.5)),
 }
 WAYS = (*SPARSE, *SHAPES)
 
@@ -54,7 +59,8 @@ WAYS = (*SPARSE, *SHAPES)
 def steps_of(name: str, way: str, share: float | None, dataset: Dataset) -> tuple[Step, ...]:
     """A way as steps of a recipe; `share` is of the weights that stay, where the way asks."""
     if way in SHAPES:
-        return SHAPES[way], taught(name, way, dataset), Int8()
+        stages = [(shrink, taught(name, way, dataset)) for shrink in SHAPES[way]]
+        return *chain.from_iterable(stages), Int8()
     assert share is not None
     if way == "sparse-gpt":
         return SparseGpt(keep=share), PackSparse()
