@@ -4,7 +4,7 @@
     blocks       neurons and blocks of 32 x 32 go, by movement or (`block-magnitude`) by magnitude,
                  and what is empty is cut out
     shapes       layers, neurons or heads are cut out at once, and the student is taught afterwards;
-                 `third-of-half` and `narrow` come to their shapes in two such stages
+                 `third-of-half`, `narrow` and `wide` come to theirs in two such stages
 
 `depth`, `width` and `heads` were chosen to take the same time in int8 (a third less than their
 teacher), so that their qualities can be compared; `half` and `third` are the foundation's shapes.
@@ -52,6 +52,7 @@ SHAPES = {
     "third": (Shrink(layers=2, ffn=0.5, heads=0.5),),
     "third-of-half": (HALF, Shrink(layers=2, heads=0.5)),
     "narrow": (HALF, Shrink(heads=4 / 12, ffn=0.5)),
+    "wide": (HALF, Shrink(heads=6 / 12, ffn=0.5)),
 }
 WAYS = (*SPARSE, *SHAPES)
 
