@@ -4,7 +4,7 @@
     blocks       neurons and blocks of 32 x 32 go, by movement or (`block-magnitude`) by magnitude,
                  and what is empty is cut out
     shapes       layers, neurons or heads are cut out at once, and the student is taught afterwards;
-                 `third-of-half`, `narrow` and `wide` come to theirs in two such stages
+                 `third-of-half`, `narrow` and `wide` take two such stages
 
 `depth`, `width` and `heads` were chosen to take the same time in int8 (a third less than their
 teacher), so that their qualities can be compared; `half` and `third` are the foundation's shapes.
@@ -12,7 +12,6 @@ All but `sparse-gpt` are taught by the teacher: answers, hidden states, and labe
 """
 
 from dataclasses import replace
-from itertools import chain
 
 from distillation_ways import TASKS
 from foundation_tables import ROOT
@@ -60,8 +59,8 @@ WAYS = (*SPARSE, *SHAPES)
 def steps_of(name: str, way: str, share: float | None, dataset: Dataset) -> tuple[Step, ...]:
     """A way as steps of a recipe; `share` is of the weights that stay, where the way asks."""
     if way in SHAPES:
-        stages = [(shrink, taught(name, way, dataset)) for shrink in SHAPES[way]]
-        return *chain.from_iterable(stages), Int8()
+        teaching = taught(name, way, dataset)
+        return *(step for shrink in SHAPES[way] for step in (shrink, teaching)), Int8()
     assert share is not None
     if way == "sparse-gpt":
         return SparseGpt(keep=share), PackSparse()

@@ -128,8 +128,7 @@ def shown(what: str, model: torch.nn.Module, progress: Progress) -> None:
 def transformer() -> MBartForConditionalGeneration:
     """A Transformer that normalises before each block, with weights of its initialisation.
 
-    With norms after the blocks (Marian) the whole model stays for epochs where it does not look at
-    the English, and its tickets are better than itself.
+    With norms after the blocks (Marian) the whole model learns far more slowly (LOG.md).
     """
     config = MBartConfig(
         vocab_size=PIECES,

@@ -25,7 +25,8 @@ BLEU of the 1,000 test pairs of 2016; with several seeds their mean ± their sta
 - **random-weights**: the ticket's mask, weights drawn anew with the spread of each matrix.
 
 By *magnitude* a model of round r has been trained r + 1 times as long as the whole one; tickets and
-their controls as long as it, each from step k on.
+their controls as long as it, each from step k on. The whole model is short of steps: what is above
+it says nothing against large models, and columns are to be compared with one another.
 """
 
 
