@@ -4,7 +4,9 @@ from runtime_samples import calibration_of
 
 from leanformer.models.tiny import tiny_model
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
+from leanformer.runtime import carry
 from leanformer.runtime.carry import carried_products, carry_scales
+from leanformer.runtime.onnx_qdq import codes_of
 
 INPUTS = ("input_ids", "attention_mask")
 
@@ -69,3 +71,16 @@ def test_an_input_that_is_always_zero_is_refused_by_name():
     with pytest.raises(ValueError, match=r"query: its inputs are 0 on all texts, so there is no"):
         carry_scales(model, data)
     assert not any(isinstance(m, FakeQuantLinear) for m in model.modules())
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("smooth", [None, 0.7])
+def test_weights_use_half_of_their_range_where_products_saturate(exact, smooth, monkeypatch):
+    monkeypatch.setattr(carry, "multiplies_int8_exactly", lambda: exact)
+    model, tokenizer = tiny_model("bert")
+    carry_scales(model, calibration_of(tokenizer).tensors(INPUTS), smooth=smooth)
+    layers = [m for m in model.modules() if isinstance(m, FakeQuantLinear)]
+    assert layers
+    for layer in layers:
+        codes, _ = codes_of(layer)
+        assert codes.abs().amax() == (127 if exact else 63)

@@ -3,8 +3,9 @@
 import os
 import platform
 from importlib import metadata
-from pathlib import Path
 from typing import Any
+
+from leanformer.core.processor import cpuinfo, instructions
 
 _PACKAGES = ("torch", "transformers", "openvino", "nncf", "onnxruntime")
 
@@ -15,7 +16,7 @@ def environment(threads: int | None = None) -> dict[str, Any]:
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "cpu": _processor(),
-        "instructions": _instructions(),
+        "instructions": instructions(),
         "cores": cores,
         "threads": threads or cores,
         "memory_gb": round(pages / 2**30, 1),
@@ -25,21 +26,8 @@ def environment(threads: int | None = None) -> dict[str, Any]:
     }
 
 
-def _cpuinfo(key: str) -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return next((x.partition(":")[2].strip() for x in lines if x.startswith(key)), "")
-
-
 def _processor() -> str:
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
-
-
-def _instructions() -> list[str]:
-    """Those that decide which precision is fast."""
-    known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
-    present = set(_cpuinfo("flags").split())
-    return [name for name in known if name in present]
+    return cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def _version(package: str) -> str | None:

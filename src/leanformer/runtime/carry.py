@@ -18,7 +18,9 @@ from leanformer.calibrate.bias import correct_biases
 from leanformer.calibrate.products import product_grids
 from leanformer.calibrate.ranges import Method, Range, observe_ranges
 from leanformer.calibrate.smoothing import same_inputs, smoothing, weights_of
+from leanformer.core.processor import multiplies_int8_exactly
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
+from leanformer.numerics.grid import row_grid
 
 Smooth = float | Literal["searched"] | None
 """SmoothQuant's alpha; the best one of each layer; or activations stay as they are."""
@@ -73,7 +75,9 @@ def carry_scales(
     outputs = product_grids(model, batches, ranges)
     for name, found in ranges.items():
         grid, divisor = found.grid(), divisors.get(name)
-        _swap(model, name, FakeQuantLinear(names[name], grid, divisor, output=outputs.get(name)))
+        rows = _safe_rows(names[name].weight, divisor)
+        carrier = FakeQuantLinear(names[name], grid, divisor, rows, outputs.get(name))
+        _swap(model, name, carrier)
     embeddings = [n for n, module in names.items() if isinstance(module, nn.Embedding)]
     for name in embeddings:
         if name not in keep_float:
@@ -111,6 +115,14 @@ def _divisors(
         divisor = smoothing(ranges[names[0]].channel, weights_of(model, names), smooth)
         divisors |= dict.fromkeys(names, divisor)
     return divisors
+
+
+def _safe_rows(weight_OI: Tensor, divisor_I: Tensor | None) -> Tensor | None:
+    """Steps of 7-bit rows, [O], where this CPU's int8 products would saturate; None elsewhere."""
+    if multiplies_int8_exactly():
+        return None
+    smoothed = weight_OI if divisor_I is None else weight_OI * divisor_I
+    return row_grid(smoothed, bits=7).scale
 
 
 def _swap(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -15,7 +15,7 @@ from torch import nn
 from leanformer.core.step import Proof
 from leanformer.numerics.fake_linear import FakeQuantLinear
 
-_PRODUCTS = ("FullyConnected", "MatMul")
+_WITH_WEIGHT, _WITH_ACTIVATION = "FullyConnected", "MatMul"
 _ATTENTION = "ScaledDotProductAttention"
 _RUNS_AS = {"fp32": ("f32",), "bf16": ("bf16",), "int8": ("i8", "u8")}
 _SLACK = 1.1  # scales, biases and norms stay fp32
@@ -23,25 +23,26 @@ _CONSTANTS = 2**16  # position ids and shapes of the graph, in bytes
 
 
 def executed_precision(compiled: Any) -> dict[str, int]:
-    """How many matrix products a compiled OpenVINO model runs in each precision.
+    """How many products with a weight a compiled OpenVINO model runs in each precision.
 
     Args:
         compiled: An `openvino.CompiledModel`.
 
     Returns:
-        Counts by precision of the inputs ("i8", "u8", "bf16", "f32", …). Fused attention is not
-        counted: it holds two products in one node.
+        Counts by precision of the inputs ("i8", "u8", "bf16", "f32", ...). Attention's two products
+        of activations are counted by `attention_precision`.
     """
-    return _counted(compiled, lambda info: info["layerType"].value in _PRODUCTS)
+    return _count(compiled, lambda info: info["layerType"].value == _WITH_WEIGHT)
 
 
 def attention_precision(compiled: Any) -> dict[str, int]:
-    """How many fused attentions a compiled OpenVINO model runs in each precision.
+    """How many nodes that multiply activations a compiled OpenVINO model runs in each precision.
 
-    Empty where attention is not fused: its products are then among those of
-    `executed_precision`.
+    Where the CPU has a kernel for whole attention (AVX-512, AMX), that is one node per layer, named
+    by the precision of its queries; elsewhere the two products of each layer are nodes of their own.
     """
-    return _counted(
+    separate = _count(compiled, lambda info: info["layerType"].value == _WITH_ACTIVATION)
+    return separate or _count(
         compiled,
         lambda info: (
             info["layerType"].value == "Subgraph"
@@ -51,8 +52,8 @@ def attention_precision(compiled: Any) -> dict[str, int]:
 
 
 def attention_ran(counts: dict[str, int], *, asked: int) -> Proof:
-    """The proof that `asked` fused attentions read queries and keys as signed integers, which the
-    symmetric grids of these are; "u8" is told where only the mask is one."""
+    """The proof that `asked` attentions read queries and keys as signed integers, which the symmetric
+    grids of these are; a fused attention says "u8" where only its mask is an integer."""
     ran = counts.get("i8", 0)
     return nodes_ran("attentions that multiply integers", ran, asked, "OpenVINO", _words(counts))
 
@@ -105,7 +106,7 @@ def stored_bytes(
     )
 
 
-def _counted(compiled: Any, chosen: Callable[[Any], bool]) -> dict[str, int]:
+def _count(compiled: Any, chosen: Callable[[Any], bool]) -> dict[str, int]:
     """The chosen nodes of the executed graph by their precision."""
     infos = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
     return dict(Counter(i["runtimePrecision"].value.lower() for i in infos if chosen(i)))

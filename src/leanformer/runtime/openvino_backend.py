@@ -24,6 +24,7 @@ import torch
 from torch import nn
 
 from leanformer.core.files import new_folder
+from leanformer.core.processor import multiplies_int8_exactly
 from leanformer.core.step import Proof, require
 from leanformer.models.quiet import quiet
 from leanformer.runtime.calibration import Calibration
@@ -99,9 +100,8 @@ def export_openvino(
             kernels_ran(counts, precision, asked=asked, backend="OpenVINO"),
             stored_bytes(path.with_suffix(".bin"), model, precision, keep_float),
         ]
-        fused, integers = attention_precision(compiled), carried_products(model)
-        if fused and integers:  # not every CPU runs attention as one kernel
-            proofs.append(attention_ran(fused, asked=integers))
+        if integers := carried_products(model):
+            proofs.append(attention_ran(attention_precision(compiled), asked=integers))
         return require(proofs)
 
 
@@ -124,6 +124,7 @@ def post_training_quantize(
     nncf = import_nncf()
     samples = list(calibration.arrays(graph.inputs))
     scope = nncf.IgnoredScope(names=_nodes_of(converted, keep_float)) if keep_float else None
+    fix = None if multiplies_int8_exactly() else nncf.OverflowFix.ENABLE
     with _quiet():
         return nncf.quantize(
             converted,
@@ -131,6 +132,7 @@ def post_training_quantize(
             model_type=nncf.ModelType.TRANSFORMER,
             subset_size=len(samples),
             ignored_scope=scope,
+            advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
         )
 
 
