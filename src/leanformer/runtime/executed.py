@@ -39,7 +39,7 @@ def attention_precision(compiled: Any) -> dict[str, int]:
     """How many nodes that multiply activations a compiled OpenVINO model runs in each precision.
 
     Where the CPU has a kernel for whole attention (AVX-512, AMX), that is one node per layer, named
-    by the precision of its queries; elsewhere the two products of each layer are nodes of their own.
+    by the precision of its queries; elsewhere each layer has two, one per product.
     """
     separate = _count(compiled, lambda info: info["layerType"].value == _WITH_ACTIVATION)
     return separate or _count(
@@ -52,8 +52,8 @@ def attention_precision(compiled: Any) -> dict[str, int]:
 
 
 def attention_ran(counts: dict[str, int], *, asked: int) -> Proof:
-    """The proof that `asked` attentions read queries and keys as signed integers, which the symmetric
-    grids of these are; a fused attention says "u8" where only its mask is an integer."""
+    """The proof that `asked` attentions read queries and keys as signed integers, as their
+    symmetric grids are; a fused attention says "u8" where only its mask is an integer."""
     ran = counts.get("i8", 0)
     return nodes_ran("attentions that multiply integers", ran, asked, "OpenVINO", _words(counts))
 

@@ -1,0 +1,209 @@
+"""From texts to token ids: the one piece of code that reads a text, in training and in serving.
+
+    [CLS] first text [SEP] second text [SEP]        as the checkpoint's tokenizer files lay it out
+
+A reader is a tokenizer that was set once and is never set again: the limit, the side that is cut
+and everything else that the tokenizer files name. Calls share no state, so that any number of
+threads may read at a time, and nothing here needs torch or transformers.
+
+Long texts are cut before they are tokenized: a token rarely spells more than 8 characters, so that
+of a text of a megabyte a model with 128 tokens is shown 1,500 characters. More is shown where that
+was too little; the ids are those of the whole text, cut. (Of two texts that are both too long,
+which one is read by one token more is told from their characters.)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tokenizers import Encoding, Tokenizer
+
+from leanformer.text.layout import Layout, layout_of, room_of_pair
+from leanformer.text.words import first_tokens, join_words
+
+_LONG_TOKEN = 8  # characters that are shown for each token that is read, at first
+_MARGIN = 64  # tokens; what stands near a cut, where a word may be torn, is not read
+_LONG_WORD = 1024  # characters; WordPiece makes one unknown token of words of more than a hundred
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text, or a pair of texts, as a model reads it.
+
+    Attributes:
+        ids: Token ids, special tokens included, at most as many as the reader's limit.
+        types: What tells tokens of the second text from those of the first, where the model's
+            tokenizer does; else all 0.
+        cut: Whether the text was longer.
+        firsts: The first token of each word, of a sentence of words; None where the word was cut
+            off, or the tokenizer has no token for it.
+    """
+
+    ids: list[int]
+    types: list[int]
+    cut: bool
+    firsts: tuple[int | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    """Tokens of a text or of its part that may be read; `in_all`: about those of the whole text."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+    in_all: int
+
+
+class Reader:
+    """Reads texts, pairs and sentences of words.
+
+    Attributes:
+        max_length: Tokens that are read of a text, special ones included.
+        pad_id: The id that fills short rows.
+        tells_types: Whether the tokenizer tells the second text of a pair from the first.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        max_length: int,
+        *,
+        pad_id: int = 0,
+        tells_types: bool = True,
+        side: str = "right",
+        split_special: bool = False,
+        prefix: str = "",
+    ) -> None:
+        """Take over `tokenizer`, which nothing else may set from now on.
+
+        Args:
+            tokenizer: What `tokenizer.json` describes.
+            max_length: Tokens that are read of a text, special ones included.
+            pad_id: The id that fills short rows.
+            tells_types: Whether the second text of a pair has token types of its own.
+            side: "right" or "left": where long texts are cut.
+            split_special: Whether "[SEP]" in a text is text.
+            prefix: What is read before every text.
+
+        Raises:
+            ValueError: The limit has no room for a text beside the special tokens.
+        """
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        tokenizer.encode_special_tokens = split_special
+        self._tokenizer, self.max_length, self._left = tokenizer, max_length, side == "left"
+        self.pad_id, self.tells_types, self.prefix = pad_id, tells_types, prefix
+        self._single, self._pair = layout_of(tokenizer, pair=False), layout_of(tokenizer, pair=True)
+        if max_length <= self._pair.specials:
+            raise ValueError(
+                f"max_length: {max_length} tokens have no room for a text beside "
+                f"{self._pair.specials} special tokens; give more"
+            )
+
+    def __call__(self, text: str) -> Encoding:
+        """The encoding of one text, whatever its length: ids, tokens and their characters."""
+        return self._tokenizer.encode(self.prefix + text)
+
+    def read(
+        self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, parallel: bool = False
+    ) -> list[Reading]:
+        """Each text, or pair of texts, as a model reads it.
+
+        Args:
+            texts: Texts that `check_texts` let pass.
+            pairs: Their second texts.
+            parallel: Read with all cores; else in the calling thread alone.
+        """
+        if self.prefix:
+            texts = [self.prefix + text for text in texts]
+        first = self._encode(texts, parallel)
+        if pairs is None:
+            return [self._reading(self._single, one) for one in first]
+        second = self._encode(pairs, parallel)
+        return [self._reading(self._pair, a, b) for a, b in zip(first, second, strict=True)]
+
+    def read_words(
+        self, sentences: Sequence[Sequence[str]], *, parallel: bool = False
+    ) -> list[Reading]:
+        """Each sentence, its words joined by spaces, with the first token of each word."""
+        joined = [join_words(words) for words in sentences]
+        texts = [self.prefix + text for text, _ in joined]
+        return [
+            self._reading(
+                self._single, one, words=first_tokens(one.offsets, places, len(self.prefix))
+            )
+            for one, (_, places) in zip(self._encode(texts, parallel, True), joined, strict=True)
+        ]
+
+    def _encode(
+        self, texts: Sequence[str], parallel: bool, offsets: bool = False
+    ) -> list["_Tokens"]:
+        """As many tokens of each text as may be read of it, or more; no special ones."""
+        tokenize = self._tokenizer.encode_batch if offsets else self._tokenizer.encode_batch_fast
+
+        def encode(some: list[str]) -> list[Encoding]:
+            return tokenize(some, add_special_tokens=False)
+
+        shown = [self._shown(text, _LONG_TOKEN) for text in texts]
+        if parallel and len(texts) > 1:
+            found = encode(shown)
+        else:  # one by one: no thread pool is begun, and other threads have their turn between
+            found = [encode([text])[0] for text in shown]
+        tokens = []
+        for text, part, encoding in zip(texts, shown, found, strict=True):
+            step = _LONG_TOKEN
+            while part != text and len(encoding.ids) < self.max_length + _MARGIN:
+                step *= 8
+                part = self._shown(text, step)
+                encoding = encode([part])[0]
+            in_all = round(len(encoding.ids) * len(text) / len(part))
+            tokens.append(_Tokens(encoding.ids, encoding.offsets if offsets else [], in_all))
+        return tokens
+
+    def _shown(self, text: str, step: int) -> str:
+        """What of a text is tokenized: `step` characters for each token that may be read."""
+        most = step * (self.max_length + _MARGIN)
+        if len(text) <= most:
+            return text
+        return _tail(text, most) if self._left else _head(text, most)
+
+    def _reading(
+        self,
+        layout: Layout,
+        first: "_Tokens",
+        second: "_Tokens | None" = None,
+        words: Sequence[int | None] = (),
+    ) -> Reading:
+        """The row of one or two texts, each cut to its share of the limit."""
+        room = self.max_length - layout.specials
+        second = second or _Tokens([], [], 0)
+        kept = room_of_pair(first.in_all, second.in_all, room)
+        ids, types = layout.fill(self._cut(first.ids, kept[0]), self._cut(second.ids, kept[1]))
+        gone = max(0, len(first.ids) - kept[0]) if self._left else 0
+        return Reading(
+            ids,
+            types if self.tells_types else [0] * len(ids),
+            kept != (first.in_all, second.in_all),
+            tuple(
+                layout.begin + token - gone
+                if token is not None and gone <= token < gone + kept[0]
+                else None
+                for token in words
+            ),
+        )
+
+    def _cut(self, ids: list[int], kept: int) -> list[int]:
+        if kept >= len(ids):
+            return ids
+        return ids[len(ids) - kept :] if self._left else ids[:kept]
+
+
+def _head(text: str, most: int) -> str:
+    """The first characters, to the end of a word; a word that is torn is longer than any limit."""
+    end = min(len(text), most + _LONG_WORD)
+    return text[: next((i for i in range(most, end) if text[i].isspace()), end)]
+
+
+def _tail(text: str, most: int) -> str:
+    start = max(0, len(text) - most - _LONG_WORD)
+    ends = range(len(text) - most, start, -1)
+    return text[next((i for i in ends if text[i].isspace()), start) :]

@@ -1,0 +1,88 @@
+"""What is given as texts: read whole, or refused with its place."""
+
+import re
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_REPLACEMENT = "\ufffd"
+
+
+class TextError(ValueError):
+    """An item of a list of texts that cannot be read.
+
+    Attributes:
+        index: Its place in the list.
+        reason: What is wrong with it, without the place.
+    """
+
+    def __init__(self, name: str, index: int, reason: str) -> None:
+        self.name, self.index, self.reason = name, index, reason
+        super().__init__(f"{name}[{index}] {reason}")
+
+    def __reduce__(self) -> Any:
+        return TextError, (self.name, self.index, self.reason)
+
+
+def check_texts(texts: Iterable[str], name: str = "texts") -> list[str]:
+    """All of `texts` as a list; a generator is read once, and whole.
+
+    Half of a character (a lone surrogate, as in tweets cut in the middle of an emoji) becomes
+    U+FFFD, which takes as much space, so that offsets stay true.
+
+    Raises:
+        TextError: An item is not a string or is empty; the index is named.
+        ValueError: It is a single string, or a collection without an order of texts.
+    """
+    items = listed(texts, name)
+    for index, text in enumerate(items):
+        if reason := refusal(text):
+            raise TextError(name, index, reason)
+    return [repair(text) for text in items]
+
+
+def check_pairs(
+    texts: Iterable[str], pairs: Iterable[str] | None
+) -> tuple[list[str], list[str] | None]:
+    """Texts and their second texts, as lists.
+
+    Raises:
+        ValueError: As `check_texts`, or there are not as many pairs as texts.
+    """
+    first = check_texts(texts)
+    if pairs is None:
+        return first, None
+    second = listed(pairs, "pairs")
+    if len(second) != len(first):
+        raise ValueError(f"pairs: {len(second)} for {len(first)} texts; give as many")
+    return first, check_texts(second, "pairs")
+
+
+def listed(texts: Iterable[Any], name: str = "texts") -> list[Any]:
+    """The items of any ordered iterable.
+
+    Raises:
+        ValueError: It is a single string, a mapping, a set, or not iterable.
+    """
+    if isinstance(texts, str | bytes):
+        raise ValueError(f"{name}: got one string; give a list of them: [{texts[:20]!r}]")
+    if isinstance(texts, Mapping):
+        raise ValueError(f"{name}: got a mapping; give the column of texts, as a list")
+    if isinstance(texts, Set):
+        raise ValueError(f"{name}: got a set, which has no order to answer in; give a list")
+    try:
+        return list(texts)
+    except TypeError as error:
+        raise ValueError(f"{name}: {type(texts).__name__} is not a list of texts") from error
+
+
+def refusal(text: Any) -> str:
+    """Why `text` cannot be read, or "" if it can."""
+    if not isinstance(text, str):
+        return f"is {text!r} ({type(text).__name__}), not a text"
+    return "" if text.strip() else "is empty; leave it out or give it a text"
+
+
+def repair(text: str) -> str:
+    """`text` with each lone surrogate replaced by U+FFFD."""
+    return text if text.isascii() else _LONE_SURROGATE.sub(_REPLACEMENT, text)
