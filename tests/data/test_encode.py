@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanformer.data import IGNORE, Encoded, Examples, by_length, encode_examples, shuffled
+from leanformer.data import IGNORE, Encoded, Examples, Words, by_length, encode_examples, shuffled
 from leanformer.models.families import FAMILIES
 from leanformer.models.tiny_tokenizers import TEXTS, tiny_tokenizer
 
@@ -67,28 +67,42 @@ def test_texts_that_are_cut_are_counted() -> None:
     assert encode_examples(pair, tokenizer, "classification", 8).length(0) == 8
 
 
-@pytest.mark.parametrize("family", ["bert", "xlm-roberta", "modernbert"])
-def test_the_first_piece_of_a_word_carries_its_label(family: str) -> None:
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_first_token_of_a_word_carries_its_label(family: str) -> None:
     words = [["the", "xylophone", "dog"], ["jumping"]]
     examples = Examples(texts=[" ".join(w) for w in words], words=words, labels=[[3, 1, 2], [5]])
     tokenizer = tiny_tokenizer(family)
     encoded = encode_examples(examples, tokenizer, "tokens", 64)
     assert encoded.labels is not None
-    places = tokenizer(words, is_split_into_words=True)
-    for index, gold in enumerate(examples.labels or []):
-        ids = places.word_ids(index)
-        expected = [IGNORE] * len(ids)
-        for word, label in enumerate(gold):  # type: ignore[arg-type]
-            expected[ids.index(word)] = label
+    assert encoded.words is not None
+    for index, text in enumerate(examples.texts):
+        assert encoded.rows[index]["input_ids"] == tokenizer(text)["input_ids"]
+        firsts, gold = encoded.words[index].firsts, encoded.words[index].labels
+        expected = [IGNORE] * encoded.length(index)
+        for first, label in zip(firsts, gold, strict=True):
+            assert first is not None
+            expected[first] = label
         assert encoded.labels[index] == expected
-    assert len(encoded.labels[0]) > 5  # the odd word has several pieces
+    assert len(encoded.labels[0]) > 5  # the odd word has several tokens
+    assert encoded.take([1]).words == encoded.words[1:]
+    assert encoded.take([1]).rows == encoded.rows[1:]
 
 
-def test_words_that_are_cut_off_lose_their_labels() -> None:
+def test_words_that_are_cut_off_lose_their_labels_and_are_judged() -> None:
     examples = Examples(texts=["a b c d"], words=[["a", "b", "c", "d"]], labels=[[0, 1, 2, 3]])
     encoded = encode_examples(examples, tiny_tokenizer("bert"), "tokens", 4)
     assert encoded.labels == [[IGNORE, 0, 1, IGNORE]]
+    assert encoded.words == [Words((1, 2, None, None), (0, 1, 2, 3))]
     assert encoded.truncated == 1
+
+
+def test_half_of_a_character_is_read_as_unknown() -> None:
+    tokenizer = tiny_tokenizer("roberta")
+    texts = Examples(texts=["the fox \ud83d"], pairs=["\udc00 dog"])
+    row = encode_examples(texts, tokenizer, "classification", 64).rows[0]
+    assert row["input_ids"] == tokenizer("the fox \ufffd", "\ufffd dog")["input_ids"]
+    words = Examples(texts=["fox \ud83d"], words=[["fox", "\ud83d"]], labels=[[0, 1]])
+    assert encode_examples(words, tokenizer, "tokens", 64).words is not None
 
 
 @given(lengths=LENGTHS, size=st.integers(1, 7), seed=st.integers(0, 99), pool=st.integers(1, 5))

@@ -5,12 +5,9 @@ import pytest
 from runtime_samples import TEXTS, plain_folder
 
 from leanformer.measure.flops import flops_per_token
-from leanformer.measure.folders import measure_folders
+from leanformer.measure.folders import folder_system, measure_folders
 from leanformer.measure.systems import LOADS, System
-from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
-from leanformer.runtime.manifest import read_manifest, write_manifest
-from leanformer.runtime.torch_backend import TorchSession
 
 ALL = {*LOADS, "cpu_time", "memory", "size", "flops"}
 
@@ -28,7 +25,6 @@ def test_every_folder_has_every_quantity(classifier: Path) -> None:
         files = sum(path.stat().st_size for path in classifier.rglob("*") if path.is_file())
         assert quantities["size"].value == files
         assert quantities["flops"] == flops_per_token(tiny_model("bert")[0])
-    assert measured.pins["ours"]["threads"] == 1
     assert found["ours"]["throughput"] == measured.quantities["ours"]["throughput"]
 
 
@@ -56,37 +52,30 @@ def test_systems_without_a_folder_are_timed_beside(
 ) -> None:
     plain_folder(tmp_path)
     monkeypatch.setattr("leanformer.measure.folders.peak_memory", lambda *_, **__: None)
-    model, tokenizer = tiny_model("bert")
-    other = System(
-        open=lambda: TorchSession(model, "classification"), tokenizer=tokenizer, max_length=64
-    )
+
+    class Rival:
+        def answer(self, texts: Any, pairs: Any = None) -> Any:
+            return [len(text) for text in texts]
+
+    others = {"two": System(open=lambda _: Rival())}
     served = {"one": (tmp_path, "pytorch", "fp32")}
-    found, measured = measure_folders(served, TEXTS, others={"two": other}, rounds=1, threads=1)  # type: ignore[arg-type]
+    found, measured = measure_folders(served, TEXTS, others=others, rounds=1, threads=1)  # type: ignore[arg-type]
     assert set(found["one"]) == ALL
     assert set(found["two"]) == {*LOADS, "cpu_time"}
     assert measured.speedup("one", "two").value > 0
 
 
-def test_pairs_are_measured_as_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_answered_from_strings_in_its_own_batches_or_in_order(tmp_path: Path) -> None:
     plain_folder(tmp_path, pairs=True)
-    monkeypatch.setattr("leanformer.measure.folders.peak_memory", lambda *_, **__: None)
-    served = {"one": (tmp_path, "pytorch", "fp32")}
-    _, alone = measure_folders(served, TEXTS, rounds=1, threads=1)  # type: ignore[arg-type]
-    _, both = measure_folders(served, TEXTS, TEXTS[::-1], rounds=1, threads=1)  # type: ignore[arg-type]
-    assert both.padding["one"]["throughput"][0] > alone.padding["one"]["throughput"][0]
-
-
-def test_texts_are_cut_as_each_folder_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain_folder(tmp_path / "long")
-    model, tokenizer = tiny_model("bert")
-    save_model(model, tokenizer, tmp_path / "short")
-    manifest = read_manifest(tmp_path / "long")
-    write_manifest(tmp_path / "short", type(manifest)(**{**vars(manifest), "max_length": 8}))
-    monkeypatch.setattr("leanformer.measure.folders.peak_memory", lambda *_, **__: None)
-    served: Any = {name: (tmp_path / name, "pytorch", "fp32") for name in ("long", "short")}
-    _, measured = measure_folders(served, TEXTS, rounds=1, threads=1)
-    real = {name: measured.padding[name]["throughput"][0] for name in served}
-    assert real["short"] < real["long"]
+    system = folder_system(tmp_path, "pytorch", "fp32")
+    assert system.in_order is not None
+    planned: Any = system.open(1)
+    ordered: Any = system.in_order(1)
+    assert (planned.rows_in_order, ordered.rows_in_order) == (None, 16)
+    assert planned.session.threads == 1
+    assert len(planned.answer(TEXTS, TEXTS[::-1])) == len(TEXTS)
+    assert planned.reader.max_length == 32
+    assert planned.padding(TEXTS, TEXTS[::-1]).real > planned.padding(TEXTS, ["x"] * 6).real
 
 
 def test_refusals(tmp_path: Path, classifier: Path) -> None:

@@ -1,49 +1,75 @@
 import pytest
-from runtime_samples import TEXTS
+from runtime_samples import LABELS, TEXTS
 
 from leanformer.measure.systems import LOADS, System, measure_systems
 from leanformer.models.tiny import tiny_model
+from leanformer.models.tiny_tokenizers import tiny_tokenizer
+from leanformer.runtime.manifest import Manifest
+from leanformer.runtime.predictor import Predictor
 from leanformer.runtime.torch_backend import TorchSession
+from leanformer.text import reader_of
+
+READER = reader_of(tiny_tokenizer("bert"), 48)
 
 
-def system(layers):
-    model, tokenizer = tiny_model("bert", num_hidden_layers=layers)
-    return System(
-        open=lambda: TorchSession(model, "classification", threads=1),
-        tokenizer=tokenizer,
-        max_length=48,
-    )
+def system(layers, opened=None):
+    """A model of so many layers; `opened` notes with how many threads, and in whose order."""
+    model, _ = tiny_model("bert", num_hidden_layers=layers)
+    manifest = Manifest(kind="classification", labels=LABELS, max_length=48)
+
+    def open_it(threads, rows=None):
+        if opened is not None:
+            opened.append((threads, rows))
+        session = TorchSession(model, "classification", threads=threads)
+        return Predictor(session, READER, manifest, rows_in_order=rows)
+
+    return System(open=open_it, in_order=lambda threads: open_it(threads, 16))
+
+
+class Rival:
+    """No transformer, and it has no batches."""
+
+    def answer(self, texts, pairs=None):
+        return [len(text) for text in texts]
 
 
 @pytest.fixture(scope="module")
 def measured():
-    return measure_systems({"deep": system(3), "flat": system(1)}, TEXTS * 6, rounds=2)
+    systems = {"deep": system(3), "flat": system(1), "rival": System(open=lambda _: Rival())}
+    return measure_systems(systems, READER, TEXTS * 6, rounds=2, threads=1)
 
 
 def test_every_system_has_every_quantity_with_its_spread(measured):
+    assert set(measured.quantities) == {"deep", "flat", "rival"}
     for quantities in measured.quantities.values():
         assert set(quantities) == {*LOADS, "cpu_time"}
         for quantity in quantities.values():
-            assert 0 < quantity.low <= quantity.value <= quantity.high
+            assert 0 <= quantity.low <= quantity.value <= quantity.high
     assert measured.quantities["flat"]["throughput"].unit == "texts/s"
+    assert measured.quantities["flat"]["latency_32_one_thread"].unit == "s"
 
 
 def test_both_ran_in_the_same_rounds_so_ratios_can_be_taken(measured):
     assert measured.speedup("deep", "deep").value == 1
     assert measured.speedup("deep", "flat").value > 0
+    assert measured.speedup("deep", "rival", "throughput_one_thread").value > 1
     assert measured.speedup_over_users("deep", "flat").unit == "x"
 
 
-def test_sorting_saves_padding_and_latency_has_none(measured):
-    padding = measured.padding["deep"]
-    assert padding["throughput"][1] < padding["throughput_unsorted"][1]
-    assert padding["throughput"][0] == padding["throughput_unsorted"][0]
-    assert padding["latency_32"] == (16 * 32, 16 * 32)
-    assert measured.pins["flat"]["threads"] == 1
+def test_each_is_opened_once_for_each_number_of_threads_and_order():
+    opened = []
+    measure_systems({"one": system(1, opened)}, READER, TEXTS, rounds=1, threads=2)
+    assert sorted(opened, key=repr) == [(1, None), (2, 16), (2, None)]
+
+
+def test_texts_are_read_once_and_whole():
+    texts = (text for text in TEXTS)
+    found = measure_systems({"a": system(1)}, READER, texts, rounds=1, loads=("throughput",))
+    assert set(found.quantities["a"]) == {"throughput", "cpu_time"}
 
 
 def test_refusals():
     with pytest.raises(ValueError, match="loads: speed not among latency_32"):
-        measure_systems({"a": system(1)}, TEXTS, loads=("speed",))
+        measure_systems({"a": system(1)}, READER, TEXTS, loads=("speed",))
     with pytest.raises(ValueError, match="texts: a load is made of the caller's texts"):
-        measure_systems({"a": system(1)}, [])
+        measure_systems({"a": system(1)}, READER, [])

@@ -116,10 +116,10 @@ def test_size_keeps_the_most_frequent(family: str) -> None:
 def test_kept_ids_and_words_already_split() -> None:
     model, tokenizer = tiny_model("bert")
     number = tokenizer.convert_tokens_to_ids("weather")
-    cut, kept = cut_vocabulary(model, tokenizer, [["lazy", "dog"]], keep_ids=[number])
+    cut, kept = cut_vocabulary(model, tokenizer, ["lazy dog"], keep_ids=[number])
     assert number in kept
     assert cut.tokenize("lazy dog weather") == ["lazy", "dog", "weather"]
-    assert count_pieces(tokenizer, [["lazy", "dog"], "dog"]).most_common(1)[0][1] == 2
+    assert count_pieces(tokenizer, ["lazy dog", "dog \ud83d"]).most_common(1)[0][1] == 2
 
 
 def test_the_tokenizer_is_left_as_it_is_and_cutting_twice_works() -> None:

@@ -1,6 +1,7 @@
 import pytest
 from runtime_samples import LABELS, calibration_of
 
+from leanformer.core.child import ChildFailed, PassingFault
 from leanformer.data.task import Task
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.agreement import agreement
@@ -37,7 +38,7 @@ def test_a_model_becomes_a_folder_that_answers_like_it(tmp_path, texts):
     predictor = load(folder, threads=1)
     session = TorchSession(model, "classification", threads=1)
     exact = [session.run(**a)[0] for a in calibration_of(tokenizer).arrays(session.inputs)]
-    assert agreement("classification", exact, predictor.outputs(texts)) == 1
+    assert agreement("classification", exact, predictor.answer(texts)) == 1
     left = graph_file(folder, "openvino", "fp32").exists()
     assert left == (winner.backend == "openvino")
 
@@ -79,5 +80,36 @@ def test_an_existing_folder_is_kept(tmp_path):
 def test_calibration_needs_texts_and_as_many_pairs():
     with pytest.raises(ValueError, match="calibration: no texts"):
         Calibration(tokenizer=None, texts=[])
-    with pytest.raises(ValueError, match="calibration: 2 texts and 1 pairs"):
+    with pytest.raises(ValueError, match="pairs: 1 for 2 texts; give as many"):
         Calibration(tokenizer=None, texts=["a", "b"], pairs=["c"])
+    given = Calibration(tokenizer=None, texts=(text for text in "ab"), pairs=iter("cd"))
+    assert (given.texts, given.pairs) == (["a", "b"], ["c", "d"])
+
+
+def test_a_candidate_that_kills_its_process_is_skipped_with_its_reason(tmp_path, monkeypatch):
+    def dies(*_, **__):
+        raise ChildFailed("crashed with SIGFPE")
+
+    monkeypatch.setattr("leanformer.runtime.openvino_backend.call_in_child", dies)
+    model, tokenizer = tiny_model("bert")
+    task = Task(kind="classification", labels=LABELS)
+    rows, _ = export_folder(
+        model, tokenizer, task, tmp_path / "x", calibration_of(tokenizer),
+        candidates=[("openvino", "bf16")], threads=1,
+    )  # fmt: skip
+    assert rows[-1].reason == "could not be exported: OpenVINO bf16: crashed with SIGFPE"
+    assert load(tmp_path / "x", threads=1).session.backend == "pytorch"
+
+
+def test_a_fault_that_passes_ends_the_export(tmp_path, monkeypatch):
+    def none(*_, **__):
+        raise PassingFault("no memory")
+
+    monkeypatch.setattr("leanformer.runtime.openvino_backend.call_in_child", none)
+    model, tokenizer = tiny_model("bert")
+    task = Task(kind="classification", labels=LABELS)
+    with pytest.raises(PassingFault):
+        export_folder(
+            model, tokenizer, task, tmp_path / "x", calibration_of(tokenizer),
+            candidates=[("openvino", "bf16")], threads=1,
+        )  # fmt: skip

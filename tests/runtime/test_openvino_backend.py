@@ -1,20 +1,23 @@
+import pickle
 import sys
 
 import numpy as np
 import pytest
 from runtime_samples import calibration_of, outputs, uneven
 
+from leanformer.core.child import ChildFailed
 from leanformer.core.step import NoEffect, require
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.carry import carry_scales
-from leanformer.runtime.executed import (
-    attention_precision,
-    attention_ran,
-    executed_precision,
-    kernels_ran,
-)
+from leanformer.runtime.executed import attention_ran, kernels_ran
 from leanformer.runtime.graph import InferenceGraph
 from leanformer.runtime.openvino_backend import export_openvino
+from leanformer.runtime.openvino_graph import (
+    attention_precision,
+    executed_precision,
+    read_samples,
+    write_samples,
+)
 from leanformer.runtime.openvino_session import OpenVinoSession
 
 pytest.importorskip("openvino", reason="needs openvino")
@@ -179,3 +182,34 @@ def test_minilm_runs_36_integer_kernels_at_a_quarter_of_the_size(tmp_path):
     assert proofs[1].after < 24e6
     got, _ = run(tmp_path / "x", "int8", calibration, graph.inputs)
     assert (np.stack(got) * exact).sum(1).mean() > 0.99
+
+
+def test_calibration_texts_come_back_in_order(tmp_path):
+    samples = [{"ids": np.arange(n)[None], "mask": np.ones((1, n), int)} for n in range(1, 13)]
+    write_samples(tmp_path / "samples.npz", samples)
+    again = read_samples(tmp_path / "samples.npz")
+    assert len(again) == 12
+    for ours, theirs in zip(again, samples, strict=True):
+        assert ours.keys() == theirs.keys()
+        assert all((ours[name] == theirs[name]).all() for name in ours)
+
+
+def test_a_crash_of_openvino_ends_its_child(tmp_path, monkeypatch):
+    def dies(*_, **__):
+        raise ChildFailed("crashed with SIGFPE")
+
+    monkeypatch.setattr("leanformer.runtime.openvino_backend.call_in_child", dies)
+    with pytest.raises(NoEffect, match="OpenVINO fp32: crashed with SIGFPE"):
+        export_openvino(tiny_model("bert")[0], "classification", tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_several_callers_have_a_request_each(tmp_path):
+    export_openvino(tiny_model("bert")[0], "classification", tmp_path / "x")
+    session = OpenVinoSession(tmp_path / "x" / "model.xml", "fp32", threads=1, concurrency=3)
+    assert session.pins["NUM_STREAMS"] == session.pins["INFERENCE_NUM_THREADS"] == 3
+    assert session.pins["ENABLE_CPU_PINNING"] is False
+    again = pickle.loads(pickle.dumps(session))
+    ids = np.ones((2, 5), dtype=np.int64)
+    np.testing.assert_array_equal(session.run(ids, ids), again.run(ids, ids))
+    assert (again.threads, again.concurrency) == (1, 3)

@@ -1,15 +1,109 @@
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+
 import numpy as np
 import pytest
-from runtime_samples import LABELS, plain_folder
-from transformers import AutoTokenizer
+from runtime_samples import LABELS, TEXTS, calibration_of, plain_folder
 
+from leanformer.data import Examples, encode_examples
+from leanformer.models.families import FAMILIES
+from leanformer.models.save import save_model
+from leanformer.models.tiny import tiny_model
+from leanformer.runtime.answers import Unanswered, softmax
 from leanformer.runtime.batching import Padding
-from leanformer.runtime.predictor import load, softmax
+from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
+from leanformer.runtime.onnx_backend import export_onnx
+from leanformer.runtime.openvino_backend import export_openvino
+from leanformer.runtime.predictor import Predictor, load
+from leanformer.text import entities, split_words, word_tags
+from leanformer.train.evaluate import outputs
+
+BACKENDS = ("openvino", "onnxruntime", "pytorch")
+MIXED = [
+    [" ".join([*TEXTS[start:], *TEXTS[:start]][: 1 + start % 5]) for _ in range(count)]
+    for start, count in enumerate((1, 4, 16, 2, 7, 1, 30, 3, 1, 12))
+]
 
 
 @pytest.fixture(scope="module")
 def predictor(classifier):
     return load(classifier, threads=1)
+
+
+@pytest.fixture(scope="module")
+def everywhere(tmp_path_factory):
+    """A classifier with a graph for every backend."""
+    folder = tmp_path_factory.mktemp("everywhere") / "served"
+    model, tokenizer = plain_folder(folder)
+    texts = calibration_of(tokenizer)
+    place = folder / "openvino" / "int8"
+    export_openvino(model, "classification", place, precision="int8", calibration=texts)
+    export_onnx(model, "classification", folder / "onnx" / "fp32", precision="fp32")
+    write_manifest(folder, read_manifest(folder))
+    return folder
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_eight_threads_are_answered_as_one_is(backend, everywhere):
+    predictor = load(everywhere, backend, threads=1, concurrency=2)
+    alone = [predictor.answer(texts) for texts in MIXED]
+    failed = []
+
+    def work(start):
+        for turn in range(6):
+            for index in range(start, start + len(MIXED)):
+                index = (index + turn) % len(MIXED)
+                try:
+                    for ours, theirs in zip(
+                        predictor.answer(MIXED[index]), alone[index], strict=True
+                    ):
+                        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+                except Exception as error:
+                    failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(start,)) for start in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_forked_process_answers(backend, threads, everywhere):
+    predictor = load(everywhere, backend, threads=threads)
+    expected = predictor.predict(list(TEXTS))
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        same = predictor.predict(list(TEXTS)) == expected
+        again = load(everywhere, backend, threads=threads).predict(list(TEXTS)) == expected
+        os._exit(0 if same and again else 3)
+    assert os.waitpid(child, 0)[1] == 0
+    assert predictor.predict(list(TEXTS)) == expected
+
+
+def _answers_of(predictor, texts):
+    return predictor.predict(texts)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_pickle_opens_its_folder_again(backend, everywhere):
+    predictor = load(everywhere, backend, threads=1)
+    expected = predictor.predict(list(TEXTS))
+    assert pickle.loads(pickle.dumps(predictor)).predict(list(TEXTS)) == expected
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(_answers_of, (predictor, list(TEXTS))) == expected
+
+
+def test_a_predictor_of_parts_cannot_be_pickled(predictor):
+    parts = Predictor(predictor.session, predictor.reader, predictor.manifest)
+    with pytest.raises(TypeError, match="put together from parts"):
+        pickle.dumps(parts)
 
 
 def test_answers_come_in_the_callers_order_whatever_the_batches(predictor, texts):
@@ -25,24 +119,55 @@ def test_answers_come_in_the_callers_order_whatever_the_batches(predictor, texts
         assert 1 / 3 <= a.score <= 1
 
 
-def test_padding_is_reported(predictor, texts):
-    predictor.predict(texts)
-    lengths = [len(ids) for ids in predictor.tokenizer(texts)["input_ids"]]
-    assert predictor.padding.real == sum(lengths)
-    assert predictor.padding.padded >= sum(lengths)
+def test_padding_is_told(predictor, texts):
+    lengths = [len(predictor.reader(text).ids) for text in texts]
+    told = predictor.padding(texts)
+    assert told.real == sum(lengths)
+    assert told.padded >= sum(lengths)
+    in_order = Predictor(predictor.session, predictor.reader, predictor.manifest, rows_in_order=2)
+    pairs = [max(lengths[i : i + 2]) * len(lengths[i : i + 2]) for i in range(0, len(lengths), 2)]
+    assert in_order.padding(texts) == Padding(sum(lengths), sum(pairs))
+    np.testing.assert_allclose(in_order.answer(texts), predictor.answer(texts), atol=1e-5)
 
 
 def test_no_texts_give_no_answers(predictor):
     assert predictor.predict([]) == []
-    assert predictor.padding == Padding(0, 0)
+    assert predictor.padding([]) == Padding(0, 0)
+
+
+def test_a_generator_of_texts_is_read_whole(predictor, texts):
+    expected = predictor.predict(texts)
+    assert predictor.predict(text for text in texts) == expected
+    assert predictor.predict(iter(texts)) == expected
+    assert predictor.predict(np.array(texts)) == expected
+    assert len(predictor.answer(text for text in texts)) == len(texts)
+
+
+def test_texts_that_cannot_be_read_are_answered_with_their_error(predictor):
+    long = "the film was slow " * 40
+    given = ["jump", "", 3, "half \ud83d", long]
+    answers = predictor.predict(given, errors="return")
+    assert answers[0] == predictor.predict(["jump"])[0]
+    assert answers[1] == Unanswered("texts[1] is empty; leave it out or give it a text")
+    assert answers[2] == Unanswered("texts[2] is 3 (int), not a text")
+    assert answers[3] == predictor.predict(["half \ufffd"])[0]
+    assert answers[4] == predictor.predict([long])[0]
+    answers = predictor.predict(given, errors="return", truncate=False)
+    assert answers[0] == predictor.predict(["jump"])[0]
+    assert answers[4].error.startswith("texts[4] is longer than the 32 tokens")
+    assert predictor.predict(["", None], errors="return")[1].error.startswith("texts[1] is None")
+    with pytest.raises(ValueError, match="errors: 'drop' is not one of raise, return"):
+        predictor.predict(["jump"], errors="drop")
+    with pytest.raises(ValueError, match="texts: got one string"):
+        predictor.predict("jump", errors="return")
 
 
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
         (["fine", "  "], r"texts\[1\] is empty"),
-        (["fine", 3], r"texts\[1\]: 3 is int, not a text"),
-        (["fine", None], r"texts\[1\]: None is NoneType"),
+        (["fine", 3], r"texts\[1\] is 3 \(int\), not a text"),
+        (["fine", None], r"texts\[1\] is None \(NoneType\)"),
         ("fine", "texts: got one string; give a list"),
     ],
 )
@@ -51,11 +176,13 @@ def test_what_is_no_text_is_refused_with_its_place(predictor, texts, message):
         predictor.predict(texts)
 
 
-def test_long_texts_are_cut_with_a_warning_or_refused(predictor, caplog):
+def test_long_texts_are_cut_with_one_warning_or_refused(classifier, caplog):
+    predictor = load(classifier, threads=1)
     long = "the film was slow " * 40
-    assert len(predictor.predict(["jump", long])) == 2
-    assert "1 of 2 texts cut to 32 tokens" in caplog.text
-    with pytest.raises(ValueError, match=r"texts\[1\] is 162 tokens long and the model reads 32"):
+    for _ in range(3):
+        assert len(predictor.predict(["jump", long])) == 2
+    assert caplog.text.count("1 of 2 texts cut to 32 tokens (said once)") == 1
+    with pytest.raises(ValueError, match=r"texts\[1\] is longer than the 32 tokens that the model"):
         predictor.predict(["jump", long], truncate=False)
 
 
@@ -92,28 +219,64 @@ def test_regression_gives_numbers_and_pairs_are_demanded(tmp_path, texts):
         scorer.predict(texts)
 
 
-def test_words_take_the_label_of_their_first_token(tmp_path):
-    plain_folder(tmp_path / "x", "tokens", ("O", "B-DISH", "I-DISH"))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_words_take_the_label_of_their_first_token(family, tmp_path):
+    """The words that are trained and judged are read by the same tokens as those that are served."""
+    model, tokenizer = tiny_model(family, head="tokens", num_labels=3)
+    save_model(model, tokenizer, tmp_path / "x")
+    names = ("O", "B-DISH", "I-DISH")
+    write_manifest(tmp_path / "x", Manifest(kind="tokens", labels=names, max_length=32))
     tagger = load(tmp_path / "x", threads=1)
-    sentences = [["the", "film", "was", "slow"], ["jump"]]
-    labels = tagger.label_words(sentences)
-    assert [len(row) for row in labels] == [4, 1]
-    rows = tagger.outputs([" ".join(words) for words in sentences])
-    full = AutoTokenizer.from_pretrained(tmp_path / "x")
-    encoded = full(sentences, is_split_into_words=True)
-    for index, row in enumerate(labels):
-        firsts = [encoded.word_to_tokens(index, word).start for word in range(len(row))]
-        assert row == [tagger.manifest.labels[rows[index][first].argmax()] for first in firsts]
+    sentences = [["the", "film", "was", "slow"], ["jump"], ["xylophone,", "\u200b", "rice"]]
+    texts = [" ".join(words) for words in sentences]
+    encoded = encode_examples(
+        Examples(texts=texts, words=sentences, labels=[[0] * len(s) for s in sentences]),
+        tokenizer, "tokens", 32,
+    )  # fmt: skip
+    judged = outputs(model, encoded, "tokens", "fp32")
+    expected = [
+        word_tags(row, words.firsts, names)
+        for row, words in zip(judged, encoded.words, strict=True)
+    ]
+    assert tagger.label_words(sentences) == expected
+    assert tagger.label_words(iter(sentences)) == expected
+    rows = tagger.answer(texts[:2])
+    for ours, theirs in zip(rows, judged, strict=False):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_spans_are_pieces_of_their_text(tmp_path):
-    plain_folder(tmp_path / "x", "tokens", ("B-DISH", "I-DISH", "B-PER"))
-    text = "the film was slow, jump"
-    spans = load(tmp_path / "x", threads=1).predict([text])[0]
-    assert spans
-    for span in spans:
+@pytest.mark.parametrize(
+    ("sentences", "message"),
+    [
+        (["the film"], r"sentences\[0\]: got a string; give its words as a list"),
+        ([["the", ""]], r"sentences\[0\]\[1\] is empty"),
+        ([["the"], ["a", 3]], r"sentences\[1\]\[1\] is 3 \(int\)"),
+    ],
+)
+def test_sentences_that_are_not_words_are_refused(sentences, message, tmp_path):
+    plain_folder(tmp_path, "tokens", ("O", "B-DISH", "I-DISH"))
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path, threads=1).label_words(sentences)
+
+
+@pytest.mark.parametrize("labels", [("B-DISH", "I-DISH", "B-PER"), ("S-DISH", "B-x-y", "E-x-y")])
+def test_spans_are_pieces_of_their_text_and_those_of_the_words(labels, tmp_path):
+    plain_folder(tmp_path / "x", "tokens", labels)
+    tagger = load(tmp_path / "x", threads=1)
+    text = "the film was slow, jump 我爱 caf\u0065\u0301"
+    found = tagger.predict([text])[0]
+    assert found
+    for span in found:
         assert span.text == text[span.start : span.end]
-        assert span.label in ("DISH", "PER")
+        assert span.label in ("DISH", "PER", "x-y")
+        assert 1 / 3 <= span.score <= 1
+    words = [text[start:end] for start, end in split_words(text)]
+    tags = tagger.label_words([words])[0]
+    ends = [(words[first], words[last - 1]) for first, last, _ in entities(tags)]
+    assert [
+        (s.text.startswith(a), s.text.endswith(b)) for s, (a, b) in zip(found, ends, strict=True)
+    ]
+    assert [span.label for span in found] == [kind for _, _, kind in entities(tags)]
 
 
 def test_softmax_of_large_numbers():

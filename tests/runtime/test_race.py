@@ -1,8 +1,14 @@
+import numpy as np
 import pytest
 from runtime_samples import plain_folder
 
-from leanformer.runtime.manifest import read_manifest
+from leanformer.core.child import PassingFault
+from leanformer.runtime import race as module
+from leanformer.runtime.manifest import read_manifest, write_manifest
+from leanformer.runtime.onnx_backend import export_onnx
+from leanformer.runtime.predictor import Predictor
 from leanformer.runtime.race import Row, decide, race
+from leanformer.runtime.smoke import Smoke
 
 
 def row(backend, throughput, agreement=1.0, reason=""):
@@ -32,9 +38,69 @@ def test_a_crashing_backend_is_skipped_and_the_winner_is_written_down(tmp_path, 
     rows = race(tmp_path / "x", texts, candidates=[("openvino", "int8")], rounds=1, threads=1)
     assert "holds no openvino int8 model" in rows[0].reason
     assert rows[1].chosen
+    assert rows[1].throughput_one_thread > 0
     manifest = read_manifest(tmp_path / "x")
     assert (manifest.backend, manifest.precision) == ("pytorch", "fp32")
     assert manifest.race[0]["reason"] == rows[0].reason
+
+
+def test_graphs_that_look_at_their_batch_race_where_that_is_asked(tmp_path, texts, monkeypatch):
+    model, _ = plain_folder(tmp_path)
+    export_onnx(model, "classification", tmp_path / "onnx" / "int8", precision="int8")
+    write_manifest(tmp_path, read_manifest(tmp_path))
+    dynamic = [("onnxruntime", "int8")]
+    rows = race(tmp_path, texts, candidates=dynamic, rounds=1, threads=1)
+    assert rows[0].batch_dependent
+    assert rows[0].throughput is None
+    assert "its answers change with the other texts of a batch" in rows[0].reason
+    assert not read_manifest(tmp_path).batch_dependent
+    monkeypatch.setattr(module, "_timed", faster_where(*dynamic))
+    rows = race(tmp_path, texts, candidates=dynamic, rounds=1, threads=1, batch_dependent=True)
+    assert rows[0].chosen
+    assert read_manifest(tmp_path).batch_dependent
+
+
+def faster_where(*fast):
+    def timed(runners, *_):
+        return {one: 2.0 if one in fast else 1.0 for one in runners}, dict.fromkeys(runners, 1.0)
+
+    return timed
+
+
+def test_a_backend_that_changes_with_its_batch_is_left_out(tmp_path, texts, monkeypatch):
+    plain_folder(tmp_path)
+    monkeypatch.setattr(module, "smoke_test", lambda *_: Smoke("", 0.3))
+    rows = race(tmp_path, texts, candidates=[("pytorch", "bf16")], rounds=1, threads=1)
+    assert "change with the other texts of a batch, by 30.0%" in rows[0].reason
+    assert rows[1].chosen
+
+
+def test_answers_that_are_not_numbers_do_not_win(tmp_path, texts, monkeypatch):
+    plain_folder(tmp_path)
+    monkeypatch.setattr(module, "smoke_test", lambda *_: Smoke("", 0.0))
+    monkeypatch.setattr(module, "_timed", faster_where(("pytorch", "bf16")))
+    answer = Predictor.answer
+
+    def not_numbers(self, *args, **settings):
+        rows = answer(self, *args, **settings)
+        return [row * np.nan for row in rows] if self.session.precision == "bf16" else rows
+
+    monkeypatch.setattr(Predictor, "answer", not_numbers)
+    rows = race(tmp_path, texts, candidates=[("pytorch", "bf16")], rounds=1, threads=1)
+    assert "answers too differently from PyTorch (0.000)" in rows[0].reason
+    assert rows[1].chosen
+
+
+def test_a_fault_that_passes_is_no_reason(tmp_path, texts, monkeypatch):
+    def none(*_):
+        raise PassingFault("no memory")
+
+    plain_folder(tmp_path)
+    before = read_manifest(tmp_path)
+    monkeypatch.setattr(module, "smoke_test", none)
+    with pytest.raises(PassingFault):
+        race(tmp_path, texts, candidates=[("pytorch", "bf16")], rounds=1, threads=1)
+    assert read_manifest(tmp_path) == before
 
 
 def test_a_race_needs_texts(tmp_path):

@@ -3,7 +3,7 @@ from typing import get_args
 import pytest
 
 from leanformer.data.task import Kind as TaskKind
-from leanformer.runtime.session import KINDS, served_kind
+from leanformer.runtime.session import KINDS, concurrency_of, served_kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -18,3 +18,29 @@ def test_kinds_are_those_of_the_data_but_for_what_is_only_trained() -> None:
 def test_what_is_only_trained_is_refused() -> None:
     with pytest.raises(ValueError, match="kind 'masked-lm' is trained and not served; fine-tune"):
         served_kind("masked-lm")
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "concurrency", "expected"),
+    [
+        (2, None, None, (2, 1)),
+        (2, 1, None, (1, 2)),
+        (2, 1, 3, (1, 3)),
+        (64, 1, None, (1, 4)),
+        (64, 32, None, (32, 2)),
+        (2, 8, None, (8, 1)),
+    ],
+)
+def test_cores_are_shared_out_among_calls(
+    cores: int, threads: int | None, concurrency: int | None, expected: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    assert concurrency_of(threads, concurrency) == expected
+
+
+def test_threads_and_calls_are_positive() -> None:
+    with pytest.raises(ValueError, match="threads: 0 is not positive"):
+        concurrency_of(0, None)
+    with pytest.raises(ValueError, match="concurrency: -1 is not positive"):
+        concurrency_of(None, -1)

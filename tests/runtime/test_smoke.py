@@ -1,41 +1,76 @@
-import sys
-
+import numpy as np
 import pytest
+from runtime_samples import plain_folder
 
-from leanformer.runtime.smoke import reason_of, run_once, smoke_test
+from leanformer.core.child import ChildFailed
+from leanformer.models.save import save_model
+from leanformer.models.tiny import tiny_model
+from leanformer.runtime import smoke
+from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
+from leanformer.runtime.onnx_backend import export_onnx
+from leanformer.runtime.openvino_backend import export_openvino
+from leanformer.runtime.smoke import run_uneven, smoke_test, uneven_rows
 
 
 def test_a_backend_that_answers_has_no_reason_against_it(classifier):
-    assert smoke_test(classifier, "pytorch", "fp32") == ""
+    found = smoke_test(classifier, "pytorch", "fp32")
+    assert found.reason == ""
+    assert found.change < 1e-4
 
 
 def test_a_backend_that_fails_says_why(classifier):
-    assert "holds no openvino int8 model" in smoke_test(classifier, "openvino", "int8")
+    found = smoke_test(classifier, "openvino", "int8")
+    assert "holds no openvino int8 model" in found.reason
+    assert found.change is None
 
 
-def test_a_hang_is_ended(classifier):
-    assert smoke_test(classifier, "pytorch", "fp32", seconds=0.01) == "did not answer within 0.01 s"
+def test_a_crash_or_a_hang_is_a_reason(classifier, monkeypatch):
+    def crash(*_, **__):
+        raise ChildFailed("crashed with SIGFPE")
+
+    assert smoke_test(classifier, "pytorch", "fp32", seconds=0.01).reason.startswith(
+        "did not answer"
+    )
+    monkeypatch.setattr(smoke, "call_in_child", crash)
+    assert smoke_test(classifier, "openvino", "bf16").reason == "crashed with SIGFPE"
 
 
-@pytest.mark.parametrize(
-    ("code", "words", "reason"),
-    [
-        (0, "noise", ""),
-        (-8, "", "crashed with SIGFPE"),
-        (-11, "", "crashed with SIGSEGV"),
-        (1, "Traceback\n\nImportError: no such thing\n", "ImportError: no such thing"),
-        (3, "", "ended with exit code 3"),
-    ],
-)
-def test_reasons(code, words, reason):
-    assert reason_of(code, words) == reason
+def test_rows_are_as_uneven_as_the_model_allows():
+    rows = uneven_rows(50, 128, pad=30)
+    lengths = [len(row.ids) for row in rows]
+    assert (max(lengths), min(lengths)) == (128, 3)
+    assert all(30 not in row.ids and max(row.ids) < 50 for row in rows)
 
 
 def test_numbers_that_are_not_finite_fail(classifier, monkeypatch):
-    import leanformer.runtime.session as session
+    feed = smoke.feed
+    monkeypatch.setattr(smoke, "feed", lambda *args: feed(*args) * float("nan"))
+    with pytest.raises(ValueError, match="numbers that are not finite"):
+        run_uneven(str(classifier), "pytorch", "fp32")
 
-    feed = session.feed
-    monkeypatch.setattr(session, "feed", lambda *args: feed(*args) * float("nan"))
-    with pytest.raises(ValueError, match="with numbers not finite"):
-        run_once(classifier, "pytorch", "fp32")
-    assert sys.modules["leanformer.runtime.session"] is session
+
+def test_rows_that_are_lost_fail(classifier, monkeypatch):
+    feed = smoke.feed
+    monkeypatch.setattr(smoke, "feed", lambda *args: feed(*args)[1:])
+    with pytest.raises(ValueError, match="answers 6 rows with"):
+        run_uneven(str(classifier), "pytorch", "fp32")
+
+
+def test_a_graph_that_looks_at_its_batch_shows(tmp_path):
+    model, _ = plain_folder(tmp_path)
+    export_onnx(model, "classification", tmp_path / "onnx" / "int8", precision="int8")
+    export_onnx(model, "classification", tmp_path / "onnx" / "fp32", precision="fp32")
+    write_manifest(tmp_path, read_manifest(tmp_path))
+    assert run_uneven(str(tmp_path), "onnxruntime", "int8") > 1e-3
+    assert run_uneven(str(tmp_path), "onnxruntime", "fp32") < 1e-4
+
+
+def test_a_text_that_is_padded_by_more_than_a_local_window_is_answered(tmp_path):
+    """OpenVINO answers a row that may attend to nothing with NaN, unless the graph sees to it."""
+    model, tokenizer = tiny_model("modernbert")  # a window of 8, of 64 tokens
+    save_model(model, tokenizer, tmp_path / "x")
+    export_openvino(model, "classification", tmp_path / "x" / "openvino" / "fp32")
+    labels = ("a", "b", "c")
+    write_manifest(tmp_path / "x", Manifest(kind="classification", labels=labels, max_length=64))
+    assert run_uneven(str(tmp_path / "x"), "openvino", "fp32") < 1e-4
+    assert np.isfinite(run_uneven(str(tmp_path / "x"), "pytorch", "fp32"))

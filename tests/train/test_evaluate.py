@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 import torch
 from train.toy import toy
 
-from leanformer.data import IGNORE, Encoded, Examples, Task, encode_examples
+from leanformer.data import Encoded, Examples, Task, Words, encode_examples
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import TEXTS
 from leanformer.train.evaluate import head_output, judge, outputs, quality
@@ -44,8 +45,10 @@ def test_quality_of_hand_cases() -> None:
     assert quality(scores, labelled("regression", [1.0, 3.0, 2.0]), Task(kind="regression")) == 1.0
     tags = Task(kind="tokens", labels=("B-X", "O"))
     words = rows([[9, 0], [9, 0], [0, 9], [9, 0]], [[9, 0], [0, 9], [9, 0], [9, 0]])
-    gold = [[IGNORE, 0, 1, IGNORE], [IGNORE, 1, 1, IGNORE]]
-    assert quality(words, labelled("tokens", gold), tags) == pytest.approx(2 / 3)
+    gold = [Words((1, 2), (0, 1)), Words((1, 2), (1, 1))]
+    assert quality(words, replace(labelled("tokens", [[], []]), words=gold), tags) == 2 / 3
+    cut = [Words((1, 2, None), (0, 1, 0)), Words((1, None, 2), (1, 0, 1))]
+    assert quality(words, replace(labelled("tokens", [[], []]), words=cut), tags) == 2 / 5
     vectors = rows([1, 0], [0, 1])
     targets = np.array([[1, 0], [0, -1]], dtype=np.float32)
     bare = Encoded([{"input_ids": [1]}] * 2, None, 0, 0, "embedding")

@@ -14,23 +14,16 @@ def measure(
     threads: Annotated[int | None, typer.Option(help="Threads; all cores without it.")] = None,
 ) -> None:
     """Measure folders side by side: latency, throughput, peak memory, size."""
-    from leanformer.data.table import read_rows
+    from leanformer.data.inputs import read_texts
     from leanformer.measure.folders import measure_folders
     from leanformer.runtime.manifest import read_manifest
 
-    rows = read_rows(in_)
-    if text not in rows[0]:
-        raise ValueError(f"{in_}: no column {text!r}; there are: {', '.join(rows[0])}")
+    texts, pairs = read_texts(in_, text, pair)
     systems = {}
     for folder in folders:
         manifest = read_manifest(folder)
         systems[str(folder)] = (folder, manifest.backend, manifest.precision)
-    found, _ = measure_folders(
-        systems,
-        [row[text] for row in rows],
-        [row[pair] for row in rows] if pair else None,
-        threads=threads,
-    )
+    found, _ = measure_folders(systems, texts, pairs, threads=threads)
     for name, quantities in found.items():
         typer.echo(f"{name}  {systems[name][1]} {systems[name][2]}")
         for key, quantity in quantities.items():

@@ -1,11 +1,14 @@
-"""`leanformer predict DIR --in texts.txt`: answers of an exported model, one JSON line a text."""
+"""`leanformer predict DIR --in texts.txt`: answers of an exported model, one JSON line per line."""
 
-import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from leanformer.data.inputs import Input
+    from leanformer.runtime.predictor import Predictor
 
 
 def predict(
@@ -14,39 +17,77 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="File of answers; stdout without it.")] = None,
     text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
     pair: Annotated[str | None, typer.Option(help="Column of the second text.")] = None,
+    id_: Annotated[
+        str | None, typer.Option("--id", help="Column to write beside the answer, not the text.")
+    ] = None,
+    skip_errors: Annotated[
+        bool, typer.Option(help="Answer a row that cannot be read with its error, and go on.")
+    ] = False,
     backend: Annotated[
         str | None, typer.Option(help="openvino, onnxruntime or pytorch; the winner without it.")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads; all cores without it.")] = None,
 ) -> None:
-    """Answer every text of a file, in its order."""
+    """Answer every line of a file, in its order; a blank line is answered with an error."""
     from leanformer.core.files import write_text
-    from leanformer.data.table import read_rows
+    from leanformer.data.inputs import read_inputs, refuse
     from leanformer.runtime.predictor import load
 
-    rows = read_rows(in_)
-    for column in (text, pair):
-        if column is not None and column not in rows[0]:
-            raise ValueError(f"{in_}: no column {column!r}; there are: {', '.join(rows[0])}")
-    texts = [row[text] for row in rows]
-    pairs = [row[pair] for row in rows] if pair else None
+    inputs = read_inputs(in_, text, pair)
+    if id_ is not None and not any(id_ in one.row for one in inputs):
+        raise ValueError(f"{in_}: no column {id_!r}; there are: {', '.join(inputs[0].row)}")
+    if not skip_errors:
+        refuse(in_, inputs, "; --skip-errors answers the other rows")
     predictor = load(folder, backend, threads)  # type: ignore[arg-type]
-    if predictor.manifest.kind == "embedding":
-        answers: list[Any] = [vector.tolist() for vector in predictor.encode(texts)]
-    else:
-        answers = predictor.predict(texts, pairs)
-    lines = "".join(json.dumps(_plain(answer), ensure_ascii=False) + "\n" for answer in answers)
+    lines = "".join(
+        json.dumps(answer, ensure_ascii=False) + "\n"
+        for answer in _answers(predictor, inputs, text, pair, id_)
+    )
     if out is None:
         typer.echo(lines, nl=False)
     else:
         write_text(out, lines)
-    padding = predictor.padding
-    typer.echo(
-        f"{len(texts)} texts, {padding.real} tokens, {padding.padded} with padding", err=True
-    )
+    wrong = sum(bool(one.error) for one in inputs)
+    typer.echo(f"{len(inputs) - wrong} answers, {wrong} errors", err=True)
 
 
-def _plain(answer: Any) -> Any:
+def _answers(
+    predictor: "Predictor", inputs: "list[Input]", text: str, pair: str | None, id_: str | None
+) -> list[dict[str, Any]]:
+    """What is written for each row: its text or id, and the answer or the error."""
+    good = [one for one in inputs if not one.error]
+    texts = [one.text for one in good if one.text is not None]
+    pairs = [one.pair for one in good if one.pair is not None] if pair else None
+    if predictor.manifest.kind == "embedding":
+        found: list[Any] = list(predictor.encode(texts))
+    else:
+        found = predictor.predict(texts, pairs)
+    answers = iter(found)
+    return [
+        {
+            **_beside(one, text, pair, id_),
+            **({"error": one.error} if one.error else _plain(next(answers))),
+        }
+        for one in inputs
+    ]
+
+
+def _beside(one: "Input", text: str, pair: str | None, id_: str | None) -> dict[str, Any]:
+    from leanformer.text.texts import repair
+
+    columns = [text, *([pair] if pair else [])] if id_ is None else [id_]
+    values = {column: one.row.get(column, "" if id_ is None else None) for column in columns}
+    return {key: repair(v) if isinstance(v, str) else v for key, v in values.items()}
+
+
+def _plain(answer: Any) -> dict[str, Any]:
+    """An answer as JSON: label and score, a score, spans, or a vector."""
+    import dataclasses
+
+    if isinstance(answer, float):
+        return {"score": answer}
+    if isinstance(answer, list):
+        return {"spans": [dataclasses.asdict(span) for span in answer]}
     if dataclasses.is_dataclass(answer) and not isinstance(answer, type):
         return dataclasses.asdict(answer)
-    return [_plain(item) for item in answer] if isinstance(answer, list) else answer
+    return {"vector": answer.tolist()}

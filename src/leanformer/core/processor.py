@@ -9,6 +9,7 @@ so there weights may use half of their range only, as `int8` and the exporters s
 """
 
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -26,7 +27,12 @@ def multiplies_int8_exactly() -> bool:
     """Whether int8 products cannot saturate here; True where the CPU does not tell."""
     if platform.machine().lower() not in ("x86_64", "amd64") or not _CPUINFO.is_file():
         return True
-    return bool(_EXACT & set(instructions()))
+    return exact_with(instructions())
+
+
+def exact_with(present: Iterable[str]) -> bool:
+    """Whether a CPU with these instruction sets multiplies int8 numbers exactly."""
+    return bool(_EXACT & set(present))
 
 
 def cpuinfo(key: str) -> str:

@@ -1,6 +1,6 @@
 """Where text comes from, what is asked of it, and how it becomes batches."""
 
-from leanformer.data.encode import Batch, Encoded, by_length, encode_examples, shuffled
+from leanformer.data.encode import Batch, Encoded, Words, by_length, encode_examples, shuffled
 from leanformer.data.source import Source
 from leanformer.data.task import IGNORE, Dataset, Examples, Kind, Task
 
@@ -13,6 +13,7 @@ __all__ = [
     "Kind",
     "Source",
     "Task",
+    "Words",
     "by_length",
     "encode_examples",
     "shuffled",

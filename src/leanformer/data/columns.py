@@ -12,6 +12,7 @@ from typing import Any
 from leanformer.core.technique import nearest
 from leanformer.data.table import Row
 from leanformer.data.task import Dataset, Examples, Kind, Task
+from leanformer.text.texts import repair
 
 _TEXT = ("text", "sentence", "sentence1", "premise", "question", "query", "utterance", "content")
 _PAIR = ("pair", "text2", "sentence2", "hypothesis", "passage", "document")
@@ -132,7 +133,7 @@ def _text(split: str, number: int, row: Row, column: str) -> str:
         raise ValueError(
             f"{split} row {number}: {column} is empty; remove the row or give it a text"
         )
-    return value
+    return repair(value)
 
 
 def _written(split: str, number: int, row: Row, column: str) -> str:
@@ -233,6 +234,6 @@ def _tagged(split: str, rows: list[Row], task: Task) -> Examples:
                     f"{split} row {number}: tag {tag!r} is not among the training tags"
                     f"{nearest(str(tag), list(task.labels))}"
                 )
-        words.append([str(word) for word in row["words"]])
+        words.append([repair(str(word)) for word in row["words"]])
         labels.append([index[str(tag)] for tag in row["tags"]])
     return Examples(texts=[" ".join(row) for row in words], words=words, labels=labels)

@@ -8,13 +8,15 @@ Legend: B batch, T token.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from leanformer.data.task import IGNORE, Examples, Kind
+from leanformer.text import Reading, reader_of
+from leanformer.text.texts import repair
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,30 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Words:
+    """The words of one example of a task that labels words.
+
+    Attributes:
+        firsts: The first token of each word; None where the word was cut off or has no token.
+        labels: The label of each word.
+    """
+
+    firsts: tuple[int | None, ...]
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Encoded:
     """Token ids of all examples.
 
     Attributes:
         rows: Model inputs an example, unpadded.
-        labels: As in `Examples`, word labels spread over tokens (first piece of a word carries it).
+        labels: As in `Examples`, word labels spread over tokens (the first token of a word carries
+            it, the others IGNORE).
         padding: Id that fills `input_ids`.
         truncated: How many texts were longer than the limit and were cut.
         kind: Kind of task, which decides the type of labels.
+        words: Of labelled words, what they are judged by: words that were cut off count too.
     """
 
     rows: list[dict[str, list[int]]]
@@ -55,6 +72,7 @@ class Encoded:
     padding: int
     truncated: int
     kind: Kind
+    words: list[Words] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -62,6 +80,16 @@ class Encoded:
     def length(self, index: int) -> int:
         """Tokens of one example."""
         return len(self.rows[index]["input_ids"])
+
+    def take(self, indices: list[int]) -> "Encoded":
+        """The examples at `indices`, in that order."""
+        labels, words = self.labels, self.words
+        return replace(
+            self,
+            rows=[self.rows[index] for index in indices],
+            labels=None if labels is None else [labels[index] for index in indices],
+            words=None if words is None else [words[index] for index in indices],
+        )
 
     def batch(self, indices: list[int]) -> Batch:
         """The examples at `indices`, padded to the longest of them."""
@@ -86,27 +114,34 @@ class Encoded:
 
 
 def encode_examples(examples: Examples, tokenizer: Any, kind: Kind, max_length: int) -> Encoded:
-    """Token ids of `examples`, cut to `max_length` tokens; the number cut is kept in
-    `truncated`."""
-    spread = examples.words is not None
-    limit = min(max_length, tokenizer.model_max_length)
-    first: Any = examples.words if spread else examples.texts
-    encoded = tokenizer(
-        first, examples.pairs, is_split_into_words=spread, truncation=False, verbose=False
-    )
-    cut = [index for index, ids in enumerate(encoded["input_ids"]) if len(ids) > limit]
-    if cut:
-        encoded = tokenizer(
-            first, examples.pairs, is_split_into_words=spread, truncation=True, max_length=limit
+    """Token ids of `examples`, read as a served model reads them.
+
+    Args:
+        examples: The texts, pairs or words.
+        tokenizer: A fast transformers tokenizer.
+        kind: Kind of task.
+        max_length: Longer texts are cut to this many tokens, or to fewer where the model reads
+            fewer; `truncated` counts them.
+    """
+    reader = reader_of(tokenizer, max_length)
+    if examples.words is None:
+        readings = reader.read(
+            [repair(text) for text in examples.texts],
+            None if examples.pairs is None else [repair(text) for text in examples.pairs],
+            parallel=True,
         )
-    names = [name for name in tokenizer.model_input_names if name in encoded]
-    if examples.pairs is None:
-        names = [name for name in names if name != "token_type_ids"]
-    rows = [{name: encoded[name][index] for name in names} for index in range(len(examples))]
+    else:
+        words = [[repair(word) for word in sentence] for sentence in examples.words]
+        readings = reader.read_words(words, parallel=True)
+    types = examples.pairs is not None and reader.tells_types
     labels: list[Any] | None = None if examples.labels is None else list(examples.labels)
-    if spread and labels is not None:
-        labels = [_spread(labels[index], encoded.word_ids(index)) for index in range(len(examples))]
-    return Encoded(rows, labels, tokenizer.pad_token_id or 0, len(cut), kind)
+    judged = None
+    if examples.words is not None and labels is not None:
+        judged = [Words(r.firsts, tuple(own)) for r, own in zip(readings, labels, strict=True)]
+        labels = [_spread(words, len(r.ids)) for words, r in zip(judged, readings, strict=True)]
+    rows = [_row(reading, types) for reading in readings]
+    cut = sum(reading.cut for reading in readings)
+    return Encoded(rows, labels, reader.pad_id, cut, kind, judged)
 
 
 def by_length(encoded: Encoded, size: int) -> list[list[int]]:
@@ -133,10 +168,16 @@ def _padded(ids: list[int], width: int, fill: int) -> list[int]:
     return ids + [fill] * (width - len(ids))
 
 
-def _spread(labels: list[int], words: list[int | None]) -> list[int]:
-    """Word labels on the first piece of each word."""
-    previous = [None, *words[:-1]]
-    return [
-        IGNORE if word is None or word == before else labels[word]
-        for word, before in zip(words, previous, strict=True)
-    ]
+def _row(reading: Reading, types: bool) -> dict[str, list[int]]:
+    """Model inputs of one example."""
+    row = {"input_ids": reading.ids, "attention_mask": [1] * len(reading.ids)}
+    return row | {"token_type_ids": reading.types} if types else row
+
+
+def _spread(words: Words, tokens: int) -> list[int]:
+    """Word labels on the first token of each word."""
+    labels = [IGNORE] * tokens
+    for first, label in zip(words.firsts, words.labels, strict=True):
+        if first is not None:
+            labels[first] = label
+    return labels

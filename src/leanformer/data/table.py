@@ -24,8 +24,12 @@ def format_of(path: Path) -> str:
     return suffix if suffix in FORMATS else ""
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path, *, blank: bool = False) -> list[Row]:
     """The rows of a file, each a dictionary by column.
+
+    Args:
+        path: The file.
+        blank: Keep blank lines, as rows without columns.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -45,7 +49,9 @@ def read_rows(path: Path) -> list[Row]:
         ".json": _jsonl,
         ".txt": _txt,
         ".conll": _conll,
-    }[suffix](text, path)
+    }[suffix](text.removesuffix("\n"), path)
+    if not blank:
+        rows = [row for row in rows if row]
     if not rows:
         raise ValueError(f"{path}: the file holds no row")
     return rows
@@ -71,18 +77,19 @@ def _text(path: Path) -> str:
 def _tsv(text: str, path: Path) -> list[Row]:
     lines = [line.rstrip("\r") for line in text.split("\n")]
     header = lines[0].split("\t")
-    rows = []
-    for number, line in enumerate(lines[1:], 2):
-        if line:
-            rows.append(_fields(header, line.split("\t"), path, number))
-    return rows
+    return [
+        _fields(header, line.split("\t"), path, number) if line else {}
+        for number, line in enumerate(lines[1:], 2)
+    ]
 
 
 def _csv(text: str, path: Path) -> list[Row]:
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
         header = next(reader, [])
-        return [_fields(header, fields, path, reader.line_num) for fields in reader if fields]
+        return [
+            _fields(header, fields, path, reader.line_num) if fields else {} for fields in reader
+        ]
     except csv.Error as error:
         raise ValueError(f"{path}:{reader.line_num}: no CSV ({error}); is a quote open?") from None
 
@@ -97,9 +104,10 @@ def _fields(header: list[str], fields: list[str], path: Path, number: int) -> Ro
 
 
 def _jsonl(text: str, path: Path) -> list[Row]:
-    rows = []
+    rows: list[Row] = []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
+            rows.append({})
             continue
         try:
             value = json.loads(line)
@@ -114,7 +122,8 @@ def _jsonl(text: str, path: Path) -> list[Row]:
 
 
 def _txt(text: str, path: Path) -> list[Row]:
-    return [{"text": line.rstrip("\r")} for line in text.split("\n") if line.strip()]
+    lines = (line.rstrip("\r") for line in text.split("\n"))
+    return [{"text": line} if line.strip() else {} for line in lines]
 
 
 def _conll(text: str, path: Path) -> list[Row]:

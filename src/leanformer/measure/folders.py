@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from transformers import AutoTokenizer
-
 from leanformer.core.quantity import Quantity
 from leanformer.measure.flops import flops_per_token
 from leanformer.measure.peak_memory import peak_memory
 from leanformer.measure.size import served_size
 from leanformer.measure.systems import Measured, System, measure_systems
+from leanformer.measure.workload import ROWS
 from leanformer.models.load import load_model
 from leanformer.runtime.manifest import read_manifest
 from leanformer.runtime.opening import open_session
+from leanformer.runtime.predictor import Predictor
 from leanformer.runtime.session import Backend, Precision
+from leanformer.runtime.tokenizer import open_tokenizer
 
 Served = tuple[Path, Backend, Precision]
 
@@ -31,7 +32,8 @@ def measure_folders(
     """The quantities of each folder by name, and the timings behind them.
 
     Args:
-        served: Folder, backend and precision by name.
+        served: Folder, backend and precision by name; the first one's tokens are those that
+            latencies are told in.
         texts: A realistic mix of lengths; a hundred or more.
         pairs: Their second texts.
         others: Systems that no folder holds, timed in the same rounds; only their times are told.
@@ -42,17 +44,11 @@ def measure_folders(
         FileNotFoundError: A folder is no export.
         ValueError: A file of one is damaged, or there are no texts.
     """
-    systems = {}
-    for name, (folder, backend, precision) in served.items():
-        manifest = read_manifest(
-            folder
-        )  # before the tokenizer: it says what is wrong with a folder
-        systems[name] = System(
-            open=partial(open_session, folder, backend, precision, threads),
-            tokenizer=AutoTokenizer.from_pretrained(folder),
-            max_length=manifest.max_length,
-        )
-    measured = measure_systems(systems | dict(others or {}), texts, pairs, rounds=rounds)
+    systems = {name: folder_system(*one) for name, one in served.items()}
+    reader = open_tokenizer(next(iter(served.values()))[0])
+    measured = measure_systems(
+        systems | dict(others or {}), reader, texts, pairs, rounds=rounds, threads=threads
+    )
     quantities = dict(measured.quantities)
     for name, (folder, backend, precision) in served.items():
         quantities[name] = {
@@ -64,6 +60,26 @@ def measure_folders(
             "flops": _flops(folder),
         }
     return quantities, measured
+
+
+def folder_system(folder: Path, backend: Backend, precision: Precision) -> System:
+    """An exported folder as a system that can be timed."""
+    read_manifest(folder)  # says what is wrong with a folder
+    opened = partial(_open, folder, backend, precision)
+    return System(open=partial(opened, None), in_order=partial(opened, ROWS))
+
+
+def _open(
+    folder: Path,
+    backend: Backend,
+    precision: Precision,
+    rows_in_order: int | None,
+    threads: int | None,
+) -> Predictor:
+    session = open_session(folder, backend, precision, threads)
+    manifest = read_manifest(folder)
+    reader = open_tokenizer(folder, manifest)
+    return Predictor(session, reader, manifest, rows_in_order=rows_in_order)
 
 
 def _flops(folder: Path) -> Quantity:

@@ -1,20 +1,21 @@
-"""Peak memory of a fresh process that loads a folder and answers some texts.
+"""Memory of a fresh process that has served a folder for a while.
 
 The kernel keeps the high-water mark of each process (VmHWM). A process that has exported or trained
-before shows that peak instead, so it is read in a new one.
+before shows that peak instead, so it is read in a new one. One batch says little of a server: the
+runtimes keep kernels for each shape that they have seen, so that the process answers two hundred
+requests of mixed sizes first.
 """
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from leanformer.core.child import ChildFailed, call_in_child
 from leanformer.core.quantity import Quantity
-from leanformer.runtime.smoke import reason_of
 
+REQUESTS = 200
 _STATUS = Path("/proc/self/status")
+_LARGEST = 5  # a request has up to 2 ** 5 texts
 
 
 def peak_memory(
@@ -26,10 +27,11 @@ def peak_memory(
     precision: str | None = None,
     threads: int | None = None,
 ) -> Quantity:
-    """Bytes at the peak of loading `folder` and answering `texts`.
+    """Bytes at the peak of loading `folder` and answering requests made of `texts`.
 
     Raises:
         ValueError: The process failed; the message says how.
+        PassingFault: There was no memory, thread or disk for it.
     """
     asked = {
         "folder": str(folder),
@@ -39,17 +41,11 @@ def peak_memory(
         "precision": precision,
         "threads": threads,
     }
-    ended = subprocess.run(
-        [sys.executable, "-m", "leanformer.measure.peak_memory"],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    if reason := reason_of(ended.returncode, ended.stderr):
-        raise ValueError(f"{folder} could not be measured: {reason}")
-    return Quantity(float(ended.stdout.split()[-1]), "bytes")
+    try:
+        peak = call_in_child("leanformer.measure.peak_memory:serve_requests", asked, seconds=1800)
+    except ChildFailed as error:
+        raise ValueError(f"{folder} could not be measured: {error}") from error
+    return Quantity(float(peak), "bytes")
 
 
 def high_water() -> int:
@@ -58,14 +54,27 @@ def high_water() -> int:
     return int(line.split()[1]) * 1024
 
 
-def _serve(asked: dict[str, object]) -> None:
+def serve_requests(
+    folder: str,
+    texts: list[str],
+    pairs: list[str] | None,
+    backend: str | None,
+    precision: str | None,
+    threads: int | None,
+) -> int:
+    """Answer mixed requests; the peak of this process in bytes."""
     from leanformer.runtime.predictor import load
 
-    keys = ("folder", "backend", "threads")
-    predictor = load(*[asked[key] for key in keys], precision=asked["precision"])  # type: ignore
-    predictor.outputs(asked["texts"], asked["pairs"])  # type: ignore[arg-type]
-    sys.stdout.write(f"{high_water()}\n")
+    predictor = load(folder, backend, threads, precision=precision)  # type: ignore[arg-type]
+    for places in mixed_requests(len(texts)):
+        some = [texts[place] for place in places]
+        predictor.answer(some, None if pairs is None else [pairs[place] for place in places])
+    return high_water()
 
 
-if __name__ == "__main__":
-    _serve(json.load(sys.stdin))
+def mixed_requests(texts: int, requests: int = REQUESTS, seed: int = 0) -> Iterator[list[int]]:
+    """Which texts each request asks about: mostly few, seldom dozens."""
+    rng = random.Random(seed)
+    for _ in range(requests):
+        count = round(2 ** rng.uniform(0, _LARGEST))
+        yield [rng.randrange(texts) for _ in range(count)]

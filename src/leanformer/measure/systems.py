@@ -1,4 +1,4 @@
-"""Latency and throughput of several systems side by side in one run.
+"""Latency and throughput of several systems side by side in one run, from strings to outputs.
 
 All systems are open at once and take turns on every load, so that the ratios between them are those
 of the same minutes on the same machine.
@@ -7,29 +7,29 @@ of the same minutes on the same machine.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from leanformer.core.quantity import Quantity
 from leanformer.measure.interleave import Timing, interleave, speedup
-from leanformer.measure.workload import Workload, single_load, text_load
-from leanformer.runtime.session import Session
+from leanformer.measure.workload import Served, Workload, single_load, text_load
+from leanformer.text import Reader
 
-LOADS = ("latency_32", "latency_128", "throughput", "throughput_unsorted")
+_LATENCIES = {"latency_32": 32, "latency_128": 128}
+_THROUGHPUTS = ("throughput", "throughput_unsorted")
+_ONE = "_one_thread"
+LOADS = (*_LATENCIES, *_THROUGHPUTS, f"latency_32{_ONE}", f"throughput{_ONE}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """What is timed: how to open it, and its tokenizer.
+    """What is timed.
 
     Attributes:
-        open: Makes the session; called once.
-        tokenizer: The tokenizer of its model.
-        max_length: Longer texts are cut to this many tokens.
+        open: Opens it with so many threads (None = all cores); called once for each number.
+        in_order: Opens it as it answers batches of 16 in the caller's order; None = like `open`.
     """
 
-    open: Callable[[], Session]
-    tokenizer: Any
-    max_length: int = 128
+    open: Callable[[int | None], Served]
+    in_order: Callable[[int | None], Served] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,40 +39,40 @@ class Measured:
     Attributes:
         quantities: By system, then by name: `LOADS` and "cpu_time".
         timings: By load, then by system: the calls behind them.
-        pins: By system: what was pinned.
-        padding: By system, then by load: (real, padded) tokens.
     """
 
     quantities: dict[str, dict[str, Quantity]]
     timings: dict[str, dict[str, Timing]]
-    pins: dict[str, dict[str, Any]]
-    padding: dict[str, dict[str, tuple[int, int]]]
 
     def speedup(self, baseline: str, candidate: str, load: str = "throughput") -> Quantity:
         """How many times faster `candidate` is than `baseline` on `load`."""
         return speedup(self.timings[load][baseline], self.timings[load][candidate])
 
     def speedup_over_users(self, baseline: str, candidate: str) -> Quantity:
-        """`candidate` on sorted batches against `baseline` as users run it, unsorted."""
+        """`candidate` with its own batches against `baseline` as users run it, unsorted."""
         unsorted = self.timings["throughput_unsorted"][baseline]
         return speedup(unsorted, self.timings["throughput"][candidate])
 
 
 def measure_systems(
     systems: Mapping[str, System],
+    reader: Reader,
     texts: Sequence[str],
     pairs: Sequence[str] | None = None,
     *,
     rounds: int = 7,
+    threads: int | None = None,
     loads: Sequence[str] = LOADS,
 ) -> Measured:
     """Time all `systems` on all `loads`, in turn.
 
     Args:
         systems: By name.
+        reader: By whose tokens the texts of the latencies are made.
         texts: A realistic mix of lengths; a hundred or more.
         pairs: Their second texts.
         rounds: Timed calls of each system on each load.
+        threads: Threads of the loads that do not say one; None = all cores.
         loads: Which loads.
 
     Raises:
@@ -80,16 +80,14 @@ def measure_systems(
     """
     if unknown := [load for load in loads if load not in LOADS]:
         raise ValueError(f"loads: {', '.join(unknown)} not among {', '.join(LOADS)}")
+    texts, pairs = list(texts), None if pairs is None else list(pairs)
     if not texts:
         raise ValueError("texts: a load is made of the caller's texts; there are none")
-    work = {
-        name: {load: _workload(load, system, texts, pairs) for load in loads}
-        for name, system in systems.items()
-    }
-    sessions = {name: system.open() for name, system in systems.items()}
+    work = {load: _workload(load, reader, texts, pairs) for load in loads}
+    opened = {name: _opened(system, loads, threads) for name, system in systems.items()}
     # Sorted and unsorted batches take turns too: their ratio is one of the claims.
     calls = {
-        (name, load): partial(work[name][load].run, sessions[name])
+        (name, load): partial(work[load].run, opened[name][load])
         for load in loads
         for name in systems
     }
@@ -102,25 +100,30 @@ def measure_systems(
             name, load = joined.split("\n")
             timings[load][name] = timing
     return Measured(
-        quantities={name: _quantities(name, timings, work[name]) for name in systems},
-        timings=timings,
-        pins={name: session.pins for name, session in sessions.items()},
-        padding={
-            name: {load: (w.padding.real, w.padding.padded) for load, w in by_load.items()}
-            for name, by_load in work.items()
-        },
+        quantities={name: _quantities(name, timings, work) for name in systems}, timings=timings
     )
 
 
-def _workload(
-    load: str, system: System, texts: Sequence[str], pairs: Sequence[str] | None
-) -> Workload:
-    if load.startswith("latency"):
-        tokens = min(int(load.removeprefix("latency_")), system.max_length)
-        return single_load(system.tokenizer, texts, pairs, tokens=tokens)
-    by_length = load == "throughput"
-    limit = system.max_length
-    return text_load(system.tokenizer, texts, pairs, by_length=by_length, max_length=limit)
+def _opened(system: System, loads: Sequence[str], threads: int | None) -> dict[str, Served]:
+    """What answers each load; what is opened alike is opened once."""
+    made: dict[tuple[bool, int | None], Served] = {}
+    found = {}
+    for load in loads:
+        in_order = load == "throughput_unsorted" and system.in_order is not None
+        key = in_order, 1 if load.endswith(_ONE) else threads
+        if key not in made:
+            open_it = system.in_order if in_order else system.open
+            assert open_it is not None
+            made[key] = open_it(key[1])
+        found[load] = made[key]
+    return found
+
+
+def _workload(load: str, reader: Reader, texts: list[str], pairs: list[str] | None) -> Workload:
+    tokens = _LATENCIES.get(load.removesuffix(_ONE))
+    if tokens is None:
+        return text_load(texts, pairs)
+    return single_load(reader, texts, pairs, tokens=min(tokens, reader.max_length))
 
 
 def _quantities(

@@ -1,92 +1,95 @@
-"""The loads that systems are timed on, made once and given to all alike.
+"""Loads that systems are timed on, made once and given to all alike: strings, as users have them.
 
-    latency_32, latency_128   batch 1 of exactly 32 and 128 tokens, 16 calls in a row
-    throughput                real texts, sorted by length, batches of 16
-    throughput_unsorted       the same texts in the caller's order, batches of 16, padded to the
+    latency_32, latency_128   one text of about 32 and 128 tokens, 16 calls in a row
+    throughput                real texts in one call; each system makes its own batches of them
+    throughput_unsorted       the same texts in batches of 16 in the caller's order, padded to the
                               longest: what users run who were told nothing
 
-Tokenization is outside the timer; it costs the same for every system with one tokenizer. A student
-with a vocabulary of its own tokenizes for itself.
+Tokenization is inside the timer: a cut vocabulary, a tokenizer that blocks, a system without
+tokens each cost what they cost. `…_one_thread` is the same load answered with one thread.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-
-from leanformer.runtime.batching import Encoded, Padding, fixed_size, padding, stack
-from leanformer.runtime.session import Session, feed
-from leanformer.runtime.tokenizing import tokenize
+from leanformer.text import Reader
 
 ROWS = 16
+CALLS = 16
+
+
+class Served(Protocol):
+    """Whatever answers texts: a predictor, or a rival that is no transformer."""
+
+    def answer(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Sequence[Any]:
+        """One output per text, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """Padded batches, ready to be fed.
+    """Calls of a system, each with its texts and pairs.
 
     Attributes:
-        batches: int64 arrays by input name.
-        texts: How many texts they hold.
-        padding: Their real and padded tokens.
+        calls: Texts and pairs of each call.
     """
 
-    batches: tuple[dict[str, np.ndarray], ...]
-    texts: int
-    padding: Padding
+    calls: tuple[tuple[Sequence[str], Sequence[str] | None], ...]
 
-    def run(self, session: Session) -> None:
-        """Answer every batch."""
-        for batch in self.batches:
-            feed(session, batch)
+    @property
+    def texts(self) -> int:
+        """How many texts are answered."""
+        return sum(len(texts) for texts, _ in self.calls)
+
+    def run(self, served: Served) -> None:
+        """Make every call."""
+        for texts, pairs in self.calls:
+            served.answer(texts, pairs)
 
 
-def text_load(
-    tokenizer: Any,
-    texts: Sequence[str],
-    pairs: Sequence[str] | None = None,
-    *,
-    by_length: bool,
-    rows: int = ROWS,
-    max_length: int = 128,
-) -> Workload:
-    """Batches of `rows` real texts, sorted by length or in the caller's order."""
-    encoded = tokenize(tokenizer, texts, pairs, max_length=max_length, truncate=True)
-    lengths = [len(ids) for ids in encoded["input_ids"]]
-    batches = fixed_size(lengths, rows, by_length=by_length)
-    pad = tokenizer.pad_token_id or 0
-    arrays = tuple(stack(encoded, batch, pad) for batch in batches)
-    return Workload(batches=arrays, texts=len(texts), padding=padding(lengths, batches))
+def text_load(texts: Sequence[str], pairs: Sequence[str] | None = None) -> Workload:
+    """All texts in one call."""
+    return Workload(calls=((texts, pairs),))
 
 
 def single_load(
-    tokenizer: Any,
-    texts: Sequence[str],
-    pairs: Sequence[str] | None = None,
-    *,
-    tokens: int,
-    calls: int = 16,
+    reader: Reader, texts: Sequence[str], pairs: Sequence[str] | None = None, *, tokens: int
 ) -> Workload:
-    """`calls` batches of one row of exactly `tokens` tokens, cut from the texts' own ids.
+    """Calls of one text of at most `tokens` tokens, and nearly as many, made of the texts' words.
 
     They are timed in a row, as a service answers them: the first one after another system's turn
     finds the caches cold, and says more about the turns than about the system.
+
+    Args:
+        reader: By whose tokens the texts are made; other systems may read them as more or fewer.
+        texts: What the words are taken from.
+        pairs: Second texts: the calls are pairs then, each text with half of the tokens.
+        tokens: Tokens of a call.
 
     Raises:
         ValueError: There are no texts.
     """
     if not texts:
         raise ValueError("texts: a load is made of the caller's texts; there are none")
-    encoded = tokenize(tokenizer, texts, pairs, max_length=tokens * calls, truncate=True)
-    stream = [token for ids in encoded["input_ids"] for token in ids]
-    stream *= -(-tokens * calls // len(stream))
-    rows = [stream[start : start + tokens] for start in range(0, tokens * calls, tokens)]
-    ones, zeros = [1] * tokens, [0] * tokens
-    single: Encoded = {
-        "input_ids": rows,
-        "attention_mask": [ones] * calls,
-        "token_type_ids": [zeros] * calls,
-    }
-    arrays = tuple(stack(single, [index], 0) for index in range(calls))
-    return Workload(batches=arrays, texts=calls, padding=Padding(tokens * calls, tokens * calls))
+    words = " ".join(texts).split()
+    room = tokens if pairs is None else tokens // 2
+    made = [_filled(reader, words, call * room, room) for call in range(CALLS)]
+    beside = (
+        None if pairs is None else [_filled(reader, words, call, room) for call in range(CALLS)]
+    )
+    calls = [([text], None if beside is None else [beside[i]]) for i, text in enumerate(made)]
+    return Workload(calls=tuple(calls))
+
+
+def _filled(reader: Reader, words: list[str], start: int, tokens: int) -> str:
+    """The longest text of successive words that is read by at most `tokens` tokens."""
+    low, high = 1, tokens
+    while low < high:
+        middle = (low + high + 1) // 2
+        count = len(reader(_successive(words, start, middle)).ids)
+        low, high = (middle, high) if count <= tokens else (low, middle - 1)
+    return _successive(words, start, low)
+
+
+def _successive(words: list[str], start: int, count: int) -> str:
+    return " ".join(words[(start + index) % len(words)] for index in range(count))

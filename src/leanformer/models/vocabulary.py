@@ -7,7 +7,7 @@ went are spelled out in smaller ones.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from leanformer.models.anatomy import Anatomy, anatomy_of, cuttable
 from leanformer.models.pieces import Pieces, choose
 from leanformer.models.tokenizer_json import backend_of, cut_tokenizer
 from leanformer.models.uneven import configurations
+from leanformer.text.texts import repair
 
 _BATCH = 1000
 
@@ -24,7 +25,7 @@ _BATCH = 1000
 def cut_vocabulary(
     model: Any,
     tokenizer: Any,
-    texts: Iterable[str | list[str]] = (),
+    texts: Iterable[str] = (),
     *,
     keep_ids: Iterable[int] = (),
     min_count: int = 1,
@@ -35,8 +36,7 @@ def cut_vocabulary(
     Args:
         model: A transformers model of a known family, with any head.
         tokenizer: Its fast tokenizer, which is left as it is.
-        texts: The corpus; a list of words is tokenized word by word.
-            Both texts of a pair count.
+        texts: The corpus; both texts of a pair count, words count joined by spaces.
         keep_ids: Pieces to keep besides.
         min_count: Keep pieces that occur at least so often in `texts`.
         size: At most so many pieces, the most frequent first.
@@ -71,19 +71,14 @@ def cut_vocabulary(
     return cut, kept
 
 
-def count_pieces(tokenizer: Any, texts: Iterable[str | list[str]]) -> Counter[int]:
+def count_pieces(tokenizer: Any, texts: Iterable[str]) -> Counter[int]:
     """How often each id occurs in the texts, special tokens aside."""
     counts: Counter[int] = Counter()
-    entries = list(texts)
-    for words in (False, True):
-        chosen: Sequence[Any] = [entry for entry in entries if isinstance(entry, list) == words]
-        for start in range(0, len(chosen), _BATCH):
-            batch = chosen[start : start + _BATCH]
-            encoded = tokenizer(
-                batch, add_special_tokens=False, is_split_into_words=words, verbose=False
-            )
-            for ids in encoded["input_ids"]:
-                counts.update(ids)
+    entries = [repair(text) for text in texts]
+    for start in range(0, len(entries), _BATCH):
+        batch = entries[start : start + _BATCH]
+        for ids in tokenizer(batch, add_special_tokens=False, verbose=False)["input_ids"]:
+            counts.update(ids)
     return counts
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Span = tuple[int, int, str]
+from leanformer.text.tags import entities as spans
 
 
 def accuracy(predicted: Sequence[int], gold: Sequence[int]) -> float:
@@ -57,23 +57,6 @@ def neighbour_overlap(
         np.fill_diagonal(similarity, -np.inf)
         tops.append(np.argpartition(-similarity, k - 1, axis=1)[:, :k])
     return float(np.mean([len(set(a) & set(b)) / k for a, b in zip(*tops, strict=True)]))
-
-
-def spans(tags: Sequence[str]) -> list[Span]:
-    """Entities (first, last + 1, type) of a tag sequence; an I- that continues nothing begins a
-    span."""
-    found: list[Span] = []
-    start, kind = 0, ""
-    for place, tag in enumerate([*tags, "O"]):
-        prefix, _, name = tag.partition("-")
-        name = name or ("" if tag == "O" else tag)
-        continues = prefix in ("I", "E") and name == kind
-        if kind and not continues:
-            found.append((start, place, kind))
-            kind = ""
-        if name and prefix != "O" and not continues:
-            start, kind = place, name
-    return found
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

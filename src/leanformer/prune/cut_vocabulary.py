@@ -41,10 +41,10 @@ class CutVocabulary(Step):
             NoEffect: `needed` is set and nothing could be removed.
         """
         dataset = workspace.dataset
-        texts: list[str | list[str]] = []
+        texts: list[str] = []
         for part in (dataset.train, dataset.unlabelled):
             if part is not None:
-                texts += [*(part.words or part.texts), *(part.pairs or ())]
+                texts += [*part.texts, *(part.pairs or ())]
         before = len(workspace.tokenizer)
         teacher_tokenizer = workspace.teacher_tokenizer or workspace.tokenizer
         tokenizer, _ = cut_vocabulary(

@@ -1,10 +1,14 @@
-"""Batches with little padding: sort by length, pack to a budget, answer in the caller's order.
+"""Batches of few shapes with little padding: what a runtime computes for a list of texts.
 
-A batch costs rows · longest, so mixing a long text with short ones pays for tokens that are not
-there. Sorting alone halves the padded tokens of ordinary text; a budget of tokens instead of a
-fixed number of rows keeps the work of every batch alike.
+A batch costs rows · tokens and a fixed price per call, so texts are sorted by length and covered by
+batches at the least cost in all:
 
-    padded = Σ_batches rows · longest   ≥   real = Σ_texts length
+    cost = Σ_batches  call_cost + rows · tokens
+
+Runtimes make kernels for every new shape and keep them: OpenVINO grows by 2 MiB for each in int8, a
+server without bound. So shapes come from a ladder: 1, 4, 16 or 64 rows, and eight lengths for each
+doubling (16, 18, 20, … 32, 36, …). Rows that are left over repeat the first text of the batch, and
+their answers are dropped.
 
 Everything here is pure: lengths in, indices out.
 """
@@ -13,11 +17,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-Encoded = dict[str, list[list[int]]]
+from leanformer.text import Reading
 
-_WORTH_A_CALL = 256  # tokens; below it the fixed cost of a call weighs more than padding
-_LEAST_FILL = 0.8  # real tokens over padded ones
+ROWS = (1, 4, 16, 64)
+MAX_TOKENS = 2048  # of a batch
+_STEPS = 8  # lengths for each doubling
+_CALL = 12  # tokens that a call costs on one thread, measured with MiniLM in OpenVINO and ONNX
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Which texts are computed together, and in which shape.
+
+    Attributes:
+        indices: Places of the texts in the caller's list; at most `rows`.
+        rows: Rows that are computed.
+        tokens: Tokens of each row, padding included.
+    """
+
+    indices: tuple[int, ...]
+    rows: int
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -26,41 +48,59 @@ class Padding:
 
     Attributes:
         real: Tokens of the texts, special tokens included.
-        padded: Tokens computed: rows times the longest row, summed over the batches.
+        padded: Tokens computed: rows times tokens, summed over the batches.
     """
 
     real: int
     padded: int
 
 
-def token_budget(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
-    """Indices in batches sorted by length, each of at most `max_tokens` padded tokens.
+def plan_batches(
+    lengths: Sequence[int], limit: int, *, threads: int = 1, max_tokens: int = MAX_TOKENS
+) -> list[Batch]:
+    """Batches from the ladder of shapes, of least cost in all; from long texts to short ones.
 
-    A batch that is worth its call already (256 tokens) also ends where the next text would leave
-    more than a fifth of it padding. A single text longer than the budget gets a batch of its own.
+    Args:
+        lengths: Tokens of each text.
+        limit: Tokens that the model reads at most.
+        threads: Threads that compute a batch: a call is worth more tokens where there are more.
+        max_tokens: Padded tokens of a batch; a longer text has a batch of its own.
 
     Raises:
         ValueError: `max_tokens` is not positive.
     """
     if max_tokens < 1:
         raise ValueError(f"max_tokens: {max_tokens} is not positive")
-    batches: list[list[int]] = []
-    real = 0
-    for index in sorted(range(len(lengths)), key=lambda index: lengths[index]):
-        length = lengths[index]
-        padded = (len(batches[-1]) + 1) * length if batches else 0
-        wasteful = real >= _WORTH_A_CALL and real + length < _LEAST_FILL * padded
-        if batches and padded <= max_tokens and not wasteful:
-            batches[-1].append(index)
-            real += length
-        else:
-            batches.append([index])
-            real = length
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    cost = [0.0] * (len(order) + 1)  # of all texts from this one on
+    shapes: list[tuple[int, int]] = [(0, 0)] * len(order)
+    for place in reversed(range(len(order))):
+        tokens = round_up(lengths[order[place]], limit)
+        best = float("inf")
+        for rows in ROWS:
+            if rows > 1 and rows * tokens > max_tokens:
+                break
+            end = min(len(order), place + rows)
+            price = _CALL * threads + rows * tokens + cost[end]
+            if price < best:
+                best, shapes[place] = price, (rows, tokens)
+        cost[place] = best
+    batches, place = [], 0
+    while place < len(order):
+        rows, tokens = shapes[place]
+        batches.append(Batch(tuple(order[place : place + rows]), rows, tokens))
+        place += rows
     return batches
 
 
-def fixed_size(lengths: Sequence[int], rows: int, *, by_length: bool = False) -> list[list[int]]:
-    """Indices in batches of `rows`, in the caller's order or sorted by length.
+def round_up(tokens: int, limit: int) -> int:
+    """The next length of the ladder, at most `limit`."""
+    step = max(2, 2 ** ((tokens - 1).bit_length() - 1) // _STEPS)
+    return min(limit, -(-tokens // step) * step)
+
+
+def batches_in_order(lengths: Sequence[int], rows: int, *, by_length: bool = False) -> list[Batch]:
+    """Batches of `rows`, padded to their longest, in the caller's order or sorted by length.
 
     In the caller's order it is what most users run, and so the baseline to compare with.
 
@@ -72,33 +112,33 @@ def fixed_size(lengths: Sequence[int], rows: int, *, by_length: bool = False) ->
     order = list(range(len(lengths)))
     if by_length:
         order.sort(key=lambda index: lengths[index])
-    return [order[start : start + rows] for start in range(0, len(order), rows)]
+    parts = [order[start : start + rows] for start in range(0, len(order), rows)]
+    return [Batch(tuple(p), len(p), max(lengths[index] for index in p)) for p in parts]
 
 
-def padding(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> Padding:
+def padding(lengths: Sequence[int], batches: Sequence[Batch]) -> Padding:
     """The real and padded tokens of `batches`."""
-    padded = sum(len(batch) * max(lengths[index] for index in batch) for batch in batches)
-    return Padding(sum(lengths), padded)
+    return Padding(sum(lengths), sum(batch.rows * batch.tokens for batch in batches))
 
 
-def stack(encoded: Encoded, batch: Sequence[int], pad_id: int) -> dict[str, np.ndarray]:
-    """The rows of one batch as int64 arrays [batch, token], padded at the end to the longest."""
-    longest = max(len(encoded["input_ids"][index]) for index in batch)
-    fill = {"input_ids": pad_id}
-    arrays = {}
-    for name, rows in encoded.items():
-        array = np.full((len(batch), longest), fill.get(name, 0), dtype=np.int64)
-        for row, index in enumerate(batch):
-            array[row, : len(rows[index])] = rows[index]
-        arrays[name] = array
-    return arrays
+def stack(readings: Sequence[Reading], batch: Batch, pad_id: int) -> dict[str, NDArray[np.int64]]:
+    """The rows of one batch as int64 arrays [rows, tokens], padded at the end."""
+    shape = (batch.rows, batch.tokens)
+    ids, mask, types = (np.full(shape, fill, np.int64) for fill in (pad_id, 0, 0))
+    for row in range(batch.rows):
+        reading = readings[batch.indices[row if row < len(batch.indices) else 0]]
+        end = len(reading.ids)
+        ids[row, :end], mask[row, :end], types[row, :end] = reading.ids, 1, reading.types
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
 
 
-def restore(batches: Sequence[Sequence[int]], outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """One output a text, in the caller's order; `outputs` holds one array a batch, row by row."""
+def restore(
+    batches: Sequence[Batch], outputs: Sequence[NDArray[np.float32]]
+) -> list[NDArray[np.float32]]:
+    """One output per text, in the caller's order; `outputs` holds one array per batch."""
     by_index = {
         index: row
         for batch, rows in zip(batches, outputs, strict=True)
-        for index, row in zip(batch, rows, strict=True)
+        for index, row in zip(batch.indices, rows[: len(batch.indices)], strict=True)
     }
     return [by_index[index] for index in range(len(by_index))]

@@ -13,6 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leanformer.runtime.batching import Batch, stack
+from leanformer.text import check_pairs, reader_of
+
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
@@ -23,6 +26,9 @@ class Calibration:
         texts: The texts.
         pairs: Their second texts, for pair tasks.
         max_length: Longer inputs are cut to this many tokens.
+
+    Raises:
+        ValueError: There are no texts, one is empty, or the pairs are not as many.
     """
 
     tokenizer: Any
@@ -31,21 +37,19 @@ class Calibration:
     max_length: int = 512
 
     def __post_init__(self) -> None:
-        if not self.texts:
+        texts, pairs = check_pairs(self.texts, self.pairs)
+        if not texts:
             raise ValueError("calibration: no texts; give about 128 like those to be served")
-        if self.pairs is not None and len(self.pairs) != len(self.texts):
-            raise ValueError(
-                f"calibration: {len(self.texts)} texts and {len(self.pairs)} pairs; give as many"
-            )
+        object.__setattr__(self, "texts", texts)  # a generator is read once
+        object.__setattr__(self, "pairs", pairs)
 
     def arrays(self, inputs: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
         """One text at a time: int64 arrays of shape [1, token], by input name."""
-        for index, text in enumerate(self.texts):
-            pair = None if self.pairs is None else self.pairs[index]
-            encoded = self.tokenizer(
-                text, pair, truncation=True, max_length=self.max_length, return_token_type_ids=True
-            )
-            yield {name: np.asarray([encoded[name]], dtype=np.int64) for name in inputs}
+        reader = reader_of(self.tokenizer, self.max_length)
+        for reading in reader.read(self.texts, self.pairs):
+            size = len(reading.ids)
+            array = stack([reading], Batch((0,), 1, size), reader.pad_id)
+            yield {name: array[name] for name in inputs}
 
     def tensors(self, inputs: Sequence[str]) -> Iterator[dict[str, Tensor]]:
         """The same, as torch tensors."""

@@ -1,54 +1,20 @@
-"""Which precision the matrix products really ran in, read from the graph that the runtime executes.
+"""Proofs of which precision the matrix products really ran in, and of the size on disk.
 
 A file that is a quarter of the size proves nothing about speed: a runtime may unpack the integers
-and multiply in floating point. OpenVINO tells the truth in its runtime model, onnxruntime in the
-operators of the optimised graph.
+and multiply in floating point. OpenVINO tells the truth in its runtime model, ONNX Runtime in the
+operators of the optimized graph.
 """
 
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from leanformer.core.step import Proof
 from leanformer.numerics.fake_linear import FakeQuantLinear
 
-_WITH_WEIGHT, _WITH_ACTIVATION = "FullyConnected", "MatMul"
-_ATTENTION = "ScaledDotProductAttention"
 _RUNS_AS = {"fp32": ("f32",), "bf16": ("bf16",), "int8": ("i8", "u8")}
 _SLACK = 1.1  # scales, biases and norms stay fp32
 _CONSTANTS = 2**16  # position ids and shapes of the graph, in bytes
-
-
-def executed_precision(compiled: Any) -> dict[str, int]:
-    """How many products with a weight a compiled OpenVINO model runs in each precision.
-
-    Args:
-        compiled: An `openvino.CompiledModel`.
-
-    Returns:
-        Counts by precision of the inputs ("i8", "u8", "bf16", "f32", ...). Attention's two products
-        of activations are counted by `attention_precision`.
-    """
-    return _count(compiled, lambda info: info["layerType"].value == _WITH_WEIGHT)
-
-
-def attention_precision(compiled: Any) -> dict[str, int]:
-    """How many nodes that multiply activations a compiled OpenVINO model runs in each precision.
-
-    Where the CPU has a kernel for whole attention (AVX-512, AMX), that is one node per layer, named
-    by the precision of its queries; elsewhere each layer has two, one per product.
-    """
-    separate = _count(compiled, lambda info: info["layerType"].value == _WITH_ACTIVATION)
-    return separate or _count(
-        compiled,
-        lambda info: (
-            info["layerType"].value == "Subgraph"
-            and _ATTENTION in info["originalLayersNames"].value
-        ),
-    )
 
 
 def attention_ran(counts: dict[str, int], *, asked: int) -> Proof:
@@ -104,12 +70,6 @@ def stored_bytes(
     return Proof(
         claim="weights on disk", before=before, after=after, unit="bytes", ok=ok, asked=asked
     )
-
-
-def _count(compiled: Any, chosen: Callable[[Any], bool]) -> dict[str, int]:
-    """The chosen nodes of the executed graph by their precision."""
-    infos = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
-    return dict(Counter(i["runtimePrecision"].value.lower() for i in infos if chosen(i)))
 
 
 def _words(counts: dict[str, int]) -> str:

@@ -23,8 +23,11 @@ from leanformer.runtime.session import Kind, graph_file, served_kind
 DEFAULT: tuple[Candidate, ...] = (
     ("openvino", "int8"),
     ("openvino", "bf16"),
-    ("onnxruntime", "int8"),
+    ("openvino", "fp32"),
+    ("onnxruntime", "fp32"),
 )
+BATCH_DEPENDENT: tuple[Candidate, ...] = (("onnxruntime", "int8"),)
+"""Their answers change with the other texts of a batch: they race where that is asked for."""
 
 
 def export_folder(
@@ -39,6 +42,7 @@ def export_folder(
     made: Mapping[Candidate, Path] | None = None,
     threads: int | None = None,
     least_agreement: float = 0.95,
+    batch_dependent: bool = False,
     overwrite: bool = False,
 ) -> tuple[list[Row], list[Proof]]:
     """Export `model`, race the candidates on the calibration texts, and keep the winner.
@@ -55,6 +59,7 @@ def export_folder(
             is what is served, with its own scales.
         threads: As many as there are cores, unless given.
         least_agreement: Who agrees less with PyTorch fp32 cannot win.
+        batch_dependent: Let `BATCH_DEPENDENT` candidates race too.
         overwrite: Replace the folder if it exists.
 
     Returns:
@@ -65,7 +70,8 @@ def export_folder(
     save_model(model, tokenizer, folder, overwrite=overwrite)
     failed: list[Row] = []
     proofs: dict[Candidate, list[Proof]] = {}
-    for backend, precision in candidates:
+    asked = [*candidates, *(BATCH_DEPENDENT if batch_dependent else ())]
+    for backend, precision in dict.fromkeys(asked):
         target = graph_file(folder, backend, precision).parent
         try:
             if made and (backend, precision) in made:
@@ -90,6 +96,7 @@ def export_folder(
         candidates=chosen,
         least_agreement=least_agreement,
         threads=threads,
+        batch_dependent=batch_dependent,
     )
     winner = next(row for row in rows if row.chosen)
     for backend, precision in proofs:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from leanformer.core.files import write_text
+from leanformer.core.processor import instructions
 from leanformer.runtime.session import (
     BACKENDS,
     KINDS,
@@ -40,6 +41,9 @@ class Manifest:
         backend: The backend that is used unless another is named.
         precision: Its precision.
         race: The rows of the race that chose it.
+        batch_dependent: Whether an answer changes with the other texts of its batch, as with ONNX
+            Runtime's dynamic int8.
+        instructions: Instruction sets of the CPU that it was exported on.
         files: SHA-256 of each file by its path in the folder.
         format: Version of this description.
     """
@@ -51,6 +55,8 @@ class Manifest:
     backend: Backend = "pytorch"
     precision: Precision = "fp32"
     race: tuple[dict[str, Any], ...] = ()
+    batch_dependent: bool = False
+    instructions: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
     format: int = 1
 
@@ -59,7 +65,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """Write `leanformer.json` with the checksums of every file that is in `folder` now."""
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != NAME)
     files = {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
-    manifest = replace(manifest, files=files)
+    manifest = replace(manifest, files=files, instructions=tuple(instructions()))
     write_text(folder / NAME, json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n")
     return manifest
 
@@ -79,7 +85,7 @@ def read_manifest(folder: Path) -> Manifest:
         )
     try:
         fields = json.loads(path.read_text("utf-8"))
-        lists = {"labels": tuple(fields["labels"]), "race": tuple(fields["race"])}
+        lists = {key: tuple(fields.get(key, ())) for key in ("labels", "race", "instructions")}
         manifest = Manifest(**{**fields, **lists})
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is damaged ({error}); export the model again") from error

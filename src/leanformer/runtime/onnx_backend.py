@@ -22,12 +22,12 @@ from typing import Any
 
 import torch
 
+from leanformer.core.child import ChildFailed, call_in_child
 from leanformer.core.files import new_folder
-from leanformer.core.step import Proof, require
+from leanformer.core.step import NoEffect, Proof, require
 from leanformer.runtime.carry import carried_scales
 from leanformer.runtime.executed import nodes_ran, stored_bytes
 from leanformer.runtime.graph import InferenceGraph, example_inputs
-from leanformer.runtime.onnx_heads import name_heads
 from leanformer.runtime.onnx_qdq import write_scales
 from leanformer.runtime.onnx_session import import_onnxruntime
 from leanformer.runtime.session import Kind, Precision
@@ -73,29 +73,31 @@ def export_onnx(
         raise ValueError(
             "precision: the model carries int8 scales, and fp32 would drop them; export it in int8"
         )
-    onnxruntime = import_onnxruntime()
+    import_onnxruntime()
     graph = InferenceGraph(model, kind, pairs=pairs)
-    if carries:
-        with new_folder(folder, overwrite=overwrite) as temporary:
-            path = temporary / "model.onnx"
-            products, nodes = write_scales(trace, graph, path)
-            ran = integer_operators(onnxruntime, path, asked=products)
-            return require([ran, stored_bytes(path, model, precision, graph=nodes)])
     with new_folder(folder, overwrite=overwrite) as temporary, tempfile.TemporaryDirectory() as raw:
         path = temporary / "model.onnx"
-        plain, float_path = Path(raw) / "plain.onnx", Path(raw) / "fused.onnx"
+        if carries:
+            products, nodes = write_scales(trace, graph, path)
+            executed = _in_child("executed_operators", {"path": str(path)})
+            ran = integer_operators(Counter(executed), asked=products)
+            return require([ran, stored_bytes(path, model, precision, graph=nodes)])
+        plain, layers = Path(raw) / "plain.onnx", model.config.num_hidden_layers
         trace(graph, plain)
-        optimized = fuse(plain)
-        counts = Counter(node.op_type for node in optimized.model.graph.node)
-        proofs = [attention_fused(counts, layers=model.config.num_hidden_layers, demanded=fused)]
-        target = path if precision == "fp32" else float_path
-        optimized.save_model_to_file(str(target))
+        made = {"source": str(plain), "target": str(path), "precision": precision}
+        counts = _in_child("finish_graph", made)
+        proofs = [attention_fused(Counter(counts["fused"]), layers=layers, demanded=fused)]
         if precision == "int8":
-            quantize_dynamic(float_path, path)
-            proofs.append(
-                integer_operators(onnxruntime, path, asked=4 * model.config.num_hidden_layers)
-            )
+            proofs.append(integer_operators(Counter(counts["executed"]), asked=4 * layers))
         return require([*proofs, stored_bytes(path, model, precision)])
+
+
+def _in_child(name: str, arguments: dict[str, Any]) -> Any:
+    """A function of `onnx_graph`, called where a crash of ONNX Runtime ends a child."""
+    try:
+        return call_in_child(f"leanformer.runtime.onnx_graph:{name}", arguments)
+    except ChildFailed as error:
+        raise NoEffect(f"ONNX Runtime: {error}") from error
 
 
 def trace(graph: InferenceGraph, path: Path) -> None:
@@ -121,36 +123,6 @@ def trace(graph: InferenceGraph, path: Path) -> None:
         graph.model.set_attn_implementation(implementation)
 
 
-def fuse(path: Path) -> Any:
-    """ONNX Runtime's own BERT fusions; head counts are read from each layer, so they may differ."""
-    import_onnxruntime()
-    import onnx
-    from onnxruntime.transformers.optimizer import optimize_model
-
-    model = onnx.load(path)
-    name_heads(model)
-    onnx.save(model, path)
-    with _quiet():
-        return optimize_model(str(path), model_type="bert", num_heads=0, hidden_size=0)
-
-
-def quantize_dynamic(source: Path, target: Path) -> None:
-    """Int8 weights by channel, full range, activations quantized while running."""
-    import onnx
-    from onnxruntime.quantization import QuantType
-    from onnxruntime.quantization import quantize_dynamic as ort_quantize_dynamic
-
-    with _quiet():
-        ort_quantize_dynamic(
-            source,
-            target,
-            per_channel=True,
-            reduce_range=False,
-            weight_type=QuantType.QInt8,
-            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
-        )
-
-
 def attention_fused(counts: Counter[str], *, layers: int, demanded: bool) -> Proof:
     """The proof that each of `layers` attention blocks became one node."""
     fused = sum(counts[name] for name in _FUSED)
@@ -165,17 +137,8 @@ def attention_fused(counts: Counter[str], *, layers: int, demanded: bool) -> Pro
     )
 
 
-def integer_operators(onnxruntime: Any, path: Path, *, asked: int) -> Proof:
-    """The proof that the graph ONNX Runtime executes has so many products of integers."""
-    import onnx
-
-    with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.optimized_model_filepath = str(Path(folder) / "executed.onnx")
-        options.log_severity_level = 3
-        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        model = onnx.load(options.optimized_model_filepath, load_external_data=False)
-    counts = Counter(node.op_type for node in model.graph.node)
+def integer_operators(counts: Counter[str], *, asked: int) -> Proof:
+    """The proof that the executed graph has so many operators that multiply integers."""
     after = sum(counts[name] for name in _INTEGER)
     words = ", ".join(f"{counts[name]} {name}" for name in _INTEGER if counts[name]) or "none"
     claim, words = "matrix products executed in int8", f"{words}; QAttention holds three"
@@ -184,7 +147,7 @@ def integer_operators(onnxruntime: Any, path: Path, *, asked: int) -> Proof:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the tracer's warnings and the chatter of the optimizer and the quantizer."""
+    """Silence the tracer's warnings."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():

@@ -1,40 +1,59 @@
 """A graph in ONNX Runtime on the CPU; nothing here needs torch."""
 
-import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from leanformer.runtime.session import Arrays, Backend, Precision, Session
+from leanformer.runtime.per_process import PerProcess
+from leanformer.runtime.session import Arrays, Backend, Precision, Session, cores
 
 
 class OnnxSession(Session):
-    """A graph in ONNX Runtime on the CPU, idle threads not spinning between calls."""
+    """A graph in ONNX Runtime on the CPU, idle threads not spinning between calls.
+
+    Any number of callers may run it at a time; with one thread each runs in its caller's.
+    """
 
     backend: Backend = "onnxruntime"
 
-    def __init__(self, path: Path, precision: Precision, *, threads: int | None = None) -> None:
-        """Load the graph at `path`."""
+    def __init__(
+        self,
+        path: Path,
+        precision: Precision,
+        *,
+        threads: int | None = None,
+        concurrency: int = 1,
+    ) -> None:
+        """Load the graph at `path`; the other arguments are those of `OpenVinoSession`."""
+        self.path, self.precision = path, precision
+        self.threads, self.concurrency = threads or cores(), concurrency
+        self.pins = {"intra_op_num_threads": self.threads, "inter_op_num_threads": 1}
+        self._opened = PerProcess(self._open)
+        self.inputs = tuple(port.name for port in self._opened.get().get_inputs())
+
+    def answer(self, arrays: Arrays) -> NDArray[np.float32]:
+        """See `Session.answer`."""
+        feeds = dict(zip(self.inputs, arrays, strict=False))
+        return self._opened.get().run(None, feeds)[0]
+
+    def _open(self) -> Any:
         onnxruntime = import_onnxruntime()
-        self.precision = precision
-        threads = threads or len(os.sched_getaffinity(0))
-        self.pins = {"intra_op_num_threads": threads, "inter_op_num_threads": 1}
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.force_spinning_stop", "1")
         # Without VNNI the fast products of uint8 with int8 saturate; these are exact everywhere.
         options.add_session_config_entry("session.x64quantprecision", "1")
-        self.session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
+        return onnxruntime.InferenceSession(
+            str(self.path), options, providers=["CPUExecutionProvider"]
         )
-        self.inputs = tuple(port.name for port in self.session.get_inputs())
 
-    def answer(self, arrays: Arrays) -> np.ndarray:
-        """See `Session.answer`."""
-        feeds = dict(zip(self.inputs, arrays, strict=False))
-        return self.session.run(None, feeds)[0]
+    def __reduce__(self) -> Any:
+        again = {"threads": self.threads, "concurrency": self.concurrency}
+        return partial(type(self), self.path, self.precision, **again), ()
 
 
 def import_onnxruntime() -> Any:

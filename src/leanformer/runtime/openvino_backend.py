@@ -13,32 +13,32 @@ int8 comes from NNCF's post-training quantization, or from scales that the model
 """
 
 import io
-import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
+from leanformer.core.child import ChildFailed, call_in_child
 from leanformer.core.files import new_folder
-from leanformer.core.processor import multiplies_int8_exactly
-from leanformer.core.step import Proof, require
+from leanformer.core.step import NoEffect, Proof, require
 from leanformer.models.quiet import quiet
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.carry import carried_products, carried_scales
-from leanformer.runtime.executed import (
-    attention_precision,
-    attention_ran,
-    executed_precision,
-    kernels_ran,
-    stored_bytes,
-)
+from leanformer.runtime.executed import attention_ran, kernels_ran, stored_bytes
 from leanformer.runtime.graph import InferenceGraph, example_inputs
+from leanformer.runtime.local_attention import finite_local_attention
+from leanformer.runtime.openvino_graph import write_samples
 from leanformer.runtime.openvino_session import OpenVinoSession as OpenVinoSession
-from leanformer.runtime.openvino_session import compile_openvino, import_openvino
+from leanformer.runtime.openvino_session import import_openvino
 from leanformer.runtime.session import Kind, Precision
 
 
@@ -73,67 +73,77 @@ def export_openvino(
 
     Raises:
         ValueError: int8 was asked for, and there are neither scales nor texts to find them with.
-        NoEffect: No product runs in the asked precision, or the file did not shrink as it must.
+        NoEffect: No product runs in the asked precision, the file did not shrink as it must, or
+            OpenVINO crashes on this CPU.
+        PassingFault: There was no memory, thread or disk for it.
     """
     openvino = import_openvino()
     carries = carried_scales(model)
-    if precision == "int8" and not carries and calibration is None:
-        raise ValueError(
-            "precision: int8 needs calibration texts, or a model that carries its own scales; "
-            "pass calibration=Calibration(tokenizer=…, texts=…)"
-        )
+    if precision == "int8" and not carries:
+        if calibration is None:
+            raise ValueError(
+                "precision: int8 needs calibration texts, or a model that carries its own scales; "
+                "pass calibration=Calibration(tokenizer=…, texts=…)"
+            )
+        require_nncf()
     graph = InferenceGraph(model, kind, pairs=pairs)
     converted = convert(graph)
     asked = 1
     if carries:
         compress_constants(converted)
         asked = max(1, quantized_products(converted))
-    elif precision == "int8":
+    samples = None
+    if precision == "int8" and not carries:
         assert calibration is not None
-        converted = post_training_quantize(converted, graph, calibration, keep_float)
-    with new_folder(folder, overwrite=overwrite) as temporary:
-        path = temporary / "model.xml"
-        openvino.save_model(converted, path, compress_to_fp16=precision == "bf16")
-        compiled = compile_openvino(path, precision, threads=1)
-        counts = executed_precision(compiled)
+        samples = list(calibration.arrays(graph.inputs))
+    kept = [] if samples is None else _nodes_of(converted, keep_float)
+    with new_folder(folder, overwrite=overwrite) as temporary, TemporaryDirectory() as raw:
+        openvino.save_model(converted, Path(raw) / "model.xml", compress_to_fp16=False)
+        counts = _finish(Path(raw), temporary / "model.xml", precision, samples, kept)
         proofs = [
-            kernels_ran(counts, precision, asked=asked, backend="OpenVINO"),
-            stored_bytes(path.with_suffix(".bin"), model, precision, keep_float),
+            kernels_ran(counts["weights"], precision, asked=asked, backend="OpenVINO"),
+            stored_bytes(temporary / "model.bin", model, precision, keep_float),
         ]
         if integers := carried_products(model):
-            proofs.append(attention_ran(attention_precision(compiled), asked=integers))
+            proofs.append(attention_ran(counts["attention"], asked=integers))
         return require(proofs)
+
+
+def _finish(
+    raw: Path,
+    target: Path,
+    precision: Precision,
+    samples: list[dict[str, NDArray[np.int64]]] | None,
+    keep_float: list[str],
+) -> dict[str, dict[str, int]]:
+    """Quantize and compile in a child process: kernels that this CPU dies of end the child."""
+    texts = raw / "samples.npz"
+    if samples is not None:
+        write_samples(texts, samples)
+    arguments = {
+        "source": str(raw / "model.xml"),
+        "target": str(target),
+        "precision": precision,
+        "samples": None if samples is None else str(texts),
+        "keep_float": keep_float,
+    }
+    try:
+        counts = call_in_child("leanformer.runtime.openvino_graph:finish_graph", arguments)
+    except ChildFailed as error:
+        raise NoEffect(f"OpenVINO {precision}: {error}") from error
+    return counts  # type: ignore[no-any-return]
 
 
 def convert(graph: InferenceGraph) -> Any:
     """The torch graph as an OpenVINO model whose batch and token axes are dynamic."""
     openvino = import_openvino()
     example = example_inputs(graph)
-    with _quiet(), torch.no_grad():
+    with _quiet(), torch.no_grad(), finite_local_attention(graph.model):
         converted = openvino.convert_model(graph, example_input=example)
     for port, name in zip(converted.inputs, graph.inputs, strict=True):
         port.get_tensor().set_names({name})
     converted.outputs[0].get_tensor().set_names({"output"})
     return converted
-
-
-def post_training_quantize(
-    converted: Any, graph: InferenceGraph, calibration: Calibration, keep_float: tuple[str, ...]
-) -> Any:
-    """NNCF's static int8 with SmoothQuant and bias correction, calibrated on the caller's texts."""
-    nncf = import_nncf()
-    samples = list(calibration.arrays(graph.inputs))
-    scope = nncf.IgnoredScope(names=_nodes_of(converted, keep_float)) if keep_float else None
-    fix = None if multiplies_int8_exactly() else nncf.OverflowFix.ENABLE
-    with _quiet():
-        return nncf.quantize(
-            converted,
-            nncf.Dataset(samples),
-            model_type=nncf.ModelType.TRANSFORMER,
-            subset_size=len(samples),
-            ignored_scope=scope,
-            advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
-        )
 
 
 def compress_constants(converted: Any) -> None:
@@ -159,21 +169,18 @@ def _is_integer(node: Any) -> bool:
     return kind in ("i8", "u8")
 
 
-def import_nncf() -> Any:
-    """The `nncf` package, with its banners off.
+def require_nncf() -> None:
+    """Find the `nncf` package without importing it, which takes seconds.
 
     Raises:
         ImportError: It is not installed; the message names the command.
     """
-    try:
-        import nncf
-    except ImportError as error:
-        raise ImportError("post-training quantization needs NNCF: pip install nncf") from error
-    logging.getLogger("nncf").setLevel(logging.ERROR)
-    return nncf
+    if sys.modules.get("nncf", ...) is None or find_spec("nncf") is None:
+        raise ImportError("post-training quantization needs NNCF: pip install nncf")
 
 
 def _nodes_of(converted: Any, layers: tuple[str, ...]) -> list[str]:
+    """The products of some layers, by their names in the graph."""
     products = [n.get_friendly_name() for n in converted.get_ops() if n.get_type_name() == "MatMul"]
     chosen = {layer: [name for name in products if f".{layer}/" in name] for layer in layers}
     if unknown := [layer for layer, names in chosen.items() if not names]:

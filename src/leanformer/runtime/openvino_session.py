@@ -1,16 +1,20 @@
-"""A graph in OpenVINO on the CPU; nothing here needs torch.
+"""A graph in OpenVINO on the CPU, with everything pinned; nothing here needs torch.
 
-What changes speed or numbers is pinned: left to itself OpenVINO runs fp32 graphs in bf16 where the
-CPU can.
+What is *executed* is pinned and never left to the runtime, which by itself runs fp32 graphs in bf16
+where the CPU can. One compiled model serves several callers at a time: each borrows one of its
+infer requests, and each request has a stream of threads of its own.
 """
 
-import os
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from leanformer.runtime.session import Arrays, Backend, Precision, Session
+from leanformer.runtime.per_process import PerProcess
+from leanformer.runtime.session import Arrays, Backend, Precision, Session, cores
 
 _HINT = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 
@@ -20,33 +24,68 @@ class OpenVinoSession(Session):
 
     backend: Backend = "openvino"
 
-    def __init__(self, path: Path, precision: Precision, *, threads: int | None = None) -> None:
-        """Compile the graph at `path`."""
-        self.precision = precision
-        self.pins = openvino_pins(precision, threads)
-        self.compiled = compile_openvino(path, precision, threads=threads)
+    def __init__(
+        self,
+        path: Path,
+        precision: Precision,
+        *,
+        threads: int | None = None,
+        concurrency: int = 1,
+    ) -> None:
+        """Compile the graph at `path`.
+
+        Args:
+            path: `model.xml`.
+            precision: What its products run in.
+            threads: Threads of one call; all cores unless given.
+            concurrency: Calls that are computed at a time, each with its threads.
+        """
+        self.path, self.precision = path, precision
+        self.threads, self.concurrency = threads or cores(), concurrency
+        self.pins = openvino_pins(precision, self.threads, self.concurrency)
+        self._opened = PerProcess(self._open)
         self.inputs = tuple(port.get_any_name() for port in self.compiled.inputs)
-        self.request = self.compiled.create_infer_request()
 
-    def answer(self, arrays: Arrays) -> np.ndarray:
+    @property
+    def compiled(self) -> Any:
+        """The `openvino.CompiledModel` of this process."""
+        return self._opened.get()[0]
+
+    def answer(self, arrays: Arrays) -> NDArray[np.float32]:
         """See `Session.answer`."""
+        requests = self._opened.get()[1]
         feeds = dict(zip(self.inputs, arrays, strict=False))
-        output = self.request.infer(feeds, share_inputs=True)[0]
-        return np.array(output, dtype=np.float32)  # a copy: the request reuses its own memory
+        request = requests.get()
+        try:
+            output = request.infer(feeds, share_inputs=True)[0]
+            return np.array(output, dtype=np.float32)  # a copy: the request reuses its own memory
+        finally:
+            requests.put(request)
+
+    def _open(self) -> tuple[Any, "SimpleQueue[Any]"]:
+        compiled = import_openvino().Core().compile_model(self.path, "CPU", self.pins)
+        requests: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(self.concurrency):
+            requests.put(compiled.create_infer_request())
+        return compiled, requests
+
+    def __reduce__(self) -> Any:
+        again = {"threads": self.threads, "concurrency": self.concurrency}
+        return partial(type(self), self.path, self.precision, **again), ()
 
 
-def compile_openvino(path: Path, precision: Precision, *, threads: int | None = None) -> Any:
-    """The compiled model, with the pins of `openvino_pins`."""
-    return import_openvino().Core().compile_model(path, "CPU", openvino_pins(precision, threads))
+def openvino_pins(precision: Precision, threads: int, concurrency: int = 1) -> dict[str, Any]:
+    """What is pinned when a model is compiled: executed precision, threads, streams and hint.
 
-
-def openvino_pins(precision: Precision, threads: int | None = None) -> dict[str, Any]:
-    """What is pinned when a model is compiled: executed precision, threads, streams and hint."""
+    Threads are not bound to cores: OpenVINO would bind those of every process to the same ones, and
+    two servers with one thread each would share a core while another is idle.
+    """
     return {
         "INFERENCE_PRECISION_HINT": _HINT[precision],
-        "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
-        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads * concurrency,
+        "NUM_STREAMS": concurrency,
         "PERFORMANCE_HINT": "LATENCY",
+        "ENABLE_CPU_PINNING": False,
     }
 
 

@@ -3,35 +3,40 @@
     predictor = leanformer.load("student")
     predictor.predict(["where is my card?"])      # [Prediction(label="card_arrival", score=0.98)]
 
-Texts are tokenized, sorted by length, packed to a budget of tokens, run, and answered in the
-caller's order. `predictor.padding` says what the batching cost.
+Texts are read, sorted by length, covered by batches of few shapes, run, and answered in the
+caller's order. A predictor has no state that calls share: any number of threads may use one at a
+time. In a forked process and through a pickle it opens its folder again.
 """
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from leanformer.runtime.batching import Padding, padding, restore, stack, token_budget
+from leanformer.runtime.answers import Outputs, Unanswered, predictions, spans_of
+from leanformer.runtime.batching import (
+    MAX_TOKENS,
+    Batch,
+    Padding,
+    batches_in_order,
+    padding,
+    plan_batches,
+    restore,
+    stack,
+)
 from leanformer.runtime.manifest import Manifest, read_manifest
 from leanformer.runtime.opening import open_session
-from leanformer.runtime.session import Backend, Precision, Session, feed
-from leanformer.runtime.spans import Span, spans_of
+from leanformer.runtime.session import Backend, Precision, Session, concurrency_of, feed
 from leanformer.runtime.tokenizer import open_tokenizer
-from leanformer.runtime.tokenizing import check_texts, tokenize
+from leanformer.text import Reader, Reading, check_pairs, split_words, word_tags
+from leanformer.text.texts import listed, refusal, repair, sort_out
 
-_WORD = re.compile(r"\w+(?:['’.-]\w+)*|[^\w\s]")
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A label and its probability."""
-
-    label: str
-    score: float
+_log = logging.getLogger(__name__)
+_MANY = 64  # texts that are worth a pool of threads to tokenize them
 
 
 def load(
@@ -40,14 +45,18 @@ def load(
     threads: int | None = None,
     *,
     precision: Precision | None = None,
+    concurrency: int | None = None,
 ) -> "Predictor":
     """Open a folder that leanformer exported.
 
     Args:
         folder: The folder.
         backend: The winner of the race when it was exported, unless named.
-        threads: As many as there are cores, unless given.
+        threads: Threads that compute one call; as many as there are cores, unless given. A server
+            answers most requests per second with one.
         precision: As recorded, unless named.
+        concurrency: Calls that are computed at a time; as many as the cores have room for, at most
+            four. Calls beyond that wait for their turn.
 
     Raises:
         FileNotFoundError: The folder was not exported by leanformer.
@@ -56,138 +65,214 @@ def load(
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
-    session = open_session(folder, backend, precision, threads)
-    return Predictor(session, open_tokenizer(folder), manifest)
+    threads, concurrency = concurrency_of(threads, concurrency)
+    session = open_session(folder, backend, precision, threads, concurrency)
+    predictor = Predictor(session, open_tokenizer(folder, manifest), manifest)
+    predictor._again = partial(
+        load,
+        folder.resolve(),
+        session.backend,
+        threads,
+        precision=session.precision,
+        concurrency=concurrency,
+    )
+    return predictor
 
 
 class Predictor:
-    """A session with its tokenizer and its labels.
+    """A session with its reader and its labels.
 
     Attributes:
         session: The opened backend.
-        padding: Real and padded tokens of the last call.
+        reader: How it reads texts.
+        manifest: The description of its folder.
+        max_tokens: Padded tokens of a batch, at most.
+        rows_in_order: Texts of a batch in the caller's order; None = batches are planned.
     """
 
     def __init__(
-        self, session: Session, tokenizer: Any, manifest: Manifest, *, max_tokens: int = 2048
+        self,
+        session: Session,
+        reader: Reader,
+        manifest: Manifest,
+        *,
+        max_tokens: int = MAX_TOKENS,
+        rows_in_order: int | None = None,
     ) -> None:
-        """Put the parts together; `max_tokens` is the most padded tokens of a batch."""
-        self.session, self.tokenizer, self.manifest = session, tokenizer, manifest
-        self.max_tokens = max_tokens
-        self.padding = Padding(0, 0)
-
-    def outputs(
-        self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, truncate: bool = True
-    ) -> list[np.ndarray]:
-        """The raw output of each text: logits [label] or [token, label], or an embedding [width].
-
-        Raises:
-            ValueError: A text is empty or no string, the pairs do not match, or (without
-                `truncate`) a text is longer than the model reads.
-        """
-        check_texts(texts)
-        if pairs is not None:
-            check_texts(pairs, "pairs")
-            if len(pairs) != len(texts):
-                raise ValueError(f"pairs: {len(pairs)} for {len(texts)} texts; give as many")
-        if self.manifest.pairs and pairs is None:
-            raise ValueError("pairs: this model compares two texts; give the second ones")
-        self.padding = Padding(0, 0)
-        if not texts:
-            return []
-        limit = self.manifest.max_length
-        encoded = tokenize(self.tokenizer, texts, pairs, max_length=limit, truncate=truncate)
-        lengths = [len(ids) for ids in encoded["input_ids"]]
-        batches = token_budget(lengths, self.max_tokens)
-        self.padding = padding(lengths, batches)
-        pad = self.tokenizer.pad_token_id or 0
-        results = [feed(self.session, stack(encoded, batch, pad)) for batch in batches]
-        rows = restore(batches, results)
-        if self.manifest.kind == "tokens":
-            return [row[:length] for row, length in zip(rows, lengths, strict=True)]
-        return rows
-
-    def predict(
-        self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, truncate: bool = True
-    ) -> list[Any]:
-        """An answer a text, in order.
+        """Put the parts together.
 
         Args:
-            texts: The texts; an empty list gives an empty list.
+            session: What computes.
+            reader: How texts are read.
+            manifest: The description of its folder.
+            max_tokens: Padded tokens of a batch, at most.
+            rows_in_order: Instead of planned batches, batches of so many texts in the caller's
+                order, padded to their longest: what most users run, and a baseline.
+        """
+        self.session, self.reader, self.manifest = session, reader, manifest
+        self.max_tokens, self.rows_in_order = max_tokens, rows_in_order
+        self._again: Callable[[], Predictor] | None = None
+        self._warned = False
+
+    def predict(
+        self,
+        texts: Iterable[str],
+        pairs: Iterable[str] | None = None,
+        *,
+        truncate: bool = True,
+        errors: Literal["raise", "return"] = "raise",
+    ) -> list[Any]:
+        """One answer per text, in order.
+
+        Args:
+            texts: The texts, in any ordered iterable; none give no answers.
             pairs: The second texts of a model that compares two.
-            truncate: Cut texts longer than the model reads, with a logged warning; False refuses
-                them and names the first.
+            truncate: Cut texts longer than the model reads; False refuses them.
+            errors: "return" answers a text that cannot be read with `Unanswered` in its place.
 
         Returns:
             classification: `Prediction`s; regression: floats; tokens: lists of `Span`s.
 
         Raises:
-            ValueError: As `outputs`; or the model makes embeddings.
+            ValueError: A text is not a string, is empty or (without `truncate`) too long, and its
+                index is named; pairs do not match; or the model makes embeddings.
         """
-        kind = self.manifest.kind
-        if kind == "embedding":
+        if self.manifest.kind == "embedding":
             raise ValueError("this model makes embeddings: call encode(texts)")
-        rows = self.outputs(texts, pairs, truncate=truncate)
-        if kind == "regression":
-            return [float(row[0]) for row in rows]
-        if kind == "tokens":
-            return [self._spans(text, row) for text, row in zip(texts, rows, strict=True)]
-        return [self._prediction(row) for row in rows]
+        if errors not in ("raise", "return"):
+            raise ValueError(f"errors: {errors!r} is not one of raise, return")
+        if errors == "raise":
+            first, second = check_pairs(texts, pairs)
+            readings = self._read(first, second)
+            self._check(readings, truncate)
+            return self._answers(first, readings)
+        first, second, reasons = sort_out(texts, pairs)
+        places = [index for index, reason in enumerate(reasons) if not reason]
+        readings = self._read(first, second)
+        long = [reading.cut and not truncate for reading in readings]
+        for place in [place for place, too in zip(places, long, strict=True) if too]:
+            reasons[place] = self._too_long(place)
+        fit = [index for index, too in enumerate(long) if not too]
+        answers = iter(self._answers([first[i] for i in fit], [readings[i] for i in fit]))
+        return [Unanswered(reason) if reason else next(answers) for reason in reasons]
 
-    def encode(self, texts: Sequence[str], *, truncate: bool = True) -> np.ndarray:
-        """Unit-length embeddings [text, width], in order.
+    def encode(self, texts: Iterable[str], *, truncate: bool = True) -> NDArray[np.float32]:
+        """Embeddings [text, width], in order.
 
         Raises:
-            ValueError: As `outputs`; or the model was not exported for embeddings.
+            ValueError: As `predict`; or the model was not exported for embeddings.
         """
         if self.manifest.kind != "embedding":
             raise ValueError(f"this model does {self.manifest.kind}: call predict(texts)")
-        rows = self.outputs(texts, truncate=truncate)
+        rows = self.answer(texts, truncate=truncate)
         return np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32)
 
-    def _prediction(self, logits_L: np.ndarray) -> Prediction:
-        share_L = softmax(logits_L)
-        best = int(share_L.argmax())
-        return Prediction(self.manifest.labels[best], float(share_L[best]))
+    def answer(
+        self, texts: Iterable[str], pairs: Iterable[str] | None = None, *, truncate: bool = True
+    ) -> Outputs:
+        """The raw output of each text: logits [label] or [token, label], or an embedding [width].
 
-    def label_words(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-        """One label a word, of sentences that are already cut into words; "O" past the cut."""
-        texts = [" ".join(words) for words in sentences]
-        rows = self.outputs(texts)
-        labelled = []
-        for words, text, row in zip(sentences, texts, rows, strict=True):
-            ends = np.cumsum([len(word) + 1 for word in words]).tolist()
-            starts = [end - len(word) - 1 for end, word in zip(ends, words, strict=True)]
-            labels = {start: label for start, label, _ in self._word_labels(text, row, starts)}
-            labelled.append([labels.get(start, "O") for start in starts])
-        return labelled
+        Raises:
+            ValueError: As `predict`.
+        """
+        readings = self._read(*check_pairs(texts, pairs))
+        self._check(readings, truncate)
+        return self._run(readings)
 
-    def _spans(self, text: str, logits_TL: np.ndarray) -> list[Span]:
-        words = {match.start(): match.end() for match in _WORD.finditer(text)}
-        found = self._word_labels(text, logits_TL, list(words))
-        offsets = [(start, words[start]) for start, _, _ in found]
-        return spans_of(text, [f[1] for f in found], [f[2] for f in found], offsets)
+    def label_words(self, sentences: Iterable[Sequence[str]]) -> list[list[str]]:
+        """One label per word, of sentences that are already cut into words; "O" past the cut.
 
-    def _word_labels(
-        self, text: str, logits_TL: np.ndarray, starts: list[int]
-    ) -> list[tuple[int, str, float]]:
-        """Start, label and score of each word; a word takes the label of its first token."""
-        limit = self.manifest.max_length
-        encoded = self.tokenizer(text, truncation=True, max_length=limit)
-        share_TL = softmax(logits_TL)
-        firsts = {start: encoded.char_to_token(start) for start in starts}
-        return [
-            (
-                start,
-                self.manifest.labels[int(share_TL[token].argmax())],
-                float(share_TL[token].max()),
+        Raises:
+            ValueError: A sentence is a string, or holds what is not a word.
+        """
+        rows = [self._words(index, words) for index, words in enumerate(listed(sentences))]
+        readings = self.reader.read_words(rows, parallel=self._parallel(rows))
+        labels = self.manifest.labels
+        found = zip(readings, self._run(readings), strict=True)
+        return [word_tags(row, reading.firsts, labels) for reading, row in found]
+
+    def padding(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> Padding:
+        """Real and padded tokens of a call with these texts."""
+        readings = self._read(*check_pairs(texts, pairs))
+        lengths = [len(reading.ids) for reading in readings]
+        return padding(lengths, self._plan(lengths))
+
+    def _read(self, texts: list[str], pairs: list[str] | None) -> list[Reading]:
+        """Texts as the model reads them; of a model that labels words, their words."""
+        if self.manifest.pairs and pairs is None:
+            raise ValueError("pairs: this model compares two texts; give the second ones")
+        parallel = self._parallel(texts)
+        if self.manifest.kind == "tokens":
+            words = [[text[start:end] for start, end in split_words(text)] for text in texts]
+            return self.reader.read_words(words, parallel=parallel)
+        return self.reader.read(texts, pairs, parallel=parallel)
+
+    def _check(self, readings: list[Reading], truncate: bool) -> None:
+        """Refuse long texts, or say once that they are cut."""
+        cut = [index for index, reading in enumerate(readings) if reading.cut]
+        if cut and not truncate:
+            raise ValueError(self._too_long(cut[0]))
+        if cut and not self._warned:
+            self._warned = True
+            _log.warning(
+                "%d of %d texts cut to %d tokens (said once)",
+                len(cut),
+                len(readings),
+                self.reader.max_length,
             )
-            for start, token in firsts.items()
-            if token is not None
-        ]
 
+    def _too_long(self, index: int) -> str:
+        return (
+            f"texts[{index}] is longer than the {self.reader.max_length} tokens that the model "
+            "reads; shorten it or pass truncate=True"
+        )
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Shares along the last axis."""
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    def _answers(self, texts: list[str], readings: list[Reading]) -> list[Any]:
+        rows, labels = self._run(readings), self.manifest.labels
+        if self.manifest.kind == "regression":
+            return [float(row[0]) for row in rows]
+        if self.manifest.kind == "tokens":
+            each = zip(texts, readings, rows, strict=True)
+            return [spans_of(text, reading, row, labels) for text, reading, row in each]
+        return list(predictions(rows, labels))
+
+    def _parallel(self, texts: Sequence[Any]) -> bool:
+        return self.session.threads > 1 and len(texts) >= _MANY
+
+    def _plan(self, lengths: list[int]) -> list[Batch]:
+        if self.rows_in_order is not None:
+            return batches_in_order(lengths, self.rows_in_order)
+        return plan_batches(
+            lengths,
+            self.reader.max_length,
+            threads=self.session.threads,
+            max_tokens=self.max_tokens,
+        )
+
+    def _run(self, readings: Sequence[Reading]) -> Outputs:
+        lengths = [len(reading.ids) for reading in readings]
+        batches = self._plan(lengths)
+        pad = self.reader.pad_id
+        results = [feed(self.session, stack(readings, batch, pad)) for batch in batches]
+        rows = restore(batches, results)
+        if self.manifest.kind == "tokens":
+            return [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        return rows
+
+    def _words(self, index: int, words: Sequence[str]) -> list[str]:
+        if isinstance(words, str | bytes):
+            raise ValueError(
+                f"sentences[{index}]: got a string; give its words as a list, or call predict"
+            )
+        for place, word in enumerate(words):
+            if reason := refusal(word):
+                raise ValueError(f"sentences[{index}][{place}] {reason}")
+        return [repair(word) for word in words]
+
+    def __reduce__(self) -> Any:
+        if self._again is None:
+            raise TypeError(
+                "this predictor was put together from parts; only one that leanformer.load opened "
+                "can be pickled, because it is opened again"
+            )
+        return self._again, ()

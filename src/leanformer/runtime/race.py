@@ -1,27 +1,35 @@
 """Let the backends of a folder race on this machine, and note the winner.
 
-Each candidate first runs once in a subprocess. Those that live answer the caller's texts side by
-side in rounds (A B C, A B C, …), so that a busy moment hurts all alike, and the fastest that still
-answers like PyTorch wins.
+Each candidate first runs once in a process of its own. Those that live answer the caller's texts
+side by side in rounds (A B C, A B C, ...), from strings to outputs, so that a busy moment hurts all
+alike. The fastest wins that still answers like PyTorch, and whose answers do not change with the
+other texts of a batch.
 """
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from leanformer.runtime.agreement import agreement
+from leanformer.runtime.answers import Outputs
 from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
+from leanformer.runtime.onnx_graph import quantizes_while_running
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.predictor import Predictor
 from leanformer.runtime.session import BACKENDS, PRECISIONS, Backend, Precision, graph_file
-from leanformer.runtime.smoke import smoke_test
+from leanformer.runtime.smoke import Smoke, smoke_test
 from leanformer.runtime.tokenizer import open_tokenizer
 
 Candidate = tuple[Backend, Precision]
+
+_REFERENCE: Candidate = ("pytorch", "fp32")
+_MOST_CHANGE = {"fp32": 1e-3, "bf16": 0.05, "int8": 0.05}  # of the largest output, by neighbours
+_DEPENDENT = "its answers change with the other texts of a batch"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +39,11 @@ class Row:
     Attributes:
         backend: The backend.
         precision: Its precision.
-        throughput: Texts a second, median of the rounds; None where it did not run.
+        throughput: Texts per second from strings, median of the rounds; None where it did not run.
+        throughput_one_thread: The same with one thread.
         latency: Seconds for one text, median; None where it did not run.
         agreement: With PyTorch fp32: see `agreement`; None where it did not run.
+        batch_dependent: Whether an answer changes with the other texts of its batch.
         chosen: Whether it won.
         reason: Why it was chosen, or why not.
     """
@@ -41,8 +51,10 @@ class Row:
     backend: Backend
     precision: Precision
     throughput: float | None = None
+    throughput_one_thread: float | None = None
     latency: float | None = None
     agreement: float | None = None
+    batch_dependent: bool = False
     chosen: bool = False
     reason: str = ""
 
@@ -56,6 +68,7 @@ def race(
     least_agreement: float = 0.95,
     rounds: int = 5,
     threads: int | None = None,
+    batch_dependent: bool = False,
 ) -> list[Row]:
     """Race, write the winner into `leanformer.json`, and tell how each candidate did.
 
@@ -67,38 +80,43 @@ def race(
         least_agreement: Who agrees less with PyTorch fp32 cannot win.
         rounds: How often each answers all texts.
         threads: As many as there are cores, unless given.
+        batch_dependent: Let those win too whose answers change with the other texts of a batch.
 
     Raises:
         ValueError: There are no texts.
+        PassingFault: There was no memory, thread or disk to try a candidate.
     """
+    texts, pairs = list(texts), None if pairs is None else list(pairs)
     if not texts:
         raise ValueError("texts: the race needs some that look like those to be served")
     manifest = read_manifest(folder)
     listed = list(candidates) if candidates is not None else candidates_of(manifest)
-    if ("pytorch", "fp32") not in listed:
-        listed.append(("pytorch", "fp32"))
-    reasons = {c: smoke_test(folder, *c) for c in listed if c != ("pytorch", "fp32")}
-    alive = [candidate for candidate in listed if not reasons.get(candidate)]
-    runners = {candidate: _runner(folder, manifest, candidate, threads) for candidate in alive}
-    answers = {c: runner.outputs(texts, pairs) for c, runner in runners.items()}
-    reference = answers["pytorch", "fp32"]
+    if _REFERENCE not in listed:
+        listed.append(_REFERENCE)
+    drafts = {one: _tried(folder, one, batch_dependent) for one in listed}
+    running = [one for one, draft in drafts.items() if not draft.reason]
+    runners = {one: _runner(folder, manifest, one, threads) for one in running}
+    answers = {one: runner.answer(texts, pairs) for one, runner in runners.items()}
     rates, singles = _timed(runners, texts, pairs, rounds)
-    rows = [
-        Row(
-            backend=candidate[0],
-            precision=candidate[1],
-            throughput=rates[candidate],
-            latency=singles[candidate],
-            agreement=agreement(manifest.kind, reference, answers[candidate]),
+    alone = {one: _runner(folder, manifest, one, 1) for one in running}
+    slow, _ = _timed(alone, texts, pairs, max(1, rounds // 2))
+    for one in running:
+        drafts[one] = replace(
+            drafts[one],
+            throughput=rates[one],
+            throughput_one_thread=slow[one],
+            latency=singles[one],
+            agreement=_agreement(manifest, answers[_REFERENCE], answers[one]),
         )
-        if candidate in runners
-        else Row(backend=candidate[0], precision=candidate[1], reason=reasons[candidate])
-        for candidate in listed
-    ]
-    rows = decide(rows, least_agreement)
+    rows = decide([drafts[one] for one in listed], least_agreement)
     winner = next(row for row in rows if row.chosen)
-    table = tuple(vars(row) for row in rows)
-    won = replace(manifest, backend=winner.backend, precision=winner.precision, race=table)
+    won = replace(
+        manifest,
+        backend=winner.backend,
+        precision=winner.precision,
+        race=tuple(vars(row) for row in rows),
+        batch_dependent=winner.batch_dependent,
+    )
     write_manifest(folder, won)
     return rows
 
@@ -121,6 +139,31 @@ def decide(rows: Sequence[Row], least_agreement: float) -> list[Row]:
     return [replace(row, chosen=row is best, reason=_reason(row, best, fair)) for row in rows]
 
 
+def depends_on_batch(folder: Path, candidate: Candidate) -> bool:
+    """Whether a graph of `folder` takes the scales of its inputs from the whole batch."""
+    backend, precision = candidate
+    graph = graph_file(folder, backend, precision)
+    return candidate == ("onnxruntime", "int8") and quantizes_while_running(graph)
+
+
+def _tried(folder: Path, candidate: Candidate, batch_dependent: bool) -> Row:
+    """A row whose reason is why the candidate does not run; "" where it does."""
+    backend, precision = candidate
+    row = Row(backend=backend, precision=precision)
+    if candidate == _REFERENCE:
+        return row
+    found: Smoke = smoke_test(folder, backend, precision)
+    if found.reason:
+        return replace(row, reason=found.reason)
+    dependent = depends_on_batch(folder, candidate)
+    if dependent and not batch_dependent:
+        reason = f"{_DEPENDENT}; ask for it (batch_dependent) if that may be"
+        return replace(row, batch_dependent=True, reason=reason)
+    if not dependent and (found.change or 0.0) > _MOST_CHANGE[precision]:
+        return replace(row, reason=f"{_DEPENDENT}, by {found.change:.1%} of the largest output")
+    return replace(row, batch_dependent=dependent)
+
+
 def _reason(row: Row, best: Row, fair: list[Row]) -> str:
     if row is best:
         return "the fastest that answers like PyTorch"
@@ -132,27 +175,40 @@ def _reason(row: Row, best: Row, fair: list[Row]) -> str:
     return f"{best.throughput / row.throughput:.2f} times slower than the chosen one"
 
 
+def _agreement(manifest: Manifest, reference: Outputs, other: Outputs) -> float:
+    """Agreement with PyTorch; 0 where an answer is not a number."""
+    if not all(np.isfinite(row).all() for row in other):
+        return 0.0
+    return agreement(manifest.kind, reference, other)
+
+
 def _runner(folder: Path, manifest: Manifest, one: Candidate, threads: int | None) -> Predictor:
     session = open_session(folder, *one, threads)
-    return Predictor(session, open_tokenizer(folder), manifest)
+    return Predictor(session, open_tokenizer(folder, manifest), manifest)
 
 
 def _timed(
     runners: dict[Candidate, Predictor],
-    texts: Sequence[str],
-    pairs: Sequence[str] | None,
+    texts: list[str],
+    pairs: list[str] | None,
     rounds: int,
 ) -> tuple[dict[Candidate, float], dict[Candidate, float]]:
+    """Texts per second, and seconds of a single text, each the median of the rounds."""
     single = None if pairs is None else pairs[:1]
     batch: dict[Candidate, list[float]] = {name: [] for name in runners}
     one: dict[Candidate, list[float]] = {name: [] for name in runners}
-    for _ in range(rounds):
+    for turn in range(rounds + 1):
         for name, runner in runners.items():
-            start = time.perf_counter()
-            runner.outputs(texts, pairs)
-            middle = time.perf_counter()
-            runner.outputs(texts[:1], single)
-            batch[name].append(middle - start)
-            one[name].append(time.perf_counter() - middle)
+            seconds = _clock(partial(runner.answer, texts, pairs))
+            latency = _clock(partial(runner.answer, texts[:1], single))
+            if turn:  # the first round makes kernels
+                batch[name].append(seconds)
+                one[name].append(latency)
     rates = {name: len(texts) / statistics.median(seconds) for name, seconds in batch.items()}
-    return rates, {name: float(np.median(seconds)) for name, seconds in one.items()}
+    return rates, {name: statistics.median(seconds) for name, seconds in one.items()}
+
+
+def _clock(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start

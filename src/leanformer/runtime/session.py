@@ -4,6 +4,7 @@ A session is a graph made ready to run with everything pinned that changes its s
 the executed precision and the threads. `pins` says what was pinned, so that a report can print it.
 """
 
+import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,6 +19,7 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 KINDS: tuple[str, ...] = get_args(Kind)
 BACKENDS: tuple[str, ...] = get_args(Backend)
 PRECISIONS: tuple[str, ...] = get_args(Precision)
+_MOST_AT_A_TIME = 4  # by default; each costs memory for the shapes that it has seen
 _GRAPHS = {"openvino": ("openvino", "model.xml"), "onnxruntime": ("onnx", "model.onnx")}
 
 
@@ -37,18 +39,24 @@ def served_kind(kind: str) -> Kind:
 
 
 class Session(ABC):
-    """A model that is ready to run on one backend.
+    """A model that is ready to run on one backend, from any number of threads.
+
+    It works in a forked process too, and goes through a pickle: it opens again there.
 
     Attributes:
         backend: "openvino", "onnxruntime" or "pytorch".
         precision: What the matrix products run in.
         inputs: The names of the inputs that it takes, in the order of `run`.
+        threads: Threads that compute one call.
+        concurrency: Calls that are computed at a time; more wait for their turn.
         pins: What was pinned when it was opened.
     """
 
     backend: Backend
     precision: Precision
     inputs: tuple[str, ...]
+    threads: int = 1
+    concurrency: int = 1
     pins: dict[str, Any]
 
     def run(
@@ -63,6 +71,28 @@ class Session(ABC):
     @abstractmethod
     def answer(self, arrays: Arrays) -> np.ndarray:
         """What `run` gives: of token ids, mask and token types, None where they were not given."""
+
+
+def concurrency_of(threads: int | None, concurrency: int | None) -> tuple[int, int]:
+    """Threads of one call, and calls at a time.
+
+    Args:
+        threads: As asked; None = all cores.
+        concurrency: As asked; None = as many as the cores have room for, at most four.
+
+    Raises:
+        ValueError: One of them is not positive.
+    """
+    for name, value in (("threads", threads), ("concurrency", concurrency)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name}: {value} is not positive; give 1 or more, or leave it out")
+    threads = threads or cores()
+    return threads, concurrency or max(1, min(cores() // threads, _MOST_AT_A_TIME))
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def graph_file(folder: Path, backend: str, precision: str) -> Path:

@@ -1,65 +1,104 @@
-"""Try a backend once in a process of its own, where a crash costs nothing.
+"""Try a backend once in a process of its own: long texts beside short ones, and each alone.
 
-A runtime may die of an illegal instruction or a division by zero on a CPU that its authors did not
-try. In a subprocess that is an exit code with a reason; in this process it would be the end.
+Three things show there before anybody is served: a crash; answers that are not numbers, as where a
+short text is padded by more than a local window; and answers that change with the other texts of a
+batch.
 """
 
-import os
-import signal
-import subprocess
-import sys
+import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from leanformer.core.child import ChildFailed, call_in_child
+from leanformer.runtime.batching import Batch, stack
+from leanformer.runtime.manifest import read_manifest
+from leanformer.runtime.opening import open_session
+from leanformer.runtime.session import Backend, Precision, Session, feed
+from leanformer.text import Reading
+
+_LONGEST = 512  # tokens; four windows of a model with local attention
+_SHARES = (1.0, 0.02, 0.5, 0.1, 0.02, 0.8)  # lengths of the rows, of the longest
 
 
-def smoke_test(folder: Path, backend: str, precision: str, *, seconds: float = 180) -> str:
-    """Why `backend` cannot serve `folder`, or "" if it can.
+@dataclass(frozen=True)
+class Smoke:
+    """How a backend did.
+
+    Attributes:
+        reason: Why it cannot serve the folder, or "" if it can.
+        change: The largest change of an output by the other texts of the batch, as a share of the
+            largest output; None where it gave none.
+    """
+
+    reason: str
+    change: float | None = None
+
+
+def smoke_test(folder: Path, backend: str, precision: str, *, seconds: float = 300) -> Smoke:
+    """Open `folder` on `backend` in a new process and run a batch of uneven rows.
 
     Args:
         folder: A folder with `leanformer.json`.
         backend: The backend to open.
         precision: The precision to open it in.
         seconds: It counts as hung after so long.
-    """
-    command = [sys.executable, "-m", "leanformer.runtime.smoke", str(folder), backend, precision]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    try:
-        ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds, env=environment, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return f"did not answer within {seconds:g} s"
-    return reason_of(ended.returncode, ended.stderr)
-
-
-def reason_of(code: int, stderr: str) -> str:
-    """What an exit code and the last words of a process say; "" for success."""
-    if code == 0:
-        return ""
-    if code < 0:
-        return f"crashed with {signal.Signals(-code).name}"
-    lines = [line for line in stderr.strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else f"ended with exit code {code}"
-
-
-def run_once(folder: Path, backend: str, precision: str) -> None:
-    """Open the session and run two rows of different length.
 
     Raises:
-        ValueError: The output is not finite, or has not one row a text.
+        PassingFault: There was no memory, thread or disk for it, which says nothing of the backend.
     """
-    from leanformer.runtime.opening import open_session
-    from leanformer.runtime.session import feed
-
-    session = open_session(folder, backend, precision, threads=1)  # type: ignore[arg-type]
-    ids = np.ones((2, 6), dtype=np.int64)
-    mask = np.array([[1] * 6, [1] * 4 + [0] * 2], dtype=np.int64)
-    types = np.zeros_like(ids)
-    output = feed(session, {"input_ids": ids, "attention_mask": mask, "token_type_ids": types})
-    if output.shape[0] != 2 or not np.isfinite(output).all():
-        raise ValueError(f"{backend} {precision} answered {output.shape} with numbers not finite")
+    asked = {"folder": str(folder), "backend": backend, "precision": precision}
+    try:
+        change = call_in_child("leanformer.runtime.smoke:run_uneven", asked, seconds=seconds)
+    except ChildFailed as error:
+        return Smoke(str(error))
+    return Smoke("", change)
 
 
-if __name__ == "__main__":
-    run_once(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+def run_uneven(folder: str, backend: Backend, precision: Precision) -> float:
+    """The largest change of an output by the other rows of a batch, of the largest output.
+
+    Raises:
+        ValueError: An output is not finite, or there is not one per row.
+    """
+    place = Path(folder)
+    manifest = read_manifest(place)
+    session = open_session(place, backend, precision, threads=1)
+    config = json.loads((place / "config.json").read_text("utf-8"))
+    pad = int(config.get("pad_token_id") or 0)
+    readings = uneven_rows(int(config["vocab_size"]), min(manifest.max_length, _LONGEST), pad)
+    together = _answers(session, readings, range(len(readings)), pad)
+    alone = [_answers(session, readings, [index], pad)[0] for index in range(len(readings))]
+    if not all(np.isfinite(row).all() for row in (*together, *alone)):
+        raise ValueError(f"{backend} {precision} answers with numbers that are not finite")
+    largest = max(float(np.abs(row).max()) for row in alone)
+    worst = max(float(np.abs(a - b).max()) for a, b in zip(together, alone, strict=True))
+    return worst / max(largest, 1e-12)
+
+
+def uneven_rows(vocabulary: int, longest: int, pad: int) -> list[Reading]:
+    """Rows of random tokens, the first as long as the model reads, the others shorter."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for share in _SHARES:
+        ids = rng.integers(vocabulary // 2, vocabulary, max(3, round(share * longest)))
+        ids[ids == pad] = vocabulary // 2
+        rows.append(Reading(ids[:longest].tolist(), [0] * min(len(ids), longest), cut=False))
+    return rows
+
+
+def _answers(
+    session: Session, readings: list[Reading], indices: Any, pad: int
+) -> list[NDArray[np.float32]]:
+    chosen = tuple(indices)
+    batch = Batch(chosen, len(chosen), max(len(readings[index].ids) for index in chosen))
+    output = feed(session, stack(readings, batch, pad))
+    if len(output) != len(chosen):
+        raise ValueError(f"{session.backend} answers {len(chosen)} rows with {output.shape}")
+    lengths = [len(readings[index].ids) for index in chosen]
+    return [
+        row[:length] if row.ndim > 1 else row for row, length in zip(output, lengths, strict=True)
+    ]

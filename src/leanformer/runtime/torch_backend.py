@@ -6,15 +6,29 @@ instructions. A table of speed-ups that leaves it out compares with a straw man.
 
 import copy
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from leanformer.runtime.graph import InferenceGraph
-from leanformer.runtime.session import Arrays, Backend, Kind, Precision, Session
+from leanformer.runtime.session import (
+    Arrays,
+    Backend,
+    Kind,
+    Precision,
+    Session,
+    cores,
+)
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+_PROCESS = os.getpid()
+
+# OpenMP waits forever for the threads that a forked process did not inherit; loading computes too.
+os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 class TorchSession(Session):
@@ -30,10 +44,12 @@ class TorchSession(Session):
         *,
         pairs: bool = False,
         threads: int | None = None,
+        concurrency: int = 1,
     ) -> None:
         """Make `model` ready; for bf16 a copy is made, the caller's model stays as it is.
 
-        Threads are a setting of the whole process in PyTorch: they are set at each `run`.
+        Threads are a setting of the calling thread in PyTorch, which has its own back afterwards.
+        In a forked process OpenMP cannot start threads again, so that one computes there.
 
         Raises:
             ValueError: `precision` is not one that PyTorch runs here.
@@ -45,13 +61,25 @@ class TorchSession(Session):
         self.graph = InferenceGraph(model, kind, pairs=pairs)
         self.precision = precision
         self.inputs = self.graph.inputs
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads, self.concurrency = threads or cores(), concurrency
         self.pins = {"dtype": str(_TYPES[precision]), "threads": self.threads}
 
-    def answer(self, arrays: Arrays) -> np.ndarray:
+    def answer(self, arrays: Arrays) -> NDArray[np.float32]:
         """See `Session.answer`."""
-        if torch.get_num_threads() != self.threads:
-            torch.set_num_threads(self.threads)
-        with torch.inference_mode():
+        alone = os.getpid() != _PROCESS  # a forked process
+        with _threads(1 if alone else self.threads), torch.inference_mode():
             output = self.graph(*[torch.from_numpy(a) for a in arrays if a is not None])
-        return output.float().numpy()
+            return output.float().numpy()  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """So many threads for what this thread computes inside the block."""
+    before = torch.get_num_threads()
+    if before != count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if before != count:
+            torch.set_num_threads(before)

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -81,13 +80,7 @@ def _quality(dataset: Dataset, judged: Judged, teacher: Judged, members: list[in
     encoded = judged.encoded
     if dataset.task.kind == "embedding":
         return cosine(np.stack(part), np.stack([teacher.outputs[index] for index in members]))
-    assert encoded.labels is not None
-    some = replace(
-        encoded,
-        rows=[encoded.rows[index] for index in members],
-        labels=[encoded.labels[index] for index in members],
-    )
-    return quality(part, some, dataset.task)
+    return quality(part, encoded.take(members), dataset.task)
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

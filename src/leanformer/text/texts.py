@@ -58,6 +58,26 @@ def check_pairs(
     return first, check_texts(second, "pairs")
 
 
+def sort_out(
+    texts: Iterable[Any], pairs: Iterable[Any] | None
+) -> tuple[list[str], list[str] | None, list[str]]:
+    """The texts (and pairs) that can be read, and of every one why not, or "".
+
+    Raises:
+        ValueError: They are not lists, or not as many.
+    """
+    first = listed(texts)
+    second = None if pairs is None else listed(pairs, "pairs")
+    if second is not None and len(second) != len(first):
+        raise ValueError(f"pairs: {len(second)} for {len(first)} texts; give as many")
+    reasons = [_place("texts", index, text) for index, text in enumerate(first)]
+    for index, pair in enumerate(second or ()):
+        reasons[index] = reasons[index] or _place("pairs", index, pair)
+    kept = [index for index, reason in enumerate(reasons) if not reason]
+    beside = None if second is None else [repair(second[index]) for index in kept]
+    return [repair(first[index]) for index in kept], beside, reasons
+
+
 def listed(texts: Iterable[Any], name: str = "texts") -> list[Any]:
     """The items of any ordered iterable.
 
@@ -81,6 +101,11 @@ def refusal(text: Any) -> str:
     if not isinstance(text, str):
         return f"is {text!r} ({type(text).__name__}), not a text"
     return "" if text.strip() else "is empty; leave it out or give it a text"
+
+
+def _place(name: str, index: int, text: Any) -> str:
+    reason = refusal(text)
+    return f"{name}[{index}] {reason}" if reason else ""
 
 
 def repair(text: str) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from leanformer.data import IGNORE, Encoded, Task, by_length
 from leanformer.numerics import metrics
 from leanformer.numerics.pooling import mean_pooled
+from leanformer.text import word_tags
 from leanformer.train.precision import Precision
 
 
@@ -61,11 +62,12 @@ def quality(
         return metrics.accuracy([int(row.argmax()) for row in found], encoded.labels)
     if task.kind == "regression":
         return metrics.spearman([float(row.reshape(-1)[0]) for row in found], encoded.labels)
-    predicted, gold = [], []
-    for row, labels in zip(found, encoded.labels, strict=True):
-        kept = [place for place, label in enumerate(labels) if label != IGNORE]
-        predicted.append([task.labels[int(row[place].argmax())] for place in kept])
-        gold.append([task.labels[labels[place]] for place in kept])
+    assert encoded.words is not None, "tags are judged by word"
+    predicted = [
+        word_tags(row, words.firsts, task.labels)
+        for row, words in zip(found, encoded.words, strict=True)
+    ]
+    gold = [[task.labels[label] for label in words.labels] for words in encoded.words]
     return metrics.span_f1(predicted, gold)
 
 

@@ -1,0 +1,114 @@
+"""A function called in a process of its own, where a crash costs nothing.
+
+A runtime may die of an illegal instruction or a division by zero on a CPU that its authors did not
+try, or never come back. In a child that is an exit code with a reason; in this process it would be
+the end of the work. The child imports from where leanformer lies and from the installed packages,
+never from the working folder: a file called `random.py` beside the data is not run.
+
+A fault that passes (no memory, no thread, no room on the disk) says nothing about what was tried.
+It is told apart, so that nobody takes it for a decision.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+_PAUSE = 2.0  # seconds
+_LATER = "free some, and give the same command again: it goes on from here"
+_ROOT = Path(__file__).resolve().parents[2]
+_PASSING = (
+    "MemoryError",
+    "bad_alloc",
+    "Cannot allocate memory",
+    "Resource temporarily unavailable",
+    "can't start new thread",
+    "No space left on device",
+    "Too many open files",
+)
+
+
+class ChildFailed(RuntimeError):
+    """A child died, hung or raised; the message says how, in one line."""
+
+
+class PassingFault(OSError):
+    """A child failed for want of memory, threads or disk: trying again later may help."""
+
+
+def call_in_child(target: str, arguments: dict[str, Any], *, seconds: float = 600) -> Any:
+    """The JSON that a function returns when it is called in a new process.
+
+    Args:
+        target: "module:function", of leanformer.
+        arguments: Its keyword arguments, as JSON knows them.
+        seconds: It counts as hung after so long.
+
+    Raises:
+        ChildFailed: The child crashed, hung, or the function raised.
+        PassingFault: It failed for want of memory, threads or disk, and once more after a while.
+    """
+    try:
+        return _call(target, arguments, seconds)
+    except PassingFault:
+        time.sleep(_PAUSE)
+        return _call(target, arguments, seconds)
+
+
+def _call(target: str, arguments: dict[str, Any], seconds: float) -> Any:
+    command = [sys.executable, "-P", "-m", "leanformer.core.child", target]
+    try:
+        ended = subprocess.run(
+            command,
+            input=json.dumps(arguments).encode(),
+            capture_output=True,
+            timeout=seconds,
+            env={**os.environ, "PYTHONPATH": str(_ROOT)},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ChildFailed(f"did not answer within {seconds:g} s") from None
+    except (BlockingIOError, MemoryError) as error:
+        raise PassingFault(f"no process could be started ({error}); {_LATER}") from error
+    words = ended.stderr.decode(errors="replace")
+    reason = reason_of(ended.returncode, words)
+    if not reason:
+        if not ended.stdout:
+            raise ChildFailed("ended without an answer")
+        return json.loads(ended.stdout)
+    if ended.returncode == -signal.SIGKILL or any(sign in words for sign in _PASSING):
+        raise PassingFault(
+            f"a process failed for want of memory, threads or disk ({reason}); {_LATER}"
+        )
+    raise ChildFailed(reason)
+
+
+def reason_of(code: int, stderr: str) -> str:
+    """What an exit code and the last words of a process say; "" for success."""
+    if code == 0:
+        return ""
+    if code < 0:
+        return f"crashed with {signal.Signals(-code).name}"
+    lines = [line for line in stderr.strip().splitlines() if line.strip()]
+    return lines[-1].strip() if lines else f"ended with exit code {code}"
+
+
+def _answer(target: str) -> None:
+    """Call the function; what libraries print goes to stderr, stdout holds the answer alone."""
+    arguments = json.load(sys.stdin)
+    with os.fdopen(os.dup(1), "wb") as answer:
+        os.dup2(2, 1)
+        module, _, name = target.partition(":")
+        with contextlib.redirect_stdout(sys.stderr):
+            result = getattr(importlib.import_module(module), name)(**arguments)
+        answer.write(json.dumps(result).encode())
+
+
+if __name__ == "__main__":
+    _answer(sys.argv[1])

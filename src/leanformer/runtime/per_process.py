@@ -1,0 +1,50 @@
+"""What a process opens for itself: threads and handles do not survive a fork.
+
+A forked child inherits memory without the threads that work on it, and locks as they were held at
+that moment. So a child opens anew at its first call, and what it inherited is kept alive and never
+touched: to end it would wait for threads that are not there.
+"""
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class PerProcess(Generic[T]):
+    """Opened at once, and once more in each forked child that asks for it."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        """`make` opens it; called from one thread at a time."""
+        self._make, self._lock = make, threading.Lock()
+        self._value: T | None = make()
+        _opened.add(self)
+
+    def get(self) -> T:
+        """What this process opened."""
+        value = self._value
+        if value is None:
+            with self._lock:
+                if self._value is None:
+                    self._value = self._make()
+                value = self._value
+        return value
+
+    def _forget(self) -> None:
+        _inherited.append(self._value)
+        self._value, self._lock = None, threading.Lock()
+
+
+_opened: "weakref.WeakSet[PerProcess[Any]]" = weakref.WeakSet()
+_inherited: list[Any] = []
+
+
+def _after_fork() -> None:
+    for one in list(_opened):
+        one._forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)
