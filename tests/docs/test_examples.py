@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
+_SERVERS = ("serve", "serve_wsgi")  # of test_serving.py
 _EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+_RUN = [path for path in _EXAMPLES if path.stem not in _SERVERS]
 
 
 def test_there_are_examples():
     assert len(_EXAMPLES) >= 3
 
 
-@pytest.mark.parametrize("path", _EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", _RUN, ids=lambda path: path.stem)
 def test_an_example_runs(path, desk):
     if "Trainer" in path.read_text() and importlib.util.find_spec("accelerate") is None:
         pytest.skip("transformers' Trainer needs accelerate")

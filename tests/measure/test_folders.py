@@ -8,6 +8,7 @@ from leanformer.measure.flops import flops_per_token
 from leanformer.measure.folders import folder_system, measure_folders
 from leanformer.measure.systems import LOADS, System
 from leanformer.models.tiny import tiny_model
+from leanformer.runtime.batching import batches_in_order, plan_batches
 
 ALL = {*LOADS, "cpu_time", "memory", "size", "flops"}
 
@@ -71,7 +72,8 @@ def test_a_folder_is_answered_from_strings_in_its_own_batches_or_in_order(tmp_pa
     assert system.in_order is not None
     planned: Any = system.open(1)
     ordered: Any = system.in_order(1)
-    assert (planned.rows_in_order, ordered.rows_in_order) == (None, 16)
+    assert ordered.plan([5, 3, 4] * 7) == batches_in_order([5, 3, 4] * 7, 16)
+    assert planned.plan([5, 3, 4] * 7) == plan_batches([5, 3, 4] * 7, 32)
     assert planned.session.threads == 1
     assert len(planned.answer(TEXTS, TEXTS[::-1])) == len(TEXTS)
     assert planned.reader.max_length == 32

@@ -1,9 +1,12 @@
+from functools import partial
+
 import pytest
 from runtime_samples import LABELS, TEXTS
 
 from leanformer.measure.systems import LOADS, System, measure_systems
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
+from leanformer.runtime.batching import batches_in_order
 from leanformer.runtime.manifest import Manifest
 from leanformer.runtime.predictor import Predictor
 from leanformer.runtime.torch_backend import TorchSession
@@ -21,7 +24,8 @@ def system(layers, opened=None):
         if opened is not None:
             opened.append((threads, rows))
         session = TorchSession(model, "classification", threads=threads)
-        return Predictor(session, READER, manifest, rows_in_order=rows)
+        plan = None if rows is None else partial(batches_in_order, rows=rows)
+        return Predictor(session, READER, manifest, plan=plan)
 
     return System(open=open_it, in_order=lambda threads: open_it(threads, 16))
 

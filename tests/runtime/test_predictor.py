@@ -3,6 +3,7 @@ import os
 import pickle
 import signal
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from leanformer.models.families import FAMILIES
 from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.answers import Unanswered, softmax
-from leanformer.runtime.batching import Padding
+from leanformer.runtime.batching import Padding, batches_in_order
 from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.openvino_backend import export_openvino
@@ -124,7 +125,12 @@ def test_padding_is_told(predictor, texts):
     told = predictor.padding(texts)
     assert told.real == sum(lengths)
     assert told.padded >= sum(lengths)
-    in_order = Predictor(predictor.session, predictor.reader, predictor.manifest, rows_in_order=2)
+    in_order = Predictor(
+        predictor.session,
+        predictor.reader,
+        predictor.manifest,
+        plan=partial(batches_in_order, rows=2),
+    )
     pairs = [max(lengths[i : i + 2]) * len(lengths[i : i + 2]) for i in range(0, len(lengths), 2)]
     assert in_order.padding(texts) == Padding(sum(lengths), sum(pairs))
     np.testing.assert_allclose(in_order.answer(texts), predictor.answer(texts), atol=1e-5)

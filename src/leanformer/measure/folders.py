@@ -1,6 +1,6 @@
 """Everything that is measured of exported folders, side by side: time, memory, size, work."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from leanformer.measure.size import served_size
 from leanformer.measure.systems import Measured, System, measure_systems
 from leanformer.measure.workload import ROWS
 from leanformer.models.load import load_model
+from leanformer.runtime.batching import Batch, batches_in_order
 from leanformer.runtime.manifest import read_manifest
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.predictor import Predictor
@@ -66,20 +67,21 @@ def folder_system(folder: Path, backend: Backend, precision: Precision) -> Syste
     """An exported folder as a system that can be timed."""
     read_manifest(folder)  # says what is wrong with a folder
     opened = partial(_open, folder, backend, precision)
-    return System(open=partial(opened, None), in_order=partial(opened, ROWS))
+    in_order = partial(batches_in_order, rows=ROWS)
+    return System(open=partial(opened, None), in_order=partial(opened, in_order))
 
 
 def _open(
     folder: Path,
     backend: Backend,
     precision: Precision,
-    rows_in_order: int | None,
+    plan: Callable[[list[int]], list[Batch]] | None,
     threads: int | None,
 ) -> Predictor:
     session = open_session(folder, backend, precision, threads)
     manifest = read_manifest(folder)
     reader = open_tokenizer(folder, manifest)
-    return Predictor(session, reader, manifest, rows_in_order=rows_in_order)
+    return Predictor(session, reader, manifest, plan=plan)
 
 
 def _flops(folder: Path) -> Quantity:

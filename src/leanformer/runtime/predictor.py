@@ -22,7 +22,6 @@ from leanformer.runtime.batching import (
     MAX_TOKENS,
     Batch,
     Padding,
-    batches_in_order,
     padding,
     plan_batches,
     restore,
@@ -87,7 +86,7 @@ class Predictor:
         reader: How it reads texts.
         manifest: The description of its folder.
         max_tokens: Padded tokens of a batch, at most.
-        rows_in_order: Texts of a batch in the caller's order; None = batches are planned.
+        plan: From the tokens of each text to batches.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class Predictor:
         manifest: Manifest,
         *,
         max_tokens: int = MAX_TOKENS,
-        rows_in_order: int | None = None,
+        plan: Callable[[list[int]], list[Batch]] | None = None,
     ) -> None:
         """Put the parts together.
 
@@ -106,11 +105,11 @@ class Predictor:
             reader: How texts are read.
             manifest: The description of its folder.
             max_tokens: Padded tokens of a batch, at most.
-            rows_in_order: Instead of planned batches, batches of so many texts in the caller's
-                order, padded to their longest: what most users run, and a baseline.
+            plan: From the tokens of each text to batches; None = batches of few shapes at the
+                least cost (`plan_batches`).
         """
         self.session, self.reader, self.manifest = session, reader, manifest
-        self.max_tokens, self.rows_in_order = max_tokens, rows_in_order
+        self.max_tokens, self.plan = max_tokens, plan or self._few_shapes
         self._again: Callable[[], Predictor] | None = None
         self._warned = False
 
@@ -195,7 +194,7 @@ class Predictor:
         """Real and padded tokens of a call with these texts."""
         readings = self._read(*check_pairs(texts, pairs))
         lengths = [len(reading.ids) for reading in readings]
-        return padding(lengths, self._plan(lengths))
+        return padding(lengths, self.plan(lengths))
 
     def _read(self, texts: list[str], pairs: list[str] | None) -> list[Reading]:
         """Texts as the model reads them; of a model that labels words, their words."""
@@ -239,9 +238,7 @@ class Predictor:
     def _parallel(self, texts: Sequence[Any]) -> bool:
         return self.session.threads > 1 and len(texts) >= _MANY
 
-    def _plan(self, lengths: list[int]) -> list[Batch]:
-        if self.rows_in_order is not None:
-            return batches_in_order(lengths, self.rows_in_order)
+    def _few_shapes(self, lengths: list[int]) -> list[Batch]:
         return plan_batches(
             lengths,
             self.reader.max_length,
@@ -251,7 +248,7 @@ class Predictor:
 
     def _run(self, readings: Sequence[Reading]) -> Outputs:
         lengths = [len(reading.ids) for reading in readings]
-        batches = self._plan(lengths)
+        batches = self.plan(lengths)
         pad = self.reader.pad_id
         results = [feed(self.session, stack(readings, batch, pad)) for batch in batches]
         rows = restore(batches, results)
