@@ -46,6 +46,12 @@ def written(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_recipe_chooses_its_metric(written: Path) -> None:
+    written.write_text(TEXT.replace("[data]", '[data]\nmetric = "macro-f1"'))
+    assert read(written).data == Source(path="texts.tsv", metric="macro-f1")
+    assert read(written, ["data.metric=mcc"]).data.metric == "mcc"
+
+
 def test_a_file_becomes_a_recipe(written: Path) -> None:
     assert read(written) == Recipe(
         model="encoder",

@@ -144,6 +144,8 @@ def test_no_space(bad, monkeypatch):
         (["--max-length", "4"], "max_length: 4 tokens are too few"),
         (["--task", "classify"], "kind: 'classify' is not one of classification, regression"),
         (["--limit", "0"], "limit: 0 keeps no training row"),
+        (["--metric", "recall"], "metric: 'recall' is not a metric of classification; there are:"),
+        (["--metric", "f1:nobody"], "metric: f1:nobody: there is no label 'nobody'"),
         (["--unlabelled", "nowhere.txt"], "nowhere.txt: no such file"),
         (["--seed", "-1"], "seed: -1"),
         (["--threads", "-1"], "threads: -1"),

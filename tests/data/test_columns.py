@@ -21,6 +21,18 @@ def changed(**fields: Any) -> list[dict[str, Any]]:
     return [GOOD[0], {**GOOD[1], **fields}]
 
 
+@pytest.mark.parametrize(
+    ("rows", "metric"), [(GOOD, "macro-f1"), (GOOD, "mcc"), (NER, "span_f1"), (GOOD, "f1:no")]
+)
+def test_the_asked_metric_is_the_tasks(rows: Any, metric: str) -> None:
+    assert read(rows, metric=metric).task.metric == metric
+
+
+def test_tags_have_no_accuracy() -> None:
+    with pytest.raises(ValueError, match="'accuracy' is not a metric of tokens"):
+        read(NER, metric="accuracy")
+
+
 def test_classification_is_told_from_names() -> None:
     found = read(GOOD)
     assert (found.task.kind, found.task.labels, found.task.metric) == (

@@ -89,6 +89,13 @@ def test_the_bundled_intents_are_there() -> None:
     )
 
 
+def test_a_metric_can_be_chosen(folder: Path) -> None:
+    assert Source(path=str(folder)).read().task.metric == "accuracy"
+    assert Source(path=str(folder), metric="f1:odd").read().task.metric == "f1:odd"
+    with pytest.raises(ValueError, match="f1:prime: there is no label 'prime'; there are: even"):
+        Source(path=str(folder), metric="f1:prime").read()
+
+
 def test_a_limit_that_keeps_nothing_is_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"limit: 0 keeps no training row"):
         Source(path=str(folder), limit=0).read()

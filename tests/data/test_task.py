@@ -2,15 +2,27 @@ import math
 
 import pytest
 
-from leanformer.data.task import IGNORE, METRICS, Examples, Task, joined
+from leanformer.data.metric import METRICS
+from leanformer.data.task import IGNORE, Examples, Task, joined
 
 PLAIN = Examples(texts=["a", "b", "c"], labels=[0, 1, 0])
 
 
 def test_each_kind_has_a_metric_and_a_width() -> None:
-    assert [Task(kind=kind).metric for kind in METRICS] == list(METRICS.values())  # type: ignore[arg-type]
+    defaults = [names[0] for names in METRICS.values()]
+    assert [Task(kind=kind).metric for kind in METRICS] == defaults  # type: ignore[arg-type]
     assert Task(kind="classification", labels=("x", "y", "z")).outputs == 3
     assert Task(kind="regression").outputs == 1
+
+
+def test_a_task_is_judged_by_what_is_chosen() -> None:
+    task = Task(kind="classification", labels=("x", "y"), metric="f1:y")
+    assert task.metric == task.scorer().name == "f1:y"
+    assert task.scorer().score([1, 1, 0], [1, 0, 0]) == pytest.approx(2 / 3)
+    assert task == Task(kind="classification", labels=("x", "y"), metric="f1:y")
+    assert task != Task(kind="classification", labels=("x", "y"))
+    with pytest.raises(ValueError, match="'pearson' is not a metric of classification"):
+        Task(kind="classification", labels=("x", "y"), metric="pearson")
 
 
 def test_examples_are_taken_in_the_asked_order() -> None:

@@ -9,7 +9,7 @@ from train.toy import toy
 from leanformer.data import Encoded, Examples, Task, Words, encode_examples
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import TEXTS
-from leanformer.train.evaluate import head_output, judge, outputs, quality
+from leanformer.train.evaluate import head_output, judge, outputs, quality, statistics
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression", "tokens", "embedding"])
@@ -53,6 +53,25 @@ def test_quality_of_hand_cases() -> None:
     targets = np.array([[1, 0], [0, -1]], dtype=np.float32)
     bare = Encoded([{"input_ids": [1]}] * 2, None, 0, 0, "embedding")
     assert quality(vectors, bare, Task(kind="embedding"), targets) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [("accuracy", 0.75), ("macro-f1", (0.8 + 2 / 3) / 2), ("f1:b", 2 / 3), ("mcc", 3**-0.5)],
+)
+def test_quality_is_by_the_metric_of_the_task(metric: str, expected: float) -> None:
+    task = Task(kind="classification", labels=("a", "b"), metric=metric)
+    found, encoded = rows([2, 1], [0, 1], [3, 9], [1, 0]), labelled("classification", [0, 1, 0, 0])
+    assert quality(found, encoded, task) == pytest.approx(expected)
+    totals = statistics(found, encoded, task).sum(0)
+    assert task.scorer().value(totals) == pytest.approx(expected)
+
+
+def test_pearson_sees_more_than_ranks() -> None:
+    found, encoded = rows([0.0], [1.0], [9.0]), labelled("regression", [0.0, 1.0, 2.0])
+    assert quality(found, encoded, Task(kind="regression")) == 1
+    task = Task(kind="regression", metric="pearson")
+    assert quality(found, encoded, task) == pytest.approx(np.corrcoef([0, 1, 9], [0, 1, 2])[0, 1])
 
 
 def test_a_judge_evaluates_without_dropout_or_gradient() -> None:

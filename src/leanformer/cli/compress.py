@@ -14,6 +14,12 @@ def compress(
     task: Annotated[
         str | None, typer.Option(help="classification, regression, tokens or embedding.")
     ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="What quality is: accuracy, macro-f1, mcc or f1:LABEL; spearman or pearson."
+        ),
+    ] = None,
     keep: Annotated[float, typer.Option(help="Share of the teacher's quality to keep.")] = 0.99,
     minutes: Annotated[float, typer.Option(help="Begin no training that would end later.")] = 60.0,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("lean"),
@@ -50,6 +56,7 @@ def compress(
         "label": label,
         "unlabelled": unlabelled,
         "limit": limit,
+        "metric": metric,
     }
     request: Request = codec.decode(
         Request,

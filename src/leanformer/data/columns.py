@@ -22,12 +22,21 @@ _CLASSES = 1000  # more distinct labels than this is a sign of the wrong column
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Which columns to use; None = found by their usual names."""
+    """Which columns to use; None = found by their usual names.
+
+    Attributes:
+        kind: Kind of task; None = told from the columns.
+        text: Column of the text.
+        pair: Column of the second text.
+        label: Column of the label.
+        metric: What the task is judged by; None = the default of its kind.
+    """
 
     kind: Kind | None = None
     text: str | None = None
     pair: str | None = None
     label: str | None = None
+    metric: str | None = None
 
 
 def to_dataset(name: str, rows: dict[str, list[Row]], columns: Columns) -> Dataset:
@@ -35,7 +44,8 @@ def to_dataset(name: str, rows: dict[str, list[Row]], columns: Columns) -> Datas
 
     Raises:
         ValueError: A column is missing, a text is empty, a label is unknown, there is one class
-            only, a score is no finite number; the message names split and row.
+            only, a score is no finite number; the message names split and row. Or the task has no
+            such metric.
     """
     first = rows["train"][0]
     if "words" in first and "tags" in first:
@@ -45,7 +55,7 @@ def to_dataset(name: str, rows: dict[str, list[Row]], columns: Columns) -> Datas
     if kind == "tokens":
         raise ValueError("kind = tokens needs a .conll file, or jsonl rows with `words` and `tags`")
     labels = _labels(rows["train"], chosen.label) if kind == "classification" else ()
-    task = Task(kind=kind, labels=labels)
+    task = Task(kind=kind, labels=labels, metric=columns.metric or "")
     label = None if kind in ("embedding", "masked-lm") else chosen.label
     splits = {
         split: _examples(
@@ -194,7 +204,7 @@ def _tokens(name: str, rows: dict[str, list[Row]], columns: Columns) -> Dataset:
         raise ValueError(
             f"train: one tag only ({labels[0]!r}); token classification needs two or more"
         )
-    task = Task(kind="tokens", labels=labels)
+    task = Task(kind="tokens", labels=labels, metric=columns.metric or "")
     splits = {split: _tagged(split, rows[split], task) for split in ("train", "dev", "test")}
     extra = _spare(rows["unlabelled"]) if "unlabelled" in rows else None
     return Dataset(name=name, task=task, unlabelled=extra, **splits)

@@ -39,6 +39,8 @@ class Source:
         label: Column of the label.
         unlabelled: A file of texts without labels (its own columns are found the same way).
         limit: Keep at most this many training rows (a hash decides which); None = all.
+        metric: What the task is judged by: accuracy, macro-f1, mcc or f1:LABEL for classification,
+            spearman or pearson for regression; None = the first of these.
     """
 
     path: str
@@ -48,6 +50,7 @@ class Source:
     label: str | None = None
     unlabelled: Path | None = None
     limit: int | None = None
+    metric: str | None = None
 
     def read(self) -> Dataset:
         """The data set, checked.
@@ -63,7 +66,9 @@ class Source:
             if self.limit < 1:
                 raise ValueError(f"limit: {self.limit} keeps no training row; name 1 or more")
             rows["train"] = sorted(rows["train"], key=_hash)[: self.limit]
-        columns = Columns(kind=self.kind, text=self.text, pair=self.pair, label=self.label)
+        columns = Columns(
+            kind=self.kind, text=self.text, pair=self.pair, label=self.label, metric=self.metric
+        )
         return to_dataset(_name(self.path), rows, columns)
 
 

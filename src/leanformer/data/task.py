@@ -2,8 +2,9 @@
 
 Five kinds of task, one shape of data. A pair of texts is a property of the examples, not a kind:
 
-    classification   one label a text (or pair)         quality: accuracy
-    regression       one number a text (or pair)        quality: Spearman's rank correlation
+    classification   one label a text (or pair)         quality: accuracy, or another that is chosen
+    regression       one number a text (or pair)        quality: Spearman's rank correlation, or
+    Pearson's
     tokens           one label a word (NER)             quality: F1 of whole spans
     embedding        no labels: keep the geometry       quality: mean cosine to the teacher
     masked-lm        no labels: fill in hidden words    quality: accuracy at the hidden tokens
@@ -13,35 +14,40 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from leanformer.data.metric import METRICS, check_metric, metric_named
+from leanformer.numerics.metrics import Metric
+
 Kind = Literal["classification", "regression", "tokens", "embedding", "masked-lm"]
 
 IGNORE = -100  # cross entropy's mark for positions without a label
 
-METRICS: dict[str, str] = {
-    "classification": "accuracy",
-    "regression": "spearman",
-    "tokens": "span_f1",
-    "embedding": "cosine",
-    "masked-lm": "masked_accuracy",
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Kind and label names of a task.
+    """Kind and label names of a task, and what it is judged by.
 
     Attributes:
         kind: One of "classification", "regression", "tokens", "embedding", "masked-lm".
         labels: Names by index; only classification and tokens have them.
+        metric: Name of the quality that the task is judged by (`data.metric` lists them); higher is
+            better. "" = the default of the kind, whose name it becomes.
+
+    Raises:
+        ValueError: The kind has no such metric.
     """
 
     kind: Kind
     labels: tuple[str, ...] = ()
+    metric: str = ""
 
-    @property
-    def metric(self) -> str:
-        """The name of the quality that the task is judged by; higher is better."""
-        return METRICS[self.kind]
+    def __post_init__(self) -> None:
+        if not self.metric:
+            object.__setattr__(self, "metric", METRICS[self.kind][0])
+        check_metric(self.metric, self.kind, self.labels)
+
+    def scorer(self) -> Metric:
+        """The metric itself, to be computed from answers; not for masked language models."""
+        return metric_named(self.metric, self.kind, self.labels)
 
     @property
     def outputs(self) -> int:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leanformer.data import IGNORE, Encoded, Task, by_length
-from leanformer.numerics import metrics
+from leanformer.numerics.metrics import Statistics
 from leanformer.numerics.pooling import mean_pooled
 from leanformer.text import word_tags
 from leanformer.train.precision import Precision
@@ -51,24 +51,54 @@ def quality(
     Args:
         found: What `outputs` gave, or a runtime's outputs of the same form.
         encoded: The examples with their labels.
-        task: Kind and labels.
+        task: Kind, labels and metric.
         targets: For embedding, the teacher's vectors [N, D].
+    """
+    return task.scorer().score(*answers(found, encoded, task, targets))
+
+
+def statistics(
+    found: list[NDArray[np.float32]],
+    encoded: Encoded,
+    task: Task,
+    targets: NDArray[np.float32] | None = None,
+) -> Statistics:
+    """What each example adds to the task's metric, [N, K]; arguments as for `quality`.
+
+    Two systems' statistics of the same examples are what a promise is judged by
+    (`measure.promise`).
+    """
+    return task.scorer().statistics(*answers(found, encoded, task, targets))
+
+
+def answers(
+    found: list[NDArray[np.float32]],
+    encoded: Encoded,
+    task: Task,
+    targets: NDArray[np.float32] | None = None,
+) -> tuple[Any, Any]:
+    """What outputs say and what is right, in the form that the task's metric takes; arguments as
+    for
+    `quality`.
+
+    Returns:
+        Label indices, numbers, lists of tag names, or vectors [N, D]; and the same of gold.
     """
     if task.kind == "embedding":
         assert targets is not None, "an embedding is judged by its teacher's"
-        return metrics.cosine(np.stack(found), targets)
+        return np.stack(found), targets
     assert encoded.labels is not None
     if task.kind == "classification":
-        return metrics.accuracy([int(row.argmax()) for row in found], encoded.labels)
+        return np.array([int(row.argmax()) for row in found]), np.asarray(encoded.labels)
     if task.kind == "regression":
-        return metrics.spearman([float(row.reshape(-1)[0]) for row in found], encoded.labels)
+        return [float(row.reshape(-1)[0]) for row in found], encoded.labels
     assert encoded.words is not None, "tags are judged by word"
     predicted = [
         word_tags(row, words.firsts, task.labels)
         for row, words in zip(found, encoded.words, strict=True)
     ]
     gold = [[task.labels[label] for label in words.labels] for words in encoded.words]
-    return metrics.span_f1(predicted, gold)
+    return predicted, gold
 
 
 @torch.no_grad()

@@ -1,0 +1,59 @@
+"""What a metric is: a sum of statistics over examples, and a function of that sum.
+
+    q = value(sum_i w_i s_i)        s_i: what example i adds        w_i = 1: the plain quality
+
+A quality that is written so can be taken again under any weights w without asking a model anew:
+with whole weights that is a bootstrap, with random positive ones a Bayesian bootstrap
+(`numerics.paired_bootstrap`).
+
+Legend: N example, K statistic, M made-up example; `...` any leading axes.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Statistics = NDArray[Any]
+
+
+class Metric(ABC):
+    """A quality of predictions; higher is better, 1 is perfect.
+
+    `value` does not depend on the scale of the totals: twice the examples, the same quality.
+    """
+
+    name: str
+    """How recipes, records and reports call it."""
+
+    @abstractmethod
+    def statistics(self, predicted: Any, gold: Any) -> Statistics:
+        """What each example adds to the totals, [N, K].
+
+        Args:
+            predicted: One answer per example.
+            gold: What is right, one per example.
+        """
+
+    @abstractmethod
+    def value(self, totals: Statistics) -> NDArray[np.float64]:
+        """Quality of weighted sums of statistics, [..., K] -> [...]; never NaN by a zero
+        denominator."""
+
+    @abstractmethod
+    def exchanged(self, golds: Statistics, answers: Statistics) -> Statistics:
+        """Statistics of made-up examples, [M, K] and [M, K] -> [M, K]: example m has the gold of
+        row
+        m of `golds` and is answered as row m of `answers` was."""
+
+    def score(self, predicted: Any, gold: Any) -> float:
+        """Quality of these predictions."""
+        statistics = self.statistics(predicted, gold)
+        return float(self.value(statistics.sum(axis=0, dtype=np.float64)))
+
+
+def ratio(above: NDArray[Any], below: NDArray[Any], otherwise: float = 0.0) -> NDArray[np.float64]:
+    """`above / below`; `otherwise` where `below` is 0."""
+    above, below = np.broadcast_arrays(np.asarray(above, float), np.asarray(below, float))
+    return np.divide(above, below, out=np.full(above.shape, otherwise), where=below != 0)
