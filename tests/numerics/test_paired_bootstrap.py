@@ -115,8 +115,9 @@ def test_an_identical_student_is_not_proven_equal(metric: Metric) -> None:
 @pytest.mark.parametrize("metric", LABELLED + NUMBERED, ids=lambda metric: metric.name)
 def test_influence_tells_the_spread_of_the_resamples(metric: Metric) -> None:
     found = paired_bootstrap(metric, *examples(metric, 1500, 3))
-    spread = np.sqrt((found.influence_N**2).sum())
-    assert spread == pytest.approx(found.resampled_R.std(), rel=0.1)
+    first, second = (found.chances_M @ found.added_M**power for power in (1, 2))
+    spread = np.sqrt((found.influence_N**2).sum() + 2 * second - first**2)
+    assert spread == pytest.approx(found.resampled_R.std(), rel=0.05)
     assert found.influence_N.sum() == pytest.approx(0, abs=1e-3 * spread)
     assert found.chances_M.sum() == pytest.approx(1)
     assert (found.added_M < 0).all()

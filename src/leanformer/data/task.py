@@ -2,9 +2,8 @@
 
 Five kinds of task, one shape of data. A pair of texts is a property of the examples, not a kind:
 
-    classification   one label a text (or pair)         quality: accuracy, or another that is chosen
-    regression       one number a text (or pair)        quality: Spearman's rank correlation, or
-    Pearson's
+    classification   one label a text (or pair)         quality: accuracy, or chosen
+    regression       one number a text (or pair)        quality: rank correlation, or chosen
     tokens           one label a word (NER)             quality: F1 of whole spans
     embedding        no labels: keep the geometry       quality: mean cosine to the teacher
     masked-lm        no labels: fill in hidden words    quality: accuracy at the hidden tokens

@@ -38,13 +38,14 @@ class Choice:
     """What is chosen, and what is known of the others.
 
     Attributes:
-        chosen: Name of the candidate; None where no estimate holds. proven: Whether the promise
-        about it is proven. promise: The promise about it. sequence: All names in the order of the
-        tests, slowest first. certified: Names that were tested and proven, slowest first.
+        chosen: Name of the candidate; None where no estimate holds.
+        proven: Whether the promise about it is proven.
+        promise: The promise about it.
+        sequence: All names in the order of the tests, slowest first.
+        certified: Names that were tested and proven, slowest first.
         stopped_at: The name that was tested last and not proven; None where all are proven.
-        unproven: Names of those that are faster than the chosen one and whose estimate holds
-        without
-            being proven, or without being tested; fastest first.
+        unproven: Names of those that are faster than the chosen one and whose estimate holds,
+            although they are not proven or were not tested; fastest first.
     """
 
     chosen: str | None

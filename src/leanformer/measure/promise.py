@@ -5,12 +5,10 @@
 
 An estimate that holds is not a promise: where the student truly keeps just what is asked, dev says
 so half of the time. What was tried, as the share of 90 % bounds that lie at or below the truth (300
-and 1,000 examples; accuracy, F1, macro F1 and MCC of two classes, a student that errs 0.15 to 5 %
-more
-often than its teacher):
+and 1,000 examples; accuracy, F1, macro F1 and MCC of two classes; a student that errs 0.15 to 5 %
+more often than its teacher):
 
-    percentile bootstrap                  27 to 93 %, 74 to 91 %     too sure where few answers
-    differ
+    percentile bootstrap                  27 to 93 %, 74 to 91 %     too sure where few answers differ
     BCa (bias-corrected, accelerated)     27 to 95 %, 72 to 93 %     cannot see what never occurred
     the same percentile, one failure more 91 to 100 %, 89 to 99 %
     Bayesian bootstrap, one failure more  91 to 100 %, 90 to 99 %    taken: Clopper-Pearson's where
@@ -147,7 +145,7 @@ def _needed(drawn: PairedBootstrap, keep: float, confidence: float, proven: bool
     and its quantile is that of a normal distribution, corrected for the skew (Cornish and Fisher).
     """
     margin, examples = drawn.kept - keep, len(drawn.influence_N)
-    if margin <= _EQUAL:
+    if not margin > _EQUAL:  # NaN too
         return None
     z = NormalDist().inv_cdf(1 - confidence)
     first, second = (float(drawn.chances_M @ drawn.added_M**k) for k in (1, 2))

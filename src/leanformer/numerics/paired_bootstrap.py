@@ -94,8 +94,7 @@ def paired_bootstrap(
             "the student; judge both on the same examples, one or more"
         )
     both_NP = np.concatenate([teacher_NK, student_NK], axis=1)
-    groups_GP, counts_G = np.unique(both_NP, axis=0, return_counts=True)
-    both_GP = groups_GP.astype(np.float64)
+    both_GP, counts_G = _groups(both_NP)
     totals_P = counts_G @ both_GP
     teacher, student = (float(metric.value(half)) for half in np.split(totals_P, 2))
     if not teacher > 0:
@@ -131,12 +130,20 @@ def paired_bootstrap(
     )
 
 
+def _groups(both_NP: Statistics) -> tuple[Floats, NDArray[np.int64]]:
+    """The distinct rows, in the order of their bytes, and how often each occurs; to compare bytes
+    is many times as fast as to compare columns where there are hundreds."""
+    whole = np.ascontiguousarray(both_NP)
+    rows = whole.view(np.dtype((np.void, whole.dtype.itemsize * whole.shape[1]))).ravel()
+    _, firsts, counts_G = np.unique(rows, return_index=True, return_counts=True)
+    return whole[firsts].astype(np.float64), counts_G
+
+
 def _failures(
     metric: Metric, both_GP: Floats, counts_G: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Examples that nobody has seen, [M, P], and how likely each is: all pairs of groups where
-    these
-    are few, otherwise pairs that are drawn."""
+    these are few, otherwise pairs that are drawn."""
     groups, width = len(counts_G), both_GP.shape[1] // 2
     pairs = max(_FEWEST, min(_PAIRS, _NUMBERS // (2 * width)))
     chances_G = counts_G / counts_G.sum()

@@ -78,8 +78,7 @@ def answers(
     targets: NDArray[np.float32] | None = None,
 ) -> tuple[Any, Any]:
     """What outputs say and what is right, in the form that the task's metric takes; arguments as
-    for
-    `quality`.
+    for `quality`.
 
     Returns:
         Label indices, numbers, lists of tag names, or vectors [N, D]; and the same of gold.

@@ -44,8 +44,7 @@ class Metric(ABC):
     @abstractmethod
     def exchanged(self, golds: Statistics, answers: Statistics) -> Statistics:
         """Statistics of made-up examples, [M, K] and [M, K] -> [M, K]: example m has the gold of
-        row
-        m of `golds` and is answered as row m of `answers` was."""
+        row m of `golds` and is answered as row m of `answers` was."""
 
     def score(self, predicted: Any, gold: Any) -> float:
         """Quality of these predictions."""

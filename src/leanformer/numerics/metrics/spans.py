@@ -1,6 +1,6 @@
 """F1 of whole entity spans, pooled over all sentences; `text.tags` reads them from tags.
 
-    span F1 = 2 TP / (2 TP + FP + FN)
+span F1 = 2 TP / (2 TP + FP + FN)
 """
 
 from collections.abc import Sequence
