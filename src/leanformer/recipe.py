@@ -108,6 +108,8 @@ class Recipe:
     """At the end, time the result beside its teacher and the usual baselines, and report."""
     keep: float = 0.99
     """Share of the teacher's quality that the report asks for."""
+    confidence: float = 0.9
+    """How sure the development split has to be of that for it to be called proven."""
 
     def __post_init__(self) -> None:
         if not self.steps:

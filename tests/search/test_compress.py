@@ -23,6 +23,7 @@ from leanformer.models.tiny import tiny_model
 from leanformer.runtime.session import graph_file
 from leanformer.search import Request, compress
 from leanformer.search.contest import FUSED_TEACHER, INT8_TEACHER, TEACHER
+from leanformer.search.simplest import SIMPLEST
 
 pytest.importorskip("openvino", reason="students are judged as OpenVINO graphs")
 pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
@@ -41,6 +42,8 @@ def test_the_record_tells_the_whole_search(search: Callable[[str], Search], kind
         "cut-vocabulary", "shrink", "distill", "int8",
     ]  # fmt: skip
     (verdict,) = done.events("verdict")
+    assert verdict["outcome"] in ("kept", "unproven", "not kept")
+    assert verdict["promise"]["examples"] == len(done.dataset.dev)
     students = list(done.devs)
     assert verdict["chosen"] == students[-1]
     assert (students[-1], "chosen") in [choice[:2] for choice in done.decisions]
@@ -61,11 +64,15 @@ def test_the_test_split_is_opened_at_the_end_for_whom_the_verdict_names(
     done = search(kind)
     splits = [split for split, _ in done.judged]
     assert splits == sorted(splits)  # "dev" before "test"
-    assert all(chosen == (split == "test") for split, chosen in done.judged)
+    after = [split for split, chosen in done.judged if chosen]
+    (backends,) = done.events("backends")
+    (served,) = [row for row in backends["rows"] if row["chosen"]]
+    again = [] if (served["backend"], served["precision"]) == ("openvino", "int8") else ["dev"]
+    assert after == [*again, *["test"] * splits.count("test")]  # as served, if in another way
     tested = {e["name"] for e in done.events("model") if e["quality"]["test"] is not None}
     rivals = set() if kind in ALONE else {INT8_TEACHER}
-    assert tested == {TEACHER, list(done.devs)[-1], *rivals}
-    assert splits.count("test") == len(tested)
+    assert tested == {TEACHER, list(done.devs)[-1], SIMPLEST, *rivals}
+    assert splits.count("test") == len(tested - {SIMPLEST})
 
 
 @pytest.mark.parametrize("kind", KINDS)

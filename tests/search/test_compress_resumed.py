@@ -43,8 +43,8 @@ def test_a_search_stopped_before_its_verdict_ends_with_the_same_decisions(
     stop = next(i for i, line in enumerate(lines) if '"decision": "chosen"' in line) + 1
     record.write_text("".join(lines[:stop]))
 
-    def otherwise(served: Any, *_: Any, **__: Any) -> Any:
-        found, _ = measured(served)
+    def otherwise(served: Any, *_: Any, others: Any, **__: Any) -> Any:
+        found, _ = measured(served, others=others)
         return dict(zip(found, reversed(found.values()), strict=True)), None
 
     def trained(*_: Any) -> None:
@@ -105,7 +105,7 @@ def test_outputs_without_room_are_asked_for_anew_also_after_a_resume(
     shutil.copy(done.out / "request.json", out)
     shutil.copytree(done.out / "baselines", out / "baselines")
     monkeypatch.setattr(_MODULE, "finish", lambda *_: None)
-    monkeypatch.setattr(_MODULE, "_MOST", 10)
+    monkeypatch.setattr("leanformer.search.kept_outputs._MOST", 10)
 
     def stop(name: str, progress: Any) -> None:
         said.append(progress)

@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 import tiny_data
 
+import leanformer
 from leanformer.core.record import read
 from leanformer.core.step import Step
 from leanformer.data import Source
+from leanformer.distill.objectives import SoftTargets
+from leanformer.distill.step import Distill
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
 from leanformer.quantize.int8 import Int8
@@ -37,6 +40,7 @@ def test_a_recipe_without_measures_has_no_report(teacher: Path, data: Path, tmp_
     done, report = conduct(asked, tmp_path, command="leanformer run small.toml")
     assert report is None
     assert done.saved == tmp_path / "00-cut-vocabulary" / "model"
+    assert leanformer.load(done.saved, threads=1).predict(["the quick fox"])[0].label
     run, step = read(tmp_path / "record.jsonl")
     assert (run["event"], run["command"]) == ("run", "leanformer run small.toml")
     assert (step["event"], step["step"]) == ("step", "cut-vocabulary")
@@ -64,19 +68,40 @@ def test_an_unknown_model_is_refused_before_anything_is_written(data: Path, tmp_
 
 
 @pytest.mark.slow
+def test_an_int8_result_without_measures_opens_as_what_it_is(
+    teacher: Path, data: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
+    done, _ = conduct(recipe(teacher, data, Int8(texts=4, max_length=48), measure=False), tmp_path)
+    assert done.saved is not None
+    model = leanformer.load(done.saved, threads=1)
+    served = model.manifest
+    assert (served.backend, served.precision, served.max_length) == ("openvino", "int8", 48)
+    assert model.predict(["the quick fox"])[0].label in model.manifest.labels
+
+
+@pytest.mark.parametrize(("choose", "weak"), [("last", False), ("best", True)])
+def test_a_promise_says_that_dev_chose_the_weights_too(choose: Any, weak: bool) -> None:
+    distill = Distill(objectives=(SoftTargets(),), choose=choose)
+    asked = recipe(Path("model"), Path("data"), distill, Int8())
+    assert bool(_MODULE._note(asked)) == weak
+
+
+@pytest.mark.slow
 def test_a_finished_recipe_is_not_measured_again(
     teacher: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
     contests: list[Contest] = []
 
-    def finish(contest: Contest, *_: Any) -> None:
+    def finish(contest: Contest, *_: Any, **__: Any) -> None:
         contests.append(contest)
         contest.record.write(
             "verdict", chosen=None, teacher="", baseline="", sentence="Nothing was kept."
         )
 
     monkeypatch.setattr(Contest, "enter_baselines", lambda *_: None)
+    monkeypatch.setattr(Contest, "enter_simplest", lambda *_: None)
     monkeypatch.setattr(_MODULE, "finish", finish)
     monkeypatch.setattr(_MODULE, "write_report", lambda record, page: page)
     asked = recipe(teacher, data, Int8(texts=4))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -5,16 +6,16 @@ import numpy as np
 import pytest
 from search.toy import KINDS, contest_of
 
-from leanformer.data import Dataset
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.torch_backend import TorchSession
 from leanformer.search import evidence
-from leanformer.search.contest import Judged
+from leanformer.search.contest import Contest
+from leanformer.search.judged import Judged
 from leanformer.train.evaluate import quality
 
 
-def judged(folder: Path, kind: Any) -> tuple[Dataset, Judged, Judged]:
-    """A data set with what two random models say about its test split."""
+def judged(folder: Path, kind: Any) -> tuple[Contest, Judged, Judged]:
+    """A contest with what two random models say about its test split."""
     contest = contest_of(folder, kind)
     head = {"tokens": "tokens", "embedding": "embedding"}.get(kind, "classification")
     width = 1 if kind == "regression" else 2
@@ -23,38 +24,32 @@ def judged(folder: Path, kind: Any) -> tuple[Dataset, Judged, Judged]:
         contest.judge(TorchSession(model, kind), contest.tokenizer, "test")
         for model in (contest.teacher, other)
     )
-    return contest.dataset, teacher, student
+    return contest, teacher, student
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_lengths_share_out_all_examples(tmp_path: Path, kind: Any) -> None:
-    dataset, teacher, student = judged(tmp_path, kind)
-    rows = evidence.by_length(dataset, teacher, student)
+    contest, teacher, student = judged(tmp_path, kind)
+    encoded = contest.encode(contest.dataset.test, contest.tokenizer)
+    rows = evidence.by_length(contest.dataset, encoded, teacher, student)
     assert [row["name"] for row in rows] == ["up to 8 tokens", "up to 16 tokens"]
-    assert sum(row["count"] for row in rows) == len(dataset.test)
-    lengths = np.array([teacher.encoded.length(index) for index in range(16)])
+    assert sum(row["count"] for row in rows) == 16
+    lengths = np.array([encoded.length(index) for index in range(16)])
     for row, members in zip(rows, (lengths <= 8, lengths > 8), strict=True):
-        assert row["count"] == members.sum()
+        chosen = np.flatnonzero(members).tolist()
+        assert row["count"] == len(chosen)
         for name, one in (("teacher", teacher), ("student", student)):
-            assert row[name] == pytest.approx(_quality(dataset, one, teacher, members))
-
-
-def _quality(dataset: Dataset, one: Judged, teacher: Judged, members: Any) -> float:
-    """The metric over the examples alone: encoded anew, as a split of its own."""
-    chosen = np.flatnonzero(members).tolist()
-    part = [one.outputs[index] for index in chosen]
-    labels = one.encoded.labels
-    encoded = type(one.encoded)(
-        [one.encoded.rows[index] for index in chosen],
-        None if labels is None else [labels[index] for index in chosen],
-        0, 0, dataset.task.kind,
-    )  # fmt: skip
-    targets = np.stack([teacher.outputs[index] for index in chosen]) if labels is None else None
-    return quality(part, encoded, dataset.task, targets)
+            part = [one.outputs[index] for index in chosen]
+            targets = None
+            if kind == "embedding":
+                targets = np.stack([teacher.outputs[index] for index in chosen])
+            alone = quality(part, encoded.take(chosen), contest.dataset.task, targets)
+            assert row[name] == pytest.approx(alone)
 
 
 def test_classes_share_out_all_examples(tmp_path: Path) -> None:
-    dataset, teacher, student = judged(tmp_path, "classification")
+    contest, teacher, student = judged(tmp_path, "classification")
+    dataset = contest.dataset
     rows = {row["name"]: row for row in evidence.by_class(dataset, teacher, student)}
     assert set(rows) == {"music", "rice"}
     assert sum(row["count"] for row in rows.values()) == 16
@@ -67,10 +62,11 @@ def test_classes_share_out_all_examples(tmp_path: Path) -> None:
 
 
 def test_disagreements_are_all_there_the_surest_first(tmp_path: Path) -> None:
-    dataset, teacher, _ = judged(tmp_path, "classification")
+    contest, teacher, _ = judged(tmp_path, "classification")
+    dataset = contest.dataset
     chance = np.random.default_rng(0)
     outputs = [chance.normal(size=2).astype(np.float32) for _ in range(16)]
-    student = Judged(teacher.encoded, outputs, 0.0)
+    student = replace(teacher, outputs=outputs)
     rows = evidence.disagreements(dataset, teacher, student)
     names = dataset.task.labels
     expected = {
@@ -92,5 +88,6 @@ def test_disagreements_are_all_there_the_surest_first(tmp_path: Path) -> None:
 
 
 def test_one_who_agrees_has_no_disagreements(tmp_path: Path) -> None:
-    dataset, teacher, _ = judged(tmp_path, "classification")
+    contest, teacher, _ = judged(tmp_path, "classification")
+    dataset = contest.dataset
     assert evidence.disagreements(dataset, teacher, teacher) == []

@@ -17,6 +17,7 @@ from leanformer.core.record import read
 from leanformer.data import Dataset, Source, encode_examples
 from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
+from leanformer.runtime.smoke import Smoke
 from leanformer.search import Request, compress
 from leanformer.search.contest import Contest
 from leanformer.train import Supervised, TrainSetup, fit
@@ -83,9 +84,10 @@ def write_teacher(folder: Path, source: Source) -> Path:
     return folder
 
 
-def measured(served: Any, *_: Any, **__: Any) -> Any:
+def measured(served: Any, *_: Any, others: Any, **__: Any) -> Any:
     """Made-up timings: the later one entered, the faster; students are tried from large to small."""
-    rates = {name: Quantity(float(place), "texts/s") for place, name in enumerate(served, 1)}
+    names = [*served, *others]
+    rates = {name: Quantity(float(place), "texts/s") for place, name in enumerate(names, 1)}
     return {name: {"throughput": rate} for name, rate in rates.items()}, None
 
 
@@ -98,7 +100,7 @@ def quick() -> Iterator[None]:
     """No clock, no subprocess, no ONNX."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("leanformer.search.finish.measure_folders", measured)
-        patch.setattr("leanformer.runtime.race.smoke_test", lambda *_: "")
+        patch.setattr("leanformer.runtime.race.smoke_test", lambda *_: Smoke("", 0.0))
         patch.setattr("leanformer.search.contest.export_onnx", absent)
         setup = Request.student_setup
         patch.setattr(  # a checkpoint at every step, so that an interruption finds one

@@ -18,6 +18,7 @@ from leanformer.cli.predict import predict
 from leanformer.cli.report import report
 from leanformer.cli.run import run
 from leanformer.cli.show import show
+from leanformer.core.child import PassingFault
 
 _STOPPED = 130  # typer's exit code for Ctrl-C
 
@@ -51,6 +52,9 @@ def main() -> None:
         if ended.code == _STOPPED:
             typer.echo("stopped; the same command goes on from here", err=True)
         raise
+    except PassingFault as error:
+        typer.echo(f"leanformer: {error}", err=True)
+        sys.exit(1)
     except (ValueError, OSError, ImportError) as error:
         if isinstance(error, ImportError) and (error.name or "").startswith("leanformer"):
             raise  # a fault of ours, not of the user

@@ -21,6 +21,9 @@ def compress(
         ),
     ] = None,
     keep: Annotated[float, typer.Option(help="Share of the teacher's quality to keep.")] = 0.99,
+    confidence: Annotated[
+        float, typer.Option(help="How sure dev has to be of that for it to be proven.")
+    ] = 0.9,
     minutes: Annotated[float, typer.Option(help="Begin no training that would end later.")] = 60.0,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("lean"),
     text: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
@@ -40,10 +43,21 @@ def compress(
         int, typer.Option(help="Keep the first so many pieces of the vocabulary in any case.")
     ] = 12_000,
     threads: Annotated[int, typer.Option(help="Threads; 0 = all cores.")] = 0,
+    batch_dependent: Annotated[
+        bool,
+        typer.Option(
+            "--batch-dependent",
+            help="Let graphs race whose answers depend on the other texts of a batch.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
 ) -> None:
-    """Find the fastest student that keeps the quality; stopped, the same command resumes."""
+    """Find the fastest student that keeps the quality; stopped, the same command resumes.
+
+    Exit codes: 0 the promise is kept, 3 exported but not proven, 4 not kept, 2 wrong usage.
+    """
     from leanformer.cli.progress import Watcher
+    from leanformer.cli.verdict import tell_verdict
     from leanformer.core import codec
     from leanformer.search import Request
     from leanformer.search import compress as search
@@ -64,6 +78,7 @@ def compress(
             "model": model,
             "data": {key: value for key, value in source.items() if value is not None},
             "keep": keep,
+            "confidence": confidence,
             "minutes": minutes,
             "seed": seed,
             "max_length": max_length,
@@ -72,9 +87,12 @@ def compress(
             "min_count": min_count,
             "first_pieces": first_pieces,
             "threads": threads,
+            "batch_dependent": batch_dependent,
         },
     )
     command = shlex.join(["leanformer", *sys.argv[1:]])
     page = search(request, out, command=command, watch=Watcher())
-    typer.echo(f"model   {out / 'model'}")
+    if (out / "model").is_dir():
+        typer.echo(f"model   {out / 'model'}")
     typer.echo(f"report  {page}")
+    tell_verdict(out / "record.jsonl")

@@ -15,8 +15,12 @@ def run(
         list[str] | None, typer.Option("--set", help="steps[0].train.epochs=2; may be repeated.")
     ] = None,
 ) -> None:
-    """Do what a recipe says; stopped, the same command resumes."""
+    """Do what a recipe says; stopped, the same command resumes.
+
+    Exit codes of a measured recipe: 0 the promise is kept, 3 not proven, 4 not kept; 2 wrong usage.
+    """
     from leanformer.cli.progress import Watcher
+    from leanformer.cli.verdict import tell_verdict
     from leanformer.recipe import read
     from leanformer.search.conduct import conduct
 
@@ -28,3 +32,4 @@ def run(
     typer.echo(f"record  {workspace.record.path}")
     if page is not None:
         typer.echo(f"report  {page}")
+        tell_verdict(workspace.record.path)

@@ -8,7 +8,7 @@ so half of the time. What was tried, as the share of 90 % bounds that lie at or 
 and 1,000 examples; accuracy, F1, macro F1 and MCC of two classes; a student that errs 0.15 to 5 %
 more often than its teacher):
 
-    percentile bootstrap                  27 to 93 %, 74 to 91 %     too sure where few answers differ
+    percentile bootstrap                  27 to 93 %, 74 to 91 %     too sure: few differ
     BCa (bias-corrected, accelerated)     27 to 95 %, 72 to 93 %     cannot see what never occurred
     the same percentile, one failure more 91 to 100 %, 89 to 99 %
     Bayesian bootstrap, one failure more  91 to 100 %, 90 to 99 %    taken: Clopper-Pearson's where

@@ -2,6 +2,15 @@
 
 from leanformer.report.compare import compare, write_comparison
 from leanformer.report.page import write_report
+from leanformer.report.promise import promise_lines
 from leanformer.report.summary import markdown
+from leanformer.report.verdict import sentence
 
-__all__ = ["compare", "markdown", "write_comparison", "write_report"]
+__all__ = [
+    "compare",
+    "markdown",
+    "promise_lines",
+    "sentence",
+    "write_comparison",
+    "write_report",
+]

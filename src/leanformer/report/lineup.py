@@ -5,6 +5,8 @@ A ratio means nothing without its baseline, so a lineup names three and keeps th
     teacher   whose quality has to be kept
     eager     PyTorch fp32 of the teacher as its users run it: unsorted, padded to the longest
     rival     the best one would pick without us: int8 of the uncompressed teacher, length-sorted
+
+Beside them stands the simplest rival, which is no transformer at all.
 """
 
 from dataclasses import dataclass, field
@@ -41,6 +43,7 @@ class Lineup:
     teacher: System | None
     eager: System | None
     rival: System | None
+    simplest: System | None
     chosen: System | None
     keep: float | None
 
@@ -110,6 +113,7 @@ def lineup(events: Events) -> Lineup:
         teacher=next(iter(teachers), None),
         eager=next(iter(eager), None),
         rival=named(systems, verdict.get("baseline")) or next(iter(rivals), None),
+        simplest=next((s for s in others if s.backend == "scikit-learn"), None),
         chosen=named(systems, verdict.get("chosen")),
         keep=events.run.get("keep"),
     )

@@ -19,6 +19,7 @@ from leanformer.report import charts, evidence, sparsity, tables
 from leanformer.report.events import Events, load
 from leanformer.report.front import AXES, front
 from leanformer.report.lineup import Lineup, lineup
+from leanformer.report.promise import promise_lines
 from leanformer.report.verdict import sentence, shown, tiles
 
 _MOST_DISAGREEMENTS = 300
@@ -84,6 +85,7 @@ def content(events: Events) -> dict[str, Any]:
         "environment": events.run.get("environment") or {},
         "notes": events.notes,
         "sentence": sentence(events),
+        "promises": promise_lines(events),
         "tiles": tiles(events),
         "controls": controls,
         "systems": tables.systems(field) if field.systems else None,

@@ -5,6 +5,7 @@ from pathlib import Path
 from leanformer.report import evidence, tables
 from leanformer.report.events import load
 from leanformer.report.lineup import lineup
+from leanformer.report.promise import promise_lines
 from leanformer.report.tables import Cell, Table
 from leanformer.report.verdict import sentence, shown
 
@@ -18,7 +19,8 @@ def markdown(record: Path) -> str:
     """
     events = load(record)
     field = lineup(events)
-    parts = [f"**{sentence(events)}**", *(f"> {_escaped(note)}" for note in events.notes)]
+    parts = [f"**{sentence(events)}**", *map(_escaped, promise_lines(events))]
+    parts += [f"> {_escaped(note)}" for note in events.notes]
     if events.run.get("command"):
         parts.append(f"```bash\n{events.run['command']}\n```")
     if field.systems:

@@ -10,7 +10,7 @@ from typing import Any
 from leanformer.core.quantity import Quantity
 from leanformer.report.events import Event, Events
 from leanformer.report.lineup import Lineup, System, named
-from leanformer.report.units import ABSENT, column, percent, score
+from leanformer.report.units import ABSENT, column, percent, score, significant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,9 @@ def systems(lineup: Lineup) -> Table:
     for label, unit, key, scale in (
         ("Latency 32", "ms", "latency_32", 1e3),
         ("Latency 128", "ms", "latency_128", 1e3),
+        ("Latency 32, one thread", "ms", "latency_32_one_thread", 1e3),
         ("Sorted", "texts/s", "throughput", 1),
+        ("Sorted, one thread", "texts/s", "throughput_one_thread", 1),
         ("Unsorted", "texts/s", "throughput_unsorted", 1),
         ("Memory", "MB", "memory", 1e-6),
         ("Size", "MB", "size", 1e-6),
@@ -75,7 +77,12 @@ def systems(lineup: Lineup) -> Table:
         columns.append((Column(name=label, unit=unit), _measured([s.of(key) for s in rows], scale)))
     present = [(c, cells) for c, cells in columns if any(cell.text != ABSENT for cell in cells)]
     return Table(
-        caption="Every system that was measured. Small figures are quartiles.",
+        caption="Every system that was measured. Small figures are quartiles."
+        + (
+            " Times are those from strings to answers, tokenization included."
+            if any(s.of("throughput_one_thread") for s in rows)
+            else ""
+        ),
         columns=[c for c, _ in present],
         rows=[
             Row(cells=[cells[index] for _, cells in present], kind=_kind(lineup, system))
@@ -156,9 +163,10 @@ def _facts(system: System) -> str:
             parts.append(text.format(_each(shape[key])))
     if shape.get("vocabulary"):
         parts.append(f"{shape['vocabulary']:,} tokens")
-    return " · ".join(
-        p for p in (", ".join(parts), f"{system.backend} {system.precision}".strip()) if p
-    )
+    fit = system.of("fit")
+    fitted = f"fitted in {significant(fit.value, 2)} s" if fit else ""
+    runs = f"{system.backend} {system.precision}".strip()
+    return " · ".join(part for part in (", ".join(parts), runs, fitted) if part)
 
 
 def _each(values: Any) -> str:

@@ -17,36 +17,30 @@ from typing import Any
 
 import torch
 
-from leanformer.core.files import check_space
 from leanformer.core.record import Record, read
 from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, encode_examples
-from leanformer.data.task import joined
-from leanformer.distill.objective import dims_of
-from leanformer.distill.step import Distill
+from leanformer.measure.promise import Promise
 from leanformer.models.anatomy import anatomy_of
 from leanformer.models.load import has_head
-from leanformer.prune.criteria import Activation, Taylor
-from leanformer.prune.cut_vocabulary import CutVocabulary
-from leanformer.prune.shrink import Shrink
-from leanformer.quantize.int8 import Int8
 from leanformer.recipe import HEADS, Recipe, open_model, run
 from leanformer.report import write_report
 from leanformer.runtime.session import served_kind
 from leanformer.search.climb import Trial, climb
-from leanformer.search.contest import Contest
+from leanformer.search.contest import INT8_TEACHER, TEACHER, Contest
 from leanformer.search.describe import describe
 from leanformer.search.finish import finish, finished
+from leanformer.search.kept_outputs import have_room
 from leanformer.search.ladder import Rung, ladder
-from leanformer.search.request import Request, claim, examples_of
+from leanformer.search.outcome import beside_majority
+from leanformer.search.request import Request, claim
+from leanformer.search.student import steps_of
 from leanformer.train.finetune import Finetune
 
 Watch = Callable[[str, Any], None]
 
 _OUTPUTS = "teacher-outputs"
-_MOST = 8 * 10**9  # bytes of a teacher's outputs that are kept
-_MORE_PIECES = 1.25
 
 
 def compress(request: Request, out: Path, *, command: str = "", watch: Watch | None = None) -> Path:
@@ -113,6 +107,7 @@ class _Search:
         self.known = read(self.record.path) if self.record.path.is_file() else []
         self.contest = Contest(dataset, self.record, request)
         self.keep_outputs: Path | None = None
+        self.provable = False
 
     def teach(self) -> None:
         """Have a teacher: fine-tune the model unless it knows the task."""
@@ -125,11 +120,28 @@ class _Search:
             done = self._run("teacher", request.model, None, (step,))
             self.contest.enter_teacher(str(done.saved))
         self.contest.enter_baselines(self.out / "baselines", self.watch)
+        self._check_teacher()
+        self.contest.enter_simplest(self.watch)
+        # Where dev cannot even prove that the whole teacher in int8 keeps enough, it can prove
+        # nothing: then students are judged by their estimates, and the verdict says so.
+        known = INT8_TEACHER in self.contest.systems
+        self.provable = known and self.contest.promise(INT8_TEACHER).proven
+
+    def _check_teacher(self) -> None:
+        """Refuse a teacher that has nothing to keep, and say so of one that is worth little."""
+        task = self.dataset.task
         if self.contest.quality_of_teacher <= 0:
             raise ValueError(
                 f"the teacher's {self.dataset.task.metric} on dev is "
                 f"{self.contest.quality_of_teacher:.3g}, there is nothing to keep; train it longer "
                 "(--teacher-epochs), or look at the labels"
+            )
+        beside = beside_majority(self.contest.dev[TEACHER], task, self.request.confidence)
+        if beside is not None and not beside["better"]:
+            self._say(
+                f"the teacher is no better than always answering the commonest class, "
+                f"{beside['label']!r} ({beside['share']:.1%} of dev); train it longer "
+                "(--teacher-epochs), or judge by another --metric"
             )
 
     def climb(self) -> None:
@@ -148,15 +160,16 @@ class _Search:
         self._say(f"student {rung.name}, begun from {origin}")
         began = time.perf_counter()
         source = self.contest.folder_of(start.name if start else None)
-        steps = self._steps(rung, start)
+        steps = steps_of(rung, start, self.request, self.dataset, self.keep_outputs)
         try:
             done = self._run(rung.name, source, self.contest.folder_of(None), steps)
         except NoEffect as error:
             return self._fail(rung, str(error), time.perf_counter() - began)
         quality = self.contest.enter_student(rung.name, done)
         seconds = self._seconds(rung, time.perf_counter() - began)
-        kept = quality >= self.request.keep * self.contest.quality_of_teacher
-        self._decide(rung, quality, kept)
+        promise = self.contest.promise(rung.name)
+        kept = promise.proven if self.provable else promise.holds
+        self._decide(rung, promise, kept)
         return Trial(rung=rung, quality=quality, kept=kept, seconds=seconds)
 
     def _fail(self, rung: Rung, reason: str, seconds: float) -> Trial:
@@ -166,36 +179,6 @@ class _Search:
             self.record.write("choice", name=rung.name, decision="rejected", reason=reason)
         return Trial(rung=rung, quality=0.0, kept=False, seconds=seconds, usable=False)
 
-    def _steps(self, rung: Rung, start: Rung | None) -> tuple[Any, ...]:
-        request, kind = self.request, self.dataset.task.kind
-        heads = rung.heads / (start.heads if start else 1)
-        ffn = rung.ffn / (start.ffn if start else 1)
-        steps: list[Any] = []
-        if start is None:
-            steps.append(
-                CutVocabulary(min_count=request.min_count, first=request.first_pieces, needed=False)
-            )
-        steps.append(
-            Shrink(
-                layers=rung.layers,
-                heads=heads,
-                ffn=ffn,
-                criterion=Activation() if kind == "embedding" else Taylor(),
-                max_length=request.max_length,
-            )
-        )
-        steps.append(
-            Distill(
-                objectives=request.objectives(kind),
-                train=request.student_setup(examples_of(self.dataset)),
-                max_length=request.max_length,
-                keep_outputs=self.keep_outputs,
-                regain=False,  # the quality is judged afterwards, as served, by what was asked
-            )
-        )
-        steps.append(Int8(max_length=request.max_length))
-        return tuple(steps)
-
     def _room_for_outputs(self) -> Path | None:
         """The folder where the teacher's outputs are kept for all students, if they have room.
 
@@ -203,26 +186,12 @@ class _Search:
         """
         folder = self.out / "work" / _OUTPUTS
         decided = [event for event in self.known if event["event"] == "teacher_outputs"]
-        kept = decided[0]["kept"] if decided else self._fit_on_disk(folder)
+        kept = decided[0]["kept"] if decided else have_room(self.contest, folder)
         if not decided:
             self.record.write("teacher_outputs", kept=kept)
         if not kept:
             self._say("the teacher's outputs have no room on disk; it is asked in each epoch anew")
         return folder if kept else None
-
-    def _fit_on_disk(self, folder: Path) -> bool:
-        kind, request = self.dataset.task.kind, self.request
-        texts = joined(self.dataset.train, self.dataset.unlabelled, kind)
-        encoded = encode_examples(texts, self.contest.tokenizer, kind, request.max_length)
-        tokens = sum(encoded.length(index) for index in range(len(encoded)))
-        dims = dims_of(self.contest.teacher)
-        # bf16; a cut vocabulary spells some words with more pieces
-        needed = round(_MORE_PIECES * 2 * tokens * (dims.layers + 1) * dims.hidden)
-        try:
-            check_space(folder, needed)
-        except OSError:
-            return False
-        return needed <= _MOST
 
     def _run(self, name: str, model: str, teacher: str | None, steps: tuple[Any, ...]) -> Workspace:
         recipe = Recipe(
@@ -261,10 +230,12 @@ class _Search:
             self.record.write("choice", name=rung.name, decision="skipped", reason=reason)
         self._say(f"student {rung.name}: skipped, {reason}")
 
-    def _decide(self, rung: Rung, quality: float, kept: bool) -> None:
-        share = quality / self.contest.quality_of_teacher
-        least = self.request.keep
-        reason = f"keeps {share:.2%} of the teacher's quality on dev; {least:.2%} is asked"
+    def _decide(self, rung: Rung, promise: Promise, kept: bool) -> None:
+        reason = (
+            f"keeps {promise.kept:.2%} of the teacher's quality on dev, at least "
+            f"{promise.lower:.2%} with {promise.confidence:.0%} confidence; {promise.keep:.2%} is "
+            "asked"
+        )
         self._say(f"student {rung.name}: {reason}")
         if not self._decided(rung):
             decision = "kept" if kept else "rejected"

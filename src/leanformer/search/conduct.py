@@ -11,7 +11,8 @@ from leanformer.models.load import has_head
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import HEADS, Recipe, run
 from leanformer.report import write_report
-from leanformer.runtime.session import served_kind
+from leanformer.runtime.manifest import write_manifest
+from leanformer.runtime.session import KINDS, graph_file, served_kind
 from leanformer.search.compress import check_model
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
@@ -46,13 +47,15 @@ def conduct(
     folder = folder.resolve()  # what is kept there names paths in it
     dataset = recipe.data.read()
     record = Record(folder / "record.jsonl")
-    request = Request(model=recipe.model, data=recipe.data, keep=recipe.keep, seed=recipe.seed)
+    request = _request(recipe)
     check_model(request, dataset)
     if recipe.measure:
         _check_measurable(recipe, dataset)
     describe(record, dataset, request, command)
     done = run(recipe, folder, dataset=dataset, record=record, watch=watch)
     if not recipe.measure:
+        if dataset.task.kind in KINDS:
+            _make_servable(Contest(dataset, record, request), done)
         return done, None
     if finished(record):
         return done, write_report(record.path, folder / "report.html")
@@ -61,8 +64,43 @@ def conduct(
     contest.enter_teacher(done.teacher_saved)
     contest.enter_baselines(folder / "baselines", watch)
     contest.enter_student(recipe.name, done)
-    finish(contest, request, folder, watch)
+    contest.enter_simplest(watch)
+    finish(contest, request, folder, watch, note=_note(recipe))
     return done, write_report(record.path, folder / "report.html")
+
+
+def _request(recipe: Recipe) -> Request:
+    """The recipe as what is asked of a contest; texts are read as far as its steps read them."""
+    lengths = [step.max_length for step in recipe.steps if hasattr(step, "max_length")]
+    read = {"max_length": max(lengths)} if lengths else {}
+    return Request(
+        model=recipe.model,
+        data=recipe.data,
+        keep=recipe.keep,
+        confidence=recipe.confidence,
+        seed=recipe.seed,
+        **read,
+    )
+
+
+def _note(recipe: Recipe) -> str:
+    """What weakens the promise about the result."""
+    trainings = [step for step in recipe.steps if hasattr(step, "train")]
+    if all(getattr(step, "choose", "best") == "last" for step in trainings):
+        return ""
+    return (
+        "Dev also chose among the evaluations of a training, so that its bound is somewhat too "
+        'high; with choose = "last" in the steps it would not.'
+    )
+
+
+def _make_servable(contest: Contest, done: Workspace) -> None:
+    """Describe the last model, so that the folder that is named as the result opens."""
+    assert done.saved is not None
+    contest.tokenizer = done.tokenizer
+    graph = graph_file(done.saved, "openvino", "int8").is_file()
+    chosen = contest.manifest(*(("openvino", "int8") if graph else ("pytorch", "fp32")))
+    write_manifest(done.saved, chosen)
 
 
 def _check_measurable(recipe: Recipe, dataset: Dataset) -> None:

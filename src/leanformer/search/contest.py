@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record
 from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Encoded, Examples, encode_examples
+from leanformer.measure.promise import Promise, judge_promise
 from leanformer.measure.quality import session_outputs
+from leanformer.measure.tfidf import Tfidf
 from leanformer.models.save import save_model
 from leanformer.models.shape import Shape, shape_of
 from leanformer.recipe import open_model
@@ -22,8 +25,10 @@ from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.session import Backend, Precision, Session, graph_file, served_kind
+from leanformer.search.judged import Judged, judge_outputs
 from leanformer.search.request import Request
-from leanformer.train.evaluate import outputs, quality
+from leanformer.search.simplest import SIMPLEST, judge_simplest
+from leanformer.train.evaluate import outputs
 
 TEACHER = "teacher · PyTorch fp32"
 INT8_TEACHER = "teacher · OpenVINO int8"
@@ -57,21 +62,6 @@ class System:
         return open_session(self.folder, self.backend, self.precision, threads)
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What a system says about a split.
-
-    Attributes:
-        encoded: The split as the system reads it.
-        outputs: Its output of each example.
-        quality: The task's metric.
-    """
-
-    encoded: Encoded
-    outputs: list[NDArray[np.float32]]
-    quality: float
-
-
 class Contest:
     """The systems of one search, and how they are judged."""
 
@@ -80,6 +70,8 @@ class Contest:
         self.kind = served_kind(dataset.task.kind)
         self.pairs = dataset.train.pairs is not None
         self.systems: dict[str, System] = {}
+        self.dev: dict[str, Judged] = {}
+        self.simplest: Tfidf | None = None
         self.teacher: Any = None
         self.tokenizer: Any = None
         self._place = ""
@@ -89,6 +81,20 @@ class Contest:
     def quality_of_teacher(self) -> float:
         """Of the teacher in fp32, on the development split."""
         return self.systems[TEACHER].dev
+
+    def promise(self, name: str) -> Promise:
+        """What dev says of a system beside the teacher in fp32."""
+        return self.promise_of(self.dev[name])
+
+    def promise_of(self, judged: Judged) -> Promise:
+        """What answers to dev say beside those of the teacher in fp32."""
+        return judge_promise(
+            self.dataset.task.scorer(),
+            self.dev[TEACHER].statistics,
+            judged.statistics,
+            keep=self.request.keep,
+            confidence=self.request.confidence,
+        )
 
     @property
     def max_length(self) -> int:
@@ -126,6 +132,25 @@ class Contest:
                 self._enter(name, "baseline", folder, backend, precision)  # type: ignore[arg-type]
             except (NoEffect, ImportError, RuntimeError) as error:
                 self.record.write("choice", name=name, decision="skipped", reason=str(error))
+
+    def enter_simplest(self, watch: Callable[[str, Any], None] | None) -> None:
+        """Fit the simplest rival; one that cannot be had is recorded with the reason."""
+        train = self.dataset.train
+        targets = self.targets("train") if self.kind == "embedding" else None
+        try:
+            self.simplest = Tfidf(train, self.dataset.task, targets)
+        except ValueError as error:  # scikit-learn's: one class, no words
+            self.record.write("choice", name=SIMPLEST, decision="skipped", reason=str(error))
+            return
+        self.dev[SIMPLEST] = self.judge_simplest("dev")
+        self.write_simplest({})
+        if watch is not None:
+            own, teachers = self.dev[SIMPLEST].quality, self.quality_of_teacher
+            watch(
+                "search",
+                f"simplest rival, fitted in {self.simplest.seconds:.1f} s: {own:.4f} "
+                f"{self.dataset.task.metric} on dev, the teacher {teachers:.4f}",
+            )
 
     def enter_student(self, name: str, done: Workspace) -> float:
         """Judge a finished student in int8; its quality on the development split."""
@@ -165,7 +190,13 @@ class Contest:
         encoded = self.encode(getattr(self.dataset, split), tokenizer)
         found = session_outputs(session, encoded)
         targets = self.targets(split) if self.kind == "embedding" else None
-        return Judged(encoded, found, quality(found, encoded, self.dataset.task, targets))
+        return judge_outputs(found, encoded, self.dataset.task, targets)
+
+    def judge_simplest(self, split: str) -> Judged:
+        """What the simplest rival says about a split, and how well."""
+        assert self.simplest is not None
+        targets = self.targets(split) if self.kind == "embedding" else None
+        return judge_simplest(self.simplest, self.dataset, split, targets)
 
     def targets(self, split: str) -> NDArray[np.float32]:
         """The teacher's vectors of a split, for embeddings."""
@@ -210,9 +241,9 @@ class Contest:
             shape=shape,
             dev=0.0,
         )
-        dev = self.judge(draft.open(), tokenizer or self.tokenizer, "dev").quality
-        system = replace(draft, dev=dev)
-        self.systems[name] = system
+        judged = self.judge(draft.open(), tokenizer or self.tokenizer, "dev")
+        system = replace(draft, dev=judged.quality)
+        self.systems[name], self.dev[name] = system, judged
         self.write(system, {})
         return system
 
@@ -228,4 +259,20 @@ class Contest:
             metric=self.dataset.task.metric,
             quality={"dev": system.dev, "test": test},
             quantities=quantities,
+        )
+
+    def write_simplest(self, quantities: dict[str, Any], test: float | None = None) -> None:
+        """Record what is known of the simplest rival."""
+        assert self.simplest is not None
+        fitted = Quantity(self.simplest.seconds, "s")
+        self.record.write(
+            "model",
+            name=SIMPLEST,
+            role="baseline",
+            backend="scikit-learn",
+            precision="fp64",
+            shape={},
+            metric=self.dataset.task.metric,
+            quality={"dev": self.dev[SIMPLEST].quality, "test": test},
+            quantities=quantities | {"fit": fitted},
         )

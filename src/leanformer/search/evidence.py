@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.data import Dataset
-from leanformer.numerics.metrics import cosine
-from leanformer.search.contest import Judged
-from leanformer.train.evaluate import quality
+from leanformer.data import Dataset, Encoded
+from leanformer.search.judged import Judged
 
 _LENGTHS = (8, 16, 32, 64, 128)
 _SHOWN = 60
 
 
-def by_length(dataset: Dataset, teacher: Judged, student: Judged) -> list[dict[str, Any]]:
+def by_length(
+    dataset: Dataset, encoded: Encoded, teacher: Judged, student: Judged
+) -> list[dict[str, Any]]:
     """Quality of both on the test split, by tokens of the text as the teacher reads it."""
     names = [f"up to {top} tokens" for top in _LENGTHS] + [f"over {_LENGTHS[-1]} tokens"]
 
     def name(index: int) -> str:
-        length = teacher.encoded.length(index)
+        length = encoded.length(index)
         return names[sum(length > top for top in _LENGTHS)]
 
     rows = _slices(dataset, name, teacher, student)
@@ -68,19 +68,18 @@ def _slices(
         {
             "name": group,
             "count": len(members),
-            "teacher": _quality(dataset, teacher, teacher, members),
-            "student": _quality(dataset, student, teacher, members),
+            "teacher": _quality(dataset, teacher, members),
+            "student": _quality(dataset, student, members),
         }
         for group, members in groups.items()
     ]
 
 
-def _quality(dataset: Dataset, judged: Judged, teacher: Judged, members: list[int]) -> float:
-    part = [judged.outputs[index] for index in members]
-    encoded = judged.encoded
-    if dataset.task.kind == "embedding":
-        return cosine(np.stack(part), np.stack([teacher.outputs[index] for index in members]))
-    return quality(part, encoded.take(members), dataset.task)
+def _quality(dataset: Dataset, judged: Judged, members: list[int]) -> float:
+    predicted, gold = ([side[i] for i in members] for side in (judged.predicted, judged.gold))
+    if dataset.task.kind != "tokens":
+        return dataset.task.scorer().score(np.stack(predicted), np.stack(gold))
+    return dataset.task.scorer().score(predicted, gold)
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

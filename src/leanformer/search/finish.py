@@ -8,6 +8,8 @@ from typing import Any
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
 from leanformer.measure.folders import measure_folders
+from leanformer.measure.promise import Promise
+from leanformer.measure.systems import System as Timed
 from leanformer.quantize.integer import rounds
 from leanformer.recipe import open_model
 from leanformer.runtime.export import DEFAULT, export_folder
@@ -16,10 +18,12 @@ from leanformer.runtime.race import Candidate
 from leanformer.runtime.session import graph_file
 from leanformer.search import evidence
 from leanformer.search.contest import INT8_TEACHER, TEACHER, Contest, System
+from leanformer.search.judged import Judged
+from leanformer.search.outcome import Outcome, Picked, beside_majority, outcome_of, pick, refutes
 from leanformer.search.request import Request
+from leanformer.search.simplest import SIMPLEST
 
 _TIMED = 256  # texts of the mixed-length load
-_TOLERANCE = 1e-9
 _INT8: Candidate = ("openvino", "int8")
 
 
@@ -28,8 +32,17 @@ def finish(
     request: Request,
     out: Path,
     watch: Callable[[str, Any], None] | None,
+    *,
+    note: str = "",
 ) -> System | None:
     """Write the contest's results to the record, and the chosen model to `out/model`.
+
+    Args:
+        contest: All systems, judged on dev.
+        request: What is asked.
+        out: The search's folder.
+        watch: Called with a name and a text.
+        note: What the verdict has to add about its promise.
 
     Returns:
         The chosen system; None where nothing keeps the quality that was asked for.
@@ -43,27 +56,46 @@ def finish(
     measured = _measure(contest, request)
     for name, system in contest.systems.items():
         contest.write(system, measured[name])
+    if contest.simplest is not None:
+        contest.write_simplest(measured[SIMPLEST])
     settled = _settled(contest)
-    chosen = settled or choose(contest, request, measured)
-    if chosen is None:
-        contest.record.write(
-            "verdict",
-            chosen=None,
-            teacher=TEACHER,
-            baseline=INT8_TEACHER,
-            sentence=f"Nothing kept {request.keep:.1%} of the teacher's quality on dev.",
-        )
+    picked = settled or pick(contest, measured)
+    if picked is None:
+        _write_verdict(contest, None, "not kept", sentence=_nothing(request))
         return None
-    reason = f"the fastest measured that keeps {request.keep:.1%} of the teacher's quality on dev"
     if settled is None:
-        contest.record.write("choice", name=chosen.name, decision="chosen", reason=reason)
-    say(f"chosen: {chosen.name}; its backends race, and the test split is opened once")
-    _export(contest, chosen, out / "model")
-    _test(contest, chosen, out / "model", measured)
-    contest.record.write(
-        "verdict", chosen=chosen.name, teacher=TEACHER, baseline=INT8_TEACHER, sentence=""
+        contest.record.write("choice", decision="chosen", **asdict(picked))
+    say(f"chosen: {picked.name}; its backends race, and the test split is opened once")
+    chosen = contest.systems[picked.name]
+    served = _export(contest, chosen, out / "model")
+    promise = contest.promise_of(served)
+    refuted = _test(contest, chosen, out / "model", measured, promise)
+    _write_verdict(
+        contest,
+        chosen.name,
+        outcome_of(promise, picked.proven, refuted),
+        promise=promise.json(),
+        refuted=refuted,
+        faster=picked.faster,
+        majority=beside_majority(served, contest.dataset.task, request.confidence),
+        note=note,
     )
     return chosen
+
+
+def _write_verdict(contest: Contest, chosen: str | None, outcome: Outcome, **more: Any) -> None:
+    contest.record.write(
+        "verdict",
+        chosen=chosen,
+        teacher=TEACHER,
+        baseline=INT8_TEACHER,
+        outcome=outcome,
+        **({"sentence": ""} | more),
+    )
+
+
+def _nothing(request: Request) -> str:
+    return f"Nothing kept {request.keep:.1%} of the teacher's quality on dev."
 
 
 def finished(record: Record) -> bool:
@@ -71,31 +103,21 @@ def finished(record: Record) -> bool:
     return any(event["event"] == "verdict" for event in read(record.path))
 
 
-def choose(
-    contest: Contest, request: Request, measured: dict[str, dict[str, Quantity]]
-) -> System | None:
-    """The fastest system in int8 that keeps the quality; the whole teacher is one of them."""
-    least = request.keep * contest.quality_of_teacher - _TOLERANCE
-    fair = [
-        system
-        for name, system in contest.systems.items()
-        if system.dev >= least and (system.role == "candidate" or name == INT8_TEACHER)
-    ]
-    return max(fair, key=lambda system: measured[system.name]["throughput"].value, default=None)
-
-
-def _settled(contest: Contest) -> System | None:
+def _settled(contest: Contest) -> Picked | None:
     """What was chosen before an interruption; the clock is not asked twice."""
-    names = [
-        event["name"]
-        for event in read(contest.record.path)
-        if event["event"] == "choice" and event["decision"] == "chosen"
-    ]
-    return contest.systems.get(names[-1]) if names else None
+    for event in reversed(read(contest.record.path)):
+        if event["event"] == "choice" and event["decision"] == "chosen":
+            return Picked(
+                name=event["name"],
+                proven=event["proven"],
+                faster=tuple(event["faster"]),
+                reason=event["reason"],
+            )
+    return None
 
 
 def _measure(contest: Contest, request: Request) -> dict[str, dict[str, Quantity]]:
-    dataset = contest.dataset
+    dataset, simplest = contest.dataset, contest.simplest
     texts = dataset.dev.take(list(range(min(_TIMED, len(dataset.dev)))))
     quantities, _ = measure_folders(
         {
@@ -104,13 +126,18 @@ def _measure(contest: Contest, request: Request) -> dict[str, dict[str, Quantity
         },
         texts.texts,
         texts.pairs,
+        others={} if simplest is None else {SIMPLEST: Timed(open=lambda threads: simplest)},
         threads=request.threads or None,
     )
     return quantities
 
 
-def _export(contest: Contest, chosen: System, folder: Path) -> None:
-    """Race the backends of the chosen model; in int8 it keeps the graph that was judged."""
+def _export(contest: Contest, chosen: System, folder: Path) -> Judged:
+    """Race the backends of the chosen model; in int8 it keeps the graph that was judged.
+
+    Returns:
+        What the exported model says about dev, as it is served.
+    """
     model, tokenizer = open_model(str(chosen.folder), contest.dataset, contest.request.seed)
     graph = graph_file(chosen.folder, "openvino", "int8").parent
     rows, _ = export_folder(
@@ -123,9 +150,13 @@ def _export(contest: Contest, chosen: System, folder: Path) -> None:
         candidates=(_INT8,) if rounds(model) else DEFAULT,
         made={_INT8: graph} if graph.is_dir() else None,
         threads=contest.request.threads or None,
+        batch_dependent=contest.request.batch_dependent,
         overwrite=True,
     )
     contest.record.write("backends", model=chosen.name, rows=[asdict(row) for row in rows])
+    if any(row.chosen and (row.backend, row.precision) == _INT8 for row in rows):
+        return contest.dev[chosen.name]
+    return contest.judge(open_session(folder), tokenizer, "dev")
 
 
 def _test(
@@ -133,22 +164,34 @@ def _test(
     chosen: System,
     folder: Path,
     measured: dict[str, dict[str, Quantity]],
-) -> None:
-    """Open the test split: once, for the systems that the verdict speaks of."""
-    dataset, record = contest.dataset, contest.record
+    promise: Promise,
+) -> bool:
+    """Open the test split: once, for the systems that the verdict speaks of.
+
+    Returns:
+        Whether it proves that less is kept than was promised.
+    """
+    dataset = contest.dataset
     teacher = contest.judge(contest.systems[TEACHER].open(), contest.tokenizer, "test")
     contest.write(contest.systems[TEACHER], measured[TEACHER], teacher.quality)
     if INT8_TEACHER in contest.systems:
         rival = contest.judge(contest.systems[INT8_TEACHER].open(), contest.tokenizer, "test")
         contest.write(contest.systems[INT8_TEACHER], measured[INT8_TEACHER], rival.quality)
+    if contest.simplest is not None:
+        contest.write_simplest(measured[SIMPLEST], contest.judge_simplest("test").quality)
     _, tokenizer = open_model(str(folder), dataset, contest.request.seed)
     student = contest.judge(open_session(folder), tokenizer, "test")
     contest.write(chosen, measured[chosen.name], student.quality)
-    metric = dataset.task.metric
-    slices = {"length": evidence.by_length(dataset, teacher, student)}
+    _write_evidence(contest, teacher, student)
+    return refutes(teacher, student, dataset.task, promise)
+
+
+def _write_evidence(contest: Contest, teacher: Judged, student: Judged) -> None:
+    dataset, record = contest.dataset, contest.record
+    encoded = contest.encode(dataset.test, contest.tokenizer)
+    slices = {"length": evidence.by_length(dataset, encoded, teacher, student)}
     if dataset.task.kind == "classification":
         slices["class"] = evidence.by_class(dataset, teacher, student)
-        rows = evidence.disagreements(dataset, teacher, student)
-        record.write("disagreements", rows=rows)
+        record.write("disagreements", rows=evidence.disagreements(dataset, teacher, student))
     for by, found in slices.items():
-        record.write("slices", split="test", by=by, metric=metric, rows=found)
+        record.write("slices", split="test", by=by, metric=dataset.task.metric, rows=found)

@@ -9,6 +9,7 @@ from leanformer.core.files import check_space, write_text
 from leanformer.data import Dataset, Source
 from leanformer.distill.objective import Objective
 from leanformer.distill.objectives import Cosine, HiddenStates, Logits, SoftTargets
+from leanformer.measure.promise import check_promise
 from leanformer.train.setup import TrainSetup
 
 _SEEN = 180_000  # examples that a student sees, where epochs are left to us
@@ -29,7 +30,9 @@ class Request:
     data: Source
     """Where the texts are."""
     keep: float = 0.99
-    """Share of the teacher's quality on the development split that the result must keep."""
+    """Share of the teacher's quality that the result must keep."""
+    confidence: float = 0.9
+    """How sure the development split has to be of that for it to be called proven."""
     minutes: float = 60.0
     """No training is begun that would not end within this time."""
     seed: int = 0
@@ -46,10 +49,11 @@ class Request:
     """Keep the first so many pieces of the vocabulary, and those of the texts."""
     threads: int = field(default=0)
     """Threads to train and to measure with; 0 = all cores."""
+    batch_dependent: bool = False
+    """Let graphs take part in the race whose answers depend on the other texts of a batch."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.keep <= 1:
-            raise ValueError(f"keep: {self.keep} is not a share of the teacher's quality in (0, 1]")
+        check_promise(self.keep, self.confidence)
         if self.minutes <= 0:
             raise ValueError(f"minutes: {self.minutes} is no time at all")
         if self.max_length < 8:

@@ -1,0 +1,115 @@
+"""What may be said of the promise, line by line: in the terminal, on the page and in Markdown.
+
+the promise        proven, not proven (and what would prove it), or not kept
+faster systems     whose estimates hold without proof
+the simplest rival what a user could have fitted in the time it takes to read this
+the commonest class, where a classifier is not better than always answering it
+"""
+
+import math
+from typing import Any
+
+from leanformer.report.events import Event, Events
+from leanformer.report.lineup import Lineup, System, lineup, ratio
+from leanformer.report.units import percent, share, significant, times
+from leanformer.report.verdict import shown, split_of
+
+_MARGIN = 1e-9
+
+
+def promise_lines(events: Events) -> list[str]:
+    """Sentences about a finished run's promise; none where its record says nothing of it."""
+    verdict = events.verdict
+    if verdict is None or verdict.get("outcome") is None:
+        return []
+    field = lineup(events)
+    made = [_promise(verdict, field), _faster(verdict, field), _simplest(field), _majority(verdict)]
+    return [line for line in [*made, str(verdict.get("note") or "")] if line]
+
+
+def _promise(verdict: Event, field: Lineup) -> str:
+    promise = verdict.get("promise")
+    if promise is None:
+        return "Not kept: no model was exported."
+    asked, metric = share(promise["keep"]), f"of the teacher's {promise['metric']}"
+    sure, texts = f"{100 * promise['confidence']:g}% confidence", f"{promise['examples']:,} texts"
+    if verdict["outcome"] == "kept":
+        return (
+            f"Kept: dev ({texts}) proves with {sure} that at least {_floor(promise['lower'])} "
+            f"{metric} is kept; {asked} was asked."
+        )
+    if verdict.get("refuted"):
+        return f"Not kept: the test split proves with {sure} that less than {asked} {metric} is."
+    if not promise["holds"]:
+        kept = percent(promise["kept"], 2)
+        return f"Not kept: as exported, {kept} {metric} on dev; {asked} was asked."
+    return (
+        f"Not proven: dev ({texts}) estimates that {percent(promise['kept'], 2)} {metric} is kept, "
+        f"and proves {_floor(promise['lower'])} with {sure}; {asked} was asked. " + _needed(promise)
+    )
+
+
+def _floor(bound: float) -> str:
+    """A lower bound, never rounded up."""
+    return percent(math.floor(1e4 * bound) / 1e4, 2)
+
+
+def _needed(promise: dict[str, Any]) -> str:
+    if promise["proven"]:
+        return (
+            "Its own bound would do, but it is one of several: a slower one is not proven, and the "
+            "sequence of tests ends there."
+        )
+    if promise["needed"] is None:
+        return "No number of dev texts would prove it if it went on so: the estimate has no margin."
+    return f"A proof needs about {promise['needed']:,} dev texts."
+
+
+def _faster(verdict: Event, field: Lineup) -> str:
+    named = {system.name: system for system in field.systems}
+    found = []
+    for name in verdict.get("faster") or []:
+        kept = field.kept(named[name], "dev") if name in named else None
+        found.append(f"{name} ({percent(kept)})" if kept is not None else name)
+    return f"Faster, with an estimate that holds and no proof: {', '.join(found)}." if found else ""
+
+
+def _simplest(field: Lineup) -> str:
+    simplest, system = field.simplest, shown(field)
+    if simplest is None or system is None or simplest is system:
+        return ""
+    split = split_of(field, system) if split_of(field, simplest) == "test" else "dev"
+    kept, ours = field.kept(simplest, split), field.kept(system, split)
+    fit, over = simplest.of("fit"), ratio(simplest.of("throughput"), system.of("throughput"))
+    if kept is None or ours is None:
+        return ""
+    fitted = f", fitted in {significant(fit.value, 2)} s," if fit is not None else ""
+    text = (
+        f"{_called(simplest)}{fitted} keeps {percent(kept)} of the teacher's {system.metric} "
+        f"on {split}, where {system.name} keeps {percent(ours)}"
+    )
+    if over is None:
+        return f"{text}."
+    text += f", at {times(over.value)} its speed"
+    worth = kept >= ours - _MARGIN and over.value >= 1
+    return f"{text}: here it is the better choice." if worth else f"{text}."
+
+
+def _called(simplest: System) -> str:
+    return simplest.name.replace(" · ", " with a ")
+
+
+def _majority(verdict: Event) -> str:
+    beside = verdict.get("majority")
+    if beside is None or beside["proven"]:
+        return ""
+    constant = f"always answering the commonest class, {beside['label']!r}"
+    right = f"which is right for {percent(beside['share'])} of dev"
+    if beside["constant"]:
+        return f"Warning: the model gives every text of dev one answer, like {constant}, {right}."
+    if beside["better"]:
+        return f"Warning: the model is not proven to be better than {constant}, {right}."
+    return (
+        f"Warning: the model is no better than {constant}, {right}; judge by macro-f1, mcc or "
+        "f1:LABEL (--metric)."
+    )

@@ -1,0 +1,50 @@
+"""The simplest rival in a contest: TF-IDF with a linear model, fitted while one waits.
+
+Whatever a search finds must be worth more than what its user could fit in a minute, so that the
+simplest rival is judged on the same splits and timed in the same rounds as all others.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leanformer.data import Dataset, Examples
+from leanformer.measure.tfidf import Tfidf
+from leanformer.search.judged import Judged, judge_answers
+
+SIMPLEST = "TF-IDF · linear model"
+
+
+def judge_simplest(
+    fitted: Tfidf, dataset: Dataset, split: str, targets: NDArray[np.float32] | None
+) -> Judged:
+    """What it says about a split.
+
+    Args:
+        fitted: The rival, fitted on the training split.
+        dataset: The splits.
+        split: "dev" or "test".
+        targets: For embedding, the teacher's vectors of the split [N, D].
+    """
+    examples: Examples = getattr(dataset, split)
+    task = dataset.task
+    predicted: Any
+    if task.kind == "tokens":
+        assert examples.words is not None
+        outputs = fitted.answer_words(examples.words)
+        predicted = [[task.labels[i] for i in rows.argmax(-1)] for rows in outputs]
+        return judge_answers(outputs, predicted, _tags(examples, task.labels), task)
+    outputs = fitted.answer(examples.texts, examples.pairs)
+    if task.kind == "embedding":
+        return judge_answers(outputs, np.stack(outputs), targets, task)
+    if task.kind == "regression":
+        predicted = [float(row[0]) for row in outputs]
+    else:
+        predicted = np.array([int(row.argmax()) for row in outputs])
+    return judge_answers(outputs, predicted, np.asarray(examples.labels), task)
+
+
+def _tags(examples: Examples, labels: tuple[str, ...]) -> list[list[str]]:
+    assert examples.labels is not None
+    return [[labels[index] for index in row] for row in examples.labels]  # type: ignore[union-attr]

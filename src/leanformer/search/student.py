@@ -1,0 +1,50 @@
+"""How a student of the ladder is made: cut, shrunk, distilled, quantized.
+
+It ends with the last weights of its training, not with those of the best evaluation: where dev
+chose among evaluations it could not prove a promise about what it chose.
+"""
+
+from pathlib import Path
+
+from leanformer.core.step import Step
+from leanformer.data import Dataset
+from leanformer.distill.step import Distill
+from leanformer.prune.criteria import Activation, Taylor
+from leanformer.prune.cut_vocabulary import CutVocabulary
+from leanformer.prune.shrink import Shrink
+from leanformer.quantize.int8 import Int8
+from leanformer.search.ladder import Rung
+from leanformer.search.request import Request, examples_of
+
+
+def steps_of(
+    rung: Rung, start: Rung | None, request: Request, dataset: Dataset, keep_outputs: Path | None
+) -> tuple[Step, ...]:
+    """The steps that lead from a model to a rung.
+
+    Args:
+        rung: What is to be made.
+        start: What it begins from; None = the teacher.
+        request: What is asked of the search.
+        dataset: The splits.
+        keep_outputs: Where the teacher's outputs are kept; None = nowhere.
+    """
+    kind = dataset.task.kind
+    cut = CutVocabulary(min_count=request.min_count, first=request.first_pieces, needed=False)
+    shrink = Shrink(
+        layers=rung.layers,
+        heads=rung.heads / (start.heads if start else 1),
+        ffn=rung.ffn / (start.ffn if start else 1),
+        criterion=Activation() if kind == "embedding" else Taylor(),
+        max_length=request.max_length,
+    )
+    distill = Distill(
+        objectives=request.objectives(kind),
+        train=request.student_setup(examples_of(dataset)),
+        max_length=request.max_length,
+        keep_outputs=keep_outputs,
+        choose="last",
+        regain=False,  # the quality is judged afterwards, as served, by what was asked
+    )
+    steps = (shrink, distill, Int8(max_length=request.max_length))
+    return steps if start else (cut, *steps)

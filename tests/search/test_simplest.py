@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from search.toy import KINDS, contest_of
+from sklearn.metrics import accuracy_score
+from sklearn.metrics.pairwise import cosine_similarity
+
+from leanformer.core.record import read
+from leanformer.data import Examples
+from leanformer.models.shape import shape_of
+from leanformer.runtime.torch_backend import TorchSession
+from leanformer.search.contest import TEACHER, System
+from leanformer.search.simplest import SIMPLEST
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_judged_by_the_same_metric_on_the_same_examples(tmp_path: Path, kind: str) -> None:
+    contest = contest_of(tmp_path, kind)
+    session = TorchSession(contest.teacher, contest.kind)
+    contest.dev[TEACHER] = contest.judge(session, contest.tokenizer, "dev")
+    said: list[str] = []
+    contest.systems[TEACHER] = System(
+        name=TEACHER, role="teacher", folder=tmp_path, backend="pytorch", precision="fp32",
+        shape=shape_of(contest.teacher), dev=contest.dev[TEACHER].quality,
+    )  # fmt: skip
+    contest.enter_simplest(lambda name, text: said.append(text))
+    judged, dev = contest.dev[SIMPLEST], contest.dataset.dev
+    assert said[0].startswith("simplest rival, fitted in ")
+    assert len(judged.statistics) == len(dev)
+    if kind == "classification":
+        assert (
+            judged.quality == accuracy_score(dev.labels, judged.predicted) == 1.0
+        )  # train's texts
+    if kind == "regression":
+        assert judged.quality == pytest.approx(spearmanr(judged.predicted, dev.labels).statistic)
+    if kind == "tokens":
+        assert [len(tags) for tags in judged.predicted] == [len(words) for words in dev.words or ()]
+    if kind == "embedding":
+        assert judged.quality == pytest.approx(
+            np.mean(cosine_similarity(judged.predicted, contest.targets("dev")).diagonal())
+        )
+
+
+def test_one_that_cannot_be_fitted_is_recorded_with_the_reason(tmp_path: Path) -> None:
+    contest = contest_of(tmp_path, "classification")
+    train = contest.dataset.train
+    blank = Examples(texts=["! ?"] * len(train), labels=train.labels)
+    object.__setattr__(contest.dataset, "train", blank)
+    contest.enter_simplest(None)
+    assert contest.simplest is None
+    (choice,) = [e for e in read(contest.record.path) if e["event"] == "choice"]
+    assert (choice["name"], choice["decision"]) == (SIMPLEST, "skipped")
+    assert "empty vocabulary" in choice["reason"]
