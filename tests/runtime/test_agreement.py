@@ -29,7 +29,9 @@ def test_embeddings_agree_by_cosine_and_the_lowest_is_told():
     first, second = rows([1, 0], [0, 1]), rows([1, 0], [1, 0])
     assert agreement("embedding", first, second) == 0.5
     proof = agreeing_outputs("embedding", first, second, least=0.4, backend="x")
-    assert "lowest 0.0000" in proof.note
+    assert "lowest 0.0000; lengths 1.0000 of PyTorch's" in proof.note
+    longer = agreeing_outputs("embedding", first, rows([2, 0], [0, 1]), least=0.4, backend="x")
+    assert "lengths 1.5000" in longer.note
     with pytest.raises(NoEffect, match=r"agreement with PyTorch fp32: is 0.5"):
         require([agreeing_outputs("embedding", first, second, least=0.9, backend="x")])
 

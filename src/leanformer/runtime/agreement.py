@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from leanformer.core.step import Proof
+from leanformer.numerics.metrics import length_ratio
 
 
 def agreement(kind: str, reference: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> float:
@@ -63,7 +64,9 @@ def agreeing_outputs(
     value = agreement(kind, reference, other)
     note = f"{backend}, {len(reference)} texts"
     if kind == "embedding":
-        note += f"; lowest {cosines(np.stack(reference), np.stack(other)).min():.4f}"
+        rows, others = np.stack(reference), np.stack(other)
+        note += f"; lowest {cosines(rows, others).min():.4f}"
+        note += f"; lengths {length_ratio(others, rows):.4f} of PyTorch's"
     return Proof(
         claim="agreement with PyTorch fp32",
         before=None,

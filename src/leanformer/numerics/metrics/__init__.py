@@ -21,7 +21,7 @@ from leanformer.numerics.metrics.correlations import Pearson, Spearman
 from leanformer.numerics.metrics.labels import F1, Accuracy, MacroF1, Matthews
 from leanformer.numerics.metrics.metric import Metric, Statistics
 from leanformer.numerics.metrics.spans import SpanF1
-from leanformer.numerics.metrics.vectors import Cosine, neighbour_overlap
+from leanformer.numerics.metrics.vectors import Cosine, length_ratio, neighbour_overlap
 from leanformer.text.tags import entities as spans
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Statistics",
     "accuracy",
     "cosine",
+    "length_ratio",
     "neighbour_overlap",
     "span_f1",
     "spans",

@@ -1,4 +1,4 @@
-"""Metrics of vectors beside those of a teacher: cosine, and shared nearest neighbours.
+"""Vectors beside those of a teacher: cosine, ratio of lengths, shared nearest neighbours.
 
 Legend: N example, D width, K statistic, M made-up example.
 """
@@ -30,6 +30,12 @@ class Cosine(Metric):
     def exchanged(self, golds: Statistics, answers: Statistics) -> Statistics:
         """The vector of an unrelated text: orthogonal."""
         return np.stack([np.zeros_like(golds[:, 0]), golds[:, 1]], axis=-1)
+
+
+def length_ratio(ours_ND: NDArray[np.float32], theirs_ND: NDArray[np.float32]) -> float:
+    """Mean ratio of the lengths of the rows of two matrices; 1 where they are as long."""
+    ours_N, theirs_N = np.linalg.norm(ours_ND, axis=1), np.linalg.norm(theirs_ND, axis=1)
+    return float(np.mean(ours_N / np.maximum(theirs_N, 1e-12)))
 
 
 def neighbour_overlap(
