@@ -13,6 +13,7 @@ from leanformer.distill.objectives.logits import Logits
 from leanformer.distill.objectives.relations import Relations
 from leanformer.distill.objectives.reverse_kl import ReverseKl
 from leanformer.distill.objectives.soft_targets import SoftTargets
+from leanformer.distill.objectives.vectors import Vectors
 
 __all__ = [
     "AttentionMaps",
@@ -28,4 +29,5 @@ __all__ = [
     "Relations",
     "ReverseKl",
     "SoftTargets",
+    "Vectors",
 ]
