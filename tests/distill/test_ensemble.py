@@ -7,11 +7,13 @@ from torch.nn import functional as F
 from train.toy import TEXTS
 
 from leanformer.distill.distillation import outputs_of
-from leanformer.distill.ensemble import Ensemble, average_answers, average_pooled
+from leanformer.distill.ensemble import Ensemble, average_answers
 from leanformer.distill.objective import dims_of
 from leanformer.distill.objectives import AttentionMaps, HiddenStates
 from leanformer.distill.step import Distill
+from leanformer.models.embedding import Embedding, describe_embedding
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
+from leanformer.numerics.pooling import Pooling
 
 
 def inputs() -> dict[str, torch.Tensor]:
@@ -34,19 +36,34 @@ def test_numbers_are_averaged() -> None:
     assert average_answers(logits, "regression").tolist() == [[1.5], [0.0]]
 
 
-def test_vectors_are_averaged_by_their_direction() -> None:
-    generator = torch.Generator().manual_seed(0)
-    mask = torch.tensor([[1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1, 1]])
-    states = [torch.randn(2, 7, 5, generator=generator) for _ in range(2)]
-    states[1] = 100 * states[1]  # a teacher with long states weighs no more
-    pooled = [
-        torch.stack([state[row, : int(mask[row].sum())].mean(0) for row in range(2)])
-        for state in states
+def described(seed: int, **fields: Any) -> Any:
+    model = model_for("embedding", seed)
+    describe_embedding(model, tiny_tokenizer("bert"), Embedding(**fields))
+    return model
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_vectors_are_averaged_each_pooled_as_its_teacher_says(normalize: bool) -> None:
+    modes: tuple[Any, ...] = ("cls", "max", "mean_sqrt_len_tokens")
+    teachers = [
+        described(seed, pooling=Pooling(mode=mode, normalize=normalize))
+        for seed, mode in enumerate(modes)
     ]
-    expected = F.normalize(sum(F.normalize(one, dim=-1) for one in pooled), dim=-1)
-    ours = average_pooled(states, mask)
-    found = torch.stack([ours[row, : int(mask[row].sum())].mean(0) for row in range(2)])
-    torch.testing.assert_close(F.normalize(found, dim=-1), expected)
+    vectors = [outputs_of(one, inputs(), "embedding").logits for one in teachers]
+    expected = sum(vectors) / 3
+    if normalize:
+        expected = F.normalize(expected, dim=-1)
+    found = outputs_of(Ensemble(teachers, "embedding"), inputs(), "embedding")
+    torch.testing.assert_close(found.logits, expected)
+
+
+def test_vectors_without_a_common_form_are_refused() -> None:
+    plain, raw = described(0), described(1, pooling=Pooling(normalize=False))
+    with pytest.raises(ValueError, match="teachers: some normalize their vectors and some do not"):
+        Ensemble([plain, raw], "embedding")
+    asked = described(1, prompts={"q": "query: "}, default_prompt_name="q")
+    with pytest.raises(ValueError, match="teachers: their prompts are '' and 'query: '"):
+        Ensemble([plain, asked], "embedding")
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression", "tokens", "masked-lm"])

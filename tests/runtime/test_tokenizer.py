@@ -4,6 +4,10 @@ import sys
 import pytest
 from runtime_samples import plain_folder
 
+from leanformer.models.embedding import Embedding, describe_embedding
+from leanformer.models.save import save_model
+from leanformer.models.tiny import tiny_model
+from leanformer.runtime.manifest import Manifest, write_manifest
 from leanformer.runtime.tokenizer import open_tokenizer
 
 
@@ -28,3 +32,13 @@ def test_serving_does_not_import_torch():
         [sys.executable, "-c", code], check=False, env={"PYTHONPATH": ":".join(sys.path)}
     )
     assert ended.returncode == 0
+
+
+def test_a_default_prompt_is_read_before_every_text(tmp_path):
+    model, tokenizer = tiny_model("bert", head="embedding")
+    described = Embedding(prompts={"q": "where is ", "d": "no"}, default_prompt_name="q")
+    describe_embedding(model, tokenizer, described)
+    save_model(model, tokenizer, tmp_path / "m")
+    write_manifest(tmp_path / "m", Manifest(kind="embedding", max_length=32))
+    (reading,) = open_tokenizer(tmp_path / "m").read(["the film"])
+    assert reading.ids == tokenizer("where is the film")["input_ids"]

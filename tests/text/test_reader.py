@@ -171,9 +171,10 @@ def test_words_past_a_cut_at_the_left_have_no_first() -> None:
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "xlm-roberta"])
-def test_a_prefix_is_read_before_every_text(family: str) -> None:
+def test_the_prompt_is_read_before_every_text(family: str) -> None:
     tokenizer = tiny_tokenizer(family)
-    reader = reader_of(tokenizer, 64, prefix="the fox: ")
+    tokenizer.prompt = "the fox: "
+    reader = reader_of(tokenizer, 64)
     assert reader.read(["my dog"])[0].ids == tokenizer("the fox: my dog")["input_ids"]
     reading = reader.read_words([["my", "dog"]])[0]
     tokens = tokenizer.convert_ids_to_tokens([reading.ids[first] for first in reading.firsts])  # type: ignore[index]
@@ -214,3 +215,16 @@ def test_a_damaged_or_missing_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ValueError, match=r"config.json is damaged"):
         open_reader(tmp_path, 8)
+
+
+@pytest.mark.parametrize("prompts", [{}, None, ["q"], {"q": None}])
+def test_a_default_prompt_that_is_not_among_the_prompts_is_refused(
+    prompts: object, tmp_path: Path
+) -> None:
+    saved("bert", tmp_path)
+    file = tmp_path / "config_sentence_transformers.json"
+    file.write_text(json.dumps({"prompts": prompts, "default_prompt_name": "q"}))
+    with pytest.raises(ValueError, match=r"default_prompt_name 'q' is not in its prompts"):
+        open_reader(tmp_path, 8)
+    file.write_text(json.dumps({"prompts": {"q": "the dog "}, "default_prompt_name": None}))
+    assert open_reader(tmp_path, 8).prefix == ""

@@ -16,7 +16,7 @@ from leanformer.distill.kept_outputs import KeptOutputs
 from leanformer.distill.noise import swapped
 from leanformer.distill.objective import Objective, Outputs, dims_of
 from leanformer.models.attended import attended
-from leanformer.numerics.pooling import mean_pooled
+from leanformer.models.embedding import text_vectors
 from leanformer.train.loss import Loss, Term, Unit
 from leanformer.train.masking import Masking
 
@@ -109,7 +109,10 @@ def outputs_of(
     with attended(model) if attention else nullcontext(()) as layers:
         output = model(**inputs, output_hidden_states=hidden)
     mask = inputs["attention_mask"]
-    logits = mean_pooled(output.last_hidden_state, mask) if kind == "embedding" else output.logits
+    if kind == "embedding":
+        logits = text_vectors(model, output.last_hidden_state, mask)
+    else:
+        logits = output.logits
     states = tuple(output.hidden_states) if hidden else ()
     return Outputs(logits, states, mask.bool(), tuple(layers))
 

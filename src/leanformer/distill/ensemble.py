@@ -2,7 +2,7 @@
 
     classes, tokens    log( 1/K sum_k softmax(z_k) )       log-probabilities, which serve as logits
     numbers            1/K sum_k z_k
-    vectors            the direction of 1/K sum_k e_k, each e_k of length one
+    vectors            1/K sum_k e_k, each pooled as its teacher says; normalized if they are
 
 Probabilities are averaged and not logits: a teacher that is sure then weighs no more than one that
 is not. Hidden states are averaged only where all teachers are of one shape and it was asked for:
@@ -11,17 +11,20 @@ channel 7 of one model means nothing in another, unless both began with the same
 Legend: K teachers.
 """
 
+import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from leanformer.core import codec
 from leanformer.data import Kind
 from leanformer.distill.objective import Objective, dims_of
+from leanformer.models.embedding import FIELD, embedding_of, text_vectors
 from leanformer.numerics.widen import widened
 
 _WHOSE = (
@@ -36,7 +39,8 @@ class Answer:
 
     Attributes:
         logits: Averaged; None for embedding.
-        last_hidden_state: For embedding: what the mean of the vectors is pooled from.
+        last_hidden_state: For embedding: the mean of the teachers' vectors, at every token, so that
+            pooling by the mean gives it back.
         hidden_states: Averaged, where asked for.
     """
 
@@ -55,7 +59,8 @@ class Ensemble(nn.Module):
         average_hidden: Average hidden states too.
 
     Raises:
-        ValueError: Their heads differ, or hidden states are to be averaged and the shapes differ.
+        ValueError: Their heads differ, some normalize their vectors and some do not, their prompts
+            differ, or hidden states are to be averaged and the shapes differ.
     """
 
     def __init__(self, teachers: Sequence[Any], kind: Kind, average_hidden: bool = False) -> None:
@@ -66,7 +71,7 @@ class Ensemble(nn.Module):
             _check_shapes(teachers)
         self.models = nn.ModuleList(teachers)
         self.kind, self.average_hidden = kind, average_hidden
-        self.config = teachers[0].config
+        self.config = _config(teachers, kind)
 
     def get_input_embeddings(self) -> Any:
         """The first teacher's."""
@@ -88,9 +93,14 @@ class Ensemble(nn.Module):
                 for level in zip(*(one.hidden_states for one in said), strict=True)
             )
         if self.kind == "embedding":
-            states = [one.last_hidden_state for one in said]
-            pooled = average_pooled(states, inputs["attention_mask"])
-            return Answer(last_hidden_state=pooled, hidden_states=levels)
+            mask_BT = inputs["attention_mask"]
+            vectors = [
+                text_vectors(model, one.last_hidden_state, mask_BT)
+                for model, one in zip(self.models, said, strict=True)
+            ]
+            mean_BD = torch.stack(vectors).mean(0)
+            state_BTD = mean_BD.unsqueeze(1).expand(-1, mask_BT.shape[1], -1)
+            return Answer(last_hidden_state=state_BTD, hidden_states=levels)
         logits = average_answers([one.logits for one in said], self.kind)
         return Answer(logits=logits, hidden_states=levels)
 
@@ -118,19 +128,30 @@ def average_answers(logits: Sequence[Tensor], kind: Kind) -> Tensor:
     return F.log_softmax(stacked, dim=-1).logsumexp(0) - math.log(len(logits))
 
 
-def average_pooled(states: Sequence[Tensor], mask_BT: Tensor) -> Tensor:
-    """Token states [B, T, D] whose mean pooling points to the mean of the teachers' pooled vectors.
+def _config(teachers: Sequence[Any], kind: Kind) -> Any:
+    """The first teacher's configuration; vectors that are averaged already are pooled by the mean.
 
-    Each text's states are divided by the length of their mean, so that no teacher weighs more
-    because its states are longer.
+    Raises:
+        ValueError: The teachers' vectors have no common form.
     """
-    weights_BT1 = mask_BT.unsqueeze(-1).to(states[0].dtype)
-    shares = []
-    for state_BTD in map(widened, states):
-        sum_BD = (state_BTD * weights_BT1).sum(1)
-        length_B = (sum_BD / weights_BT1.sum(1).clamp(min=1e-9)).norm(dim=-1)
-        shares.append(state_BTD / length_B.clamp(min=1e-9)[:, None, None])
-    return torch.stack(shares).mean(0)
+    if kind != "embedding":
+        return teachers[0].config
+    first, *others = [embedding_of(teacher) for teacher in teachers]
+    for other in others:
+        if other.pooling.normalize != first.pooling.normalize:
+            raise ValueError(
+                "teachers: some normalize their vectors and some do not, which have no average; "
+                "name teachers of one kind"
+            )
+        if other.prompt != first.prompt:
+            raise ValueError(
+                f"teachers: their prompts are {first.prompt!r} and {other.prompt!r}; a batch is "
+                "encoded once and all teachers read the same, so name teachers of one prompt"
+            )
+    config = copy.deepcopy(teachers[0].config)
+    mean = replace(first, pooling=replace(first.pooling, mode="mean"))
+    setattr(config, FIELD, codec.encode(mean))
+    return config
 
 
 def _check_widths(teachers: Sequence[Any], kind: Kind) -> None:

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from leanformer.core.files import check_space, write_text
 from leanformer.data import Batch, Encoded
 from leanformer.distill.objective import Outputs
+from leanformer.models.embedding import embedding_of
 
 _FLUSH = 256  # batches after which what is on disk is marked as there
 
@@ -138,8 +139,11 @@ class KeptOutputs:
 
 
 def key_of(teacher: nn.Module, encoded: Encoded, translate: Tensor | None, kind: str) -> str:
-    """A hash of the teacher's weights and of what it reads; the same key, the same outputs."""
+    """A hash of the teacher's weights and of how it reads; the same key, the same outputs."""
     seen = hashlib.sha256(kind.encode())
+    if kind == "embedding":  # the same weights give other vectors where they are pooled otherwise
+        members: Any = getattr(teacher, "models", [teacher])
+        seen.update(repr([embedding_of(member).pooling for member in members]).encode())
     for name, value in sorted(teacher.state_dict().items()):
         seen.update(f"{name}{tuple(value.shape)}".encode())
         seen.update(value.detach().float().cpu().contiguous().numpy().tobytes())

@@ -37,7 +37,7 @@ class Outputs:
     """What a model says about a batch.
 
     Attributes:
-        logits: [B, C], or [B, T, C] for tokens; for embedding [B, D], normalised.
+        logits: [B, C], or [B, T, C] for tokens; for embedding the pooled vectors [B, D].
         hidden: Hidden states [B, T, D]: the embedding output, then one a layer; () where nobody
             asked.
         keep: [B, T] True at real tokens.

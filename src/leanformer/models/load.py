@@ -14,8 +14,10 @@ import transformers
 from huggingface_hub import snapshot_download
 
 from leanformer.models.checkpoint import Checkpoint, read_checkpoint
+from leanformer.models.embedding import describe_embedding
 from leanformer.models.labels import label_settings
 from leanformer.models.quiet import quiet
+from leanformer.models.read_modules import read_embedding
 
 Head = Literal["classification", "tokens", "embedding", "masked", "causal"]
 
@@ -50,7 +52,8 @@ def load_model(
     Args:
         source: A model folder, or an id on the Hugging Face hub.
         head: "classification" (also regression: one label), "tokens", "embedding" (the bare
-            encoder), "masked" (a masked language model) or "causal".
+            encoder, with the pooling, prompts and length that sentence-transformers' files say),
+            "masked" (a masked language model) or "causal".
         num_labels: Labels of the head; the checkpoint's own where it has the head.
         labels: Their names, in order.
         fresh_head: Throw the checkpoint's head away and begin with a new one.
@@ -58,11 +61,14 @@ def load_model(
 
     Raises:
         OSError: There is no such folder.
-        ValueError: The folder cannot be loaded, labels do not fit the head, or weights are missing.
+        ValueError: The folder cannot be loaded, labels do not fit the head, weights are missing,
+            or an embedding model asks for what cannot be kept (`read_embedding`).
     """
     if head not in _CLASSES:
         raise ValueError(f"head {head!r} is not one of {', '.join(_CLASSES)}")
-    checkpoint = read_checkpoint(folder_of(source))
+    folder = folder_of(source)
+    embedding, limit = read_embedding(folder) if head == "embedding" else (None, None)
+    checkpoint = read_checkpoint(folder)
     trained = _has_head(checkpoint, head) and not fresh_head
     renew = not trained and head in ("classification", "tokens")
     settings = label_settings(checkpoint, head, num_labels, labels, trained)
@@ -83,6 +89,7 @@ def load_model(
         if renew:  # the head of another task may have the same name and shape
             _renew_head(model, auto.from_config(model.config))
     _fit(model, tokenizer, checkpoint)
+    describe_embedding(model, tokenizer, embedding, limit)
     return model.eval(), tokenizer
 
 

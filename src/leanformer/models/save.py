@@ -5,6 +5,7 @@ from typing import Any
 
 from leanformer.core.files import check_free, check_space, new_folder
 from leanformer.models.quiet import quiet
+from leanformer.models.write_modules import write_embedding
 
 _TOKENIZER_BYTES = 64  # a vocabulary entry with its merge in tokenizer.json, amply
 
@@ -13,7 +14,8 @@ def save_model(model: Any, tokenizer: Any, folder: Path, *, overwrite: bool = Fa
     """Write `model` and `tokenizer` to `folder`.
 
     The folder loads with `AutoModel….from_pretrained` (after `import leanformer`, where layers
-    differ in shape) and with `load_model`.
+    differ in shape) and with `load_model`. The folder of an embedding model, one that was loaded
+    with the head "embedding", opens in sentence-transformers too.
 
     Args:
         model: A transformers model.
@@ -32,3 +34,4 @@ def save_model(model: Any, tokenizer: Any, folder: Path, *, overwrite: bool = Fa
     with quiet(), new_folder(folder, overwrite=overwrite) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
+        write_embedding(temporary, model, tokenizer)

@@ -40,6 +40,7 @@ def cut_tokenizer(tokenizer: Any, kept: list[int]) -> Any:
         (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
         cut = type(tokenizer).from_pretrained(folder)
     cut.name_or_path = tokenizer.name_or_path
+    cut.prompt = getattr(tokenizer, "prompt", "")
     return cut
 
 

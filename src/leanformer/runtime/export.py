@@ -4,6 +4,7 @@ Every backend that is asked for is exported and proves itself; one that cannot b
 out with its reason, and PyTorch always remains. The race then chooses on this machine.
 """
 
+import copy
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -67,6 +68,10 @@ def export_folder(
         none where it was made before.
     """
     kind = served_kind(task.kind)
+    limit = min(calibration.max_length, tokenizer.model_max_length)
+    if kind == "embedding":  # sentence-transformers reads the length from the tokenizer's files
+        tokenizer = copy.deepcopy(tokenizer)
+        tokenizer.model_max_length = limit
     save_model(model, tokenizer, folder, overwrite=overwrite)
     failed: list[Row] = []
     proofs: dict[Candidate, list[Proof]] = {}
@@ -85,7 +90,7 @@ def export_folder(
             reason = f"could not be exported: {error}"
             failed.append(Row(backend=backend, precision=precision, reason=reason))
     pairs = calibration.pairs is not None
-    labels, limit = tuple(task.labels), calibration.max_length
+    labels = tuple(task.labels)
     manifest = Manifest(kind=kind, labels=labels, max_length=limit, pairs=pairs)
     write_manifest(folder, manifest)
     chosen = [*proofs, ("pytorch", "bf16")]

@@ -5,7 +5,7 @@ caller then writes them again, slightly differently. So the graph that is export
 task ends:
 
     classification  logits_BL           regression  score_B1
-    tokens          logits_BTL          embedding   e_BD = normalise(Σ_t m_Bt h_BtD / Σ_t m_Bt)
+    tokens          logits_BTL          embedding   e_BD = pool(h_BTD, m_BT), as the model says
 
 Legend: B batch, T token, D model width, L label; m is the attention mask, h the last hidden states.
 """
@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leanformer.numerics.pooling import mean_pooled
+from leanformer.models.embedding import embedding_of
+from leanformer.numerics.pooling import pool
 from leanformer.runtime.session import KINDS, Kind
 
 
@@ -48,6 +49,7 @@ class InferenceGraph(nn.Module):
         self.model = model
         self.vocabulary = int(model.config.vocab_size)
         self.kind = kind
+        self.pooling = embedding_of(model).pooling
         self.inputs: tuple[str, ...] = ("input_ids", "attention_mask")
         if pairs and _tells_segments_apart(model):
             self.inputs += ("token_type_ids",)
@@ -59,11 +61,11 @@ class InferenceGraph(nn.Module):
         attention_mask: Tensor,
         token_type_ids: Tensor | None = None,
     ) -> Tensor:
-        """Logits, or for "embedding" the L2-normalised mean of the hidden states of real tokens."""
+        """Logits, or for "embedding" one vector per text, pooled as the model says."""
         types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         outputs = self.model(input_ids=input_ids, attention_mask=attention_mask, **types)
         if self.kind == "embedding":
-            return mean_pooled(outputs.last_hidden_state.float(), attention_mask)
+            return pool(outputs.last_hidden_state.float(), attention_mask, self.pooling)
         return outputs.logits
 
 

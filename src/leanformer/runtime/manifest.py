@@ -106,7 +106,8 @@ def served_files(folder: Path, manifest: Manifest, backend: str, precision: str)
     for name in manifest.files:
         path = folder / name
         top = "/" not in name and (path.suffix != ".safetensors" or backend == "pytorch")
-        if top or path.parent == graph.parent:
+        pooling = backend == "pytorch" and path.name == "config.json"
+        if top or pooling or path.parent == graph.parent:
             needed.append(path)
     return needed
 

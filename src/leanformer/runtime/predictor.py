@@ -156,7 +156,10 @@ class Predictor:
         return [Unanswered(reason) if reason else next(answers) for reason in reasons]
 
     def encode(self, texts: Iterable[str], *, truncate: bool = True) -> NDArray[np.float32]:
-        """Embeddings [text, width], in order.
+        """One vector per text, [text, width], in order: what the model's own pooling makes.
+
+        They have length one where the model normalizes, as most do; `modules.json` in the folder
+        says so, and sentence-transformers makes the same vectors of the folder.
 
         Raises:
             ValueError: As `predict`; or the model was not exported for embeddings.

@@ -11,13 +11,12 @@ from leanformer.text.reader import Reader
 _TYPES = "token_type_ids"
 
 
-def open_reader(folder: Path, max_length: int, prefix: str = "") -> Reader:
-    """The reader of a folder with `tokenizer.json`.
+def open_reader(folder: Path, max_length: int) -> Reader:
+    """The reader of a folder with `tokenizer.json`, which puts its default prompt before texts.
 
     Args:
         folder: The folder.
         max_length: Tokens that are read of a text; fewer where the tokenizer says so.
-        prefix: What is read before every text.
 
     Raises:
         FileNotFoundError: There is no `tokenizer.json`.
@@ -42,12 +41,15 @@ def open_reader(folder: Path, max_length: int, prefix: str = "") -> Reader:
         tells_types=_TYPES in options.get("model_input_names", [_TYPES]),
         side=options.get("truncation_side", "right"),
         split_special=bool(options.get("split_special_tokens", False)),
-        prefix=prefix,
+        prefix=_prompt(folder / "config_sentence_transformers.json"),
     )
 
 
-def reader_of(tokenizer: Any, max_length: int, prefix: str = "") -> Reader:
-    """The reader of a fast transformers tokenizer, which stays as it is."""
+def reader_of(tokenizer: Any, max_length: int) -> Reader:
+    """The reader of a fast transformers tokenizer, which stays as it is.
+
+    Its attribute `prompt`, where `load_model` gave it one, is put before every text.
+    """
     return Reader(
         Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()),
         min(max_length, tokenizer.model_max_length),
@@ -55,8 +57,19 @@ def reader_of(tokenizer: Any, max_length: int, prefix: str = "") -> Reader:
         tells_types=_TYPES in tokenizer.model_input_names,
         side=tokenizer.truncation_side,
         split_special=bool(getattr(tokenizer, "split_special_tokens", False)),
-        prefix=prefix,
+        prefix=getattr(tokenizer, "prompt", ""),
     )
+
+
+def _prompt(file: Path) -> str:
+    """The default prompt of an embedding model, as sentence-transformers' file names it."""
+    settings = _json(file)
+    prompts, name = settings.get("prompts") or {}, settings.get("default_prompt_name")
+    if not name:
+        return ""
+    if not isinstance(prompts, dict) or not isinstance(prompts.get(name), str):
+        raise ValueError(f"{file} is damaged: default_prompt_name {name!r} is not in its prompts")
+    return str(prompts[name])
 
 
 def _pad_id(tokenizer: Tokenizer, options: dict[str, Any]) -> int:

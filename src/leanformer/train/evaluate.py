@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leanformer.data import IGNORE, Encoded, Task, by_length
+from leanformer.models.embedding import text_vectors
 from leanformer.numerics.metrics import Statistics
-from leanformer.numerics.pooling import mean_pooled
 from leanformer.text import word_tags
 from leanformer.train.precision import Precision
 
@@ -19,7 +19,7 @@ def head_output(model: Any, inputs: dict[str, Tensor], kind: str) -> Tensor:
     """What the task reads: logits [B, C] or [B, T, C]; for embedding the pooled vector [B, D]."""
     output = model(**inputs)
     if kind == "embedding":
-        return mean_pooled(output.last_hidden_state, inputs["attention_mask"])
+        return text_vectors(model, output.last_hidden_state, inputs["attention_mask"])
     return output.logits
 
 
