@@ -7,6 +7,7 @@ from leanformer.core.record import Record
 from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Examples, Task
+from leanformer.models.embedding import Embedding, describe_embedding
 from leanformer.models.tiny import tiny_model
 from leanformer.prune.cut_vocabulary import CutVocabulary
 
@@ -70,3 +71,19 @@ def test_the_first_pieces_stay_besides(tmp_path: Path) -> None:
     assert set(first) | set(bare.get_vocab()) == set(kept)
     with pytest.raises(ValueError, match="first: -1 is negative"):
         CutVocabulary(first=-1)
+
+
+def test_every_prompt_stays_readable_and_the_default_one_is_read_before_each_text(
+    tmp_path: Path,
+) -> None:
+    given = workspace(tmp_path)
+    described = Embedding(
+        prompts={"query": "play some ", "document": "mountains "}, default_prompt_name="query"
+    )
+    describe_embedding(given.model, given.tokenizer, described)
+    done = CutVocabulary(min_count=2).apply(given)
+    for text in ("play some", "mountains"):
+        spelled = done.tokenizer.tokenize(text)
+        assert spelled == given.tokenizer.tokenize(text)
+    assert done.tokenizer.prompt == "play some "
+    assert len(done.tokenizer) < len(given.tokenizer)

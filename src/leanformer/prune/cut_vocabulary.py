@@ -5,9 +5,12 @@ afterwards is spelled with smaller pieces, as before; nothing becomes unreadable
 are all kept are read exactly as before.
 """
 
+from itertools import chain
+
 from leanformer.core.step import Proof, Step, require
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
+from leanformer.models.embedding import embedding_of
 from leanformer.models.vocabulary import cut_vocabulary
 
 
@@ -40,18 +43,19 @@ class CutVocabulary(Step):
         Raises:
             NoEffect: `needed` is set and nothing could be removed.
         """
-        dataset = workspace.dataset
+        dataset, embedding = workspace.dataset, embedding_of(workspace.model)
         texts: list[str] = []
         for part in (dataset.train, dataset.unlabelled):
             if part is not None:
-                texts += [*part.texts, *(part.pairs or ())]
+                texts += [*(embedding.prompt + text for text in part.texts), *(part.pairs or ())]
         before = len(workspace.tokenizer)
+        prompts = chain.from_iterable(map(workspace.tokenizer.encode, embedding.prompts.values()))
         teacher_tokenizer = workspace.teacher_tokenizer or workspace.tokenizer
         tokenizer, _ = cut_vocabulary(
             workspace.model,
             workspace.tokenizer,
             texts,
-            keep_ids=range(min(self.first, before)),
+            keep_ids={*range(min(self.first, before)), *prompts},
             min_count=self.min_count,
             size=self.size,
         )
