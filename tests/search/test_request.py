@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from leanformer.data import Dataset, Examples, Source, Task
+from leanformer.distill.objectives import Cosine, Vectors
 from leanformer.search.request import Request, claim, examples_of
 
 ASKED = Request(model="teacher", data=Source(path="texts.tsv"))
@@ -103,3 +104,8 @@ def test_every_task_is_distilled_from_output_and_hidden_states(kind: str) -> Non
     first, second = (type(objective).technique for objective in ASKED.objectives(kind))  # type: ignore[attr-defined]
     expected = {"regression": "logits", "embedding": "cosine"}.get(kind, "soft-targets")
     assert (first, second) == (expected, "hidden-states")
+
+
+def test_vectors_that_are_not_normalized_are_distilled_with_their_lengths() -> None:
+    free, unit = (ASKED.objectives("embedding", normalized=one)[0] for one in (False, True))
+    assert (free, unit) == (Vectors(weight=5.0), Cosine(weight=10.0))

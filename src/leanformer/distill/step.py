@@ -5,7 +5,6 @@ al. 2019), so every text of the domain helps. Teacher and student may have diffe
 each reads the text with its own tokenizer.
 """
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import field
 from pathlib import Path
@@ -13,19 +12,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Encoded, Task, encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.augmentation import Augmentation
+from leanformer.distill.description import follow_description, lengths, prove_lengths
 from leanformer.distill.distillation import Distillation, translation
 from leanformer.distill.ensemble import check_comparable
 from leanformer.distill.kept_outputs import KeptOutputs, key_of
 from leanformer.distill.objective import Objective, dims_of
 from leanformer.distill.objectives import SoftTargets
 from leanformer.distill.teachers import with_teachers
+from leanformer.models.embedding import embedding_of
 from leanformer.train.dropout import without_dropout
 from leanformer.train.evaluate import judge, outputs
 from leanformer.train.masking import Masking, masking
@@ -92,7 +94,8 @@ class Distill(Training):
         Raises:
             OSError: One of `teachers` is not there.
             ValueError: There is no teacher, the tokenizers do not suit the objectives, teachers do
-                not suit each other, or outputs are to be kept that differ each time.
+                not suit each other, an embedding student has another prompt or normalization than
+                its teacher, or outputs are to be kept that differ each time.
             NoEffect: `regain` is set and the student ends no better than it began.
         """
         if workspace.teacher is None:
@@ -104,13 +107,20 @@ class Distill(Training):
         teacher = workspace.teacher
         if self.teachers:
             teacher = with_teachers(teacher, theirs, self.teachers, task, self.average_hidden)
+        if task.kind == "embedding":
+            follow_description(
+                workspace.model, workspace.tokenizer, teacher, theirs, self.objectives
+            )
         texts = self._texts(workspace, teacher, theirs)
         masked = task.kind == "masked-lm"
         hide = masking(workspace.tokenizer, self.masked) if masked else None
-        evaluate = self._judge(workspace, teacher, theirs, hide)
+        dev, targets = self._dev(workspace, teacher, theirs, hide)
+        evaluate = judge(dev, task, targets, self.train.precision)
+        free = None if embedding_of(teacher).pooling.normalize else targets
+        before = 1.0 if free is None else lengths(workspace.model, dev, free)
         loss = self._loss(workspace, teacher, theirs, texts, hide)
         with nullcontext() if self.dropout else without_dropout(workspace.model):
-            return trained(
+            done = trained(
                 workspace,
                 texts,
                 loss,
@@ -120,6 +130,9 @@ class Distill(Training):
                 choose=self.choose,
                 needed=self.regain,
             )
+        if free is None:
+            return done
+        return done.with_(proofs=(*done.proofs, prove_lengths(before, done.model, dev, free)))
 
     def _texts(self, workspace: Workspace, teacher: Any, theirs: Any) -> Encoded:
         """What the student learns on: labelled, unlabelled and made-up texts, as it reads them."""
@@ -131,10 +144,10 @@ class Distill(Training):
             texts = joined(texts, more, kind)
         return encode_examples(texts, workspace.tokenizer, kind, self.max_length)
 
-    def _judge(
+    def _dev(
         self, workspace: Workspace, teacher: Any, theirs: Any, hide: Masking | None
-    ) -> Callable[[nn.Module], float]:
-        """Quality on the development split, as a function of the student."""
+    ) -> tuple[Encoded, NDArray[np.float32] | None]:
+        """The development split as the student reads it; for embedding, the teacher's vectors."""
         task, dev = workspace.dataset.task, workspace.dataset.dev
         encoded = encode_examples(dev, workspace.tokenizer, task.kind, self.max_length)
         targets = None
@@ -144,7 +157,7 @@ class Distill(Training):
             targets = np.stack(outputs(teacher, asked, task.kind))
         if hide is not None:
             encoded = hide.encoded(encoded)
-        return judge(encoded, task, targets, self.train.precision)
+        return encoded, targets
 
     def _loss(
         self, workspace: Workspace, teacher: Any, theirs: Any, texts: Encoded, hide: Masking | None

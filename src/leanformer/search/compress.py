@@ -23,6 +23,7 @@ from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, encode_examples
 from leanformer.measure.promise import Promise
 from leanformer.models.anatomy import anatomy_of
+from leanformer.models.embedding import embedding_of
 from leanformer.models.load import has_head
 from leanformer.recipe import HEADS, Recipe, open_model, run
 from leanformer.report import write_report
@@ -160,7 +161,11 @@ class _Search:
         self._say(f"student {rung.name}, begun from {origin}")
         began = time.perf_counter()
         source = self.contest.folder_of(start.name if start else None)
-        steps = steps_of(rung, start, self.request, self.dataset, self.keep_outputs)
+        normalized = embedding_of(self.contest.teacher).pooling.normalize
+        objectives = self.request.objectives(self.dataset.task.kind, normalized=normalized)
+        steps = steps_of(
+            rung, start, self.request, self.dataset, objectives, keep_outputs=self.keep_outputs
+        )
         try:
             done = self._run(rung.name, source, self.contest.folder_of(None), steps)
         except NoEffect as error:

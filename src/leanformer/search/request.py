@@ -8,7 +8,7 @@ from leanformer.core import codec
 from leanformer.core.files import check_space, write_text
 from leanformer.data import Dataset, Source
 from leanformer.distill.objective import Objective
-from leanformer.distill.objectives import Cosine, HiddenStates, Logits, SoftTargets
+from leanformer.distill.objectives import Cosine, HiddenStates, Logits, SoftTargets, Vectors
 from leanformer.measure.promise import check_promise
 from leanformer.train.setup import TrainSetup
 
@@ -80,13 +80,20 @@ class Request:
         evaluations = min(10, max(3, round(epochs)))
         return TrainSetup(epochs=epochs, learning_rate=4e-4, batch_size=64, evaluations=evaluations)
 
-    def objectives(self, kind: str) -> tuple[Objective, ...]:
-        """What a student is compared with its teacher in: the output and every kept level."""
+    def objectives(self, kind: str, *, normalized: bool = True) -> tuple[Objective, ...]:
+        """What a student is compared with its teacher in: the output and every kept level.
+
+        Args:
+            kind: Kind of task.
+            normalized: Whether an embedding teacher's vectors have length one; if not, the student
+                learns their lengths too.
+        """
         outputs: dict[str, Objective] = {
             "classification": SoftTargets(),
             "tokens": SoftTargets(),
             "regression": Logits(),
-            "embedding": Cosine(weight=10.0),
+            # of one weight: for vectors of length one they are the same objective
+            "embedding": Cosine(weight=10.0) if normalized else Vectors(weight=5.0),
         }
         return (outputs[kind], HiddenStates())
 

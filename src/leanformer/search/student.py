@@ -8,6 +8,7 @@ from pathlib import Path
 
 from leanformer.core.step import Step
 from leanformer.data import Dataset
+from leanformer.distill.objective import Objective
 from leanformer.distill.step import Distill
 from leanformer.prune.criteria import Activation, Taylor
 from leanformer.prune.cut_vocabulary import CutVocabulary
@@ -18,7 +19,13 @@ from leanformer.search.request import Request, examples_of
 
 
 def steps_of(
-    rung: Rung, start: Rung | None, request: Request, dataset: Dataset, keep_outputs: Path | None
+    rung: Rung,
+    start: Rung | None,
+    request: Request,
+    dataset: Dataset,
+    objectives: tuple[Objective, ...],
+    *,
+    keep_outputs: Path | None,
 ) -> tuple[Step, ...]:
     """The steps that lead from a model to a rung.
 
@@ -27,6 +34,7 @@ def steps_of(
         start: What it begins from; None = the teacher.
         request: What is asked of the search.
         dataset: The splits.
+        objectives: What a student is compared with its teacher in.
         keep_outputs: Where the teacher's outputs are kept; None = nowhere.
     """
     kind = dataset.task.kind
@@ -39,7 +47,7 @@ def steps_of(
         max_length=request.max_length,
     )
     distill = Distill(
-        objectives=request.objectives(kind),
+        objectives=objectives,
         train=request.student_setup(examples_of(dataset)),
         max_length=request.max_length,
         keep_outputs=keep_outputs,

@@ -12,6 +12,7 @@ from torch import nn
 from leanformer.core.step import Proof, require
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import layers_of
+from leanformer.models.embedding import describe_embedding, embedding_of
 
 ENDINGS = ("Model", "ForMaskedLM", "ForSequenceClassification", "ForTokenClassification")
 """How the classes of transformers end that a student can follow: BertModel, BertForMaskedLM …"""
@@ -45,9 +46,12 @@ def with_student(workspace: Workspace, student: Any, layers: int, note: str) -> 
         NoEffect: The student is no smaller than the teacher.
     """
     proofs = require(prove_student(workspace.teacher, student, layers, note))
+    tokenizer = workspace.teacher_tokenizer or workspace.tokenizer
+    if workspace.dataset.task.kind == "embedding":
+        describe_embedding(student, tokenizer, embedding_of(workspace.teacher))
     return workspace.with_(
         model=student.eval(),
-        tokenizer=workspace.teacher_tokenizer or workspace.tokenizer,
+        tokenizer=tokenizer,
         saved=None,
         proofs=tuple(proofs),
     )

@@ -1,0 +1,89 @@
+"""What a student of an embedding model takes over, because no training can teach it.
+
+A text's vector depends on more than weights: on the prompt before the text, on how much of the
+text is read, and on whether vectors are normalized. A student that differs from its teacher there
+learns another task than it is judged by. Its pooling may differ, since every objective compares the
+pooled vectors.
+
+    ratio of lengths = mean_n ||s_n|| / ||t_n||
+
+The quality of an embedding is a cosine, which does not see lengths. Where the teacher does not
+normalize its vectors, this ratio is the proof that the student's are as long.
+
+Legend: N text; s and t are the vectors of student and teacher.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leanformer.core.step import Proof
+from leanformer.data import Encoded
+from leanformer.distill.objective import Objective
+from leanformer.distill.objectives import Logits, Vectors
+from leanformer.models.embedding import describe_embedding, embedding_of
+from leanformer.numerics.metrics import length_ratio
+from leanformer.train.evaluate import outputs
+
+
+def follow_description(
+    student: Any, tokenizer: Any, teacher: Any, theirs: Any, objectives: Sequence[Objective]
+) -> None:
+    """Give a student that does not say how it makes vectors the description of its teacher.
+
+    Either way it reads no more of a text than its teacher does.
+
+    Args:
+        student: The student; a plain encoder, or a model with a description of its own.
+        tokenizer: Its tokenizer.
+        teacher: Its teacher.
+        theirs: The teacher's tokenizer.
+        objectives: What the student is taught by.
+
+    Raises:
+        ValueError: The student's own description normalizes or prompts otherwise than the
+            teacher's, or lengths count and no objective compares them. Nothing was changed.
+    """
+    own, asked = embedding_of(student), embedding_of(teacher)
+    if asked.lengths_count and not any(isinstance(one, Logits | Vectors) for one in objectives):
+        raise ValueError(
+            f"objectives: the teacher's vectors are compared by {asked.similarity} and are not "
+            "normalized, so that their lengths count, and no objective compares lengths; add "
+            '{ use = "vectors" }'
+        )
+    own = own if own.declared else asked
+    if own.pooling.normalize != asked.pooling.normalize:
+        words = {True: "are normalized", False: "are not"}
+        raise ValueError(
+            f"distill: the student's vectors {words[own.pooling.normalize]} and the teacher's "
+            f"{words[asked.pooling.normalize]}; give both the same ending in their modules.json, "
+            "with or without Normalize"
+        )
+    if own.prompt != asked.prompt:
+        raise ValueError(
+            f"distill: the student reads {own.prompt!r} before every text and the teacher "
+            f"{asked.prompt!r}; give both the same default prompt in their "
+            "config_sentence_transformers.json"
+        )
+    describe_embedding(student, tokenizer, own, theirs.model_max_length)
+
+
+def prove_lengths(
+    before: float, student: Any, encoded: Encoded, targets: NDArray[np.float32]
+) -> Proof:
+    """How long the student's vectors are against the teacher's, before and after the training."""
+    return Proof(
+        claim="lengths of the vectors on dev, over the teacher's",
+        before=before,
+        after=lengths(student, encoded, targets),
+        unit="x",
+        ok=True,
+        note=f"mean ratio over {len(encoded)} texts; the cosine does not see it",
+    )
+
+
+def lengths(student: Any, encoded: Encoded, targets: NDArray[np.float32]) -> float:
+    """Mean ratio of the lengths of the student's vectors to those of `targets`, [N, D]."""
+    return length_ratio(np.stack(outputs(student, encoded, "embedding")), targets)
