@@ -14,8 +14,8 @@ more often than its teacher):
     Bayesian bootstrap, one failure more  91 to 100 %, 90 to 99 %    taken: Clopper-Pearson's where
                                                                      that is exact, and smooth
 
-`benchmarks/promises.py` repeats this with real systems, beside an exact test that accuracy alone
-has.
+`benchmarks/promises.py` holds the last to real systems, beside the plain rule and, for accuracy, an
+exact bound: 88 to 100 % of the bounds lie at or below the truth, least with macro F1 of 77 classes.
 """
 
 from dataclasses import asdict, dataclass
