@@ -67,7 +67,8 @@ def test_the_test_split_is_opened_for_the_verdict_only(compressed):
     models = [event for event in _events(compressed) if event["event"] == "model"]
     tested = {model["name"] for model in models if model["quality"]["test"] is not None}
     chosen = _events(compressed)[-1]["chosen"]
-    assert tested == {"teacher · PyTorch fp32", "teacher · OpenVINO int8", chosen}
+    baselines = {"teacher · PyTorch fp32", "teacher · OpenVINO int8", "TF-IDF · linear model"}
+    assert tested == {*baselines, chosen}
 
 
 @pytest.mark.slow
@@ -101,6 +102,7 @@ def test_a_killed_search_ends_with_the_decisions_of_an_unkilled_one(
     # What follows the search is not resumed but done, as in `compressed`: no need to do it again.
     module = sys.modules["leanformer.search.compress"]  # the package has a function of this name
     monkeypatch.setattr(module, "finish", lambda *_: None)
+    monkeypatch.setattr("leanformer.cli.verdict.tell_verdict", lambda *_: None)
     ended, shown, said = run(*words)
     assert ended == 0, said
     assert shown.strip().endswith(str(out / "report.html"))

@@ -46,6 +46,17 @@ def test_the_best_weights_are_restored() -> None:
     assert not torch.equal(seen[6], seen[12])
 
 
+def test_the_last_weights_stay_where_no_evaluation_may_choose() -> None:
+    kept = []
+    for evaluate in (None, scripted([0.9, 0.5, 0.1])):
+        model, encoded = toy()
+        loss = Supervised("classification")
+        fitted = fit(model, encoded, loss, FAST, evaluate=evaluate, keep_best=False)
+        kept.append(model.classifier.weight.detach().clone())
+    assert [quality for _, quality in fitted.qualities] == [0.9, 0.5, 0.1]
+    assert torch.equal(*kept)
+
+
 def test_an_evaluation_changes_nothing_of_what_follows() -> None:
     losses = []
     for evaluate in (None, scripted([0.0] * 3)):

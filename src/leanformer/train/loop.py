@@ -61,7 +61,8 @@ class Fitted:
     Attributes:
         losses: Loss of every step.
         qualities: (step, quality) of every evaluation.
-        best: Best quality, or None without evaluation; the model holds the weights of then.
+        best: Best quality, or None without evaluation; the model holds the weights of then, unless
+            the last ones were asked for.
         steps: Optimizer steps done.
     """
 
@@ -81,6 +82,7 @@ def fit(
     setup: TrainSetup,
     *,
     evaluate: Callable[[nn.Module], float] | None = None,
+    keep_best: bool = True,
     folder: Path | None = None,
     hooks: Sequence[Hook] = (),
     seed: int = 0,
@@ -89,11 +91,13 @@ def fit(
 
     Args:
         model: What is trained; its weights end at the best evaluation, or at the last step without
-            one.
+            one or without `keep_best`.
         encoded: The training examples.
         loss: What is minimized; its own parameters are trained too.
         setup: Hyperparameters.
         evaluate: Quality on the development split, higher is better.
+        keep_best: Whether the weights of the best evaluation are kept; otherwise evaluations are
+            only told of.
         folder: Where checkpoints go; None = none are written.
         hooks: Called after each optimizer step, in order.
         seed: Decides data order and dropout.
@@ -104,7 +108,7 @@ def fit(
     longest = max(map(encoded.length, range(len(encoded))))
     frozen = frozen_embeddings(model) if setup.freeze_embeddings else nullcontext()
     with frozen, short_attention(model, longest):
-        run = _Run(model, encoded, loss, setup, folder, seed)
+        run = _Run(model, encoded, loss, setup, folder, seed, keep_best)
         run.resume()
         _run_steps(run, evaluate, hooks)
     if run.best_weights is not None:
@@ -148,7 +152,9 @@ class _Run:
         setup: TrainSetup,
         folder: Path | None,
         seed: int,
+        keep_best: bool,
     ) -> None:
+        self.keep_best = keep_best
         self.model, self.encoded, self.loss, self.setup = model, encoded, loss, setup
         self.folder, self.seed = folder, seed
         self.per_epoch = math.ceil(len(encoded) / setup.batch_size)
@@ -231,9 +237,10 @@ class _Run:
         self.qualities.append((self.step, quality))
         if self.best is None or quality > self.best:
             self.best, self.stale = quality, 0
-            self.best_weights = {
-                key: value.clone() for key, value in self.model.state_dict().items()
-            }
+            if self.keep_best:
+                self.best_weights = {
+                    key: value.clone() for key, value in self.model.state_dict().items()
+                }
         else:
             self.stale += 1
         return quality

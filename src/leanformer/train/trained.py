@@ -9,7 +9,7 @@ from torch import nn
 from leanformer.core.step import Proof, Step, require
 from leanformer.core.workspace import Workspace
 from leanformer.data import Encoded
-from leanformer.train.loop import fit
+from leanformer.train.loop import Fitted, fit
 from leanformer.train.loss import Loss
 from leanformer.train.progress import recorder
 from leanformer.train.setup import TrainSetup
@@ -70,7 +70,8 @@ def trained(
         encoded,
         loss,
         setup,
-        evaluate=evaluate if choose == "best" else None,
+        evaluate=evaluate if choose == "best" or setup.evaluations else None,
+        keep_best=choose == "best",
         folder=workspace.folder / "checkpoint",
         hooks=[recorder(workspace)],
         seed=workspace.seed,
@@ -78,18 +79,29 @@ def trained(
     quality = Proof(
         claim=f"{workspace.dataset.task.metric} on dev",
         before=before,
-        after=evaluate(workspace.model) if fitted.best is None else fitted.best,
+        after=_ended(fitted, evaluate, workspace.model, choose),
         unit="",
         ok=True,
         note=f"{len(encoded)} texts, {encoded.truncated} cut to {max_length} tokens",
     )
     if choose == "best":
-        assert fitted.best is not None
-        proofs = [replace(quality, ok=fitted.best > before or not needed)]
+        proofs = [replace(quality, ok=quality.after > before or not needed)]
     else:
         loss_fell = fallen(fitted.losses)
         proofs = [quality, replace(loss_fell, ok=loss_fell.ok or not needed)]
     return workspace.with_(proofs=tuple(require(proofs)))
+
+
+def _ended(
+    fitted: Fitted, evaluate: Callable[[nn.Module], float], model: nn.Module, choose: Choice
+) -> float:
+    """The quality of the weights that a training ended with, asked for once."""
+    if choose == "best":
+        assert fitted.best is not None
+        return fitted.best
+    if fitted.qualities and fitted.qualities[-1][0] == fitted.steps:
+        return fitted.qualities[-1][1]
+    return evaluate(model)
 
 
 def fallen(losses: Sequence[float]) -> Proof:
