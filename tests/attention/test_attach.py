@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from attached_cases import QWEN3, SMALL, drawn_model, two_texts
 from safetensors.torch import load_file
 from transformers import (
     AlbertConfig,
@@ -13,8 +14,11 @@ from transformers import (
     AutoModelForSequenceClassification,
     BartConfig,
     BartModel,
+    BertConfig,
+    CLIPTextConfig,
     LongformerConfig,
     LongformerModel,
+    Qwen3Config,
     T5Config,
     T5EncoderModel,
 )
@@ -28,18 +32,10 @@ EVERYTHING = SlidingWindow(left=999, right=999)
 NEAR = SlidingWindow(left=2, right=2) | GlobalTokens(tokens=(0,))
 
 
-def texts(length: int = 12) -> dict[str, torch.Tensor]:
-    """Two texts, the second padded."""
-    ids = torch.randint(5, 40, (2, length), generator=torch.Generator().manual_seed(0))
-    mask = torch.ones_like(ids)
-    mask[1, 8:] = 0
-    return {"input_ids": ids, "attention_mask": mask}
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_window_over_everything_is_dense_attention(family: str) -> None:
     model, _ = tiny_model(family)
-    inputs = texts()
+    inputs = two_texts()
     dense = model(**inputs).logits
     done = attach(model, EVERYTHING)
     assert done.layers == ((0, 2) if family == "modernbert" else (0, 1, 2)) or len(done.dense) < 4
@@ -54,7 +50,7 @@ def test_a_window_over_everything_is_dense_attention(family: str) -> None:
 def test_padding_changes_nothing(family: str) -> None:
     model, _ = tiny_model(family)
     attach(model, NEAR)
-    inputs = texts()
+    inputs = two_texts()
     together = model(**inputs).logits[1]
     alone = model(**{key: x[1:, :8] for key, x in inputs.items()}).logits[0]
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
@@ -64,7 +60,7 @@ def test_padding_changes_nothing(family: str) -> None:
 @pytest.mark.parametrize("mechanism", [EVERYTHING, NEAR, LSH(buckets=4, window=3), Routing()])
 def test_text_is_generated_with_a_cache_as_without(family: str, mechanism: Any) -> None:
     model, _ = tiny_model(family, head="causal")
-    inputs = texts()
+    inputs = two_texts()
     inputs = {key: x.flip(1) for key, x in inputs.items()}  # padding on the left
     settings = {"max_new_tokens": 12, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
     dense = model.generate(**inputs, **settings)
@@ -96,7 +92,7 @@ def test_layers_that_share_a_module_share_its_mechanism() -> None:
         embedding_size=16, vocab_size=60,
     )  # fmt: skip
     model = AlbertModel(config).eval()
-    inputs = texts()
+    inputs = two_texts()
     dense = model(**inputs).last_hidden_state
     assert attach(model, EVERYTHING).layers == (0,)
     torch.testing.assert_close(model(**inputs).last_hidden_state[0], dense[0], rtol=1e-4, atol=1e-5)
@@ -109,7 +105,7 @@ def test_the_decoder_sees_the_encoder_densely() -> None:
         pad_token_id=0, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     model = BartModel(config).eval()
-    inputs = texts()
+    inputs = two_texts()
     dense = model(**inputs, decoder_input_ids=inputs["input_ids"][:, :5]).last_hidden_state
     done = attach(model, EVERYTHING)
     assert len(done.layers) == 2
@@ -122,7 +118,7 @@ def test_layers_with_their_own_window_stay_dense() -> None:
     model, _ = tiny_model("modernbert")
     done = attach(model, NEAR)
     assert done.dense
-    with pytest.raises(ValueError, match=r"has a window or a position bias of its own"):
+    with pytest.raises(ValueError, match=r"layer 1 \(.*asks for .*\(a sliding window\)"):
         attach(model, NEAR, layers=[done.dense[0]])
 
 
@@ -139,7 +135,7 @@ def test_it_is_saved_and_loads_through_transformers(family: str, tmp_path: Path)
     assert saved["quant_method"] == "leanformer-attention"
     kind = AutoModelForCausalLM if family == "gpt2" else AutoModelForSequenceClassification
     loaded = kind.from_pretrained(tmp_path).eval()
-    inputs = texts()
+    inputs = two_texts()
     assert torch.equal(loaded(**inputs).logits, model(**inputs).logits)
     loaded.save_pretrained(tmp_path / "again")
     again = kind.from_pretrained(tmp_path / "again").eval()
@@ -159,7 +155,7 @@ def test_an_unknown_mechanism_on_disk_is_named(tmp_path: Path) -> None:
 def test_it_compiles_as_one_graph() -> None:
     model, _ = tiny_model("bert")
     attach(model, NEAR)
-    inputs = texts()
+    inputs = two_texts()
     compiled = torch.compile(model, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(**inputs).logits, model(**inputs).logits)
 
@@ -176,7 +172,7 @@ def test_recomputed_layers_have_the_same_gradients() -> None:
         model.config.attention_probs_dropout_prob = 0.0
         for layer in model.bert.encoder.layer:
             layer.attention.self.dropout.p = 0.0
-        model.train()(**texts()).logits.square().sum().backward()
+        model.train()(**two_texts()).logits.square().sum().backward()
         gradients.append([p.grad for p in model.parameters() if p.grad is not None])
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other)
@@ -193,7 +189,7 @@ def test_models_that_keep_their_own_attention_are_refused() -> None:
     t5 = T5EncoderModel(
         T5Config(d_model=32, d_kv=8, num_heads=4, num_layers=1, d_ff=32, vocab_size=60)
     )
-    with pytest.raises(ValueError, match="a window or a position bias of its own"):
+    with pytest.raises(ValueError, match=r"T5EncoderModel: no layer.*asks for position_bias"):
         attach(t5, NEAR)
 
 
@@ -211,7 +207,40 @@ def test_what_does_not_fit_is_refused_before_anything_changes() -> None:
 def test_a_mask_of_all_pairs_is_refused() -> None:
     model, _ = tiny_model("bert", head="embedding")
     attach(model, NEAR)
-    inputs = texts()
+    inputs = two_texts()
     square = torch.zeros(2, 1, 12, 12)
-    with pytest.raises(ValueError, match=r"a mask of T x S.*leave the layer dense"):
+    with pytest.raises(ValueError, match=r"attention_mask \(one of T x S.*leave the layer dense"):
         model(inputs["input_ids"], attention_mask=square)
+
+
+@pytest.mark.parametrize(
+    ("config", "causal"),
+    [
+        (CLIPTextConfig(**SMALL, num_attention_heads=4, eos_token_id=59), True),
+        (Qwen3Config(**QWEN3), True),
+        (Qwen3Config(**QWEN3, is_causal=False), False),
+        (BertConfig(**SMALL, num_attention_heads=4), False),
+        (BertConfig(**SMALL, num_attention_heads=4, is_decoder=True), True),
+    ],
+    ids=["clip-text", "qwen3", "qwen3-encoder", "bert", "bert-decoder"],
+)
+def test_causality_is_that_of_the_calls(config: Any, causal: bool) -> None:
+    model, inputs = drawn_model(config), two_texts()
+    shown = inputs["attention_mask"].bool()
+    dense = model(**inputs).last_hidden_state
+    attach(model, EVERYTHING)
+    assert {core.heads.causal for core in attached(model).values()} == {causal}
+    found = model(**inputs).last_hidden_state
+    torch.testing.assert_close(found[shown], dense[shown], rtol=1e-4, atol=1e-4)
+    changed = dict(inputs, input_ids=inputs["input_ids"].index_fill(1, torch.tensor([7]), 50))
+    blind = torch.equal(model(**changed).last_hidden_state[:, :7], found[:, :7])
+    assert blind == causal
+
+
+def test_detached_models_attend_as_they_did_before() -> None:
+    model, _ = tiny_model("bert")
+    model.set_attn_implementation("eager")
+    attach(model, NEAR)
+    attach(model, EVERYTHING, layers=[0])
+    detach(model)
+    assert model.config._attn_implementation == "eager"

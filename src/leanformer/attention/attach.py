@@ -18,10 +18,13 @@ import torch
 from torch import nn
 
 from leanformer.attention.checkpoint import METHOD
-from leanformer.attention.interface import CORE, NAME, Seen, observed
+from leanformer.attention.interface import CORE, NAME
 from leanformer.attention.mechanism import Attention, Heads, Mechanism
 from leanformer.attention.pattern_attention import Backend, PatternAttention
+from leanformer.attention.probe import Layer, implementations, layers_of, put_implementations
 from leanformer.core.codec import decode, encode
+
+_BEFORE = "attention_before_attach"  # of a model: what each of its configurations named
 
 
 @dataclass(frozen=True)
@@ -59,19 +62,22 @@ def attach(
         ValueError: The model keeps its own attention, a layer does not exist or cannot be
             replaced, the mechanism cannot serve it, or has no such backend.
     """
-    calls = _layers(model)
-    paths = {id(module): name for name, module in model.named_modules()}
-    names = [paths[id(call.module)] for call in calls]
-    free = [number for number, call in enumerate(calls) if call.plain and not _cross(names[number])]
-    chosen = dict(mechanism) if isinstance(mechanism, Mapping) else _each(free, mechanism, layers)
-    cores = {}
-    for number, one in chosen.items():
-        _refuse(names, free, number)
-        cores[number] = _by(backend, one.build(_heads(model, calls[number])))
+    _refuse_rounded(model)
+    found = layers_of(model)
+    free = [number for number, layer in enumerate(found) if not layer.beyond]
+    if isinstance(mechanism, Mapping):
+        chosen = dict(mechanism)
+    else:
+        chosen = dict.fromkeys(free if layers is None else layers, mechanism)
+    _refuse(type(model).__name__, found, chosen)
+    cores = {
+        number: _by(backend, one.build(_heads(model, found[number])))
+        for number, one in chosen.items()
+    }
     described = {}
     for number, core in cores.items():
-        put(calls[number].module, core)
-        described[names[number]] = {
+        put(found[number].module, core)
+        described[found[number].name] = {
             "mechanism": encode(chosen[number]),
             "heads": encode(core.heads),
         }
@@ -80,10 +86,12 @@ def attach(
         "quant_method": METHOD,
         "layers": {**before.get("layers", {}), **described},
     }
+    if not hasattr(model, _BEFORE):
+        setattr(model, _BEFORE, implementations(model))
     model.set_attn_implementation(NAME)
     return Attached(
         layers=tuple(sorted(cores)),
-        dense=tuple(number for number in range(len(calls)) if number not in cores),
+        dense=tuple(number for number in range(len(found)) if number not in cores),
         parameters=sum(p.numel() for core in cores.values() for p in core.parameters()),
     )
 
@@ -95,7 +103,11 @@ def detach(model: Any) -> None:
             delattr(module, CORE)
     if getattr(model.config, "quantization_config", None) is not None:
         del model.config.quantization_config
-    model.set_attn_implementation("sdpa")
+    if hasattr(model, _BEFORE):
+        put_implementations(getattr(model, _BEFORE))
+        delattr(model, _BEFORE)
+    else:  # it was loaded with its mechanisms
+        model.set_attn_implementation("sdpa" if model._supports_sdpa else "eager")
 
 
 def attached(model: Any) -> dict[str, Attention]:
@@ -123,59 +135,47 @@ def put(module: nn.Module, core: Attention) -> None:
     module.add_module(CORE, core.to(weight.device, weight.dtype).train(module.training))
 
 
-def _layers(model: Any) -> list[Seen]:
-    """The attention layers that go through the interface, in the order they run."""
-    rounds = getattr(model.config, "quantization_config", None)
+def _refuse_rounded(model: Any) -> None:
+    rounds = getattr(getattr(model, "config", None), "quantization_config", None)
     if rounds is not None and rounds.get("quant_method") != METHOD:
         raise ValueError(
             "the layers of the model round their weights, and nothing was changed; attach a "
             "mechanism before it is quantized"
         )
-    name, before = type(model).__name__, model.config._attn_implementation
-    training = model.training
-    calls: list[Seen] = []
-    try:
-        model.set_attn_implementation(NAME)
-        model.eval()
-        with torch.no_grad(), observed() as calls:
-            model.base_model(**{key: x.to(model.device) for key, x in model.dummy_inputs.items()})
-    finally:
-        model.train(training)
-        model.set_attn_implementation(before)
-    modules = {id(call.module): call for call in calls}  # a shared layer runs several times
-    if not modules:
-        raise ValueError(
-            f"{name}: its attention does not go through transformers' AttentionInterface, so no "
-            "mechanism can take its place, and nothing was changed; convert its weights to a "
-            "BERT- or RoBERTa-shaped model"
-        )
-    return list(modules.values())
 
 
-def _each(
-    free: list[int], mechanism: Mechanism, layers: Collection[int] | None
-) -> dict[int, Mechanism]:
-    if layers is not None:
-        return dict.fromkeys(layers, mechanism)
-    if not free:
+def _refuse(model: str, found: list[Layer], chosen: Mapping[int, Mechanism]) -> None:
+    if not chosen:
         raise ValueError(
-            "no layer of the model attends to all that it may: each has a window or a position "
-            "bias of its own, and nothing was changed"
+            f"{model}: no layer can have a mechanism, and nothing was changed: {_why(found)}"
         )
-    return dict.fromkeys(free, mechanism)
+    for number in chosen:
+        if not 0 <= number < len(found):
+            raise ValueError(
+                f"layers: there is no layer {number}; the model has {len(found)} attention layers, "
+                f"0 to {len(found) - 1}, and nothing was changed"
+            )
+        if found[number].beyond:
+            raise ValueError(
+                f"layers: layer {number} ({found[number].name}) asks for "
+                f"{', '.join(found[number].beyond)}, which a mechanism would not honour; leave it "
+                "dense. Nothing was changed"
+            )
+    lost = [layer for number, layer in enumerate(found) if number not in chosen and layer.lost]
+    if lost:
+        raise ValueError(
+            f"{model}: of the layers that would stay dense {_why(lost, lost=True)}, which torch's "
+            "dense attention would not honour in their place; nothing was changed"
+        )
 
 
-def _refuse(names: list[str], free: list[int], number: int) -> None:
-    if not 0 <= number < len(names):
-        raise ValueError(
-            f"layers: there is no layer {number}; the model has {len(names)} attention layers, "
-            f"0 to {len(names) - 1}, and nothing was changed"
-        )
-    if number not in free:
-        raise ValueError(
-            f"layers: layer {number} ({names[number]}) attends to another text, or has a window or "
-            "a position bias of its own, which a mechanism would not honour; leave it dense"
-        )
+def _why(layers: list[Layer], *, lost: bool = False) -> str:
+    """What layers ask for, with the first that does: "decoder.0 asks for s_aux"."""
+    first: dict[str, str] = {}
+    for layer in layers:
+        for one in layer.lost if lost else layer.beyond:
+            first.setdefault(one, layer.name)
+    return ", ".join(f"{name} asks for {one}" for one, name in first.items())
 
 
 def _by(backend: Backend, core: Attention) -> Attention:
@@ -190,18 +190,13 @@ def _by(backend: Backend, core: Attention) -> Attention:
     return core
 
 
-def _cross(name: str) -> bool:
-    """Whether a layer attends to the encoder's text; transformers says it in its name alone."""
-    return any(part in name.lower() for part in ("cross", "encoder_attn", "encdec"))
-
-
-def _heads(model: Any, call: Seen) -> Heads:
-    query, key, _ = call.shapes
+def _heads(model: Any, layer: Layer) -> Heads:
+    query, key, _ = layer.shapes
     config = model.config.get_text_config()
     return Heads(
         num_heads=query[1],
         num_kv_heads=key[1],
         head_dim=query[3],
-        causal=call.causal,
+        causal=layer.causal,
         max_length=getattr(config, "max_position_embeddings", None),
     )

@@ -3,12 +3,10 @@
 from dataclasses import field
 from typing import Any
 
-import torch
-
 from leanformer.attention.attach import attach, attached
-from leanformer.attention.interface import observed
 from leanformer.attention.mechanism import Mechanism
 from leanformer.attention.patterns import SlidingWindow
+from leanformer.attention.probe import calls_of
 from leanformer.core.step import Proof, Step, require
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -55,8 +53,6 @@ class Attend(Step):
 
 def _running(model: Any) -> int:
     """How many of the attached layers run on a few tokens."""
-    with torch.no_grad(), observed() as calls:
-        model.base_model(**{key: x.to(model.device) for key, x in model.dummy_inputs.items()})
-    ran = {id(call.module) for call in calls}
+    ran = {id(call.module) for call in calls_of(model)}
     modules = dict(model.named_modules())
     return sum(id(modules[name]) in ran for name in attached(model))

@@ -10,50 +10,18 @@ Legend: B batch, H head, J key head, T token, S key token, D head width.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import (
-    bidirectional_mask_function,
-    causal_mask_function,
-    sdpa_mask,
-)
+
+from leanformer.attention.asked import DENSE, HARMLESS, Asked, MaskSpec, asked
+from leanformer.attention.mechanism import Attention
 
 NAME = "leanformer-attention"
 CORE = "efficient_attention"  # of an attention module: what attends in its place
-
-
-@dataclass
-class MaskSpec:
-    """What transformers would make a mask of.
-
-    Attributes:
-        arguments: As `transformers.masking_utils.sdpa_mask` takes them.
-    """
-
-    arguments: dict[str, Any]
-    _dense: list[Tensor | None] = field(default_factory=list)
-
-    @property
-    def keep_BS(self) -> Tensor | None:
-        """True at keys that are there; None = all."""
-        keep: Tensor | None = self.arguments["attention_mask"]
-        return None if keep is None else keep.bool()
-
-    @property
-    def plain(self) -> bool:
-        """Whether nothing but causality and padding is asked for: no window, no packed texts."""
-        asked = self.arguments["mask_function"]
-        return asked in (causal_mask_function, bidirectional_mask_function)
-
-    def dense(self) -> Tensor | None:
-        """The mask itself, [B, 1, T, S]; None where SDPA needs none."""
-        if not self._dense:
-            self._dense.append(sdpa_mask(**self.arguments))
-        return self._dense[0]
 
 
 @dataclass(frozen=True)
@@ -63,14 +31,12 @@ class Seen:
     Attributes:
         module: The attention module.
         shapes: Of queries, keys and values.
-        causal: Whether the layer is.
-        plain: Whether it attends to all it may: no window, no packed texts, no position bias.
+        asked: What the call asks for.
     """
 
     module: Any
     shapes: tuple[tuple[int, ...], ...]
-    causal: bool
-    plain: bool
+    asked: Asked
 
 
 @contextmanager
@@ -98,24 +64,16 @@ def _attend(
     **others: Any,
 ) -> tuple[Tensor, None]:
     core = getattr(module, CORE, None)
-    spec = attention_mask if isinstance(attention_mask, MaskSpec) else None
-    plain = (spec is None and attention_mask is None) or (spec is not None and spec.plain)
-    plain = plain and others.get("position_bias") is None and not others.get("sliding_window")
+    asks = asked(module, query, key, attention_mask, others)
     if _OBSERVERS:
         shapes = tuple(tuple(x.shape) for x in (query, key, value))
-        causal = bool(getattr(module, "is_causal", False))
-        _OBSERVERS[-1].append(Seen(module, shapes, causal, plain))
+        _OBSERVERS[-1].append(Seen(module, shapes, asks))
+        others = {name: others[name] for name in others if name in DENSE or name in HARMLESS}
+        asks = Asked(causal=None, beyond=asks.beyond, lost=())  # whoever observes judges it
     if core is None:
-        mask = spec.dense() if spec is not None else attention_mask
-        return sdpa_attention_forward(  # type: ignore[no-any-return]
-            module, query, key, value, mask, scaling=scaling, dropout=dropout, **others
-        )
-    if not plain:
-        raise ValueError(
-            f"{type(module).__name__}: this call asks for more than causality and padding (packed "
-            "texts, a window of the layer's own, a position bias, or a mask of T x S), which "
-            f"{type(core).__name__} would not honour; leave the layer dense with attach(layers=...)"
-        )
+        return _dense(module, (query, key, value), attention_mask, asks, scaling, dropout, others)
+    spec = attention_mask if isinstance(attention_mask, MaskSpec) else None
+    _refuse(module, core, asks)
     mixed = core(
         query,
         key,
@@ -123,12 +81,64 @@ def _attend(
         spec.keep_BS if spec is not None else None,
         scaling=scaling,
         dropout=dropout,
-        offset=spec.arguments["q_offset"] if spec is not None and core.heads.causal else None,
+        offset=_offset(core, query, key, spec),
     )
     return mixed.transpose(1, 2).contiguous(), None
 
 
+def _dense(
+    module: Any,
+    qkv: tuple[Tensor, Tensor, Tensor],
+    mask: MaskSpec | Tensor | None,
+    asks: Asked,
+    scaling: float | None,
+    dropout: float,
+    others: dict[str, Any],
+) -> tuple[Tensor, None]:
+    """As the layer attended before, by torch's dense kernel."""
+    if asks.lost:
+        raise ValueError(
+            f"{type(module).__name__}: this call asks for {', '.join(asks.lost)}, which torch's "
+            "dense attention would not honour; run the model without it, or leanformer.attention."
+            "attach.detach(model)"
+        )
+    dense = mask.dense() if isinstance(mask, MaskSpec) else mask
+    return sdpa_attention_forward(  # type: ignore[no-any-return]
+        module, *qkv, dense, scaling=scaling, dropout=dropout, **others
+    )
+
+
+def _refuse(module: Any, core: Attention, asks: Asked) -> None:
+    """Let calls pass that a mechanism answers as dense attention would, but for what it is."""
+    name, kind = type(module).__name__, type(core).__name__
+    if asks.beyond:
+        raise ValueError(
+            f"{name}: this call asks for {', '.join(asks.beyond)}, which {kind} would not honour; "
+            "call the model without it, or leave the layer dense with attach(layers=...)"
+        )
+    if asks.causal is not None and asks.causal != core.heads.causal:
+        built, found = (
+            "causal" if causal else "bidirectional" for causal in (core.heads.causal, asks.causal)
+        )
+        raise ValueError(
+            f"{name}: this call is {found} and {kind} was built for a {built} layer; attach the "
+            "mechanism to the model as it is used now (config.is_causal, is_decoder)"
+        )
+
+
+def _offset(core: Attention, query: Tensor, key: Tensor, spec: MaskSpec | None) -> Any:
+    """Place of the first query among the keys, as dense attention in transformers takes it."""
+    if not core.heads.causal:
+        return None
+    if spec is not None:
+        return spec.arguments["q_offset"]
+    return 0 if query.shape[2] > 1 else key.shape[2] - 1
+
+
 def _mask(**arguments: Any) -> MaskSpec:
+    made = arguments["attention_mask"]
+    if isinstance(made, MaskSpec):  # `generate` makes masks of a static cache beforehand
+        return made
     return MaskSpec(arguments)
 
 
