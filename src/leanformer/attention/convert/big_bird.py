@@ -176,7 +176,7 @@ class ConvertedBigBird(nn.Module):
             _get_single_block_row_attention=kind._get_single_block_row_attention,
         )
         before = np.random.get_state()
-        np.random.seed(self.seed)
+        np.random.seed(self.seed if self.seed is not None else _drawn_seed())
         try:
             if length in PAPER:
                 whole = (drawing, self.max_seqlen, self.max_seqlen, size, size, count, PAPER[0])
@@ -192,3 +192,8 @@ class ConvertedBigBird(nn.Module):
         finally:
             np.random.set_state(before)
         return torch.from_numpy(np.stack(plan).astype(np.int64))
+
+
+def _drawn_seed() -> int:
+    """A seed from torch's state, which gradient checkpointing puts back where it runs again."""
+    return int(torch.randint(2**32, ()))

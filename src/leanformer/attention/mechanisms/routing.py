@@ -3,8 +3,8 @@
     cluster of x = argmax_c  <mu_c, norm(x)>          norm: mean 0, length 1
     t sees s  iff  k_t and k_s are nearest to the same centroid, s among the `window` nearest
 
-Centroids are no parameters: while a model trains they follow the tokens that are nearest to them,
-mu <- decay mu + (1 - decay) mean.
+Centroids are not parameters: while a model trains they follow the tokens that are nearest to them
+(`leanformer.attention.moving_centroids` says when).
 
 `balanced` is the paper's form: each centroid takes the `window` queries and the `window` keys that
 are most like it. Clusters are equally large then, but a token may be in several (its outputs are
@@ -15,31 +15,12 @@ Legend: B batch, H head, C centroid, W member, T token, S key token, D head widt
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from leanformer.attention.bucketed import Band, bucketed_attention, seen_in_buckets
 from leanformer.attention.dense import dense_attention
-from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanism import Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.moving_centroids import MovingCentroids, likeness, nearest
 from leanformer.core.technique import technique
-
-
-def likeness(x_BHTD: Tensor, centroids_HCD: Tensor) -> Tensor:
-    """How near each token is to each centroid, [B, H, T, C]."""
-    return _normed(x_BHTD) @ centroids_HCD.float().transpose(1, 2)
-
-
-def nearest(x_BHTD: Tensor, centroids_HCD: Tensor) -> Tensor:
-    """The centroid nearest to each token, [B, H, T], without a pass over the tokens to norm them.
-
-    A token's length changes no ranking, and its mean is as well taken from the centroids.
-    """
-    centred_HCD = centroids_HCD.float() - centroids_HCD.float().mean(-1, keepdim=True)
-    return (x_BHTD.float() @ centred_HCD.transpose(1, 2)).argmax(-1)
-
-
-def _normed(x_BHTD: Tensor) -> Tensor:
-    x = x_BHTD.float()
-    return F.normalize(x - x.mean(-1, keepdim=True), dim=-1)
 
 
 def members(like_BHTC: Tensor, keep_BT: Tensor, window: int) -> tuple[Tensor, Tensor]:
@@ -55,21 +36,22 @@ def members(like_BHTC: Tensor, keep_BT: Tensor, window: int) -> tuple[Tensor, Te
     return best, there
 
 
-class RoutingAttention(Attention):
+class RoutingAttention(MovingCentroids):
     """Attention within clusters."""
 
     anchored = False
     chooses = True
-    centroids: Tensor
 
     def __init__(self, mechanism: "Routing", heads: Heads) -> None:
-        super().__init__(heads, mechanism.capabilities)
+        super().__init__(
+            heads,
+            mechanism.capabilities,
+            clusters=mechanism.clusters,
+            decay=mechanism.decay,
+            seed=mechanism.seed,
+        )
         self.mechanism = mechanism
         self.band = Band(mechanism.window, False, heads.causal)
-        generator = torch.Generator().manual_seed(mechanism.seed)
-        shape = (heads.num_heads, mechanism.clusters, heads.head_dim)
-        drawn = F.normalize(torch.randn(shape, generator=generator), dim=-1)
-        self.register_buffer("centroids", drawn)
 
     def reference(
         self,
@@ -83,6 +65,7 @@ class RoutingAttention(Attention):
         dropout: float = 0.0,
     ) -> Tensor:
         """See `Attention.reference`."""
+        self.settle()
         if not self.mechanism.balanced:
             buckets = nearest(key_BHSD, self.centroids)[None]
             sees = seen_in_buckets(buckets, keep_BS, at_BT, self.band)
@@ -102,15 +85,18 @@ class RoutingAttention(Attention):
         dropout: float = 0.0,
     ) -> Tensor:
         """See `Attention.efficient`; in training the centroids follow the tokens."""
+        self.settle()
         qkv = (query_BHTD, key_BHTD, value_BHTD)
-        if self.training:
-            self._follow(query_BHTD, key_BHTD, keep_BT)
         if self.mechanism.balanced:
-            return self._clusters(qkv, keep_BT, scaling, dropout)
-        buckets = nearest(key_BHTD, self.centroids)[None]
-        return bucketed_attention(
-            *qkv, keep_BT, buckets, self.band, scaling=scaling, dropout=dropout
-        )
+            mixed = self._clusters(qkv, keep_BT, scaling, dropout)
+        else:
+            buckets = nearest(key_BHTD, self.centroids)[None]
+            mixed = bucketed_attention(
+                *qkv, keep_BT, buckets, self.band, scaling=scaling, dropout=dropout
+            )
+        if self.training:
+            self.note(mixed, query_BHTD, key_BHTD, keep_BT)
+        return mixed
 
     def _clusters(
         self,
@@ -168,18 +154,6 @@ class RoutingAttention(Attention):
         rank = like.argsort(dim=2, descending=True, stable=True).argsort(dim=2)
         return (rank < self.mechanism.window) & keep_BS[:, None, :, None]
 
-    @torch.no_grad()
-    def _follow(self, query_BHTD: Tensor, key_BHTD: Tensor, keep_BT: Tensor | None) -> None:
-        for x_BHTD in (query_BHTD, key_BHTD):
-            taken_by = F.one_hot(nearest(x_BHTD, self.centroids), self.mechanism.clusters)
-            weight = taken_by if keep_BT is None else taken_by * keep_BT[:, None, :, None]
-            total = torch.einsum("bhtc,bhtd->hcd", weight.float(), _normed(x_BHTD))
-            taken = weight.sum((0, 2))[..., None]
-            mean = F.normalize(total, dim=-1)
-            decay = torch.where(taken > 0, self.mechanism.decay, 1.0)
-            moved = decay * self.centroids.float() + (1 - decay) * mean
-            self.centroids.copy_(F.normalize(moved, dim=-1))
-
 
 def _members_of(x_BHTD: Tensor, at_BHCW: Tensor) -> Tensor:
     """The tokens at these places, [B, H, C, W, D]."""
@@ -189,7 +163,7 @@ def _members_of(x_BHTD: Tensor, at_BHCW: Tensor) -> Tensor:
 
 @technique("routing", paper="Roy et al. 2021 (Routing Transformer), arXiv:2003.05997")
 class Routing(Mechanism):
-    """See the tokens of the own cluster; the centroids are learnt while the model trains."""
+    """Attend within the token's cluster; centroids are learned during training."""
 
     clusters: int = 64
     """Centroids of each head; about the square root of the length."""
@@ -199,7 +173,7 @@ class Routing(Mechanism):
     balanced: bool = False
     """Let each centroid choose its tokens as the paper does, which is not strictly causal."""
     decay: float = 0.999
-    """How slowly centroids follow their tokens, a step."""
+    """How much of a centroid stays where it was, per forward pass of a training."""
     seed: int = 0
     """Of the first centroids."""
 
