@@ -1,6 +1,7 @@
 """The page of `attention_peers.py`: what the bench measured, its bars, and the peers beside us."""
 
 import json
+from itertools import product
 
 from foundation_tables import RESULTS
 
@@ -29,6 +30,10 @@ One text, 8 heads of 64, float32. Every number is a ratio within a round to torc
 beyond queries, keys and values, of a fresh process. What changes which tokens are seen, or replaces
 the softmax, is another model: the time says nothing about quality.
 """
+UNPADDED = """
+It was taken without padding, as a single text or texts of one length are. A mask of ones costs the
+same, for it is taken for none; in a batch that is padded mechanisms take longer than these ratios.
+"""
 BARS_NOTE = """Bars are of CPU time, over that of bidirectional SDPA also where the mechanism is
 causal. On two threads that sleep while they wait, calls of small blocks cost half as much again as
 on one.
@@ -37,22 +42,23 @@ on one.
 
 def write_table() -> None:
     """Write docs/results/attention.md."""
-    events = [event for event in read(BENCH) if event["event"] == "attention"]
+    every = [event for event in read(BENCH) if event["event"] == "attention"]
+    events = [event for event in every if not padding(event)]
+    shares = sorted({padding(event) for event in every})
     lines = [
-        PAGE,
+        PAGE if len(shares) > 1 else f"{PAGE}{UNPADDED}",
         "## Bars at 4,096 tokens\n",
         BARS_NOTE,
         "| mechanism | work | bar | CPU time | wall |",
     ]
     lines += ["|---|---|---|---|---|", *(bar_row(events, *bar) for bar in BARS)]
-    for causal in (False, True):
-        for backward in (False, True):
-            rows = [e for e in events if kind(e) == (causal, backward)]
-            if rows:
-                lines += [f"\n## {words(causal, backward)}\n", *table(rows)]
+    for share, causal, backward in product(shares, (False, True), (False, True)):
+        rows = [e for e in every if (padding(e), *kind(e)) == (share, causal, backward)]
+        if rows:
+            lines += [f"\n## {words(causal, backward, share)}\n", *table(rows)]
     if PEERS.is_file():
         lines += ["\n## Beside other packages\n", *peers(read(PEERS))]
-    machines = {json.dumps(event["environment"], sort_keys=True) for event in events}
+    machines = {json.dumps(event["environment"], sort_keys=True) for event in every}
     lines += [f"\nMachine: `{machine}`" for machine in sorted(machines)]
     write_text(RESULTS / "attention.md", "\n".join(lines) + "\n")
 
@@ -62,10 +68,16 @@ def kind(event: dict) -> tuple[bool, bool]:
     return event["work"]["causal"], event["work"]["backward"]
 
 
-def words(causal: bool, backward: bool) -> str:
+def padding(event: dict) -> float:
+    """Share of the token positions that are padding; older events say nothing of it."""
+    return event["work"].get("padded", 0.0)
+
+
+def words(causal: bool, backward: bool, share: float = 0.0) -> str:
     """The same as a title."""
     passes = "forward and backward" if backward else "forward"
-    return f"{'Causal' if causal else 'Bidirectional'}, {passes}"
+    padded = f", {share:.0%} of the text padding" if share else ""
+    return f"{'Causal' if causal else 'Bidirectional'}, {passes}{padded}"
 
 
 def bar_row(events: list[dict], name: str, causal: bool, backward: bool, bar: float) -> str:

@@ -2,7 +2,8 @@
 
 Between two measured lengths the ratio to dense attention is read off a straight line in logarithms:
 dense time grows with the square of the length and most others with the length itself. Beyond the
-longest measured length nothing is claimed.
+longest measured length nothing is claimed. Measurements of another machine or device are left out,
+and a mechanism is recommended only if it was measured what it does to a trained model's quality.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,9 +11,42 @@ from dataclasses import dataclass
 from math import exp, log
 from typing import Any
 
+from leanformer.attention.exchanged import cost_of
+from leanformer.attention.mechanism import Mechanism, Swap
 from leanformer.core.codec import decode
+from leanformer.measure.machine import machine_of
 
 KEEP = 0.9  # below it a mechanism is worth what it changes
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked.
+
+    Attributes:
+        length: Tokens of the texts.
+        environment: Of this machine, as `leanformer.attention.bench.here` gives it.
+        causal: Whether layers are causal.
+        backward: Whether the model is to be trained, not only run.
+        padded: Whether texts are padded to the longest of their batch.
+        device: Where the model runs.
+    """
+
+    length: int
+    environment: Mapping[str, Any]
+    causal: bool = False
+    backward: bool = False
+    padded: bool = False
+    device: str = "cpu"
+
+    @property
+    def kind(self) -> str:
+        """The kind of work, in words."""
+        direction = "causal" if self.causal else "bidirectional"
+        passes = "training" if self.backward else "inference"
+        return f"{direction} {passes} {'with' if self.padded else 'without'} padding"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +57,10 @@ class Advice:
         name: Of the mechanism.
         ratio: Of its time to dense attention's.
         crossover: Shortest length from which on it is faster; None = at no measured length.
-        learned: Whether it has parameters that a model must be trained with.
+        learned: Whether it has parameters of its own.
         exact: Whether a causal layer stays strictly blind to the future.
+        swap: What it means for a trained model, see `Capabilities.swap`.
+        quality: The same in words, with our own measurement.
     """
 
     name: str
@@ -32,45 +68,90 @@ class Advice:
     crossover: int | None
     learned: bool
     exact: bool
+    swap: Swap
+    quality: str
 
 
-def advise(
-    events: Sequence[Mapping[str, Any]], length: int, *, causal: bool, backward: bool
-) -> list[Advice]:
-    """Mechanisms that were measured, the fastest at this length first.
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the record says.
+
+    Attributes:
+        mechanisms: Those that were measured here, the fastest first.
+        best: The fastest that is worth it and that may be recommended; None = keep dense attention.
+        left_out: Machines and devices whose measurements were not counted, with how many there are.
+    """
+
+    mechanisms: tuple[Advice, ...]
+    best: Advice | None
+    left_out: Mapping[str, int]
+
+
+def advise(events: Sequence[Event], question: Question) -> Answer:
+    """Mechanisms that were measured on this machine, and which of them to take.
+
+    Without training only mechanisms are recommended that a trained model keeps its quality with;
+    with training also those whose quality came back when it was trained with them.
 
     Args:
         events: `attention` events of a record.
-        length: Tokens of the texts.
-        causal: Whether layers are causal.
-        backward: Whether a model is to be trained, not only run.
+        question: What is asked.
 
     Raises:
-        ValueError: Nothing was measured that answers this.
+        ValueError: Nothing was measured here that answers this.
     """
-    asked = [
-        e for e in events if (e["work"]["causal"], e["work"]["backward"]) == (causal, backward)
-    ]
-    kind = f"{'causal' if causal else 'bidirectional'} {'training' if backward else 'inference'}"
+    mine, left_out = _measured_here(events, question)
+    asked = [event for event in mine if _is_of(event, question)]
     if not asked:
-        raise ValueError(f"nothing was measured of {kind}; run leanformer attention bench")
-    lengths = sorted({e["work"]["length"] for e in asked})
-    if not lengths[0] <= length <= lengths[-1]:
+        raise ValueError(f"nothing was measured of {question.kind}; run leanformer attention bench")
+    lengths = sorted({event["work"]["length"] for event in asked})
+    if not lengths[0] <= question.length <= lengths[-1]:
         raise ValueError(
-            f"length: {length} is outside of what was measured of {kind}, {lengths[0]} to "
-            f"{lengths[-1]}; run leanformer attention bench --lengths {length}"
+            f"length: {question.length} is outside of what was measured of {question.kind}, "
+            f"{lengths[0]} to {lengths[-1]}; run leanformer attention bench --lengths "
+            f"{question.length}"
         )
-    named: dict[str, dict[int, Mapping[str, Any]]] = {}
+    named: dict[str, dict[int, Event]] = {}
     for event in asked:  # the last measurement counts
         if event.get("mechanism") is not None:
             named.setdefault(event["name"], {})[event["work"]["length"]] = event
-    found = [_advice(name, points, length) for name, points in named.items()]
-    return sorted((one for one in found if one is not None), key=lambda one: one.ratio)
+    found = [_advice(name, points, question.length) for name, points in named.items()]
+    mechanisms = sorted((one for one in found if one is not None), key=lambda one: one.ratio)
+    allowed: tuple[Swap, ...] = ("keeps", "loses") if question.backward else ("keeps",)
+    best = next((one for one in mechanisms if one.swap in allowed and one.ratio <= KEEP), None)
+    return Answer(mechanisms=tuple(mechanisms), best=best, left_out=left_out)
 
 
-def _advice(name: str, points: Mapping[int, Mapping[str, Any]], length: int) -> Advice | None:
-    from leanformer.attention.mechanism import Mechanism  # torch is slow to import
+def _measured_here(
+    events: Sequence[Event], question: Question
+) -> tuple[list[Event], dict[str, int]]:
+    here, mine = _place(question.environment, question.device), []
+    left_out: dict[str, int] = {}
+    for event in events:
+        place = _place(event.get("environment"), event["work"].get("device", "cpu"))
+        if place == here:
+            mine.append(event)
+        else:
+            left_out[place] = left_out.get(place, 0) + 1
+    if left_out and not mine:
+        raise ValueError(
+            f"the record was measured elsewhere ({'; '.join(left_out)}) and this is {here}; run "
+            "leanformer attention bench here"
+        )
+    return mine, left_out
 
+
+def _place(environment: Mapping[str, Any] | None, device: str) -> str:
+    return f"{device} of {machine_of(environment)}"
+
+
+def _is_of(event: Event, question: Question) -> bool:
+    work = event["work"]
+    kind = (work["causal"], work["backward"], bool(work.get("padded")))
+    return kind == (question.causal, question.backward, question.padded)
+
+
+def _advice(name: str, points: Mapping[int, Event], length: int) -> Advice | None:
     ratios = {one: event["ratio"]["value"] for one, event in sorted(points.items())}
     if not min(ratios) <= length <= max(ratios):
         return None
@@ -82,6 +163,8 @@ def _advice(name: str, points: Mapping[int, Mapping[str, Any]], length: int) -> 
         crossover=crossover(ratios),
         learned=capabilities.learned,
         exact=capabilities.causal == "exact",
+        swap=capabilities.swap,
+        quality=cost_of(name, capabilities.swap),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import field
 from typing import Any
 
 from leanformer.attention.attach import attach, attached
+from leanformer.attention.exchanged import MEANING
 from leanformer.attention.mechanism import Mechanism
 from leanformer.attention.patterns import SlidingWindow
 from leanformer.attention.probe import calls_of
@@ -14,7 +15,7 @@ from leanformer.core.workspace import Workspace
 
 @technique("attend", paper="Tay et al. 2022 (Efficient Transformers: A Survey), arXiv:2009.06732")
 class Attend(Step):
-    """Replace dense attention, whose cost grows with the square of the length; then train on."""
+    """Replace dense attention, whose cost grows with the square of the length."""
 
     mechanism: Mechanism = field(default_factory=SlidingWindow)
     """What attends instead."""
@@ -22,7 +23,8 @@ class Attend(Step):
     """Numbers of the attention layers; None = all that attend to everything they may."""
 
     def apply(self, workspace: Workspace) -> Workspace:
-        """Put the mechanism in; the weights stay, and a step that trains should follow.
+        """Put the mechanism in; the weights stay. A note says what that does to a trained model: a
+        step that trains should follow, unless the model keeps its quality.
 
         Raises:
             ValueError: The model or a layer cannot have it; the message says why.
@@ -45,10 +47,16 @@ class Attend(Step):
                 after=done.parameters,
                 unit="parameters",
                 ok=True,
-                note="to be trained by a step that follows" if done.parameters else "",
+                note=_note(self.mechanism, done.parameters),
             ),
         ]
         return workspace.with_(proofs=tuple(require(proofs)))
+
+
+def _note(mechanism: Mechanism, parameters: int) -> str:
+    """What a step that follows has to do."""
+    trained = "; to be trained by a step that follows" if parameters else ""
+    return f"{MEANING[mechanism.capabilities.swap]}{trained}"
 
 
 def _running(model: Any) -> int:

@@ -6,6 +6,7 @@ All take turns, round by round, and what counts is the ratio within a round (see
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -13,9 +14,11 @@ from leanformer.attention.mechanism import Mechanism
 from leanformer.attention.peak import peak_bytes
 from leanformer.attention.workload import System, Workload, dense, inputs
 from leanformer.core.quantity import Quantity
+from leanformer.measure.environment import environment
 from leanformer.measure.interleave import Timing, interleave, speedup, spread
 
 CHECKED = 300  # tokens on which a mechanism is held against its reference
+PADDED = 0.25  # share of padding where texts are timed with it
 DENSE = "dense"
 
 
@@ -85,6 +88,12 @@ def measure(
         )
 
 
+def here(device: str) -> dict[str, Any]:
+    """The environment of what is measured on a device of this machine; of a GPU its name too."""
+    found = environment(torch.get_num_threads())
+    return {**found, "gpu": torch.cuda.get_device_name()} if device == "cuda" else found
+
+
 def _cpu(one: Timing, other: Timing) -> Quantity:
     rounds = zip(one.calls, other.calls, strict=True)
     return spread([a.cpu / b.cpu for a, b in rounds], "x")
@@ -99,11 +108,14 @@ def check(name: str, mechanism: Mechanism, work: Workload) -> None:
     short = replace(work, length=min(CHECKED, work.length), backward=False, device="cpu")
     attention = mechanism.build(short.heads).eval()
     query, key, value = inputs(short)
-    keep = torch.ones(short.batch, short.length, dtype=torch.bool)
+    keep = short.keep_BS
+    if keep is None:
+        keep = torch.ones(short.batch, short.length, dtype=torch.bool)
     at = torch.arange(short.length).expand(short.batch, -1)
     with torch.no_grad():
-        found = attention(query, key, value)
+        found = attention(query, key, value, short.keep_BS)
         expected = attention.reference(query, key, value, keep, at, scaling=short.head_dim**-0.5)
+    found, expected = (x.transpose(1, 2)[keep] for x in (found, expected))
     off = float((found - expected).abs().max() / expected.abs().max())
     if not off < 1e-3:
         raise ValueError(

@@ -47,6 +47,9 @@ class Heads:
             )
 
 
+Swap = Literal["keeps", "loses", "ruins", "unmeasured"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Capabilities:
     """What a mechanism can do beyond what all can (padding on any side, grouped key heads)."""
@@ -61,7 +64,13 @@ class Capabilities:
     fixed_length: bool = False
     """Whether its parameters are tied to `Heads.max_length`."""
     learned: bool = False
-    """Whether it has parameters, which a model must be trained with before it is of use."""
+    """Whether it has parameters of its own, which begin at random or where they change nothing. A
+    mechanism without any may need training all the same, see `swap`."""
+    swap: Swap = "unmeasured"
+    """What it means for a trained model to attend by this mechanism from now on, measured with
+    nothing trained (`leanformer.attention.exchanged`). "keeps": its quality, or nearly; "loses":
+    quality that comes back when it is trained with the mechanism; "ruins": it is about as good as
+    a guess; "unmeasured": nobody knows."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,8 @@ The kernel keeps the high-water mark of each process; a process that has attende
 peak instead, and memory that was freed is taken again unnoticed.
 """
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import torch
 
 from leanformer.attention.mechanism import Mechanism
 from leanformer.attention.workload import Workload, dense
+from leanformer.core.child import ChildFailed, call_in_child
 from leanformer.core.codec import decode, encode
 
 
@@ -23,23 +21,18 @@ def peak_bytes(mechanism: Mechanism | None, work: Workload) -> int:
     """Bytes that one call takes beyond queries, keys and values; None = dense attention.
 
     Raises:
-        ValueError: The process failed; the message has its last line.
+        ValueError: The process failed; the message says how.
+        PassingFault: There was no memory or thread for it.
     """
     if work.device == "cuda":
         return _on_gpu(mechanism, work)
     asked = {"mechanism": None if mechanism is None else encode(mechanism), "work": encode(work)}
-    ended = subprocess.run(
-        [sys.executable, "-m", "leanformer.attention.peak"],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    if ended.returncode:
-        last = ended.stderr.strip().splitlines()[-1:] or [f"exit status {ended.returncode}"]
-        raise ValueError(f"peak memory at {work.length} tokens could not be measured: {last[0]}")
-    return int(ended.stdout.split()[-1])
+    try:
+        return int(call_in_child("leanformer.attention.peak:call_once", asked, seconds=3600))
+    except ChildFailed as error:
+        raise ValueError(
+            f"peak memory at {work.length} tokens could not be measured: {error}"
+        ) from error
 
 
 def _on_gpu(mechanism: Mechanism | None, work: Workload) -> int:
@@ -51,14 +44,17 @@ def _on_gpu(mechanism: Mechanism | None, work: Workload) -> int:
     return torch.cuda.max_memory_allocated() - before
 
 
-def _once(asked: dict[str, Any]) -> int:
-    work = decode(Workload, asked["work"])
-    system = dense(work)
-    if asked["mechanism"] is not None:
-        system = decode(Mechanism, asked["mechanism"]).build(work.heads).eval()
-    short = Workload(**{**vars(work), "length": min(128, work.length)})
+def call_once(mechanism: dict[str, Any] | None, work: dict[str, Any]) -> int:
+    """What `peak_bytes` measures, in this process."""
+    import leanformer.attention  # noqa: F401  (registers every mechanism)
+
+    whole = decode(Workload, work)
+    system = dense(whole)
+    if mechanism is not None:
+        system = decode(Mechanism, mechanism).build(whole.heads).eval()
+    short = replace(whole, length=min(128, whole.length))
     short.call(system)()  # what the first call loads stays loaded
-    return growth(work.call(system))
+    return growth(whole.call(system))
 
 
 def growth(call: Callable[[], object]) -> int:
@@ -72,9 +68,3 @@ def growth(call: Callable[[], object]) -> int:
 def _status(key: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(key)).split()[1]) * 1024
-
-
-if __name__ == "__main__":
-    import leanformer.attention  # noqa: F401  (registers every mechanism)
-
-    sys.stdout.write(f"{_once(json.load(sys.stdin))}\n")

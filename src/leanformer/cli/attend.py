@@ -21,11 +21,15 @@ def attend(
     layers: Annotated[list[int] | None, typer.Option(help="Layers; all that can.")] = None,
     length: Annotated[int, typer.Option(help="Tokens at which it is timed.")] = 512,
 ) -> None:
-    """Replace the attention of a model, time it against dense attention, and save it."""
+    """Replace the attention of a model, time it against dense attention, and save it.
+
+    Nothing is trained. What that costs a trained model in quality is said where it was measured.
+    """
     import tomllib
 
     import leanformer.attention  # noqa: F401  (registers every mechanism)
     from leanformer.attention.attach import attach
+    from leanformer.attention.exchanged import cost_of
     from leanformer.attention.mechanism import Mechanism
     from leanformer.attention.presets import mechanisms
     from leanformer.attention.timed import time_model
@@ -47,7 +51,13 @@ def attend(
     after = time_model(loaded, length)
     save_model(loaded, tokenizer, out)
     typer.echo(f"layers that attend by it: {len(done.layers)} of {len(done.layers + done.dense)}")
+    swap = mechanism.capabilities.swap
+    typer.echo(f"quality: {cost_of(with_, swap)}")
     if done.parameters:
         typer.echo(f"new parameters: {done.parameters}; train the model before it is used")
+    elif swap == "loses":
+        typer.echo("train the model with it before it is used")
+    elif swap == "unmeasured":
+        typer.echo("judge the model on texts of yours before it is used")
     typer.echo(f"{length} tokens: {1e3 * before:.1f} ms dense, {1e3 * after:.1f} ms now")
     typer.echo(f"wrote {out}; load it with from_pretrained after `import leanformer`")

@@ -25,16 +25,17 @@ def bench(
 ) -> None:
     """Time every mechanism against dense attention, forward and backward, and draw it.
 
-    What is measured already is not measured again, so that an interrupted bench goes on. Memory is
-    measured at the longest length.
+    Each is timed on one text without padding and with a quarter of padding. What this machine has
+    measured already is not measured again, so that an interrupted bench goes on. Memory is measured
+    at the longest length.
     """
-    from leanformer.attention.bench import measure
+    from leanformer.attention.bench import PADDED, here, measure
     from leanformer.attention.picture import picture
     from leanformer.attention.presets import mechanisms
     from leanformer.attention.workload import Workload
     from leanformer.core.codec import decode, encode
     from leanformer.core.record import Record, read
-    from leanformer.measure.environment import environment
+    from leanformer.measure.machine import machine_of
     from leanformer.report.attention import write_page
 
     known = mechanisms()
@@ -44,14 +45,24 @@ def bench(
     chosen = {name: known[name] for name in only or known}
     record = Record(out)
     done = read(out) if out.is_file() else []
-    timed = [event for event in done if event["event"] == "attention"]
+    environment = here(device)
+    mine = machine_of(environment)
+    timed = [
+        event
+        for event in done
+        if event["event"] == "attention" and machine_of(event.get("environment")) == mine
+    ]
     drawn = {event["name"] for event in done if event["event"] == "picture"}
     for name, one in chosen.items():
         if name not in drawn:
             record.write("picture", name=name, picture=picture(one))
     works = [
-        decode(Workload, {"length": one, "causal": causal, "backward": back, "device": device})
+        decode(
+            Workload,
+            {"length": one, "causal": causal, "backward": back, "padded": share, "device": device},
+        )
         for one in sorted(set(lengths))
+        for share in (0.0, PADDED)
         for causal in (False, True)
         for back in (False, True)
     ]
@@ -61,10 +72,11 @@ def bench(
         if not left:
             continue
         kind = f"{'causal ' if work.causal else ''}{'training' if work.backward else 'inference'}"
+        kind += f", {work.padded:.0%} padding" if work.padded else ""
         typer.echo(f"[{number + 1}/{len(works)}] {work.length} tokens, {kind}")
         for found in measure(left, work, rounds=rounds, memory=work.length == max(lengths)):
             said = {**vars(found), "mechanism": encode(found.mechanism), "work": encode(work)}
-            record.write("attention", **said, environment=environment())
+            record.write("attention", **said, environment=environment)
             peak = "" if found.peak is None else f"  {found.peak / 2**20:8.1f} MiB"
             typer.echo(f"  {found.name:20} {found.ratio.value:7.3f}x of dense{peak}")
     typer.echo(f"wrote {out} and {write_page(out)}")
@@ -74,25 +86,51 @@ def bench(
 def advise(
     length: Annotated[int, typer.Option(help="Tokens of the texts.")],
     causal: Annotated[bool, typer.Option(help="Whether layers see earlier tokens alone.")] = False,
-    train: Annotated[bool, typer.Option(help="Whether the model is to be trained.")] = False,
+    train: Annotated[
+        bool, typer.Option(help="Whether you train the model with the mechanism.")
+    ] = False,
+    padded: Annotated[
+        bool, typer.Option(help="Whether texts are padded to the longest of their batch.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     record: Annotated[Path, typer.Option(help="What `bench` wrote.")] = RECORD,
 ) -> None:
-    """Say which mechanism is fastest for texts of a length, "keep dense" included."""
+    """Say which mechanism is fastest for texts of a length, and what it costs a trained model.
+
+    Only measurements of this machine count. Without --train a mechanism is recommended only if a
+    trained model was measured to keep its quality with it; with --train also one that must be
+    trained. Where no such mechanism is faster, the advice is to keep dense attention.
+    """
     import leanformer.attention  # noqa: F401  (registers every mechanism)
-    from leanformer.attention.advice import KEEP, advise
+    from leanformer.attention.advice import KEEP, Question, advise
+    from leanformer.attention.bench import here
     from leanformer.core.record import read
 
     if not record.is_file():
         raise ValueError(f"{record} does not exist; run leanformer attention bench first")
     events = [event for event in read(record) if event["event"] == "attention"]
-    found = advise(events, length, causal=causal, backward=train)
-    for one in found:
+    question = Question(
+        length=length,
+        environment=here(device),
+        causal=causal,
+        backward=train,
+        padded=padded,
+        device=device,
+    )
+    answer = advise(events, question)
+    for place, count in answer.left_out.items():
+        typer.echo(f"left out: {count} measurements on {place}")
+    for one in answer.mechanisms:
         notes = [] if one.crossover is None else [f"faster from {one.crossover} tokens on"]
-        notes += ["needs training"] if one.learned else []
         notes += [] if one.exact or not causal else ["not strictly causal"]
-        typer.echo(f"{one.name:20} {one.ratio:6.2f}x of dense  {', '.join(notes)}")
-    best = next((one for one in found if not one.learned), None)
-    if best is None or best.ratio > KEEP:
-        typer.echo(f"keep dense attention: nothing without training is below {KEEP}x of it")
-    else:
+        typer.echo(f"{one.name:20} {one.ratio:6.2f}x of dense  {'; '.join([*notes, one.quality])}")
+    if answer.best is not None:
+        best = answer.best
         typer.echo(f"{best.name}: {1 / best.ratio:.1f} times as fast as dense attention here")
+        typer.echo(f"  {best.quality}")
+        return
+    kept = "was measured to keep" if not train else "was measured to regain"
+    typer.echo(
+        f"keep dense attention: no mechanism below {KEEP}x of its time {kept} a trained model's "
+        "quality"
+    )

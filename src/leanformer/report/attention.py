@@ -6,6 +6,7 @@ from typing import Any
 
 from leanformer.core.files import write_text
 from leanformer.core.record import read
+from leanformer.measure.machine import machine_of
 from leanformer.report.axes import Spec, axis_title, layout
 from leanformer.report.page import render
 
@@ -24,30 +25,38 @@ def write_page(record: Path, out: Path | None = None) -> Path:
     if not events:
         raise ValueError(f"{record}: nothing was measured; run leanformer attention bench")
     path = out if out is not None else record.with_suffix(".html")
-    works = [work_of(event) for event in events]
     specs: dict[str, Spec] = {}
     parts = []
-    for work in dict.fromkeys(works):
-        rows = last(event for event, one in zip(events, works, strict=True) if one == work)
-        key = "/".join(work)
+    machines = [machine_of(event.get("environment")) for event in events]
+    works = [work_of(event) for event in events]
+    for machine, work in dict.fromkeys(zip(machines, works, strict=True)):  # never two in a chart
+        each = zip(events, machines, works, strict=True)
+        rows = last(event for event, *of in each if of == [machine, work])
+        key = str(len(parts))
         specs[f"time/{key}"] = lines(rows, "ratio", "times the time of dense attention")
         specs[f"memory/{key}"] = lines(rows, "peak", "MiB beyond queries, keys and values")
-        parts.append({"key": key, "title": " ".join(work), "table": grid(rows)})
+        title = " ".join(work)
+        parts.append({"key": key, "title": title, "machine": machine, "table": grid(rows)})
     drawn = {e["name"]: e["picture"] for e in read(record) if e.get("event") == "picture"}
     specs |= {f"picture/{name}": pattern(cells) for name, cells in drawn.items()}
-    machine = events[-1].get("environment") or {}
-    values = {"parts": parts, "machine": machine, "pictures": list(drawn)}
+    values = {
+        "parts": parts,
+        "machines": list(dict.fromkeys(machines)),
+        "padded": any(event["work"].get("padded") for event in events),
+        "pictures": list(drawn),
+    }
     write_text(path, render("attention.html.jinja", specs=specs, **values))
     return path
 
 
-def work_of(event: dict[str, Any]) -> tuple[str, str, str]:
-    """Device, direction and passes of an event, in words."""
+def work_of(event: dict[str, Any]) -> tuple[str, ...]:
+    """Device, direction, passes and padding of an event, in words."""
     work = event["work"]
     return (
         work["device"],
         "causal" if work["causal"] else "bidirectional",
         "training" if work["backward"] else "inference",
+        *([f"with {work['padded']:.0%} padding"] if work.get("padded") else []),
     )
 
 

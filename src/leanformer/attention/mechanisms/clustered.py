@@ -79,7 +79,7 @@ class ClusteredAttention(Attention):
 class Clustered(Mechanism):
     """Attend once for each group of similar queries: linear, and coarse among a group's members."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities(causal="no", dropout=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(causal="no", dropout=True, swap="loses")
 
     clusters: int = 100
     """Groups of a text's queries; a text with fewer tokens has one a token."""

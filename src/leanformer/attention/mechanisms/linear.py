@@ -53,7 +53,7 @@ class LinearAttention(FeatureAttention):
 class Linear(Mechanism):
     """Sum the text up once: the cheapest for long texts, for models that are trained with it."""
 
-    capabilities = Capabilities(cross=True)
+    capabilities = Capabilities(cross=True, swap="loses")
 
     def build(self, heads: Heads) -> LinearAttention:
         """See `Mechanism.build`."""

@@ -99,7 +99,7 @@ class Linformer(Mechanism):
     """See a few learned mixtures of all keys: linear in the length, tied to the longest text."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        causal="no", cross=True, dropout=True, fixed_length=True, learned=True
+        causal="no", cross=True, dropout=True, fixed_length=True, learned=True, swap="ruins"
     )
 
     rank: int = 256

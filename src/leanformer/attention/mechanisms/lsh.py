@@ -14,6 +14,8 @@ does; no later value is read then, but which earlier ones are depends on later t
 Legend: R round, B batch, H head, T token, D head width.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -117,7 +119,8 @@ class LSH(Mechanism):
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]  # depends on `chunks`
         """See `Mechanism.capabilities`."""
-        return Capabilities(causal="content" if self.chunks else "exact", dropout=True)
+        causal: Literal["exact", "content"] = "content" if self.chunks else "exact"
+        return Capabilities(causal=causal, dropout=True, swap="ruins")
 
     def build(self, heads: Heads) -> LSHAttention:
         """See `Mechanism.build`."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leanformer.attention.blocked import sdpa
-from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism, Swap
 from leanformer.core.technique import technique
 
 STEPS = 6  # as in the paper
@@ -191,7 +191,9 @@ class Nystrom(Mechanism):
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]  # the convolution is learned
         """What it can do."""
-        return Capabilities(causal="no", learned=self.kernel_size is not None)
+        convolved = self.kernel_size is not None
+        swap: Swap = "unmeasured" if convolved else "keeps"
+        return Capabilities(causal="no", learned=convolved, swap=swap)
 
     def build(self, heads: Heads) -> Attention:
         """See `Mechanism.build`."""

@@ -55,7 +55,7 @@ class PerformerAttention(FeatureAttention):
 class Performer(Mechanism):
     """Estimate the softmax by random features: linear in length, near the softmax when trained."""
 
-    capabilities = Capabilities(cross=True)
+    capabilities = Capabilities(cross=True, swap="loses")
 
     features: int = 256
     """Random features; the error falls with their root, the time grows with them."""

@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from leanformer.attention.blocked import sdpa
 from leanformer.attention.dense import mix
-from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism, Swap
 from leanformer.core.technique import technique
 
 LOW = -1e9  # the logarithm of nothing; its exponential is 0 exactly
@@ -231,7 +231,8 @@ class Sinkhorn(Mechanism):
     def capabilities(self) -> Capabilities:  # type: ignore[override]  # sorted blocks mix all
         """What it can do: with a cut, everything sees mixtures of the whole text."""
         causal: Literal["exact", "no"] = "exact" if self.cut is None else "no"
-        return Capabilities(causal=causal, dropout=True, learned=True)
+        swap: Swap = "loses" if self.cut is None else "unmeasured"
+        return Capabilities(causal=causal, dropout=True, learned=True, swap=swap)
 
     def build(self, heads: Heads) -> Attention:
         """See `Mechanism.build`."""

@@ -24,7 +24,7 @@ F feature.
 
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +34,7 @@ from torch.utils.checkpoint import checkpoint
 from leanformer.attention.blocked import sdpa
 from leanformer.attention.dense import mix, visible
 from leanformer.attention.fixed_length import refuse_longer
-from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism, Swap
 from leanformer.attention.synthetic_scores import DenseScores, RandomScores, Scores
 from leanformer.core.technique import technique
 
@@ -195,10 +195,6 @@ def factors(length: int) -> tuple[int, int]:
 class Synthesizer(Mechanism):
     """Learn the scores instead of comparing tokens; quadratic, and tied to the longest text."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        dropout=True, fixed_length=True, learned=True
-    )
-
     scores: Literal["dense", "random", "factorized-dense", "factorized-random"] = "random"
     """Where scores come from: the query, or a table that is the same for all texts; factorized,
     with fewer parameters."""
@@ -219,6 +215,13 @@ class Synthesizer(Mechanism):
                 f"trainable: False, and {self.scores} scores are made by layers that must be "
                 "trained; only random ones can stay as they are"
             )
+
+    @property
+    def capabilities(self) -> Capabilities:  # type: ignore[override]  # one form was measured
+        """What it can do."""
+        measured = self.scores == "factorized-random" and not self.mix
+        swap: Swap = "loses" if measured else "unmeasured"
+        return Capabilities(dropout=True, fixed_length=True, learned=True, swap=swap)
 
     def build(self, heads: Heads) -> Attention:
         """See `Mechanism.build`."""

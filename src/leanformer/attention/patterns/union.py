@@ -7,8 +7,12 @@ from math import gcd
 import torch
 from torch import Tensor
 
-from leanformer.attention.mechanism import Heads
+from leanformer.attention.mechanism import Capabilities, Heads
 from leanformer.attention.pattern import Grid, Layout, Pattern
+from leanformer.attention.patterns.block_window import BlockWindow
+from leanformer.attention.patterns.global_tokens import GlobalTokens
+from leanformer.attention.patterns.random_blocks import RandomBlocks
+from leanformer.attention.patterns.sliding_window import SlidingWindow
 from leanformer.core.technique import technique
 
 SMALLEST = 16  # tokens of a block; below it more time goes into calls than into products
@@ -36,6 +40,13 @@ class Union(Pattern):
         """Whether any of its patterns is."""
         return any(pattern.anchored for pattern in self.patterns)
 
+    @property
+    def capabilities(self) -> Capabilities:  # type: ignore[override]  # two kinds were measured
+        """What it can do: Longformer's and BigBird's unions were measured in a trained model."""
+        return Capabilities(
+            dropout=True, swap="keeps" if _measured(self.patterns) else "unmeasured"
+        )
+
     def layouts(self, grid: Grid) -> tuple[Layout, ...]:
         """See `Pattern.layouts`.
 
@@ -58,6 +69,19 @@ class Union(Pattern):
         """See `Pattern.seen`: at most, as if no two patterns saw the same key."""
         seen = sum(pattern.seen(heads, length) for pattern in self.patterns)
         return min(seen, (length + 1) / 2 if heads.causal else length)
+
+
+def _measured(patterns: tuple[Pattern, ...]) -> bool:
+    """Whether this shows at least what a union did that was measured."""
+    everywhere = any(isinstance(one, GlobalTokens) and 0 in one.tokens for one in patterns)
+    drawn = any(isinstance(one, RandomBlocks) for one in patterns)
+    near = any(
+        one.dilation == 1 and min(one.left, one.right) >= 128
+        for one in patterns
+        if isinstance(one, SlidingWindow)
+    )
+    blocks = any(isinstance(one, BlockWindow) and one.size * one.reach >= 32 for one in patterns)
+    return everywhere and (near or (blocks and drawn))
 
 
 def _finer(layout: Layout, size: int, length: int) -> Layout:
