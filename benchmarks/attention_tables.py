@@ -31,8 +31,11 @@ beyond queries, keys and values, of a fresh process. What changes which tokens a
 the softmax, is another model: the time says nothing about quality.
 """
 UNPADDED = """
-It was taken without padding, as a single text or texts of one length are. A mask of ones costs the
-same, for it is taken for none; in a batch that is padded mechanisms take longer than these ratios.
+All times on this page were taken without padding and without a mask, as for one text or texts of
+one length. A mask of ones, which tokenizers make for such texts, takes the same path since it is
+treated as no mask; when these times were taken it took the slower path of padded texts instead. In
+a padded batch the ratios are others and were not measured here; `leanformer attention bench` times
+both.
 """
 BARS_NOTE = """Bars are of CPU time, over that of bidirectional SDPA also where the mechanism is
 causal. On two threads that sleep while they wait, calls of small blocks cost half as much again as

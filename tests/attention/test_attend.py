@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from quantize.test_quantize_aware import workspace_of
 
-from leanformer.attention import Linformer, SlidingWindow
+from leanformer.attention import Linear, Linformer, SlidingWindow
 from leanformer.attention import attend as module
 from leanformer.attention.attach import attached
 from leanformer.attention.attend import Attend
@@ -17,6 +17,7 @@ def test_every_layer_runs_the_mechanism(tmp_path: Path) -> None:
     layers, parameters = done.proofs
     assert (layers.before, layers.after, layers.asked) == (0, 3, 3)
     assert parameters.after == 0
+    assert parameters.note == "what a trained model loses was not measured"
     assert len(attached(done.model)) == 3
 
 
@@ -24,7 +25,14 @@ def test_some_layers_alone(tmp_path: Path) -> None:
     done = Attend(mechanism=Linformer(rank=4), layers=(1,)).apply(workspace_of(tmp_path))
     assert done.proofs[0].after == 1
     assert done.proofs[1].after == 2 * 4 * 64
+    assert "little better than guess" in done.proofs[1].note
     assert "trained by a step that follows" in done.proofs[1].note
+
+
+def test_what_has_no_parameters_may_have_to_be_trained_too(tmp_path: Path) -> None:
+    done = Attend(mechanism=Linear()).apply(workspace_of(tmp_path))
+    assert done.proofs[1].after == 0
+    assert "must be trained with it" in done.proofs[1].note
 
 
 def test_layers_that_do_not_run_it_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import leanformer.attention as home
 from leanformer.attention import Heads, Mechanism
-from leanformer.attention.mechanism import at_places, each_head, text_first
+from leanformer.attention.positions import at_places, each_head, text_first
 from leanformer.core.codec import decode, encode
 from leanformer.core.technique import families
 

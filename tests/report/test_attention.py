@@ -6,9 +6,9 @@ import pytest
 from leanformer.report.attention import grid, last, lines, write_page
 
 
-def event(name: str, length: int, ratio: float, causal: bool = False) -> dict:
+def event(name: str, length: int, ratio: float, causal: bool = False, **others: float) -> dict:
     """What `leanformer attention bench` writes."""
-    work = {"length": length, "causal": causal, "backward": False, "device": "cpu"}
+    work = {"length": length, "causal": causal, "backward": False, "device": "cpu", **others}
     spread = {"value": ratio, "low": ratio / 2, "high": ratio * 2, "unit": "x"}
     said = {"name": name, "work": work, "ratio": spread, "peak": 2**20 * length}
     return {"event": "attention", "mechanism": None, "environment": {"cpu": "A CPU"}, **said}
@@ -34,6 +34,20 @@ def test_a_page_has_a_chart_and_a_table_for_each_kind_of_work(tmp_path: Path) ->
     assert 'data-chart="picture/lsh"' in page
     assert "2.000 [1.00, 4.00]" in page
     assert "A CPU" in page
+    assert "All of it was taken without padding." in page
+
+
+def test_padded_texts_and_other_machines_have_charts_of_their_own(tmp_path: Path) -> None:
+    elsewhere = {**event("lsh", 512, 7), "environment": {"cpu": "Another CPU"}}
+    path = write_page(record(tmp_path, [*EVENTS, event("lsh", 512, 9, padded=0.25), elsewhere]))
+    page = path.read_text()
+    assert "cpu bidirectional inference with 25% padding" in page
+    assert "taken without padding" not in page
+    for number, shown in enumerate(("2.000 [1.00, 4.00]", "9.000 [4.50, 18.00]", "7.000 [")):
+        part = page.split(f'<section id="part-{number}">')[1].split("</section>")[0]
+        assert shown in part
+        assert ("Another CPU" in part) == (number == 2)
+    assert 'id="part-3"' not in page
 
 
 def test_lines_run_over_the_lengths_and_the_last_measurement_counts() -> None:

@@ -2,8 +2,8 @@
 
 Between two measured lengths the ratio to dense attention is read off a straight line in logarithms:
 dense time grows with the square of the length and most others with the length itself. Beyond the
-longest measured length nothing is claimed. Measurements of another machine or device are left out,
-and a mechanism is recommended only if it was measured what it does to a trained model's quality.
+longest measured length nothing is claimed. Measurements of another machine or device are left out.
+A mechanism whose effect on a trained model's quality is unknown is listed but never recommended.
 """
 
 from collections.abc import Mapping, Sequence
@@ -91,7 +91,7 @@ def advise(events: Sequence[Event], question: Question) -> Answer:
     """Mechanisms that were measured on this machine, and which of them to take.
 
     Without training only mechanisms are recommended that a trained model keeps its quality with;
-    with training also those whose quality came back when it was trained with them.
+    with training also those that must be trained, unless they ruin a trained model.
 
     Args:
         events: `attention` events of a record.

@@ -1,8 +1,9 @@
-"""What a trained model is worth when its attention is exchanged: the numbers that advice cites.
+"""How much quality a trained model loses when its attention is exchanged, as advice cites it.
 
-all-MiniLM-L6 with 1,024 token positions was fine-tuned on IMDB's long reviews with dense attention.
-Then each mechanism took the place of dense attention in all layers: judged at once, and again after
-160 texts of training with it, which dense attention had too. One seed; 3 points are noise.
+all-MiniLM-L6, a bidirectional encoder with 1,024 token positions, was fine-tuned on IMDB's long
+reviews with dense attention. Then each mechanism replaced dense attention in all layers. Accuracy
+was measured with nothing trained, and again after 160 texts of training with the mechanism, which
+dense attention had too. One seed; 3 points are noise.
 
 The counts are those of `docs/results/attention-quality.jsonl`, which a test compares.
 """
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from leanformer.attention.mechanism import Swap
 
-DATA = "IMDB's long reviews, 1,024 tokens"
+DATA = "MiniLM-L6 on IMDB's long reviews, 1,024 tokens"
 TEXTS = 300  # of the test split
 TUNED_ON = 160  # training texts
 NOISE = 0.03
@@ -68,17 +69,22 @@ EXCHANGED: Mapping[str, Exchanged] = {
 
 MEANING: Mapping[Swap, str] = {
     "keeps": "a trained model keeps its quality",
-    "loses": "a trained model loses quality until it is trained with it",
-    "ruins": "a trained model is ruined",
-    "unmeasured": "in a trained model not measured",
+    "loses": "a trained model loses quality and must be trained with it",
+    "ruins": "a trained model does little better than guess until it is trained anew",
+    "unmeasured": "what a trained model loses was not measured",
 }
 
 
 def cost_of(name: str, swap: Swap) -> str:
-    """What an exchange costs in quality, as a phrase with its numbers."""
+    """What an exchange costs in quality, as a phrase with its numbers.
+
+    Args:
+        name: Of the mechanism, as in `leanformer.attention.presets.mechanisms`.
+        swap: What the mechanism says itself, see `Capabilities.swap`.
+    """
     found = EXCHANGED.get(name)
-    if found is None or found.swap != swap:  # it was measured with other settings
-        return MEANING[swap]
+    if found is None or found.swap != swap:  # it was not measured, or with other settings
+        return f"{MEANING[swap]} (how much was not measured)" if swap == "loses" else MEANING[swap]
     settings = f", {found.settings}" if found.settings else ""
     return (
         f"{MEANING[swap]} ({DATA}{settings}: {found.at_once:.1%} at once where dense has "

@@ -23,6 +23,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from leanformer.attention.positions import at_places, each_head, text_first, unless_whole
+
 
 @dataclass(frozen=True, kw_only=True)
 class Heads:
@@ -67,10 +69,11 @@ class Capabilities:
     """Whether it has parameters of its own, which begin at random or where they change nothing. A
     mechanism without any may need training all the same, see `swap`."""
     swap: Swap = "unmeasured"
-    """What it means for a trained model to attend by this mechanism from now on, measured with
-    nothing trained (`leanformer.attention.exchanged`). "keeps": its quality, or nearly; "loses":
-    quality that comes back when it is trained with the mechanism; "ruins": it is about as good as
-    a guess; "unmeasured": nobody knows."""
+    """What it means for a trained model to attend by this mechanism from now on, with nothing
+    trained: as we measured it (`leanformer.attention.exchanged`), or "loses" by the equation, where
+    the softmax is replaced or keys are chosen by what begins at random. "keeps": its quality within
+    noise; "loses": it must be trained with the mechanism, which brings some of the quality back or
+    all; "ruins": its answers are close to guesses; "unmeasured": nobody knows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +192,7 @@ class Attention(nn.Module, ABC):
             query_BHTD: Queries.
             key_BJSD: Keys; query head h is served by key head h // (H / J).
             value_BJSD: Values, as the keys.
-            keep_BS: True at keys that are there; None = all.
+            keep_BS: True at keys that are there; None = all, as is a mask of ones.
             scaling: Factor of the scores; None = 1 / sqrt(D).
             dropout: Share of the weights that are dropped.
             offset: Place of the first query among the keys, where keys are kept from earlier
@@ -199,6 +202,7 @@ class Attention(nn.Module, ABC):
             ValueError: The shapes do not fit the heads, or the mechanism cannot do what is asked.
         """
         self._check(query_BHTD, key_BJSD, dropout)
+        keep_BS = unless_whole(keep_BS)
         if torch.is_autocast_enabled(query_BHTD.device.type):
             return self._under_autocast(
                 (query_BHTD, key_BJSD, value_BJSD), keep_BS, scaling, dropout, offset
@@ -286,18 +290,3 @@ class Attention(nn.Module, ABC):
                 f"dropout: {dropout} of the weights cannot be dropped, this mechanism writes no "
                 "weights down; train with dropout = false"
             )
-
-
-def each_head(x_BJSD: Tensor, groups: int) -> Tensor:
-    """Keys or values repeated for the query heads that each serves, [B, J * groups, S, D]."""
-    return x_BJSD if groups == 1 else x_BJSD.repeat_interleave(groups, dim=1)
-
-
-def text_first(keep_BS: Tensor) -> Tensor:
-    """The order that moves hidden places behind the text, both as they stood, [B, S]."""
-    return (~keep_BS).to(torch.int8).argsort(dim=1, stable=True)
-
-
-def at_places(x_BHSD: Tensor, order_BS: Tensor) -> Tensor:
-    """Places of a text in another order."""
-    return x_BHSD.gather(2, order_BS[:, None, :, None].expand_as(x_BHSD))

@@ -23,7 +23,7 @@ def attend(
 ) -> None:
     """Replace the attention of a model, time it against dense attention, and save it.
 
-    Nothing is trained. What that costs a trained model in quality is said where it was measured.
+    Nothing is trained. Where it was measured, the quality that a trained model loses is shown.
     """
     import tomllib
 
@@ -52,10 +52,11 @@ def attend(
     save_model(loaded, tokenizer, out)
     typer.echo(f"layers that attend by it: {len(done.layers)} of {len(done.layers + done.dense)}")
     swap = mechanism.capabilities.swap
-    typer.echo(f"quality: {cost_of(with_, swap)}")
+    name = next((name for name, one in known.items() if one == mechanism), with_)
+    typer.echo(f"quality: {cost_of(name, swap)}")
     if done.parameters:
         typer.echo(f"new parameters: {done.parameters}; train the model before it is used")
-    elif swap == "loses":
+    elif swap in ("loses", "ruins"):
         typer.echo("train the model with it before it is used")
     elif swap == "unmeasured":
         typer.echo("judge the model on texts of yours before it is used")

@@ -97,9 +97,9 @@ def advise(
 ) -> None:
     """Say which mechanism is fastest for texts of a length, and what it costs a trained model.
 
-    Only measurements of this machine count. Without --train a mechanism is recommended only if a
-    trained model was measured to keep its quality with it; with --train also one that must be
-    trained. Where no such mechanism is faster, the advice is to keep dense attention.
+    Only measurements of this machine and device count. Without --train a mechanism is recommended
+    only if a trained model was measured to keep its quality with it. With --train one that must be
+    trained may be recommended too. If no such mechanism is faster, keep dense attention.
     """
     import leanformer.attention  # noqa: F401  (registers every mechanism)
     from leanformer.attention.advice import KEEP, Question, advise
@@ -129,8 +129,8 @@ def advise(
         typer.echo(f"{best.name}: {1 / best.ratio:.1f} times as fast as dense attention here")
         typer.echo(f"  {best.quality}")
         return
-    kept = "was measured to keep" if not train else "was measured to regain"
+    rest = "or can be trained to regain it" if train else "without training"
     typer.echo(
-        f"keep dense attention: no mechanism below {KEEP}x of its time {kept} a trained model's "
-        "quality"
+        f"keep dense attention: no mechanism below {KEEP}x of its time is known to keep a trained "
+        f"model's quality {rest}"
     )

@@ -1,4 +1,4 @@
-"""Measurements are compared on one machine alone: which one it was, as a record names it."""
+"""The name of the machine that a record was measured on: times are compared on one alone."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,11 @@ _KEYS = ("cpu", "instructions", "cores", "threads", "gpu", "torch")
 
 
 def machine_of(environment: Mapping[str, Any] | None) -> str:
-    """What tells a machine from another for torch's kernels, in words; the same string means the
-    same machine."""
+    """Processor, cores, threads and torch of a record's `environment` in words; two measurements
+    whose words are equal can be compared."""
     said = {key: value for key in _KEYS if (value := (environment or {}).get(key)) is not None}
     if not said:
-        return "a machine that nobody named"
+        return "a machine that the record does not name"
     words = [str(said.get(key)) for key in ("cpu", "gpu") if key in said]
     words += [f"{said[key]} {key}" for key in ("cores", "threads") if key in said]
     words += [f"torch {said['torch']}"] if "torch" in said else []

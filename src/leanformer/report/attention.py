@@ -26,7 +26,7 @@ def write_page(record: Path, out: Path | None = None) -> Path:
         raise ValueError(f"{record}: nothing was measured; run leanformer attention bench")
     path = out if out is not None else record.with_suffix(".html")
     specs: dict[str, Spec] = {}
-    parts = []
+    parts: list[dict[str, Any]] = []
     machines = [machine_of(event.get("environment")) for event in events]
     works = [work_of(event) for event in events]
     for machine, work in dict.fromkeys(zip(machines, works, strict=True)):  # never two in a chart

@@ -31,9 +31,10 @@ from torch.nn import functional as F
 
 from leanformer.attention.blocked import Kernel, Reading, blocked_attention, readings, sdpa, tidied
 from leanformer.attention.convert.heads import join_heads, refuse_weights, split_heads
-from leanformer.attention.mechanism import Heads, text_first
+from leanformer.attention.mechanism import Heads
 from leanformer.attention.pattern import Grid
 from leanformer.attention.patterns import SlidingWindow
+from leanformer.attention.positions import text_first
 
 NAMES = ("LongformerSelfAttention", "LEDEncoderSelfAttention")
 PROJECTIONS = ("query", "key", "value", "query_global", "key_global", "value_global")

@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from leanformer.attention.convert.heads import join_heads, refuse_weights, split_heads
 from leanformer.attention.mechanisms.nystrom import pseudo_inverse
+from leanformer.attention.positions import unless_whole
 
 NAMES = ("NystromformerSelfAttention",)
 
@@ -63,6 +64,9 @@ class ConvertedNystromformer(nn.Module):
                 for, which are never written down.
         """
         refuse_weights(output_attentions)
+        if attention_mask is not None:
+            whole = attention_mask if attention_mask.dtype == torch.bool else attention_mask == 0
+            attention_mask = None if unless_whole(whole) is None else attention_mask
         query, key, value = (
             split_heads(self.get_submodule(name)(hidden_states), self.num_heads)
             for name in ("query", "key", "value")

@@ -41,6 +41,7 @@ from leanformer.attention.convert.reformer_hash import drawn, factors_of, hashed
 from leanformer.attention.convert.reformer_local import ring_of
 from leanformer.attention.convert.ring import Mask, Ring, ring_attention
 from leanformer.attention.partial import merge, partial_attention
+from leanformer.attention.positions import unless_whole
 
 NAMES = ("LSHSelfAttention",)
 
@@ -94,6 +95,7 @@ class ConvertedLSH(TakesOver, LSHSelfAttention):  # type: ignore[misc]  # transf
                 use_cache,
                 **kwargs,
             )
+        attention_mask = unless_whole(attention_mask)
         heads = (self.num_attention_heads, -1)
         query, value = (
             layer(hidden_states).unflatten(2, heads) for layer in (self.query_key, self.value)

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from leanformer.attention.bucketed import Band, bucketed_attention, seen_in_buckets
 from leanformer.attention.dense import dense_attention
-from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism, Swap
 from leanformer.core.technique import technique
 
 
@@ -120,7 +120,8 @@ class LSH(Mechanism):
     def capabilities(self) -> Capabilities:  # type: ignore[override]  # depends on `chunks`
         """See `Mechanism.capabilities`."""
         causal: Literal["exact", "content"] = "content" if self.chunks else "exact"
-        return Capabilities(causal=causal, dropout=True, swap="ruins")
+        swap: Swap = "ruins" if self == LSH(seed=self.seed) else "unmeasured"
+        return Capabilities(causal=causal, dropout=True, swap=swap)
 
     def build(self, heads: Heads) -> LSHAttention:
         """See `Mechanism.build`."""

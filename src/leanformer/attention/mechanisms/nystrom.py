@@ -192,7 +192,8 @@ class Nystrom(Mechanism):
     def capabilities(self) -> Capabilities:  # type: ignore[override]  # the convolution is learned
         """What it can do."""
         convolved = self.kernel_size is not None
-        swap: Swap = "unmeasured" if convolved else "keeps"
+        measured = self.landmarks >= 64 and not convolved
+        swap: Swap = "keeps" if measured else "unmeasured"
         return Capabilities(causal="no", learned=convolved, swap=swap)
 
     def build(self, heads: Heads) -> Attention:

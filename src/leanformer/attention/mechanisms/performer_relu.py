@@ -43,7 +43,7 @@ class PerformerReluAttention(FeatureAttention):
 class PerformerRelu(Mechanism):
     """Attend by rectified features, which are cheaper than exponentials and often train as well."""
 
-    capabilities = Capabilities(cross=True)
+    capabilities = Capabilities(cross=True, swap="loses")
 
     features: int | None = None
     """Random features; None = the head's own dimensions, as the authors' code does."""

@@ -13,6 +13,8 @@ averaged) or in none (its output is 0), and which ones depends on later tokens.
 Legend: B batch, H head, C centroid, W member, T token, S key token, D head width.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -188,8 +190,8 @@ class Routing(Mechanism):
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]  # depends on `balanced`
         """See `Mechanism.capabilities`."""
-        causal = "content" if self.balanced else "exact"
-        return Capabilities(causal=causal, dropout=True, learned=True)  # type: ignore[arg-type]
+        causal: Literal["exact", "content"] = "content" if self.balanced else "exact"
+        return Capabilities(causal=causal, dropout=True, learned=True, swap="loses")
 
     def build(self, heads: Heads) -> RoutingAttention:
         """See `Mechanism.build`."""

@@ -1,0 +1,39 @@
+"""Keys and masks made ready for a mechanism.
+
+Keys are repeated for the query heads that share them, hidden positions move behind the text, and a
+mask that hides nothing is left out.
+
+Legend: B batch, H head, J key head, S key token, D head width.
+"""
+
+import torch
+from torch import Tensor
+from transformers.utils.import_utils import is_tracing
+
+
+def unless_whole(keep: Tensor | None) -> Tensor | None:
+    """The mask where it hides a key; None where it hides none, so that texts without padding take
+    the path without a mask.
+
+    On a GPU the mask stays: to read it in every layer would make the CPU wait for the GPU, and
+    `leanformer.attention.asked.MaskSpec` reads it once per forward pass. While a graph is traced
+    its numbers are not known.
+    """
+    if keep is None or keep.device.type != "cpu" or is_tracing(keep):
+        return keep
+    return None if bool(keep.all()) else keep
+
+
+def each_head(x_BJSD: Tensor, groups: int) -> Tensor:
+    """Keys or values repeated for the query heads that each serves, [B, J * groups, S, D]."""
+    return x_BJSD if groups == 1 else x_BJSD.repeat_interleave(groups, dim=1)
+
+
+def text_first(keep_BS: Tensor) -> Tensor:
+    """The order that moves hidden places behind the text, both as they stood, [B, S]."""
+    return (~keep_BS).to(torch.int8).argsort(dim=1, stable=True)
+
+
+def at_places(x_BHSD: Tensor, order_BS: Tensor) -> Tensor:
+    """Places of a text in another order."""
+    return x_BHSD.gather(2, order_BS[:, None, :, None].expand_as(x_BHSD))
