@@ -13,6 +13,11 @@ def test_a_call_that_writes_its_scores_down_has_a_higher_peak() -> None:
     assert peak_bytes(Linear(), work) < scores
 
 
+def test_padded_texts_bring_their_mask() -> None:
+    """Dense attention is given a mask of 2,048 x 2,048 bytes, 4 MiB."""
+    assert peak_bytes(None, Workload(length=2048, padded=0.25)) > 4 * 2**20
+
+
 def test_a_process_that_fails_says_why() -> None:
     with pytest.raises(ValueError, match="peak memory at -3 tokens could not be measured"):
         peak_bytes(None, Workload(length=-3))
