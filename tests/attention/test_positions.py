@@ -1,5 +1,7 @@
 """A mask of ones is no mask: every mechanism takes the path without one, with the same outputs."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import torch
 from attached_cases import two_texts
 from attention_cases import EXAMPLES, built, label, random_text
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from leanformer.attention import GlobalTokens, Mechanism, SlidingWindow
 from leanformer.attention.attach import attach, attached
@@ -85,3 +88,15 @@ def test_a_graph_that_was_traced_with_ones_serves_padded_texts_too() -> None:
     assert torch.equal(compiled(x, ones), x)
     for graph in (torch.jit.trace(hidden, (x, ones)), compiled):
         assert torch.equal(graph(x, holed), x * holed)
+
+
+def test_a_mask_without_numbers_stays() -> None:
+    with FakeTensorMode():
+        fake = torch.ones(2, 3, dtype=torch.bool)
+    assert unless_whole(fake) is fake
+
+
+def test_mechanisms_do_not_wait_for_transformers() -> None:
+    """It takes seconds to import, and who attends to queries and keys needs none of it."""
+    code = "import sys, leanformer.attention; sys.exit('transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,7 +8,7 @@ Legend: B batch, H head, J key head, S key token, D head width.
 
 import torch
 from torch import Tensor
-from transformers.utils.import_utils import is_tracing
+from torch._subclasses.fake_tensor import FakeTensor
 
 
 def unless_whole(keep: Tensor | None) -> Tensor | None:
@@ -19,7 +19,9 @@ def unless_whole(keep: Tensor | None) -> Tensor | None:
     `leanformer.attention.asked.MaskSpec` reads it once per forward pass. While a graph is traced
     its numbers are not known.
     """
-    if keep is None or keep.device.type != "cpu" or is_tracing(keep):
+    if keep is None or keep.device.type != "cpu":
+        return keep
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or isinstance(keep, FakeTensor):
         return keep
     return None if bool(keep.all()) else keep
 
