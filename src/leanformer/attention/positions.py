@@ -21,7 +21,8 @@ def unless_whole(keep: Tensor | None) -> Tensor | None:
     """
     if keep is None or keep.device.type != "cpu":
         return keep
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or isinstance(keep, FakeTensor):
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    if traced or isinstance(keep, FakeTensor):
         return keep
     return None if bool(keep.all()) else keep
 
