@@ -78,3 +78,18 @@ def test_what_it_cannot_do_is_refused() -> None:
         model(**texts(20))
     with pytest.raises(ValueError, match="output_attentions: the converted attention writes no"):
         model(**texts(), output_attentions=True)
+
+
+def test_a_mask_of_ones_is_no_mask() -> None:
+    ours = nystromformer()
+    convert(ours)
+    inputs = texts()
+    ones = torch.ones_like(inputs["attention_mask"])
+    found = ours(inputs["input_ids"], attention_mask=ones).last_hidden_state
+    assert torch.equal(found, ours(inputs["input_ids"]).last_hidden_state)
+    hidden = torch.randn(2, 24, 32, dtype=found.dtype)
+    layer = ours.encoder.layer[0].attention.self
+    added = torch.zeros(2, 1, 1, 24, dtype=found.dtype)  # as masks that are added hide nothing
+    assert torch.equal(layer(hidden, added)[0], layer(hidden)[0])
+    added[1, ..., 20:] = torch.finfo(found.dtype).min
+    assert not torch.equal(layer(hidden, added)[0], layer(hidden)[0])
