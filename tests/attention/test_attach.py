@@ -132,7 +132,7 @@ def test_it_is_saved_and_loads_through_transformers(family: str, tmp_path: Path)
     model.save_pretrained(tmp_path)
     assert any("efficient_attention" in key for key in load_file(tmp_path / "model.safetensors"))
     saved = json.loads((tmp_path / "config.json").read_text())["quantization_config"]
-    assert saved["quant_method"] == "leanformer-attention"
+    assert saved["stored_as"] == "leanformer-attention"
     kind = AutoModelForCausalLM if family == "gpt2" else AutoModelForSequenceClassification
     loaded = kind.from_pretrained(tmp_path).eval()
     inputs = two_texts()

@@ -30,7 +30,7 @@ def test_layers_are_swapped_in_place_and_the_configuration_says_so():
     assert isinstance(model.get_input_embeddings(), QuantEmbedding)
     assert {name for name, _ in model.named_parameters()} == names
     said = model.config.to_dict()["quantization_config"]
-    assert said["quant_method"] == "leanformer"
+    assert said["stored_as"] == "leanformer"
     assert said["layers"][LINEAR] == {"use": "test-blocks", "bits": 3, "per": "row"}
     assert said["activations"]["use"] == "dynamic"
 

@@ -23,6 +23,7 @@ from leanformer.attention.mechanism import Attention, Heads, Mechanism
 from leanformer.attention.pattern_attention import Backend, PatternAttention
 from leanformer.attention.probe import Layer, implementations, layers_of, put_implementations
 from leanformer.core.codec import decode, encode
+from leanformer.models.stored_config import mark_plain, mark_stored
 
 _BEFORE = "attention_before_attach"  # of a model: what each of its configurations named
 
@@ -82,10 +83,8 @@ def attach(
             "heads": encode(core.heads),
         }
     before = getattr(model.config, "quantization_config", None) or {}
-    model.config.quantization_config = {
-        "quant_method": METHOD,
-        "layers": {**before.get("layers", {}), **described},
-    }
+    layers_now = {**before.get("layers", {}), **described}
+    mark_stored(model.config, {"quant_method": METHOD, "layers": layers_now})
     if not hasattr(model, _BEFORE):
         setattr(model, _BEFORE, implementations(model))
     model.set_attn_implementation(NAME)
@@ -101,8 +100,7 @@ def detach(model: Any) -> None:
     for module in model.modules():
         if isinstance(getattr(module, CORE, None), Attention):
             delattr(module, CORE)
-    if getattr(model.config, "quantization_config", None) is not None:
-        del model.config.quantization_config
+    mark_plain(model.config)
     if hasattr(model, _BEFORE):
         put_implementations(getattr(model, _BEFORE))
         delattr(model, _BEFORE)

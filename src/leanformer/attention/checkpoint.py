@@ -1,7 +1,8 @@
 """Models with a mechanism of attention on disk: it is put in place before the weights.
 
+    "model_type": "leanformer-bert",
     "quantization_config": {
-        "quant_method": "leanformer-attention",
+        "stored_as": "leanformer-attention",
         "layers": {"encoder.layer.0.attention.self": {
             "mechanism": {"use": "sliding-window", "left": 256, …}, "heads": {…}}, …}}
 
@@ -10,6 +11,7 @@ Nothing is rounded; why it stands there is told in `leanformer.models.stored_for
 
 from typing import Any
 
+from leanformer.models.stored_config import mark_stored
 from leanformer.models.stored_form import StoredForm
 
 METHOD = "leanformer-attention"
@@ -33,4 +35,4 @@ class AttentionForm(StoredForm):
 
     def after_weights(self, model: Any) -> None:
         """The mechanisms stay, and are saved again."""
-        model.config.quantization_config = self.to_dict()
+        mark_stored(model.config, self.to_dict())

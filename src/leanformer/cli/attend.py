@@ -61,4 +61,4 @@ def attend(
     elif swap == "unmeasured":
         typer.echo("judge the model on texts of yours before it is used")
     typer.echo(f"{length} tokens: {1e3 * before:.1f} ms dense, {1e3 * after:.1f} ms now")
-    typer.echo(f"wrote {out}; load it with from_pretrained after `import leanformer`")
+    typer.echo(f"wrote {out}; load it with AutoModel….from_pretrained after `import leanformer`")

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import AutoConfig
 
 from leanformer.core.step import Proof, require
 from leanformer.core.workspace import Workspace
@@ -54,9 +55,12 @@ def rewritten(
 
 
 def loaded(kind: type[Any], folder: Path) -> Any:
-    """The model of a folder in fp32."""
+    """The model of a folder in fp32; a class finds a stored form through `AutoConfig` only."""
     with quiet():
-        return kind.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        config = AutoConfig.from_pretrained(folder)
+        return kind.from_pretrained(
+            folder, config=config, dtype=torch.float32, use_safetensors=True
+        )
 
 
 def stored(folder: Path, asked: dict[str, int], before: int) -> Proof:

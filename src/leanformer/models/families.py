@@ -16,12 +16,15 @@ WHOLE = ("mobilebert",)
 """Architectures that are loaded and trained, and never cut."""
 
 PREFIX = "lean-"
+STORED = "leanformer-"
+"""How the model types of stored forms begin on disk (`leanformer.models.stored_config`)."""
 PACKAGE = "transformers.models."
 
 
 def family_of(model_type: str) -> str:
-    """The family of a plain or lean `model_type`: "lean-bert" and "bert" are of family "bert"."""
-    return model_type.removeprefix(PREFIX)
+    """The family of a `model_type`: "bert", "lean-bert", "leanformer-bert" and
+    "leanformer-lean-bert" are of family "bert"."""
+    return model_type.removeprefix(STORED).removeprefix(PREFIX)
 
 
 def package_of(family: str) -> str:

@@ -1,10 +1,10 @@
-"""Registers the lean architectures with transformers when, and only when, transformers is used.
+"""Registers lean architectures and stored forms with transformers when transformers is used.
 
 A finder at the head of `sys.meta_path` waits for the two modules of transformers that hold its
 tables of architectures, and fills these in as soon as they exist
 (`leanformer.models.registration`). It also answers for the modules in which transformers then looks
-for the classes, `transformers.models.lean_bert` and its kin. So `import leanformer` is instant, and
-the order of the two imports does not matter.
+for the classes, `transformers.models.lean_bert`, `leanformer_bert` and their kin. So `import
+leanformer` is instant, and the order of the two imports does not matter.
 """
 
 import sys
@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-from leanformer.models.families import FAMILIES, PREFIX, package_of
+from leanformer.models.families import FAMILIES, PREFIX, STORED, package_of
 from leanformer.models.registration import REGISTER
 
 
@@ -30,18 +30,22 @@ def install() -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Wraps the loaders of the two modules that it waits for; makes the modules of the lean
-    classes.
+    """Wraps the loaders of the modules that it waits for; makes those of the lean classes and of
+    the stored configurations.
     """
 
     def __init__(self) -> None:
         self.families = {package_of(PREFIX + family): family for family in FAMILIES}
+        self.stored = package_of(STORED)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if fullname in self.families:
-            return ModuleSpec(fullname, _LeanLoader(self.families[fullname]))
+            family = self.families[fullname]
+            return ModuleSpec(fullname, _ClassLoader(partial(_lean_class, family)))
+        if fullname.startswith(self.stored):
+            return ModuleSpec(fullname, _ClassLoader(_stored_config))
         if fullname not in REGISTER:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
@@ -67,20 +71,26 @@ class _RegisteringLoader(Loader):
         self.register()
 
 
-class _LeanLoader(Loader):
-    """Makes a module whose attributes are the lean classes of one family, built when asked for."""
+class _ClassLoader(Loader):
+    """Makes a module whose attributes are classes, built by `find` when they are asked for."""
 
-    def __init__(self, family: str) -> None:
-        self.family = family
+    def __init__(self, find: Callable[[str], Any]) -> None:
+        self.find = find
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__dict__["__getattr__"] = partial(_lean_class, self.family)
+        module.__dict__["__getattr__"] = self.find
 
 
 def _lean_class(family: str, name: str) -> Any:
     from leanformer.models.lean_model import lean_class
 
     return lean_class(family, name)
+
+
+def _stored_config(name: str) -> Any:
+    from leanformer.models.stored_config import stored_config_of
+
+    return stored_config_of(name)

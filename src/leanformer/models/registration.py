@@ -1,15 +1,18 @@
-"""The lean architectures in the tables by which transformers finds a class.
+"""The lean architectures and the stored forms in transformers' tables of classes.
 
 transformers keeps names, not classes: model_type -> class name, and it imports
 `transformers.models.<model_type>` when a class is asked for. The lean names are added here; the
 import hook answers for the modules. So nothing is built, and no model file of transformers is
 imported, before somebody asks for it.
+
+A stored form (`leanformer.models.stored_config`) needs its model type only: from its configuration
+on, transformers finds everything under the name of the plain class.
 """
 
 import sys
 from typing import Any
 
-from leanformer.models.families import FAMILIES, PREFIX
+from leanformer.models.families import FAMILIES, PREFIX, STORED
 
 CONFIGURATIONS = "transformers.models.auto.configuration_auto"
 MODELS = "transformers.models.auto.modeling_auto"
@@ -27,10 +30,12 @@ _MAPPINGS = (
 
 
 def register_configurations() -> None:
-    """Make the lean configurations known to `AutoConfig`."""
+    """Make the lean configurations, and those of all stored forms, known to `AutoConfig`."""
     names = sys.modules[CONFIGURATIONS].CONFIG_MAPPING_NAMES
     for family, stem in FAMILIES.items():
         names[PREFIX + family] = f"Lean{stem}Config"
+    plain = [name for name in names if not name.startswith(STORED)]
+    names.update({STORED + name: STORED + name for name in plain})
 
 
 def register_models() -> None:

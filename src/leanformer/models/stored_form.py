@@ -1,11 +1,26 @@
 """Models whose modules or weights are not what their class makes: how they are stored and loaded.
 
-    "quantization_config": {"quant_method": "leanformer-…", …}    in config.json
+    "model_type": "leanformer-bert"                                       in config.json
+    "quantization_config": {"stored_as": "leanformer-…", …}
 
 transformers has one door for forms of a model that are put in place before its weights are read,
 and calls it quantization, whatever it is. A form of ours is the settings in config.json with two
-verbs, before and after the weights are read. Such a model does not load without `import
-leanformer`, instead of coming up as something else in silence.
+verbs, before and after the weights are read.
+
+Such a folder never comes up as a dense or random model in silence
+(`leanformer.models.stored_config` says how):
+
+    without leanformer   `AutoConfig`, the `AutoModel…` classes and pipelines refuse the model type
+                         by name; a class called by its own name (`BertModel`) refuses a
+                         quantization_config without a quant_method. `AutoTokenizer` loads: the
+                         tokenizer is a plain one.
+    with leanformer      `AutoConfig`, the `AutoModel…` classes and pipelines load it. A class
+                         called by its own name needs `config=AutoConfig.from_pretrained(folder)`,
+                         and refuses the folder otherwise.
+
+Not covered: folders from before the model type was changed ("bert" with a quant_method of ours;
+they still load, and are saved anew in this form), architectures that transformers does not have in
+its own tables, and programs that read the safetensors file on their own.
 
 `import leanformer` leaves a note for transformers (`leanformer.models.import_hook`), and `register`
 is called when transformers has its table of forms, in the middle of its own import. So nothing here
@@ -18,6 +33,8 @@ from functools import cache
 from typing import Any, ClassVar
 
 from transformers.utils.quantization_config import QuantizationConfigMixin
+
+from leanformer.models.stored_config import mark_plain
 
 TABLES = "transformers.quantizers.auto"
 
@@ -65,6 +82,7 @@ def loader() -> type[Any]:
         def _process_model_after_weight_loading(self, model: Any, **_: Any) -> Any:
             form = self.quantization_config
             self.remove_quantization_config(model)
+            mark_plain(model.config)
             form.after_weights(model)
             return model
 

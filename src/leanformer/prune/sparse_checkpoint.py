@@ -1,7 +1,8 @@
 """Sparse models on disk: zeros are left out, and stand in their places again once loaded.
 
+    "model_type": "leanformer-bert",
     "quantization_config": {
-        "quant_method": "leanformer-sparse",
+        "stored_as": "leanformer-sparse",
         "layers": {"bert.encoder.layer.0.output.dense": 88472, …} }          values of each matrix
 
 Nothing is rounded; why it stands there is told in `leanformer.models.stored_form`.

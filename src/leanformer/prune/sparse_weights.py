@@ -18,6 +18,7 @@ from transformers.pytorch_utils import Conv1D
 
 from leanformer.models.anatomy import layers_of
 from leanformer.models.channels import conv1d, is_linear, weight_of
+from leanformer.models.stored_config import mark_stored
 from leanformer.numerics.bits import pack, packed_bytes, unpack
 
 METHOD = "leanformer-sparse"  # how config.json calls the form
@@ -100,7 +101,7 @@ def hold_sparse(model: Any, names: Mapping[str, int]) -> None:
         kept_OI = weight_OI != 0
         bits = pack(kept_OI.to(torch.int8) - 1, 1)  # codes of one bit are -1 and 0
         model.set_submodule(name, SparseWeight(layer, bits, weight_OI[kept_OI].clone()))
-    model.config.quantization_config = {"quant_method": METHOD, "layers": dict(names)}
+    mark_stored(model.config, {"quant_method": METHOD, "layers": dict(names)})
 
 
 def place_sparse(model: Any, layers: Mapping[str, int]) -> None:

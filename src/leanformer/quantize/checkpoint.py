@@ -1,7 +1,8 @@
 """Quantized models on disk: what config.json says of them, and what they are loaded as.
 
+    "model_type": "leanformer-bert",
     "quantization_config": {
-        "quant_method": "leanformer",
+        "stored_as": "leanformer",
         "form": "latent",                        or "packed"
         "layers": {"bert.encoder.layer.0.output.dense": {"use": "ternary"}, …},
         "activations": {"use": "moving-average"}, "clip": 2.5 }
@@ -14,6 +15,7 @@ How transformers is made to load them is told in `leanformer.models.stored_form`
 
 from typing import Any
 
+from leanformer.models.stored_config import mark_stored
 from leanformer.models.stored_form import StoredForm
 from leanformer.quantize.packed import hold_codes, unpack
 from leanformer.quantize.swap import METHOD, swap_described
@@ -55,4 +57,4 @@ class QuantizedForm(StoredForm):
         if self.form == "packed":
             unpack(model, self.to_dict())
         else:
-            model.config.quantization_config = self.to_dict()
+            mark_stored(model.config, self.to_dict())

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from leanformer.calibrate.products import product_grids
 from leanformer.calibrate.ranges import observe_ranges
+from leanformer.models.stored_config import mark_plain
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
 from leanformer.numerics.grid import Grid, row_grid
 from leanformer.quantize.fake import (
@@ -62,7 +63,7 @@ def carried(
     for name, layer in rounded_layers(model).items():
         _check(name, _trained_grid(layer))
     copied = copy.deepcopy(model)
-    del copied.config.quantization_config  # its layers do not round as it says any more
+    mark_plain(copied.config)  # its layers do not round as it says any more
     layers = rounded_layers(copied)
     scales = {name: row_scale(layer) for name, layer in layers.items()}
     for name, layer in layers.items():

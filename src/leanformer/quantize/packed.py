@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from leanformer.models.channels import conv1d, weight_of
+from leanformer.models.stored_config import mark_stored
 from leanformer.numerics.bits import pack, packed_bytes
 from leanformer.numerics.bits import unpack as codes_of
 from leanformer.numerics.blocks import Block, Quantized
@@ -104,7 +105,7 @@ def hold(model: Any, stored: Mapping[str, Quantized]) -> None:
         parts = (packed, codes.scale, codes.zero_point, codes.bits, codes.block)
         model.set_submodule(name, PackedWeight(layer, *parts, inputs))
     tables = {name: _table(codes) for name, codes in stored.items()}
-    model.config.quantization_config = {**settings, "form": "packed", "layers": tables}
+    mark_stored(model.config, {**settings, "form": "packed", "layers": tables})
 
 
 def hold_codes(model: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def unpack(model: Any, settings: Mapping[str, Any]) -> None:
                 rounding[name] = None
             model.set_submodule(name, layer.train(model.training))
     if rounding:
-        model.config.quantization_config = described(rounding, activations, None)
+        mark_stored(model.config, described(rounding, activations, None))
 
 
 @torch.no_grad()

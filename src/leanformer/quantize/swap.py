@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from leanformer.core.codec import decode, encode
+from leanformer.models.stored_config import mark_stored
 from leanformer.quantize.activations import Activations
 from leanformer.quantize.fake import QuantEmbedding, QuantLinear
 from leanformer.quantize.quantizer import Quantizer
@@ -49,7 +50,7 @@ def swap(
         )
     for name, quantizer in layers.items():
         model.set_submodule(name, _rounding(kinds[name], quantizer, activations, clip))
-    model.config.quantization_config = described(layers, activations, clip)
+    mark_stored(model.config, described(layers, activations, clip))
 
 
 def described(

@@ -1,0 +1,303 @@
+"""A stored form has a model type of its own on disk, and none but leanformer loads it."""
+
+import copy
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from transformers import AutoConfig, AutoTokenizer, BertConfig
+
+from leanformer.attention import SlidingWindow
+from leanformer.attention.attach import attach, attached, detach
+from leanformer.models import stored_config
+from leanformer.models.families import FAMILIES
+from leanformer.models.ffn import keep_neurons
+from leanformer.models.load import has_head, load_model
+from leanformer.models.quiet import quiet
+from leanformer.models.save import save_model
+from leanformer.models.stored_config import is_stored, mark_plain, mark_stored, stored_config_of
+from leanformer.models.tiny import tiny_model
+from leanformer.models.tiny_tokenizers import TEXTS
+from leanformer.prune.sparse_weights import hold_sparse, sparse_layers
+from leanformer.quantize.packed import codes_of_layers, hold
+from leanformer.quantize.quantizers import Uniform
+from leanformer.quantize.swap import swap
+
+NEAR = SlidingWindow(left=3, right=0)
+
+
+def attend(model: Any) -> None:
+    attach(model, NEAR)
+
+
+def rounding(model: Any) -> None:
+    names = [name for name, _ in model.named_modules() if name.endswith("output.dense")]
+    swap(model, dict.fromkeys(names, Uniform(bits=4)))
+
+
+def pack(model: Any) -> None:
+    rounding(model)
+    hold(model, codes_of_layers(model))
+
+
+def sparse(model: Any) -> None:
+    for layer in model.bert.encoder.layer:
+        with torch.no_grad():
+            layer.output.dense.weight.mul_(layer.output.dense.weight > 0)
+    hold_sparse(model, sparse_layers(model))
+
+
+FORMS: dict[str, Callable[[Any], None]] = {
+    "attended": attend,
+    "latent": rounding,
+    "packed": pack,
+    "sparse": sparse,
+}
+STAY = ("attended", "latent")  # forms that a loaded model still has
+
+
+def output(model: Any, tokenizer: Any) -> torch.Tensor:
+    with torch.no_grad():
+        values: torch.Tensor = model(**tokenizer(list(TEXTS), padding=True, return_tensors="pt"))[0]
+    return values
+
+
+def said(folder: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    return config
+
+
+def auto(folder: Path, name: str = "AutoModelForSequenceClassification") -> Any:
+    with quiet():
+        return getattr(transformers, name).from_pretrained(folder)
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def stored(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    model, tokenizer = tiny_model("bert")
+    FORMS[request.param](model)
+    folder = tmp_path_factory.mktemp("forms") / request.param
+    save_model(model, tokenizer, folder)
+    return request.param, folder
+
+
+def test_it_loads_and_is_saved_again_as_what_it_is(
+    stored: tuple[str, Path], tmp_path: Path
+) -> None:
+    form, folder = stored
+    assert said(folder)["model_type"] == "leanformer-bert"
+    assert "quant_method" not in said(folder)["quantization_config"]
+    again, tokenizer = load_model(folder, "classification")
+    assert has_head(folder, "classification")
+    assert again.config.model_type == "bert"
+    assert is_stored(again.config) == (form in STAY)
+    save_model(again, tokenizer, tmp_path / "again")
+    assert said(tmp_path / "again")["model_type"] == ("leanformer-bert" if form in STAY else "bert")
+    twice = auto(tmp_path / "again")
+    assert torch.equal(output(twice, tokenizer), output(again, tokenizer))
+    assert type(AutoTokenizer.from_pretrained(folder)) is type(tokenizer)
+
+
+def test_a_folder_from_before_loads_and_is_saved_anew(
+    stored: tuple[str, Path], tmp_path: Path
+) -> None:
+    form, folder = stored
+    new, tokenizer = load_model(folder, "classification")
+    config = said(folder)
+    config["model_type"] = "bert"
+    config["quantization_config"]["quant_method"] = config["quantization_config"].pop("stored_as")
+    old = tmp_path / "old"
+    save_model(new, tokenizer, old)
+    (old / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    (old / "config.json").write_text(json.dumps(config))
+    again, _ = load_model(old, "classification")
+    assert torch.equal(output(again, tokenizer), output(new, tokenizer))
+    assert again.config.to_dict()["model_type"] == ("leanformer-bert" if form in STAY else "bert")
+
+
+PLAIN = """
+import sys
+import transformers
+transformers.utils.logging.set_verbosity_error()
+for name in ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification", "BertModel",
+             "BertForSequenceClassification"):
+    try:
+        getattr(transformers, name).from_pretrained(sys.argv[1])
+    except ValueError as error:
+        assert ("leanformer-bert" if "Auto" in name else "quant_method") in str(error), error
+    else:
+        raise SystemExit(f"{name} loaded it")
+try:
+    transformers.pipeline("text-classification", sys.argv[1])
+except ValueError as error:
+    assert "leanformer-bert" in str(error), error
+else:
+    raise SystemExit("a pipeline loaded it")
+assert type(transformers.AutoTokenizer.from_pretrained(sys.argv[1])).__name__ == "BertTokenizer"
+"""
+
+ORDERS = ("import leanformer", "import transformers", "from transformers import AutoModel")
+KNOWN = """
+import leanformer
+import sys
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
+from transformers.utils import logging
+logging.set_verbosity_error()
+folder = sys.argv[1]
+config = AutoConfig.from_pretrained(folder)
+assert config.model_type == "bert", config.model_type
+tokenizer = AutoTokenizer.from_pretrained(folder)
+assert type(tokenizer).__name__ == "BertTokenizer"
+model = AutoModelForSequenceClassification.from_pretrained(folder)
+from transformers import BertForSequenceClassification
+named = BertForSequenceClassification.from_pretrained(folder, config=config)
+with torch.no_grad():
+    found, same = (m(**tokenizer("a text of it", return_tensors="pt")).logits for m in (model, named))
+assert torch.equal(found, same)
+answer = pipeline("text-classification", folder)("a text of it")
+assert answer[0]["label"] == model.config.id2label[int(found.argmax())]
+print(found.tolist())
+"""
+
+
+def run(code: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_plain_transformers_refuses_it(stored: tuple[str, Path]) -> None:
+    run(PLAIN, str(stored[1]))
+
+
+@pytest.mark.parametrize("first", ORDERS)
+def test_a_fresh_process_loads_it_in_either_order_of_imports(
+    first: str, stored: tuple[str, Path]
+) -> None:
+    found = json.loads(run(f"{first}\n{KNOWN}", str(stored[1])))
+    model, tokenizer = load_model(stored[1], "classification")
+    with torch.no_grad():
+        expected = model(**tokenizer("a text of it", return_tensors="pt")).logits
+    torch.testing.assert_close(torch.tensor(found), expected)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("lean", [False, True])
+def test_every_family_and_every_shape(family: str, lean: bool, tmp_path: Path) -> None:
+    model, tokenizer = tiny_model(family)
+    if lean:
+        keep_neurons(model, {1: [3, 4]})
+    plain = type(model.config)
+    attach(model, NEAR)
+    save_model(model, tokenizer, tmp_path / "m")
+    expected = f"leanformer-{'lean-' if lean else ''}{family}"
+    assert said(tmp_path / "m")["model_type"] == expected
+    again = auto(tmp_path / "m")
+    assert torch.equal(output(again, tokenizer), output(model, tokenizer))
+    assert attached(again).keys() == attached(model).keys()
+    detach(again)
+    assert type(again.config) is plain
+    save_model(again, tokenizer, tmp_path / "dense")
+    assert said(tmp_path / "dense")["model_type"] == expected.removeprefix("leanformer-")
+    assert "quantization_config" not in said(tmp_path / "dense")
+    detach(model)
+    assert torch.equal(output(auto(tmp_path / "dense"), tokenizer), output(model, tokenizer))
+
+
+def test_an_attended_decoder_generates_as_before(tmp_path: Path) -> None:
+    model, tokenizer = tiny_model("llama", head="causal")
+    attach(model, NEAR)
+    save_model(model, tokenizer, tmp_path / "m")
+    again = auto(tmp_path / "m", "AutoModelForCausalLM")
+    inputs = tokenizer(list(TEXTS[:2]), padding=True, padding_side="left", return_tensors="pt")
+    settings = {"max_new_tokens": 8, "do_sample": False}
+    assert torch.equal(again.generate(**inputs, **settings), model.generate(**inputs, **settings))
+    assert again.generation_config == model.generation_config
+
+
+SMALL = {
+    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32,
+    "vocab_size": 60, "max_position_embeddings": 64, "pad_token_id": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model_type", "settings"),
+    [
+        ("mixtral", {"num_key_value_heads": 2, "num_local_experts": 2, "head_dim": 8}),
+        ("qwen3", {"num_key_value_heads": 2, "head_dim": 8}),
+        ("camembert", {}),
+        ("nomic_bert", {}),
+    ],
+)
+def test_architectures_beyond_the_known_families(
+    model_type: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    config = AutoConfig.for_model(model_type, **SMALL, **settings)
+    torch.manual_seed(0)
+    model = transformers.AutoModel.from_config(config).eval()
+    attach(model, NEAR)
+    with quiet():
+        model.save_pretrained(tmp_path)
+    assert said(tmp_path)["model_type"] == f"leanformer-{model_type}"
+    again = auto(tmp_path, "AutoModel")
+    inputs = {"input_ids": torch.arange(3, 20)[None]}
+    with torch.no_grad():
+        assert torch.equal(again(**inputs)[0], model(**inputs)[0])
+
+
+def test_copies_pickles_and_dictionaries() -> None:
+    config = BertConfig(num_hidden_layers=2, id2label={0: "a", 1: "b", 2: "c"})
+    mark_stored(config, {"quant_method": "leanformer-attention", "layers": {}})
+    for again in (
+        copy.deepcopy(config),
+        pickle.loads(pickle.dumps(config)),
+        AutoConfig.for_model(**config.to_dict()),
+        type(config).from_dict(config.to_diff_dict()),
+    ):
+        assert type(again) is type(config)
+        assert again.to_dict() == config.to_dict()
+        assert again.model_type == "bert"
+        assert again.quantization_config["quant_method"] == "leanformer-attention"
+    mark_stored(config, {"quant_method": "leanformer"})
+    mark_plain(config)
+    mark_plain(config)
+    assert type(config) is BertConfig
+    assert config.to_dict() == BertConfig(num_hidden_layers=2, id2label=config.id2label).to_dict()
+
+
+def test_a_form_that_is_gone_leaves_a_plain_configuration() -> None:
+    config = BertConfig()
+    mark_stored(config, {"quant_method": "leanformer"})
+    del config.quantization_config
+    assert config.to_dict()["model_type"] == config.to_diff_dict()["model_type"] == "bert"
+
+
+def test_an_architecture_that_transformers_does_not_have_keeps_its_class() -> None:
+    class Own(BertConfig):
+        model_type = "own"
+
+    config = Own()
+    mark_stored(config, {"quant_method": "leanformer"})
+    assert type(config) is Own
+    mark_plain(config)
+    assert not hasattr(config, "quantization_config")
+
+
+def test_no_such_stored_architecture() -> None:
+    with pytest.raises(AttributeError, match="no architecture is stored as 'leanformer-nothing'"):
+        stored_config_of("leanformer-nothing")
+    with pytest.raises(AttributeError, match="no architecture is stored as 'bert'"):
+        stored_config_of("bert")
+    with pytest.raises(AttributeError, match="no attribute 'NothingConfig'"):
+        _ = stored_config.NothingConfig
