@@ -5,6 +5,7 @@ from typing import Any
 
 from leanformer.core.files import check_free, check_space, new_folder
 from leanformer.models.quiet import quiet
+from leanformer.models.tokenizer_files import save_tokenizer
 from leanformer.models.write_modules import write_embedding
 
 _TOKENIZER_BYTES = 64  # a vocabulary entry with its merge in tokenizer.json, amply
@@ -33,5 +34,5 @@ def save_model(model: Any, tokenizer: Any, folder: Path, *, overwrite: bool = Fa
     check_space(folder, weights + _TOKENIZER_BYTES * len(tokenizer))
     with quiet(), new_folder(folder, overwrite=overwrite) as temporary:
         model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
+        save_tokenizer(tokenizer, temporary)
         write_embedding(temporary, model, tokenizer)
