@@ -92,15 +92,11 @@ def test_one_label_is_regression(whole: Path) -> None:
     assert model.config.problem_type == "regression"
 
 
-def test_unnamed_labels_take_the_names_asked_for(whole: Path) -> None:
-    model, _ = load_model(whole, "classification", labels=NAMES)
-    assert model.config.label2id == {"no": 0, "perhaps": 1, "yes": 2}
-
-
 def test_labels_that_do_not_fit_a_trained_head(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"trained head for 3 labels .* and 2 were asked for"):
         load_model(whole, "classification", num_labels=2)
-    model, tokenizer = load_model(whole, "classification", labels=NAMES)
+    model, tokenizer = load_model(whole, "classification")
+    model.config.id2label = dict(enumerate(NAMES))
     save_model(model, tokenizer, tmp_path / "named")
     with pytest.raises(ValueError, match=r"3 labels \(no, perhaps, yes\).*same order"):
         load_model(tmp_path / "named", "classification", labels=NAMES[::-1])
@@ -155,6 +151,8 @@ def test_a_file_is_no_folder(folder: Path) -> None:
         ("[]", "config.json must hold a JSON object, not list"),
         ("{}", "config.json names no model_type"),
         ('{"model_type": "t5"}', "architecture 't5' is not known.*bert, roberta"),
+        ('{"model_type": "bert", "architectures": 3}', "architectures is 3, which is not a list"),
+        ('{"model_type": "bert", "architectures": [3]}', r"architectures is \[3\], which is not a"),
     ],
 )
 def test_wrong_configurations(folder: Path, text: str | None, match: str) -> None:
@@ -162,6 +160,30 @@ def test_wrong_configurations(folder: Path, text: str | None, match: str) -> Non
     if text is not None:
         (folder / "config.json").write_text(text)
     refuse(folder, match)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "match"),
+    [
+        ("hidden_size", "many", "StrictDataclassFieldValidationError: Validation error for field"),
+        ("num_attention_heads", 0, "ZeroDivisionError: "),
+        ("type_vocab_size", -1, "RuntimeError: Trying to create tensor with negative dimension"),
+        ("hidden_act", "sharp", "KeyError: "),
+    ],
+)
+def test_values_that_transformers_does_not_check(
+    field: str, value: Any, match: str, folder: Path
+) -> None:
+    config = json.loads((folder / "config.json").read_text()) | {field: value}
+    (folder / "config.json").write_text(json.dumps(config))
+    refuse(folder, rf"config\.json: transformers cannot read what it says \({match}")
+
+
+def test_outputs_have_names_whatever_config_json_says(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text()) | {"return_dict": False}
+    (folder / "config.json").write_text(json.dumps(config))
+    model, tokenizer = load_model(folder, "classification")
+    assert model(**tokenizer("a text", return_tensors="pt")).logits.shape == (1, 3)
 
 
 def test_lean_shapes_that_do_not_fit(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -292,6 +293,57 @@ def test_an_architecture_that_transformers_does_not_have_keeps_its_class() -> No
     assert type(config) is Own
     mark_plain(config)
     assert not hasattr(config, "quantization_config")
+
+
+@pytest.mark.parametrize(
+    ("model_type", "form", "match"),
+    [
+        ("leanformer-bert", {"stored_as": "leanformer-next", "layers": {}}, "stored_as is 'leanfo"),
+        (
+            "leanformer-bert",
+            {"stored_as": "gptq"},
+            "is of 'gptq', a quantizer that leanformer does",
+        ),
+        (
+            "leanformer-bert",
+            {"quant_method": "leanformer"},
+            "stored_as is None, which is not a form",
+        ),
+        (
+            "leanformer-bert",
+            None,
+            r"stored_as is None, .* knows \(leanformer, leanformer-attention,",
+        ),
+        (
+            "bert",
+            {"quant_method": "leanformer-next"},
+            "quant_method is 'leanformer-next', which is",
+        ),
+    ],
+)
+def test_a_form_that_is_not_known(
+    model_type: str, form: dict[str, Any] | None, match: str, tmp_path: Path
+) -> None:
+    save_model(*tiny_model("bert"), tmp_path)
+    config = said(tmp_path) | {"model_type": model_type, "quantization_config": form}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=match):
+        load_model(tmp_path, "classification")
+    if model_type != "bert":
+        with pytest.raises(ValueError, match=r"quantization_config\.stored_as is "):
+            auto(tmp_path)
+
+
+def test_a_layer_that_is_not_there(stored: tuple[str, Path], tmp_path: Path) -> None:
+    """A form of another model: nothing is loaded in part."""
+    _, folder = stored
+    shutil.copytree(folder, tmp_path / "m")
+    config = said(folder)
+    layers = config["quantization_config"]["layers"]
+    config["quantization_config"]["layers"] = {f"other.{name}": v for name, v in layers.items()}
+    (tmp_path / "m" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"config\.json"):
+        load_model(tmp_path / "m", "classification")
 
 
 def test_no_such_stored_architecture() -> None:

@@ -1,9 +1,19 @@
-"""The labels of a head: those that the checkpoint has and those that the caller asks for."""
+"""The labels of a head: those that the checkpoint has and those that the caller asks for.
+
+Output i of a head is its label i. A head whose config.json names no labels (`LABEL_0`, `LABEL_1`,
+…) is unnamed: only labels that are numbers say which output is theirs.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 from leanformer.models.checkpoint import Checkpoint
+
+FRESH = (
+    "a new head is trained with --fresh-head (compress), fresh_head = true (a recipe) or "
+    "fresh_head=True (load_model)"
+)
+_HEADS = ("classification", "tokens")
 
 
 def label_settings(
@@ -25,41 +35,168 @@ def label_settings(
     Raises:
         ValueError: The labels contradict each other or the trained head, or a new head has none.
     """
-    if head not in ("classification", "tokens"):
+    if head not in _HEADS:
         return {}
     if labels is not None and num_labels not in (None, len(labels)):
         raise ValueError(f"num_labels is {num_labels} and labels has {len(labels)} names")
     count = len(labels) if labels is not None else num_labels
     if trained:
-        own = _own_labels(checkpoint)
-        unnamed = all(name == f"LABEL_{number}" for number, name in enumerate(own))
-        if count not in (None, len(own)) or (labels and not unnamed and list(labels) != own):
-            raise ValueError(
-                f"{checkpoint.folder} has a trained head for {len(own)} labels ({_some(own)}), "
-                f"and {count} were asked for{f' ({_some(labels)})' if labels else ''}; "
-                "give the same labels in the same order, or ask for a fresh head"
-            )
-        count = len(own)
+        names = _of_trained(checkpoint, head, count, labels)
+        purpose = checkpoint.config.get("problem_type")
     elif count is None:
         raise ValueError(
             f"{checkpoint.folder} has no head for {head}; "
             "say how many labels a new one has (num_labels)"
         )
-    settings: dict[str, Any] = {"num_labels": count}
-    if labels is not None:
-        settings["id2label"] = dict(enumerate(labels))
-        settings["label2id"] = {name: number for number, name in enumerate(labels)}
-    if count == 1 and head == "classification":
-        settings["problem_type"] = "regression"
-    return settings
+    else:
+        names = list(labels) if labels is not None else _unnamed(count)
+        purpose = "single_label_classification" if head == "classification" else None
+    if head == "classification" and count == 1:
+        purpose = purpose if trained and purpose else "regression"
+    return {
+        "id2label": dict(enumerate(names)),
+        "label2id": {name: number for number, name in enumerate(names)},
+        "problem_type": purpose,
+    }
+
+
+def own_labels(checkpoint: Checkpoint) -> list[str]:
+    """The names of a trained head's outputs, in order; `LABEL_0` … where there are none.
+
+    Raises:
+        ValueError: The fields of config.json that name them contradict each other.
+    """
+    config, file = checkpoint.config, checkpoint.folder / "config.json"
+    forth, back, count = (config.get(key) for key in ("id2label", "label2id", "num_labels"))
+    if count is not None and type(count) is not int:
+        raise ValueError(f"{file}: num_labels is {count!r}, which is not a whole number")
+    names = _listed(forth, f"{file}: id2label") if forth else _unnamed(count or 2)
+    if count not in (None, len(names)):
+        raise ValueError(f"{file}: num_labels is {count} and id2label has {len(names)} names")
+    others = _listed(_turned(back), f"{file}: label2id") if back else []
+    if others == _unnamed(len(others)):  # what transformers writes unasked, of any length
+        return names
+    if names != _unnamed(len(names)) and others != names:
+        raise ValueError(
+            f"{file}: id2label says {_some(names)} and label2id {_some(others)}; remove the one "
+            "that is wrong"
+        )
+    if len(others) != len(names):
+        raise ValueError(
+            f"{file}: id2label has {len(names)} names and label2id {len(others)}; "
+            "name all labels in id2label"
+        )
+    return others
+
+
+def matched_labels(checkpoint: Checkpoint, head: str, labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels of a trained head in its own order, as a data set writes them.
+
+    Args:
+        checkpoint: A folder with a trained head.
+        head: "classification" or "tokens".
+        labels: The data's labels: the head's names, or some of them, in any order; of an unnamed
+            head "0", "1", … or "LABEL_0", "LABEL_1", ….
+
+    Raises:
+        ValueError: The head is of another kind, or has no such labels.
+    """
+    own = own_labels(checkpoint)
+    _refuse_other_purpose(checkpoint, head, len(own), regression=False)
+    return _matched(checkpoint, own, labels)
+
+
+def _matched(checkpoint: Checkpoint, own: list[str], labels: Sequence[str]) -> tuple[str, ...]:
+    """The spelling of the head's own labels that all of these labels belong to."""
+    for names in _spellings(own):
+        if set(labels) <= set(names):
+            return tuple(names)
+    if own != _unnamed(len(own)):
+        strangers = [label for label in labels if label not in own]
+        raise ValueError(
+            f"{checkpoint.folder} has a trained head for {len(own)} labels ({_some(own)}), and the "
+            f"data has others ({_some(strangers)}); write the data's labels as the head does, or "
+            f"ask for a fresh head: {FRESH}"
+        )
+    raise ValueError(
+        f"{checkpoint.folder} has a trained head for {len(own)} labels without names, so nothing "
+        f"says which of them is which of the data's ({_some(labels)}); name them in id2label of "
+        f"{checkpoint.folder / 'config.json'}, in the head's order, or ask for a fresh head: "
+        f"{FRESH}"
+    )
+
+
+def _of_trained(
+    checkpoint: Checkpoint, head: str, count: int | None, labels: Sequence[str] | None
+) -> list[str]:
+    """The names of a trained head, which must be those that were asked for, in their order."""
+    own = own_labels(checkpoint)
+    if count is not None:
+        number = count == 1 and labels is None
+        _refuse_other_purpose(checkpoint, head, len(own), regression=number)
+    if labels and list(_matched(checkpoint, own, labels)) == list(labels):
+        return list(labels)
+    if labels or count not in (None, len(own)):
+        raise ValueError(
+            f"{checkpoint.folder} has a trained head for {len(own)} labels ({_some(own)}), "
+            f"and {count} were asked for{f' ({_some(labels)})' if labels else ''}; "
+            f"give the same labels in the same order, or ask for a fresh head: {FRESH}"
+        )
+    return own
+
+
+def _refuse_other_purpose(
+    checkpoint: Checkpoint, head: str, count: int, *, regression: bool
+) -> None:
+    """Refuse a head that was trained for another kind of task."""
+    if head != "classification":
+        return
+    said = checkpoint.config.get("problem_type")
+    purpose = said or ("regression" if count == 1 else "single_label_classification")
+    if purpose == ("regression" if regression else "single_label_classification"):
+        return
+    trained_for = {
+        "regression": "regression",
+        "single_label_classification": f"classification in {count} classes",
+        "multi_label_classification": "multi-label classification, several labels per text",
+    }.get(str(purpose), str(purpose))
+    asked = "regression" if regression else "classification, one label per text"
+    raise ValueError(
+        f"{checkpoint.folder} has a trained head for {trained_for} (problem_type in config.json is "
+        f"{said!r}), and the task is {asked}; ask for a fresh head: {FRESH}"
+    )
+
+
+def _spellings(own: list[str]) -> list[list[str]]:
+    """How data may write the labels of a head: its names, or the numbers of unnamed outputs."""
+    if own != _unnamed(len(own)):
+        return [own]
+    return [own, [str(number) for number in range(len(own))]]
+
+
+def _unnamed(count: int) -> list[str]:
+    return [f"LABEL_{number}" for number in range(count)]
+
+
+def _turned(table: Any) -> Any:
+    """A table of names and numbers as one of numbers and names."""
+    if not isinstance(table, dict):
+        return table
+    return {str(number): name for name, number in table.items()}
+
+
+def _listed(table: Any, place: str) -> list[str]:
+    """The names in a table of numbers and names, in order: each number once, and each name."""
+    try:
+        numbered = {int(number): name for number, name in table.items()}
+        names = [numbered[number] for number in range(len(table))]
+    except (AttributeError, TypeError, ValueError, KeyError):
+        raise ValueError(f"{place} must give one name for each of 0, 1, 2, …") from None
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        shown = _some([repr(name) for name in names])
+        raise ValueError(f"{place} must give each output a name of its own; it gives {shown}")
+    return names
 
 
 def _some(labels: Sequence[str]) -> str:
     return ", ".join(labels[:5]) + (", …" if len(labels) > 5 else "")
-
-
-def _own_labels(checkpoint: Checkpoint) -> list[str]:
-    names = checkpoint.config.get("id2label")
-    if not names:
-        return ["LABEL_0", "LABEL_1"]  # what transformers takes where the file is silent
-    return [names[key] for key in sorted(names, key=int)]

@@ -5,6 +5,7 @@ Everything that can be wrong with the folder is found before torch reads a byte
 the same seed; an encoder that it lacks is an error.
 """
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +14,15 @@ import torch
 import transformers
 from huggingface_hub import snapshot_download
 
+from leanformer.models.blame import blamed
 from leanformer.models.checkpoint import Checkpoint, read_checkpoint
+from leanformer.models.completeness import refuse_disagreement, refuse_incomplete, refuse_larger
 from leanformer.models.embedding import describe_embedding
-from leanformer.models.labels import label_settings
+from leanformer.models.labels import label_settings, matched_labels
 from leanformer.models.quiet import quiet
 from leanformer.models.read_modules import read_embedding
+from leanformer.models.stored_config import check_form
+from leanformer.models.tokenizer_files import fit_tokenizer, load_tokenizer
 
 Head = Literal["classification", "tokens", "embedding", "masked", "causal"]
 
@@ -34,7 +39,14 @@ _ENDINGS = {
     "masked": ("ForMaskedLM", "ForPreTraining"),
     "causal": ("ForCausalLM", "LMHeadModel"),
 }
-_HEAD_KEYS = ("classifier.", "score.")
+_RENEWED = ("classification", "tokens")
+"""Heads whose name and shape another task's head may have: a new one is initialised anew."""
+_HEAD_KEYS = {
+    "classification": ("classifier.", "score."),
+    "tokens": ("classifier.", "score."),
+    "masked": ("cls.predictions.", "lm_head.", "vocab_", "generator_", "head.", "decoder."),
+    "causal": ("",),  # the output layer may be the embeddings themselves
+}
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*"]
 
 
@@ -66,29 +78,21 @@ def load_model(
     """
     if head not in _CLASSES:
         raise ValueError(f"head {head!r} is not one of {', '.join(_CLASSES)}")
+    if fresh_head and head not in _RENEWED:
+        raise ValueError(f"fresh_head: a model for {head} has no head that could be a new one")
     folder = folder_of(source)
     embedding, limit = read_embedding(folder) if head == "embedding" else (None, None)
     checkpoint = read_checkpoint(folder)
-    trained = _has_head(checkpoint, head) and not fresh_head
-    renew = not trained and head in ("classification", "tokens")
+    trained = not fresh_head and _has_head(checkpoint, head)
     settings = label_settings(checkpoint, head, num_labels, labels, trained)
-    auto = getattr(transformers, _CLASSES[head])
     with quiet(), torch.random.fork_rng(devices=[]):
+        with blamed(checkpoint.folder / "config.json"):
+            config = _configuration(checkpoint, settings)
+        tokenizer = load_tokenizer(checkpoint.folder, config)
         torch.manual_seed(seed)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint.folder)
-        model, report = auto.from_pretrained(
-            checkpoint.folder,
-            dtype=torch.float32,
-            use_safetensors=True,
-            ignore_mismatched_sizes=renew,
-            output_loading_info=True,
-            **settings,
-        )
-        mismatched = {entry[0] for entry in report["mismatched_keys"]}
-        _refuse_holes(checkpoint, model, set(report["missing_keys"]) | mismatched)
-        if renew:  # the head of another task may have the same name and shape
-            _renew_head(model, auto.from_config(model.config))
-    _fit(model, tokenizer, checkpoint)
+        with blamed(checkpoint.folder / "config.json"):
+            model = _weights(checkpoint, config, head, trained)
+    fit_tokenizer(tokenizer, model, checkpoint.folder)
     describe_embedding(model, tokenizer, embedding, limit)
     return model.eval(), tokenizer
 
@@ -101,6 +105,27 @@ def has_head(source: str | Path, head: Head) -> bool:
         ValueError: The folder cannot be loaded.
     """
     return _has_head(read_checkpoint(folder_of(source)), head)
+
+
+def head_labels(source: str | Path, head: Head, labels: Sequence[str]) -> tuple[str, ...] | None:
+    """The labels of a trained head in its own order, spelled as in `labels`.
+
+    Args:
+        source: A model folder, or an id on the hub.
+        head: "classification" or "tokens".
+        labels: The labels of a data set.
+
+    Returns:
+        One name per output of the head; None where the checkpoint has no trained head for the task.
+
+    Raises:
+        OSError: There is no such folder.
+        ValueError: The folder cannot be loaded, or its head is for other labels or another task.
+    """
+    checkpoint = read_checkpoint(folder_of(source))
+    if not _has_head(checkpoint, head):
+        return None
+    return matched_labels(checkpoint, head, labels)
 
 
 def folder_of(source: str | Path) -> Path:
@@ -126,47 +151,61 @@ def _has_head(checkpoint: Checkpoint, head: str) -> bool:
     if head == "embedding":
         return True
     architectures = checkpoint.config.get("architectures") or []
-    if not any(name.endswith(_ENDINGS[head]) for name in architectures):
-        return False
-    return head in ("masked", "causal") or any(
-        key.startswith(_HEAD_KEYS) for key in checkpoint.keys
-    )
-
-
-def _refuse_holes(checkpoint: Checkpoint, model: Any, missing: set[str]) -> None:
-    """A pooler or a head may be new; anything else that is missing would silently be random."""
-    prefix = f"{model.base_model_prefix}."
-    bare = model.base_model is model
-    holes = sorted(
-        key for key in missing if (bare or key.startswith(prefix)) and "pooler." not in key
-    )
-    if holes:
+    held = any(name.startswith(_HEAD_KEYS[head]) for name in checkpoint.tensors)
+    if held and not architectures and head in _RENEWED:
         raise ValueError(
-            f"{checkpoint.folder}: the weights of the encoder are incomplete, {len(holes)} tensors "
-            f"are missing or of another shape ({holes[0]} …)"
+            f"{checkpoint.folder / 'config.json'}: architectures is missing, so that nothing says "
+            "what the head in the weights is for; name its class there, e.g. "
+            '"architectures": ["BertForSequenceClassification"]'
         )
+    return held and any(name.endswith(_ENDINGS[head]) for name in architectures)
 
 
-def _renew_head(model: Any, fresh: Any) -> None:
+def _configuration(checkpoint: Checkpoint, settings: dict[str, Any]) -> Any:
+    """The configuration with these fields, after what can be compared without building a model."""
+    fields = copy.deepcopy(checkpoint.config)
+    if settings:  # transformers would refuse some values of the fields that they replace
+        fields.pop("num_labels", None)
+    fields |= settings
+    config = transformers.CONFIG_MAPPING[fields["model_type"]].from_dict(fields)
+    form = getattr(config, "quantization_config", None)
+    if form is not None:
+        check_form("quant_method", form.get("quant_method"))
+    config.return_dict = True  # outputs are asked for by name
+    refuse_disagreement(checkpoint, config)
+    return config
+
+
+def _weights(checkpoint: Checkpoint, config: Any, head: str, trained: bool) -> Any:
+    """The model that the configuration describes, with all the weights of the checkpoint."""
+    auto = getattr(transformers, _CLASSES[head])
+    plain = getattr(config, "quantization_config", None) is None
+    if plain:
+        with torch.device("meta"):
+            refuse_larger(checkpoint, auto.from_config(copy.deepcopy(config)))
+    model, report = auto.from_pretrained(
+        checkpoint.folder,
+        config=config,
+        dtype=torch.float32,
+        use_safetensors=True,
+        trust_remote_code=False,
+        ignore_mismatched_sizes=True,  # they are refused by name
+        output_loading_info=True,
+    )
+    refuse_incomplete(checkpoint, model, report, new_head=not trained, bare=head == "embedding")
+    if not trained and head in _RENEWED:
+        _renew_head(model, auto.from_config(model.config), _HEAD_KEYS[head])
+    output = model.get_output_embeddings() if plain else None
+    if output is not None and output.weight is not model.get_input_embeddings().weight:
+        model.config.tie_word_embeddings = False  # the weights say so, whatever config.json says
+    return model
+
+
+def _renew_head(model: Any, fresh: Any, keys: tuple[str, ...]) -> None:
     """Give `model` the classifier of `fresh`, which was just initialised.
 
     Layers that a head shares with pre-training (ModernBERT's `head`) stay as they were.
     """
     state = fresh.state_dict()
-    head = {key: value for key, value in state.items() if key.startswith(_HEAD_KEYS)}
+    head = {key: value for key, value in state.items() if key.startswith(keys)}
     model.load_state_dict(head, strict=False)
-
-
-def _fit(model: Any, tokenizer: Any, checkpoint: Checkpoint) -> None:
-    """Make tokenizer and model agree on padding and length."""
-    if not tokenizer.is_fast:
-        raise ValueError(f"{checkpoint.folder}: the tokenizer has no fast form (tokenizer.json)")
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token  # decoders are trained without padding
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
-    positions = getattr(model.config, "max_position_embeddings", None)
-    if positions is not None:
-        shifted = type(model.config).__name__.removeprefix("Lean").startswith(("Roberta", "XLMRob"))
-        usable = positions - (tokenizer.pad_token_id + 1 if shifted else 0)
-        tokenizer.model_max_length = min(tokenizer.model_max_length, usable)

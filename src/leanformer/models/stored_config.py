@@ -17,6 +17,7 @@ from typing import Any
 from leanformer.models.families import STORED
 
 _AUTO = "transformers.models.auto.configuration_auto"
+_FORMS = "transformers.quantizers.auto"
 _METHOD, _WRITTEN = "quant_method", "stored_as"
 
 
@@ -43,6 +44,25 @@ def mark_plain(config: Any) -> None:
         del config.quantization_config
     if is_stored(config):
         config.__class__ = type(config).__bases__[0]
+
+
+def check_form(field: str, name: Any) -> None:
+    """Refuse a form that is not known: transformers skips it, with one logged line.
+
+    Args:
+        field: Where it stands under `quantization_config`.
+        name: What stands there.
+
+    Raises:
+        ValueError: No form is called so.
+    """
+    known = import_module(_FORMS).AUTO_QUANTIZATION_CONFIG_MAPPING
+    ours = sorted(form for form in known if f"{form}-".startswith(STORED))
+    if name not in ours:
+        raise ValueError(
+            f"config.json: quantization_config.{field} is {name!r}, which is not a form that this "
+            f"version of leanformer knows ({', '.join(ours)}); a newer one may know it"
+        )
 
 
 def is_stored(config: Any) -> bool:
@@ -103,10 +123,14 @@ def _as_on_disk(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _as_in_memory(fields: dict[str, Any], model_type: str) -> dict[str, Any]:
     """What was read from config.json, as transformers expects it."""
-    if "model_type" in fields:
-        fields = {**fields, "model_type": model_type}
     form = fields.get("quantization_config")
-    if not isinstance(form, dict) or _WRITTEN not in form:
+    form = form if isinstance(form, dict) else {}
+    written = form.get(_WRITTEN)
+    if "model_type" in fields:
+        if str(fields["model_type"]).startswith(STORED):
+            check_form(_WRITTEN, written)
+        fields = {**fields, "model_type": model_type}
+    if written is None:
         return fields
     named = {_METHOD if key == _WRITTEN else key: value for key, value in form.items()}
     return {**fields, "quantization_config": named}
