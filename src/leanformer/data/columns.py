@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from leanformer.core.label_order import sort_labels
 from leanformer.core.technique import nearest
 from leanformer.data.table import Row
 from leanformer.data.task import Dataset, Examples, Kind, Task
@@ -115,7 +116,7 @@ def _labels(train: list[Row], label: str | None) -> tuple[str, ...]:
             f"train: column {label!r} has {len(counts)} different labels; is it the right column? "
             "For numbers add --task regression"
         )
-    return tuple(sorted(counts))
+    return sort_labels(counts)
 
 
 def _examples(split: str, rows: list[Row], columns: Columns, task: Task) -> Examples:
@@ -199,7 +200,7 @@ def _tokens(name: str, rows: dict[str, list[Row]], columns: Columns) -> Dataset:
         )
     for split in ("train", "dev", "test"):
         _check_tagged(split, rows[split])
-    labels = tuple(sorted({str(tag) for row in rows["train"] for tag in row["tags"]}))
+    labels = sort_labels({str(tag) for row in rows["train"] for tag in row["tags"]})
     if len(labels) < 2:
         raise ValueError(
             f"train: one tag only ({labels[0]!r}); token classification needs two or more"

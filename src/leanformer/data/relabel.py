@@ -1,0 +1,48 @@
+"""A data set whose labels take another order, e.g. that of the outputs of a trained head.
+
+The examples hold indices of labels, so that each index becomes that of the same name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from leanformer.data.task import Dataset, Examples
+
+
+def relabeled(dataset: Dataset, labels: Sequence[str]) -> Dataset:
+    """The same data set with its labels in the order of `labels`.
+
+    Args:
+        dataset: Of classification or tokens.
+        labels: Each of the data set's labels once, in any order, and further ones that no example
+            has.
+
+    Raises:
+        ValueError: A label of the data set is not among them, or one is there twice.
+    """
+    old = dataset.task.labels
+    missing = [label for label in old if label not in labels]
+    if missing or len(set(labels)) < len(labels):
+        raise ValueError(
+            f"labels: {', '.join(labels)} must hold each of {', '.join(old)} once, in any order"
+        )
+    if tuple(labels) == old:
+        return dataset
+    new = [list(labels).index(label) for label in old]
+    return replace(
+        dataset,
+        task=replace(dataset.task, labels=tuple(labels)),
+        train=_renumbered(dataset.train, new),
+        dev=_renumbered(dataset.dev, new),
+        test=_renumbered(dataset.test, new),
+    )
+
+
+def _renumbered(examples: Examples, new: list[int]) -> Examples:
+    """Examples with `new[i]` in place of each label i."""
+    labels: Any = examples.labels
+    assert labels is not None, "only labelled splits are renumbered"
+    if examples.words is not None:
+        return replace(examples, labels=[[new[label] for label in row] for row in labels])
+    return replace(examples, labels=[new[label] for label in labels])
