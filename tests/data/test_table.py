@@ -1,11 +1,13 @@
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leanformer.data import table
 from leanformer.data.table import FORMATS, format_of, read_rows
 
 ROWS = [{"text": "good film", "label": "yes"}, {"text": "naïve – bad", "label": "no"}]
@@ -95,3 +97,15 @@ def test_what_cannot_be_read_is_refused(
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"absent\.tsv: no such file"):
         read_rows(tmp_path / "absent.tsv")
+
+
+def test_a_gzip_file_unpacks_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress(b"a text\n" * 2**20))
+    assert len(read_rows(path)) == 2**20
+    monkeypatch.setattr(table, "MAX_UNPACKED", 3 * 2**20)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"a\.txt\.gz: it unpacks to more than 3 MiB.*gunzip"):
+        read_rows(path)
+    assert tracemalloc.get_traced_memory()[1] < 8 * 2**20  # 7 MiB are not unpacked first
+    tracemalloc.stop()

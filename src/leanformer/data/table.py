@@ -15,6 +15,10 @@ from typing import Any
 
 Row = dict[str, Any]
 
+MAX_UNPACKED = 2**30
+"""The most bytes that a .gz file may unpack to: 1 GiB. Plain files have no limit."""
+_PIECE = 2**20
+
 FORMATS = (".tsv", ".csv", ".jsonl", ".json", ".txt", ".conll")
 
 
@@ -34,7 +38,8 @@ def read_rows(path: Path, *, blank: bool = False) -> list[Row]:
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The format is unknown, the bytes are not UTF-8, a row has the wrong number of
-            fields, a line is no JSON object, or there is no row at all.
+            fields, a line is no JSON object, there is no row at all, or a .gz file unpacks to more
+            than `MAX_UNPACKED` bytes.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
@@ -59,9 +64,7 @@ def read_rows(path: Path, *, blank: bool = False) -> list[Row]:
 
 def _text(path: Path) -> str:
     try:
-        raw = path.read_bytes()
-        if path.suffix == ".gz":
-            raw = gzip.decompress(raw)
+        raw = _unpacked(path) if path.suffix == ".gz" else path.read_bytes()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path}: broken gzip file ({error})") from error
     try:
@@ -72,6 +75,20 @@ def _text(path: Path) -> str:
             f"{path}:{line}: byte {raw[error.start]:#04x} is not UTF-8; "
             f"convert it first, e.g. iconv -f latin1 -t utf-8 {path.name}"
         ) from error
+
+
+def _unpacked(path: Path) -> bytes:
+    """The contents of a gzip file, unpacked piece by piece up to the limit."""
+    raw = bytearray()
+    with gzip.open(path) as stream:
+        while piece := stream.read(_PIECE):
+            raw += piece
+            if len(raw) > MAX_UNPACKED:
+                raise ValueError(
+                    f"{path}: it unpacks to more than {MAX_UNPACKED / 2**20:.0f} MiB, and no more "
+                    "are unpacked; unpack it yourself (gunzip), or give fewer rows"
+                )
+    return bytes(raw)
 
 
 def _tsv(text: str, path: Path) -> list[Row]:
