@@ -69,7 +69,12 @@ def test_more_layers_than_config_json_names(family: str, folders: Any, tmp_path:
     for head in ("classification", "embedding"):
         folder = copied(folders(family, head), tmp_path / head)
         shorten(folder)
-        refuse(folder, head, r"config.json says \d layers, and the weights hold \d; the file was")
+        refuse(
+            folder,
+            head,
+            r"config.json says \d layers, and the weights hold \d \(.*\d\..* … would be left out\);"
+            r" .* make its number of layers that of the weights",
+        )
 
 
 def test_more_layers_in_shards(tmp_path: Path) -> None:
@@ -107,7 +112,7 @@ def test_a_tensor_that_has_no_place(family: str, head: Any, folders: Any, tmp_pa
 def test_a_part_of_the_head_that_has_no_place(folders: Any, tmp_path: Path) -> None:
     folder = copied(folders("bert", "classification"), tmp_path)
     rewrite(folder, lambda tensors: tensors.update({"classifier.scale": torch.ones(3)}))
-    refuse(folder, "classification", r"have no place .*\(classifier\.scale\)")
+    refuse(folder, "classification", r"have no place .*\(classifier\.scale\); .* or remove")
     load_model(folder, "tokens", num_labels=3)  # where it is another task's head
     load_model(folder, "embedding")
 
@@ -152,7 +157,8 @@ def test_the_next_sentence_head_beside_a_masked_language_model(
 def test_parts_of_a_trained_head_that_are_missing(folders: Any, tmp_path: Path) -> None:
     folder = copied(folders("bert", "classification"), tmp_path / "a")
     rewrite(folder, lambda tensors: tensors.pop("bert.pooler.dense.weight"))
-    refuse(folder, "classification", r"incomplete, 1 tensors .*pooler\.dense\.weight is missing")
+    match = r"incomplete, 1 tensors .*pooler\.dense\.weight is missing\).* new head .*--fresh-head"
+    refuse(folder, "classification", match)
     load_model(folder, "embedding")
     load_model(folder, "classification", num_labels=3, fresh_head=True)
     folder = copied(folders("bert", "masked"), tmp_path / "b")

@@ -17,6 +17,7 @@ _PARTS = ("embeddings_project",)  # parts that only some configurations of a fam
 _OTHER_HEADS = ("cls.seq_relationship",)  # beside the head that is loaded, under its name
 _BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|masked_bias|inv_freq)$")
 _DEFAULTS = {"position_embedding_type": "absolute", "pruned_heads": {}}
+_OR_FRESH = ", or ask for a new head where only the head's are missing (--fresh-head)"
 _MOST = 10
 _FLOATS = ("F16", "BF16", "F32", "F64")
 
@@ -40,12 +41,7 @@ def refuse_disagreement(checkpoint: Checkpoint, config: Any) -> None:
                 f"{file}: {field} is {said!r}, which this version of transformers does not read; "
                 f"only models with {default!r} can be loaded"
             )
-    found = {int(match[1]) for match in map(_LAYER.search, checkpoint.tensors) if match}
-    if config.num_hidden_layers != len(found):
-        raise ValueError(
-            f"{file} says {config.num_hidden_layers} layers, and the weights hold {len(found)}; "
-            "the file was changed by hand, or belongs to another model"
-        )
+    _refuse_other_layers(checkpoint, config.num_hidden_layers)
     if getattr(config, "quantization_config", None) is None:
         for name, entry in checkpoint.tensors.items():
             if name.endswith(".weight") and entry.dtype not in _FLOATS:
@@ -54,6 +50,21 @@ def refuse_disagreement(checkpoint: Checkpoint, config: Any) -> None:
                     "no quantization that says what its numbers stand for; give the model in float "
                     "weights"
                 )
+
+
+def _refuse_other_layers(checkpoint: Checkpoint, layers: int) -> None:
+    matches = {name: _LAYER.search(name) for name in sorted(checkpoint.tensors)}
+    numbers = {name: int(match[1]) for name, match in matches.items() if match}
+    held = len(set(numbers.values()))
+    if layers == held:
+        return
+    left_out = [name for name, number in numbers.items() if number >= layers]
+    shown = f" ({left_out[0]} … would be left out)" if left_out else ""
+    raise ValueError(
+        f"{checkpoint.folder / 'config.json'} says {layers} layers, and the weights hold {held}"
+        f"{shown}; the file was changed by hand, or belongs to another model: make its number of "
+        "layers that of the weights, or save the model again with save_pretrained"
+    )
 
 
 def refuse_larger(checkpoint: Checkpoint, skeleton: Any) -> None:
@@ -110,7 +121,8 @@ def refuse_incomplete(
             what = f"has the shape {theirs} in the file and {ours} by config.json"
         raise ValueError(
             f"{checkpoint.folder}: the weights are incomplete, {len(holes)} tensors are missing or "
-            f"of another shape ({first} {what}{' …' if more else ''})"
+            f"of another shape ({first} {what}{' …' if more else ''}); save the whole model again "
+            f"with save_pretrained{_OR_FRESH if not (new_head or whole) else ''}"
         )
     parts = {name for name, _ in model.base_model.named_children()} | set(_PARTS)
     if not new_head:
@@ -120,7 +132,8 @@ def refuse_incomplete(
         raise ValueError(
             f"{checkpoint.folder}: {len(strangers)} tensors of the weights have no place in the "
             f"model that config.json describes ({strangers[0]}{' …' if len(strangers) > 1 else ''})"
-            "; config.json belongs to another model, or to another architecture"
+            "; config.json belongs to another model or architecture: put the model's own beside "
+            "the weights, or remove the tensors if the model is whole without them"
         )
 
 

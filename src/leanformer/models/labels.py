@@ -1,18 +1,17 @@
 """The labels of a head: those that the checkpoint has and those that the caller asks for.
 
 Output i of a head is its label i. A head whose config.json names no labels (`LABEL_0`, `LABEL_1`,
-…) is unnamed: only labels that are numbers say which output is theirs.
+…) is unnamed. Only labels that are whole numbers, as many as the head has outputs, say which output
+is theirs: output 0 is for the least.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
+from leanformer.core.label_order import are_numbers, sort_labels
 from leanformer.models.checkpoint import Checkpoint
 
-FRESH = (
-    "a new head is trained with --fresh-head (compress), fresh_head = true (a recipe) or "
-    "fresh_head=True (load_model)"
-)
+FRESH = "--fresh-head (compress), fresh_head = true (a recipe) or fresh_head=True (load_model)"
 _HEADS = ("classification", "tokens")
 
 
@@ -43,6 +42,8 @@ def label_settings(
     if trained:
         names = _of_trained(checkpoint, head, count, labels)
         purpose = checkpoint.config.get("problem_type")
+        if head == "classification" and count is not None and not purpose:
+            purpose = _purpose(len(names))
     elif count is None:
         raise ValueError(
             f"{checkpoint.folder} has no head for {head}; "
@@ -50,9 +51,7 @@ def label_settings(
         )
     else:
         names = list(labels) if labels is not None else _unnamed(count)
-        purpose = "single_label_classification" if head == "classification" else None
-    if head == "classification" and count == 1:
-        purpose = purpose if trained and purpose else "regression"
+        purpose = _purpose(count) if head == "classification" else None
     return {
         "id2label": dict(enumerate(names)),
         "label2id": {name: number for number, name in enumerate(names)},
@@ -95,8 +94,9 @@ def matched_labels(checkpoint: Checkpoint, head: str, labels: Sequence[str]) -> 
     Args:
         checkpoint: A folder with a trained head.
         head: "classification" or "tokens".
-        labels: The data's labels: the head's names, or some of them, in any order; of an unnamed
-            head "0", "1", … or "LABEL_0", "LABEL_1", ….
+        labels: The data's labels: the head's names, or some of them, in any order. Of an unnamed
+            head some of "LABEL_0", "LABEL_1", …, or as many whole numbers as it has outputs; output
+            0 is for the least.
 
     Raises:
         ValueError: The head is of another kind, or has no such labels.
@@ -108,9 +108,10 @@ def matched_labels(checkpoint: Checkpoint, head: str, labels: Sequence[str]) -> 
 
 def _matched(checkpoint: Checkpoint, own: list[str], labels: Sequence[str]) -> tuple[str, ...]:
     """The spelling of the head's own labels that all of these labels belong to."""
-    for names in _spellings(own):
-        if set(labels) <= set(names):
-            return tuple(names)
+    if set(labels) <= set(own):
+        return tuple(own)
+    if own == _unnamed(len(own)) and len(set(labels)) == len(own) and are_numbers(set(labels)):
+        return sort_labels(set(labels))
     if own != _unnamed(len(own)):
         strangers = [label for label in labels if label not in own]
         raise ValueError(
@@ -152,7 +153,7 @@ def _refuse_other_purpose(
     if head != "classification":
         return
     said = checkpoint.config.get("problem_type")
-    purpose = said or ("regression" if count == 1 else "single_label_classification")
+    purpose = said or _purpose(count)
     if purpose == ("regression" if regression else "single_label_classification"):
         return
     trained_for = {
@@ -167,11 +168,9 @@ def _refuse_other_purpose(
     )
 
 
-def _spellings(own: list[str]) -> list[list[str]]:
-    """How data may write the labels of a head: its names, or the numbers of unnamed outputs."""
-    if own != _unnamed(len(own)):
-        return [own]
-    return [own, [str(number) for number in range(len(own))]]
+def _purpose(count: int) -> str:
+    """What a head of so many outputs is for, in transformers' words, if nothing else is said."""
+    return "regression" if count == 1 else "single_label_classification"
 
 
 def _unnamed(count: int) -> list[str]:
