@@ -43,8 +43,9 @@ from leanformer.core.record import Record
 from leanformer.core.step import Step
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Source
+from leanformer.data.relabel import relabeled
 from leanformer.distill.step import Distill
-from leanformer.models.load import Head, has_head, load_model
+from leanformer.models.load import Head, has_head, head_labels, load_model
 from leanformer.models.save import save_model
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.drop_empty import DropEmpty
@@ -102,6 +103,9 @@ class Recipe:
     """Folder or hub name of the teacher; None = the model as it is after fine-tuning."""
     name: str = "student"
     """How the record and the report call the result."""
+    fresh_head: bool = False
+    """Give the model a new head in place of its own, e.g. of one that was trained for other labels;
+    `finetune` or `distill` must train it."""
     seed: int = 0
     """Decides everything random."""
     measure: bool = True
@@ -136,14 +140,53 @@ def read(path: Path, settings: Sequence[str] = ()) -> Recipe:
     return recipe
 
 
-def open_model(source: str, dataset: Dataset, seed: int) -> tuple[Any, Any]:
-    """Model and tokenizer with a head that fits the task; an absent head is new and seeded."""
+def align_labels(dataset: Dataset, *models: str | None) -> Dataset:
+    """The data set with its labels in the order of the first trained head among `models`.
+
+    Args:
+        dataset: The data.
+        models: Folders or hub names of models, whose heads may be trained or not; None is skipped.
+
+    Raises:
+        OSError: There is no such model.
+        ValueError: The head was trained for other labels or another task.
+    """
+    task = dataset.task
+    for model in models:
+        if model is not None and task.labels:
+            labels = head_labels(model, HEADS[task.kind], task.labels)
+            if labels is not None:
+                return relabeled(dataset, labels)
+    return dataset
+
+
+def own_head(recipe: Recipe) -> str | None:
+    """The model, unless its head is to be a new one: whose trained head may count."""
+    return None if recipe.fresh_head else recipe.model
+
+
+def open_model(
+    source: str, dataset: Dataset, seed: int, *, fresh_head: bool = False
+) -> tuple[Any, Any]:
+    """Model and tokenizer with a head that fits the task; an absent head is new and seeded.
+
+    Args:
+        source: Folder or hub name.
+        dataset: The data, its labels in the order of a trained head (`align_labels`).
+        seed: Seed of a new head.
+        fresh_head: Replace a head that is there by a new one.
+
+    Raises:
+        OSError: There is no such model.
+        ValueError: It cannot be loaded, or its head does not fit the task.
+    """
     task = dataset.task
     return load_model(
         source,
         HEADS[task.kind],
         num_labels=None if HEADS[task.kind] in ("embedding", "masked") else task.outputs,
         labels=task.labels or None,
+        fresh_head=fresh_head,
         seed=seed,
     )
 
@@ -172,6 +215,7 @@ def run(
     """
     _claim(folder, recipe)
     dataset = recipe.data.read() if dataset is None else dataset
+    dataset = align_labels(dataset, own_head(recipe), recipe.teacher)
     workspace = _begin(recipe, folder, dataset, record or Record(folder / "record.jsonl"), watch)
     for number, step in enumerate(recipe.steps):
         name = step.technique  # type: ignore[attr-defined]
@@ -198,11 +242,11 @@ def _begin(
     watch: Callable[[str, Any], None] | None,
 ) -> Workspace:
     torch.manual_seed(recipe.seed)
-    model, tokenizer = open_model(recipe.model, dataset, recipe.seed)
+    model, tokenizer = open_model(recipe.model, dataset, recipe.seed, fresh_head=recipe.fresh_head)
     teacher, theirs, place = None, None, recipe.teacher
     if place is not None:
         teacher, theirs = open_model(place, dataset, recipe.seed)
-    elif has_head(recipe.model, HEADS[dataset.task.kind]):
+    elif not recipe.fresh_head and has_head(recipe.model, HEADS[dataset.task.kind]):
         teacher, theirs, place = copy.deepcopy(model), tokenizer, recipe.model
     return Workspace(
         name=recipe.name,

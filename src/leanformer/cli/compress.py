@@ -50,6 +50,10 @@ def compress(
             help="Let graphs race whose answers depend on the other texts of a batch.",
         ),
     ] = False,
+    fresh_head: Annotated[
+        bool,
+        typer.Option("--fresh-head", help="Train a new head in place of the model's own."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
 ) -> None:
     """Find the fastest student that keeps the quality; stopped, the same command resumes.
@@ -81,6 +85,7 @@ def compress(
             "confidence": confidence,
             "minutes": minutes,
             "seed": seed,
+            "fresh_head": fresh_head,
             "max_length": max_length,
             "teacher_epochs": teacher_epochs,
             "student_epochs": student_epochs,

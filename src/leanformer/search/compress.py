@@ -25,7 +25,7 @@ from leanformer.measure.promise import Promise
 from leanformer.models.anatomy import anatomy_of
 from leanformer.models.embedding import embedding_of
 from leanformer.models.load import has_head
-from leanformer.recipe import HEADS, Recipe, open_model, run
+from leanformer.recipe import HEADS, Recipe, align_labels, open_model, run
 from leanformer.report import write_report
 from leanformer.runtime.session import served_kind
 from leanformer.search.climb import Trial, climb
@@ -62,6 +62,8 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
     """
     out = out.resolve()  # the recipes of the students name paths in it
     dataset = request.data.read()
+    if not request.fresh_head:
+        dataset = align_labels(dataset, request.model)
     served_kind(dataset.task.kind)
     cut = check_model(request, dataset)
     claim(out, request)
@@ -93,7 +95,9 @@ def check_model(request: Request, dataset: Dataset) -> int:
         OSError: There is no such model.
         ValueError: It cannot be loaded, or its architecture is not known.
     """
-    model, tokenizer = open_model(request.model, dataset, request.seed)
+    model, tokenizer = open_model(
+        request.model, dataset, request.seed, fresh_head=request.fresh_head
+    )
     anatomy_of(model)
     kind = dataset.task.kind
     return encode_examples(dataset.train, tokenizer, kind, request.max_length).truncated
@@ -113,12 +117,12 @@ class _Search:
     def teach(self) -> None:
         """Have a teacher: fine-tune the model unless it knows the task."""
         request, kind = self.request, self.dataset.task.kind
-        if has_head(request.model, HEADS[kind]):
+        if not request.fresh_head and has_head(request.model, HEADS[kind]):
             self.contest.enter_teacher(request.model)
         else:
             setup = request.teacher_setup(len(self.dataset.train))
             step = Finetune(train=setup, max_length=request.max_length)
-            done = self._run("teacher", request.model, None, (step,))
+            done = self._run("teacher", request.model, None, (step,), request.fresh_head)
             self.contest.enter_teacher(str(done.saved))
         self.contest.enter_baselines(self.out / "baselines", self.watch)
         self._check_teacher()
@@ -198,13 +202,21 @@ class _Search:
             self._say("the teacher's outputs have no room on disk; it is asked in each epoch anew")
         return folder if kept else None
 
-    def _run(self, name: str, model: str, teacher: str | None, steps: tuple[Any, ...]) -> Workspace:
+    def _run(
+        self,
+        name: str,
+        model: str,
+        teacher: str | None,
+        steps: tuple[Any, ...],
+        fresh_head: bool = False,
+    ) -> Workspace:
         recipe = Recipe(
             name=name,
             model=model,
             teacher=teacher,
             data=self.request.data,
             steps=steps,
+            fresh_head=fresh_head,
             seed=self.request.seed,
         )
         return run(

@@ -9,7 +9,7 @@ from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset
 from leanformer.models.load import has_head
 from leanformer.quantize.int8 import Int8
-from leanformer.recipe import HEADS, Recipe, run
+from leanformer.recipe import HEADS, Recipe, align_labels, own_head, run
 from leanformer.report import write_report
 from leanformer.runtime.manifest import write_manifest
 from leanformer.runtime.session import KINDS, graph_file, served_kind
@@ -45,7 +45,7 @@ def conduct(
         NoEffect: A step had no effect.
     """
     folder = folder.resolve()  # what is kept there names paths in it
-    dataset = recipe.data.read()
+    dataset = align_labels(recipe.data.read(), own_head(recipe), recipe.teacher)
     record = Record(folder / "record.jsonl")
     request = _request(recipe)
     check_model(request, dataset)
@@ -79,6 +79,7 @@ def _request(recipe: Recipe) -> Request:
         keep=recipe.keep,
         confidence=recipe.confidence,
         seed=recipe.seed,
+        fresh_head=recipe.fresh_head,
         **read,
     )
 
@@ -111,5 +112,6 @@ def _check_measurable(recipe: Recipe, dataset: Dataset) -> None:
             "steps: the last one must be int8 for the result to be measured, or set measure = false"
         )
     tuned = any(isinstance(step, Finetune) for step in recipe.steps)
-    if not (recipe.teacher or tuned or has_head(recipe.model, HEADS[dataset.task.kind])):
+    own = own_head(recipe)
+    if not (recipe.teacher or tuned or (own and has_head(own, HEADS[dataset.task.kind]))):
         raise ValueError("teacher: there is none to compare with; name one, or set measure = false")

@@ -37,6 +37,9 @@ class Request:
     """No training is begun that would not end within this time."""
     seed: int = 0
     """Decides everything random."""
+    fresh_head: bool = False
+    """Fine-tune the teacher with a new head in place of the model's own, e.g. of one that was
+    trained for other labels."""
     max_length: int = 128
     """Longer texts are cut to this many tokens."""
     teacher_epochs: float | None = None
