@@ -1,8 +1,8 @@
 """The page of the ways to distil, from what `distillation.py` measured."""
 
-import json
 import statistics
 
+from clocks import clock_notes
 from distillation_ways import GENERAL_STEPS, TASKS, WAYS
 from foundation_tables import RESULTS
 
@@ -52,8 +52,7 @@ def write_tables() -> None:
                 lines.append(_when_row(name, way, found, whole))
     if clocks:
         lines += ["\n## Wall time\n", CLOCK_HEADER, *[_clock_row(clock) for clock in clocks]]
-        machines = {json.dumps(clock["environment"], sort_keys=True) for clock in clocks}
-        lines += [f"\nMachine: `{machine}`" for machine in sorted(machines)]
+        lines += clock_notes(clocks)
     write_text(RESULTS / "distillation.md", "\n".join(lines) + "\n")
 
 

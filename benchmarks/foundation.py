@@ -228,8 +228,6 @@ def clock(name: str) -> None:
             },
             over_users=measured.speedup_over_users("teacher", system),
             contended={load: by[system].contended for load, by in measured.timings.items()},
-            padding=measured.padding[system],
-            pins=measured.pins[system],
             environment=environment(),
         )
 

@@ -1,8 +1,9 @@
 """The foundation's page of results and README's table, from what `foundation.py` measured."""
 
-import json
 import statistics
 from pathlib import Path
+
+from clocks import WITHOUT, clock_notes, without_tokenization
 
 from leanformer.core.files import write_text
 from leanformer.core.record import read
@@ -34,8 +35,7 @@ def table() -> str:
             lines += [f"\n## {name}, {rows[0]['metric']}\n", HEADER]
             systems = list(dict.fromkeys(event["system"] for event in rows))
             lines += [_row(name, system, rows, timed) for system in systems]
-    machines = {json.dumps(e["environment"], sort_keys=True) for e in timed.values()}
-    lines += [f"\nMachine: `{machine}`" for machine in sorted(machines)]
+    lines += clock_notes(timed.values())
     return "\n".join(lines) + "\n"
 
 
@@ -68,6 +68,8 @@ def summary() -> str:
     ]
     if untimed:
         lines.append(f"\nTrained and not timed: {'; '.join(untimed)}.")
+    if without_tokenization(clocks.values()):
+        lines.append(f"\n{WITHOUT}")
     lines.append("\nEverything else, with spreads and the machine: [docs/results](docs/results).\n")
     return "\n".join(lines)
 

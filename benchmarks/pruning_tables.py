@@ -1,8 +1,8 @@
 """The page of the ways to prune, from what `pruning.py` measured."""
 
-import json
 import statistics
 
+from clocks import clock_notes
 from foundation_tables import RESULTS
 
 from leanformer.core.files import write_text
@@ -36,8 +36,7 @@ def write_tables() -> None:
                 "\nBetween the ends of two trainings from the step of rewinding, with the data in "
                 f"another order, dev falls by {_spread(barriers)}."
             )
-    machines = {json.dumps(clock["environment"], sort_keys=True) for clock in clocks}
-    lines += [f"\nMachine: `{machine}`" for machine in sorted(machines)]
+    lines += clock_notes(clocks)
     write_text(RESULTS / "pruning.md", "\n".join(lines) + "\n")
 
 

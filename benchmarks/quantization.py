@@ -37,7 +37,9 @@ from leanformer.recipe import Recipe, open_model, run
 from leanformer.runtime.manifest import write_manifest
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.opening import open_session
+from leanformer.runtime.predictor import Predictor
 from leanformer.runtime.session import Backend, Precision, Session, graph_file
+from leanformer.text import reader_of
 from leanformer.train.evaluate import quality
 
 CLOCKED = ("nncf", "own", "own-onnx")  # of the ways without training
@@ -75,7 +77,15 @@ def train(name: str, seed: int, ways: list[str]) -> None:
         if known(name, seed, way) or (seed and way not in TRAINED):
             continue
         if way == "torchao":
-            note(name, 0, way, Made(torchao(teacher, dataset)), teacher, dataset, exact)
+            note(
+                name,
+                0,
+                way,
+                Made(lambda: torchao(teacher, dataset).session),
+                teacher,
+                dataset,
+                exact,
+            )
         elif way == "onnxruntime":
             folder = onnxruntime(name, dataset, teacher)
             note(name, 0, way, served(folder, "onnxruntime", "int8"), folder, dataset, exact)
@@ -108,17 +118,15 @@ def run_by(way: str) -> tuple[Backend, Precision]:
     return ("onnxruntime" if isinstance(last, Int8) and last.onnx else "openvino"), "int8"
 
 
-def torchao(teacher: Path, dataset: Dataset) -> Callable[[], Session]:
-    """How to open the teacher in torchao's int8."""
+def torchao(teacher: Path, dataset: Dataset, threads: int | None = None) -> Predictor:
+    """The teacher in torchao's int8."""
+    from torchao_rival import TorchAoSession  # asked for by this way alone
 
-    def opened() -> Session:
-        from torchao_rival import TorchAoSession  # asked for by this way alone
-
-        model, _ = open_model(str(teacher), dataset, 0)
-        pairs = dataset.train.pairs is not None
-        return TorchAoSession(model, dataset.task.kind, pairs=pairs)
-
-    return opened
+    model, tokenizer = open_model(str(teacher), dataset, 0)
+    pairs = dataset.train.pairs is not None
+    session = TorchAoSession(model, dataset.task.kind, pairs=pairs, threads=threads)
+    described = manifest(dataset)
+    return Predictor(session, reader_of(tokenizer, described.max_length), described)
 
 
 def quantized(name: str, seed: int, way: str, teacher: Path) -> Path:
@@ -242,8 +250,7 @@ def clock(name: str) -> None:
     for way in TRAINED:
         if found := sorted((OURS / name).glob(f"{way}-[0-9]/*-int8/model")):
             folders[way] = (found[0], *run_by(way))
-    _, tokenizer = open_model(str(teacher), dataset, 0)
-    others = {"torchao": System(open=torchao(teacher, dataset), tokenizer=tokenizer)}
+    others = {"torchao": System(open=partial(torchao, teacher, dataset))}
     texts = dataset.test.take(list(range(min(TEXTS, len(dataset.test)))))
     quantities, measured = measure_folders(folders, texts.texts, texts.pairs, others=others)
     for system in (*folders, *others):

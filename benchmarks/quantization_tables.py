@@ -1,8 +1,8 @@
 """The page of the ways to quantize, from what `quantization.py` measured."""
 
-import json
 import statistics
 
+from clocks import clock_notes
 from foundation_tables import RESULTS
 
 from leanformer.core.files import write_text
@@ -31,8 +31,7 @@ def write_tables() -> None:
             lines += [f"\n## {name}, {rows[0]['metric']}\n", HEADER]
             ways = sorted({event["way"] for event in rows}, key=ORDER.index)
             lines += [_row(way, rows, clocks.get(way)) for way in ways]
-    machines = {json.dumps(clock["environment"], sort_keys=True) for clock in timed}
-    lines += [f"\nMachine: `{machine}`" for machine in sorted(machines)]
+    lines += clock_notes(timed)
     write_text(RESULTS / "quantization.md", "\n".join(lines) + "\n")
 
 
