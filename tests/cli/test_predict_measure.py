@@ -16,7 +16,45 @@ def test_predict_answers_each_text_in_its_order(run, served, some_texts):
     assert code == 0, said
     answers = [json.loads(line) for line in shown.splitlines()]
     assert [answer["label"] for answer in answers] == ["animal", "money"]
-    assert "2 texts" in said
+    assert [answer["text"] for answer in answers] == ["the lazy dog", "my card was charged twice"]
+    assert said == "2 answers, 0 errors\n"
+
+
+def test_predict_answers_a_blank_line_with_an_error(run, served, tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("the lazy dog\n\nmy card was charged twice\n")
+    code, shown, said = run("predict", served, "--in", path)
+    assert code == 0, said
+    answers = [json.loads(line) for line in shown.splitlines()]
+    assert [answer.get("label") for answer in answers] == ["animal", None, "money"]
+    assert answers[1] == {"text": "", "error": "empty"}
+    assert said == "2 answers, 1 errors\n"
+
+
+def test_predict_refuses_a_row_that_cannot_be_read_or_answers_the_others(run, served, tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_text('{"text": "the lazy dog"}\n{"txt": "the quick fox"}\n')
+    code, shown, said = run("predict", served, "--in", path)
+    assert (code, shown) == (2, "")
+    assert "row 2: no column 'text'; --skip-errors answers the other rows" in said
+    code, shown, said = run("predict", served, "--in", path, "--skip-errors")
+    assert code == 0, said
+    answers = [json.loads(line) for line in shown.splitlines()]
+    assert answers[0]["label"] == "animal"
+    assert answers[1] == {"text": "", "error": "no column 'text'"}
+
+
+def test_predict_puts_an_id_beside_the_answer(run, served, tmp_path):
+    path = tmp_path / "texts.tsv"
+    path.write_text("key\ttext\na7\tthe lazy dog\n")
+    code, shown, said = run("predict", served, "--in", path, "--id", "key")
+    assert code == 0, said
+    answer = json.loads(shown)
+    assert list(answer) == ["key", "label", "score"]
+    assert (answer["key"], answer["label"]) == ("a7", "animal")
+    code, _, said = run("predict", served, "--in", path, "--id", "number")
+    assert code == 2
+    assert "no column 'number'; there are: key, text" in said
 
 
 def test_predict_writes_a_file_where_one_is_named(run, served, some_texts, tmp_path):
@@ -56,7 +94,8 @@ def test_predict_of_an_embedding_gives_vectors(run, some_texts, tmp_path):
     write_manifest(folder, Manifest(kind="embedding", max_length=64))
     code, shown, said = run("predict", folder, "--in", some_texts)
     assert code == 0, said
-    assert [len(json.loads(line)) for line in shown.splitlines()] == [32, 32]
+    answers = [json.loads(line) for line in shown.splitlines()]
+    assert [len(answer["vector"]) for answer in answers] == [32, 32]
 
 
 def test_measure_shows_time_memory_and_size(run, served, data):

@@ -40,7 +40,10 @@ def test_a_recipe_ends_with_model_record_and_report(run, recipe, tmp_path, monke
         "run", recipe, "--out", out, "--set", "steps[1].objectives[0].temperature=4"
     )
     assert code == 0, said
-    assert [line.split()[0] for line in shown.splitlines()] == ["model", "record", "report"]
+    paths, _, verdict = shown.partition("\n\n")
+    assert [line.split()[0] for line in paths.splitlines()] == ["model", "record", "report"]
+    assert "Kept: dev (" in verdict
+    assert "Dev also chose among the evaluations of a training" in verdict
     assert "<html" in (out / "report.html").read_text()
     events = [json.loads(line) for line in (out / "record.jsonl").open()]
     distilled = next(event for event in events if event.get("step") == "distill")

@@ -37,6 +37,7 @@ HARMLESS = {
     "position_embeddings": "queries and keys are rotated already",
     "position_ids": "queries and keys are rotated already; packed texts are found in the mask",
     "return_dict": "of what the model returns",
+    "token_type_ids": "the embeddings have added them, where there are any",
     "use_cache": "the keys of the call are those of the cache already",
 }
 """Arguments of a call that change nothing of what attention computes, and why."""
