@@ -45,7 +45,7 @@ demo: env
 		bundled:intents --keep 0.95 --minutes 6 --teacher-epochs 8 --student-epochs 20 --out demo
 
 test: env
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.lint
 	$(VENV)/bin/ruff check .

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe
 from leanformer.search.conduct import conduct
 from leanformer.search.contest import Contest
+from leanformer.train.finetune import Finetune
 
 _MODULE = sys.modules["leanformer.search.conduct"]
 
@@ -83,8 +85,9 @@ def test_an_int8_result_without_measures_opens_as_what_it_is(
 @pytest.mark.parametrize(("choose", "weak"), [("last", False), ("best", True)])
 def test_a_promise_says_that_dev_chose_the_weights_too(choose: Any, weak: bool) -> None:
     distill = Distill(objectives=(SoftTargets(),), choose=choose)
-    asked = recipe(Path("model"), Path("data"), distill, Int8())
+    asked = recipe(Path("model"), Path("data"), Finetune(), distill, Int8())
     assert bool(_MODULE._note(asked)) == weak
+    assert _MODULE._note(replace(asked, teacher="teacher"))  # the fine-tuned one is the student
 
 
 @pytest.mark.slow

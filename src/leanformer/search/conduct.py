@@ -87,6 +87,8 @@ def _request(recipe: Recipe) -> Request:
 def _note(recipe: Recipe) -> str:
     """What weakens the promise about the result."""
     trainings = [step for step in recipe.steps if hasattr(step, "train")]
+    if recipe.teacher is None:  # it is fine-tuned: dev flatters the teacher, which is no promise
+        trainings = [step for step in trainings if not isinstance(step, Finetune)]
     if all(getattr(step, "choose", "best") == "last" for step in trainings):
         return ""
     return (
