@@ -1,8 +1,9 @@
 """The labels of a head: those that the checkpoint has and those that the caller asks for.
 
 Output i of a head is its label i. A head whose config.json names no labels (`LABEL_0`, `LABEL_1`,
-…) is unnamed. Only labels that are whole numbers, as many as the head has outputs, say which output
-is theirs: output 0 is for the least.
+…) is unnamed. A caller of `load_model` may name its outputs, in order. Of a data set's labels only
+whole numbers, as many as the head has outputs, say which output is theirs: output 0 is for the
+least.
 """
 
 from collections.abc import Sequence
@@ -135,7 +136,9 @@ def _of_trained(
     if count is not None:
         number = count == 1 and labels is None
         _refuse_other_purpose(checkpoint, head, len(own), regression=number)
-    if labels and list(_matched(checkpoint, own, labels)) == list(labels):
+    if labels and (
+        _are_names(labels, own) or list(_matched(checkpoint, own, labels)) == list(labels)
+    ):
         return list(labels)
     if labels or count not in (None, len(own)):
         raise ValueError(
@@ -144,6 +147,12 @@ def _of_trained(
             f"give the same labels in the same order, or ask for a fresh head: {FRESH}"
         )
     return own
+
+
+def _are_names(labels: Sequence[str], own: list[str]) -> bool:
+    """Whether labels name the outputs of an unnamed head: one each, no numbers of outputs."""
+    counted = any(label in own or are_numbers({label}) for label in labels)
+    return own == _unnamed(len(own)) and len(set(labels)) == len(own) and not counted
 
 
 def _refuse_other_purpose(
