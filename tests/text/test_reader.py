@@ -59,6 +59,27 @@ def test_types_tell_the_second_text_where_the_tokenizer_says_so(tmp_path: Path) 
     assert reading.types == [0] * len(reading.ids)
 
 
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_the_words_of_a_long_sentence_are_found_at_either_end(side: str, tmp_path: Path) -> None:
+    saved("bert", tmp_path, truncation_side=side)
+    reader = open_reader(tmp_path, 16)
+    for words in (["dog"] * 3000 + ["jump"], ["dog"] * 20 + ["jump"]):
+        (reading,) = reader.read_words([words if side == "left" else words[::-1]])
+        read = [place for place in reading.firsts if place is not None]
+        assert read == list(range(1, 15))
+        assert all(place is not None for place in reading.firsts[-14:]) == (side == "left")
+        (jump,) = reader.read(["jump"])
+        word = reading.firsts[-1 if side == "left" else 0]
+        assert word is not None
+        assert reading.ids[word] == jump.ids[1]
+
+
+def test_a_sentence_without_words_has_special_tokens_alone(tmp_path: Path) -> None:
+    tokenizer = saved("bert", tmp_path)
+    (reading,) = open_reader(tmp_path, 16).read_words([[]])
+    assert reading == Reading(tokenizer("")["input_ids"], [0, 0], cut=False)
+
+
 @pytest.mark.parametrize("split", [False, True])
 def test_special_tokens_in_a_text_are_text_where_the_files_say_so(
     split: bool, tmp_path: Path

@@ -1,4 +1,6 @@
 import pickle
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,7 @@ def test_any_ordered_iterable_is_read_whole(texts: Any) -> None:
         (b"abc", "texts: got one string"),
         ({"text": ["a"]}, "texts: got a mapping; give the column of texts"),
         ({"a", "b"}, "texts: got a set, which has no order"),
+        (SimpleNamespace(columns=["text"]), "texts: got a table; give its column of texts"),
         (3, "texts: int is not a list of texts"),
         (["a", " \n"], r"texts\[1\] is empty; leave it out or give it a text"),
         (["a", None], r"texts\[1\] is None \(NoneType\), not a text"),
@@ -40,6 +43,15 @@ def test_any_ordered_iterable_is_read_whole(texts: Any) -> None:
 def test_what_is_not_a_list_of_texts_is_refused_with_its_place(texts: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_texts(texts)
+
+
+def test_a_fault_of_the_callers_iterator_is_theirs() -> None:
+    def broken() -> Iterator[str]:
+        yield "a"
+        raise TypeError("of the caller's own")
+
+    with pytest.raises(TypeError, match="of the caller's own"):
+        check_texts(broken())
 
 
 def test_pairs_are_as_many_as_texts() -> None:

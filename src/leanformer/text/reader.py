@@ -46,7 +46,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class _Tokens:
-    """Tokens of a text or of its part that may be read; `in_all`: about those of the whole text."""
+    """Tokens of a text, or of the part of it that may be read.
+
+    Attributes:
+        ids: Their ids.
+        offsets: Their characters in the whole text; empty where nobody asked.
+        in_all: Number of tokens of the whole text, estimated where only a part was tokenized.
+    """
 
     ids: list[int]
     offsets: list[tuple[int, int]]
@@ -155,8 +161,12 @@ class Reader:
                 step *= 8
                 part = self._shown(text, step)
                 encoding = encode([part])[0]
-            in_all = round(len(encoding.ids) * len(text) / len(part))
-            tokens.append(_Tokens(encoding.ids, encoding.offsets if offsets else [], in_all))
+            in_all = round(len(encoding.ids) * len(text) / max(1, len(part)))
+            begin = len(text) - len(part) if self._left else 0
+            places = encoding.offsets if offsets else []
+            if begin:
+                places = [(low + begin, high + begin) for low, high in places]
+            tokens.append(_Tokens(encoding.ids, places, in_all))
         return tokens
 
     def _shown(self, text: str, step: int) -> str:

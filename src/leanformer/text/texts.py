@@ -12,8 +12,9 @@ class TextError(ValueError):
     """An item of a list of texts that cannot be read.
 
     Attributes:
-        index: Its place in the list.
-        reason: What is wrong with it, without the place.
+        name: Name of the argument, e.g. "texts".
+        index: Its index in the list.
+        reason: What is wrong with it, without name and index.
     """
 
     def __init__(self, name: str, index: int, reason: str) -> None:
@@ -50,12 +51,8 @@ def check_pairs(
         ValueError: As `check_texts`, or there are not as many pairs as texts.
     """
     first = check_texts(texts)
-    if pairs is None:
-        return first, None
-    second = listed(pairs, "pairs")
-    if len(second) != len(first):
-        raise ValueError(f"pairs: {len(second)} for {len(first)} texts; give as many")
-    return first, check_texts(second, "pairs")
+    second = _as_many(pairs, first)
+    return first, None if second is None else check_texts(second, "pairs")
 
 
 def sort_out(
@@ -67,9 +64,7 @@ def sort_out(
         ValueError: They are not lists, or not as many.
     """
     first = listed(texts)
-    second = None if pairs is None else listed(pairs, "pairs")
-    if second is not None and len(second) != len(first):
-        raise ValueError(f"pairs: {len(second)} for {len(first)} texts; give as many")
+    second = _as_many(pairs, first)
     reasons = [_place("texts", index, text) for index, text in enumerate(first)]
     for index, pair in enumerate(second or ()):
         reasons[index] = reasons[index] or _place("pairs", index, pair)
@@ -78,11 +73,21 @@ def sort_out(
     return [repair(first[index]) for index in kept], beside, reasons
 
 
+def _as_many(pairs: Iterable[Any] | None, first: list[Any]) -> list[Any] | None:
+    """The second texts as a list, which must be as long as that of the first ones."""
+    if pairs is None:
+        return None
+    second = listed(pairs, "pairs")
+    if len(second) != len(first):
+        raise ValueError(f"pairs: {len(second)} for {len(first)} texts; give as many")
+    return second
+
+
 def listed(texts: Iterable[Any], name: str = "texts") -> list[Any]:
     """The items of any ordered iterable.
 
     Raises:
-        ValueError: It is a single string, a mapping, a set, or not iterable.
+        ValueError: It is a single string, a table, a mapping, a set, or not iterable.
     """
     if isinstance(texts, str | bytes):
         raise ValueError(f"{name}: got one string; give a list of them: [{texts[:20]!r}]")
@@ -90,10 +95,13 @@ def listed(texts: Iterable[Any], name: str = "texts") -> list[Any]:
         raise ValueError(f"{name}: got a mapping; give the column of texts, as a list")
     if isinstance(texts, Set):
         raise ValueError(f"{name}: got a set, which has no order to answer in; give a list")
+    if hasattr(texts, "columns"):  # iterating a pandas table gives the names of its columns
+        raise ValueError(f"{name}: got a table; give its column of texts")
     try:
-        return list(texts)
+        items = iter(texts)
     except TypeError as error:
         raise ValueError(f"{name}: {type(texts).__name__} is not a list of texts") from error
+    return list(items)
 
 
 def refusal(text: Any) -> str:
