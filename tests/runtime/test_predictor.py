@@ -192,6 +192,15 @@ def test_long_texts_are_cut_with_one_warning_or_refused(classifier, caplog):
         predictor.predict(["jump", long], truncate=False)
 
 
+def test_cut_texts_are_told_of_also_where_errors_are_returned(classifier, caplog):
+    predictor = load(classifier, threads=1)
+    long = "the film was slow " * 40
+    predictor.predict(["jump", "", long], errors="return", truncate=False)
+    assert "cut to" not in caplog.text
+    predictor.predict(["jump", "", long], errors="return")
+    assert caplog.text.count("1 of 2 texts cut to 32 tokens (said once)") == 1
+
+
 def test_pairs_must_be_as_many(predictor):
     with pytest.raises(ValueError, match="pairs: 1 for 2 texts; give as many"):
         predictor.predict(["a film", "jump"], ["a film"])
@@ -199,9 +208,17 @@ def test_pairs_must_be_as_many(predictor):
         predictor.predict(["a film"], [""])
 
 
+@pytest.mark.parametrize("errors", ["raise", "return"])
+def test_pairs_that_the_model_does_not_read_are_refused(predictor, errors):
+    with pytest.raises(ValueError, match="pairs: this model reads single texts"):
+        predictor.predict(["a film"], ["jump"], errors=errors)
+
+
 def test_a_classifier_makes_no_embeddings(predictor):
     with pytest.raises(ValueError, match="this model does classification: call predict"):
         predictor.encode(["a film"])
+    with pytest.raises(ValueError, match="this model does classification: call predict"):
+        predictor.label_words([["a", "film"]])
 
 
 def test_embeddings_have_unit_length(tmp_path, texts):
@@ -255,6 +272,7 @@ def test_words_take_the_label_of_their_first_token(family, tmp_path):
     ("sentences", "message"),
     [
         (["the film"], r"sentences\[0\]: got a string; give its words as a list"),
+        ([3], r"sentences\[0\]: int is not a list of texts"),
         ([["the", ""]], r"sentences\[0\]\[1\] is empty"),
         ([["the"], ["a", 3]], r"sentences\[1\]\[1\] is 3 \(int\)"),
     ],
@@ -263,6 +281,13 @@ def test_sentences_that_are_not_words_are_refused(sentences, message, tmp_path):
     plain_folder(tmp_path, "tokens", ("O", "B-DISH", "I-DISH"))
     with pytest.raises(ValueError, match=message):
         load(tmp_path, threads=1).label_words(sentences)
+
+
+def test_a_text_without_words_has_no_spans(tmp_path):
+    plain_folder(tmp_path, "tokens", ("O", "B-DISH", "I-DISH"))
+    tagger = load(tmp_path, threads=1)
+    assert tagger.predict(["\u200b", "\u2060"]) == [[], []]
+    assert tagger.label_words([[]]) == [[]]
 
 
 @pytest.mark.parametrize("labels", [("B-DISH", "I-DISH", "B-PER"), ("S-DISH", "B-x-y", "E-x-y")])

@@ -32,7 +32,7 @@ from leanformer.runtime.opening import open_session
 from leanformer.runtime.session import Backend, Precision, Session, concurrency_of, feed
 from leanformer.runtime.tokenizer import open_tokenizer
 from leanformer.text import Reader, Reading, check_pairs, split_words, word_tags
-from leanformer.text.texts import listed, refusal, repair, sort_out
+from leanformer.text.texts import check_sentences, sort_out
 
 _log = logging.getLogger(__name__)
 _MANY = 64  # texts that are worth a pool of threads to tokenize them
@@ -134,26 +134,19 @@ class Predictor:
 
         Raises:
             ValueError: A text is not a string, is empty or (without `truncate`) too long, and its
-                index is named; pairs do not match; or the model makes embeddings.
+                index is named; pairs do not match, are missing or are not read; or the model
+                makes embeddings.
         """
         if self.manifest.kind == "embedding":
             raise ValueError("this model makes embeddings: call encode(texts)")
         if errors not in ("raise", "return"):
             raise ValueError(f"errors: {errors!r} is not one of raise, return")
-        if errors == "raise":
-            first, second = check_pairs(texts, pairs)
-            readings = self._read(first, second)
-            self._check(readings, truncate)
-            return self._answers(first, readings)
-        first, second, reasons = sort_out(texts, pairs)
-        places = [index for index, reason in enumerate(reasons) if not reason]
+        if errors == "return":
+            return self._answer_each(texts, pairs, truncate)
+        first, second = check_pairs(texts, pairs)
         readings = self._read(first, second)
-        long = [reading.cut and not truncate for reading in readings]
-        for place in [place for place, too in zip(places, long, strict=True) if too]:
-            reasons[place] = self._too_long(place)
-        fit = [index for index, too in enumerate(long) if not too]
-        answers = iter(self._answers([first[i] for i in fit], [readings[i] for i in fit]))
-        return [Unanswered(reason) if reason else next(answers) for reason in reasons]
+        self._check(readings, truncate)
+        return self._answers(first, readings)
 
     def encode(self, texts: Iterable[str], *, truncate: bool = True) -> NDArray[np.float32]:
         """One vector per text, [text, width], in order: what the model's own pooling makes.
@@ -182,12 +175,15 @@ class Predictor:
         return self._run(readings)
 
     def label_words(self, sentences: Iterable[Sequence[str]]) -> list[list[str]]:
-        """One label per word, of sentences that are already cut into words; "O" past the cut.
+        """One label per word, of sentences that are already split into words; "O" past the cut.
 
         Raises:
-            ValueError: A sentence is a string, or holds what is not a word.
+            ValueError: A sentence is a string or holds something that is not a word, or the model
+                does not label words.
         """
-        rows = [self._words(index, words) for index, words in enumerate(listed(sentences))]
+        if self.manifest.kind != "tokens":
+            raise ValueError(f"this model does {self.manifest.kind}: call predict(texts)")
+        rows = check_sentences(sentences)
         readings = self.reader.read_words(rows, parallel=self._parallel(rows))
         labels = self.manifest.labels
         found = zip(readings, self._run(readings), strict=True)
@@ -203,11 +199,29 @@ class Predictor:
         """Texts as the model reads them; of a model that labels words, their words."""
         if self.manifest.pairs and pairs is None:
             raise ValueError("pairs: this model compares two texts; give the second ones")
+        if pairs is not None and not self.manifest.pairs:
+            raise ValueError("pairs: this model reads single texts; leave the second ones out")
         parallel = self._parallel(texts)
         if self.manifest.kind == "tokens":
             words = [[text[start:end] for start, end in split_words(text)] for text in texts]
             return self.reader.read_words(words, parallel=parallel)
         return self.reader.read(texts, pairs, parallel=parallel)
+
+    def _answer_each(
+        self, texts: Iterable[str], pairs: Iterable[str] | None, truncate: bool
+    ) -> list[Any]:
+        """Answers, and the reason in the place of each text that has none."""
+        first, second, reasons = sort_out(texts, pairs)
+        places = [index for index, reason in enumerate(reasons) if not reason]
+        readings = self._read(first, second)
+        long = [reading.cut and not truncate for reading in readings]
+        for place in [place for place, too in zip(places, long, strict=True) if too]:
+            reasons[place] = self._too_long(place)
+        fit = [index for index, too in enumerate(long) if not too]
+        read = [readings[index] for index in fit]
+        self._check(read, truncate)
+        answers = iter(self._answers([first[index] for index in fit], read))
+        return [Unanswered(reason) if reason else next(answers) for reason in reasons]
 
     def _check(self, readings: list[Reading], truncate: bool) -> None:
         """Refuse long texts, or say once that they are cut."""
@@ -258,16 +272,6 @@ class Predictor:
         if self.manifest.kind == "tokens":
             return [row[:length] for row, length in zip(rows, lengths, strict=True)]
         return rows
-
-    def _words(self, index: int, words: Sequence[str]) -> list[str]:
-        if isinstance(words, str | bytes):
-            raise ValueError(
-                f"sentences[{index}]: got a string; give its words as a list, or call predict"
-            )
-        for place, word in enumerate(words):
-            if reason := refusal(word):
-                raise ValueError(f"sentences[{index}][{place}] {reason}")
-        return [repair(word) for word in words]
 
     def __reduce__(self) -> Any:
         if self._again is None:

@@ -1,7 +1,7 @@
 """What is given as texts: read whole, or refused with its place."""
 
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -71,6 +71,27 @@ def sort_out(
     kept = [index for index, reason in enumerate(reasons) if not reason]
     beside = None if second is None else [repair(second[index]) for index in kept]
     return [repair(first[index]) for index in kept], beside, reasons
+
+
+def check_sentences(sentences: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Sentences that are split into words, as lists.
+
+    Raises:
+        ValueError: A sentence is a string, or holds something that is not a word; both are named.
+    """
+    return [_words(index, words) for index, words in enumerate(listed(sentences, "sentences"))]
+
+
+def _words(index: int, words: Sequence[str]) -> list[str]:
+    if isinstance(words, str | bytes):
+        raise ValueError(
+            f"sentences[{index}]: got a string; give its words as a list, or call predict"
+        )
+    found = listed(words, f"sentences[{index}]")
+    for place, word in enumerate(found):
+        if reason := refusal(word):
+            raise ValueError(f"sentences[{index}][{place}] {reason}")
+    return [repair(word) for word in found]
 
 
 def _as_many(pairs: Iterable[Any] | None, first: list[Any]) -> list[Any] | None:
