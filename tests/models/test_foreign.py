@@ -128,5 +128,5 @@ def test_it_is_found_before_transformers_reads_the_folder(
 def test_json_is_read_to_a_depth(name: str, tmp_path: Path) -> None:
     save_model(*tiny_model("gpt2"), tmp_path / "m")
     (tmp_path / "m" / name).write_text('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}")
-    with pytest.raises(ValueError, match=f"{name} is no valid JSON: it is nested too deeply"):
+    with pytest.raises(ValueError, match=f"{name} is not valid JSON: it is nested too deeply"):
         read_checkpoint(tmp_path / "m")

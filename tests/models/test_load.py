@@ -147,7 +147,7 @@ def test_a_file_is_no_folder(folder: Path) -> None:
     ("text", "match"),
     [
         (None, "is no model: it has no config.json"),
-        ("{", "config.json is no valid JSON"),
+        ("{", "config.json is not valid JSON"),
         ("[]", "config.json must hold a JSON object, not list"),
         ("{}", "config.json names no model_type"),
         ('{"model_type": "t5"}', "architecture 't5' is not known.*bert, roberta"),

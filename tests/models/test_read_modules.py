@@ -172,12 +172,13 @@ REFUSED = [
     ({"modules": modules("Pooling", "Transformer")}, r"the modules are Pooling, Transformer; exp"),
     ({"modules": ["Pooling"]}, r"'Pooling' does not give a type and a path"),
     ({"modules": {}}, r"modules.json must hold a JSON list, not dict"),
-    ({"modules": "["}, r"modules.json is no valid JSON"),
+    ({"modules": "["}, r"modules.json is not valid JSON"),
+    ({"modules": "[" * 100_000}, r"modules.json is not valid JSON: it is nested too deeply"),
     (
         {"modules": [{"path": "0_BERT", "type": OLD + "Transformer"}, *entries(OLD + "Normalize")[1:]]},
         r"the Transformer lies in '0_BERT' and not at the top; open the folder with",
     ),
-    ({"1_Pooling/config": "{"}, r"1_Pooling/config.json is no valid JSON"),
+    ({"1_Pooling/config": "{"}, r"1_Pooling/config.json is not valid JSON"),
     (
         {"1_Pooling/config": {"pooling_mode_cls_token": True, "pooling_mode_max_tokens": True}},
         r"1_Pooling/config.json: pools by cls and max; exactly one mode can be kept",

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import pytest
@@ -49,8 +50,32 @@ def test_a_damaged_description_is_refused(folder):
     edit(folder, nonsense=1)
     with pytest.raises(ValueError, match=r"leanformer.json is damaged"):
         read_manifest(folder)
-    (folder / NAME).write_text("{")
+    edit(folder, nonsense=1, labels=3)
     with pytest.raises(ValueError, match=r"leanformer.json is damaged"):
+        read_manifest(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "leanformer.json is not valid JSON"),
+        ("[]", "leanformer.json must hold a JSON object, not list"),
+        ("[" * 100_000, "leanformer.json is not valid JSON: it is nested too deeply"),
+    ],
+)
+def test_a_description_that_is_not_an_object_is_refused(folder, text, message):
+    (folder / NAME).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_manifest(folder)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kind"),
+    [("max_length", "64", "int"), ("pairs", 1, "bool"), ("files", [], "dict")],
+)
+def test_values_of_another_type_are_refused(folder, field, value, kind):
+    edit(folder, **{field: value})
+    with pytest.raises(ValueError, match=f"{field} is {re.escape(repr(value))}, not {kind}"):
         read_manifest(folder)
 
 

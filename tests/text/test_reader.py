@@ -231,11 +231,39 @@ def test_a_damaged_or_missing_file_is_refused(tmp_path: Path) -> None:
         open_reader(tmp_path, 8)
     saved("bert", tmp_path)
     (tmp_path / "config.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"config.json is damaged: it must hold a JSON object"):
+    with pytest.raises(ValueError, match=r"config.json must hold a JSON object, not list"):
         open_reader(tmp_path, 8)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ValueError, match=r"config.json is damaged"):
+    with pytest.raises(ValueError, match=r"config.json is not valid JSON"):
         open_reader(tmp_path, 8)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("model_max_length", "64", "is damaged: model_max_length is '64'"),
+        ("model_input_names", "ids", "is damaged: model_input_names is 'ids'"),
+        ("truncation_side", 3, "is damaged: truncation_side is 3"),
+        ("truncation_side", "middle", "truncation_side 'middle' is not one of right, left"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(
+    field: str, value: object, message: str, tmp_path: Path
+) -> None:
+    saved("bert", tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), field: value}))
+    with pytest.raises(ValueError, match=f"tokenizer_config.json.*{message}"):
+        open_reader(tmp_path, 8)
+
+
+def test_options_that_are_null_do_not_count(tmp_path: Path) -> None:
+    tokenizer = saved("bert", tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    names = ("model_max_length", "model_input_names", "truncation_side")
+    file.write_text(json.dumps({**json.loads(file.read_text()), **dict.fromkeys(names)}))
+    (reading,) = open_reader(tmp_path, 12).read([LONG[0]])
+    assert reading.ids == expected(tokenizer, [LONG[0]], None, 12)[0]
 
 
 @pytest.mark.parametrize("prompts", [{}, None, ["q"], {"q": None}])

@@ -12,12 +12,12 @@ before a weight is read. A folder without modules.json is a plain encoder: the m
 normalized.
 """
 
-import json
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, get_args
 
 from leanformer.core import codec
+from leanformer.core.json_file import read_json, read_json_list
 from leanformer.models.embedding import FIELD, Embedding, Similarity
 from leanformer.numerics.pooling import MODES, Pooling
 
@@ -70,7 +70,7 @@ def read_embedding(folder: Path) -> tuple[Embedding, int | None]:
 
 def _kept(file: Path) -> Embedding | None:
     """The description that config.json keeps of a model that leanformer loaded before."""
-    described = _json(file).get(FIELD) if file.is_file() else None
+    described = read_json(file).get(FIELD) if file.is_file() else None
     if described is None:
         return None
     found: Embedding = codec.decode(Embedding, described, f"{file}: {FIELD}")
@@ -79,9 +79,8 @@ def _kept(file: Path) -> Embedding | None:
 
 def _paths(file: Path) -> dict[str, str]:
     """The folder of each module by its class name, checked."""
-    entries = _json(file, list)
     found: dict[str, str] = {}
-    for entry in entries:
+    for entry in read_json_list(file):
         kind = entry.get("type") if isinstance(entry, dict) else None
         path = entry.get("path") if isinstance(entry, dict) else None
         if not isinstance(kind, str) or not isinstance(path, str):
@@ -114,7 +113,7 @@ def _mode(file: Path) -> Any:
     """The one mode of pooling, from either form of its config.json."""
     if not file.is_file():
         raise ValueError(f"{file} is missing; {MODULES} names it. Copy the model again")
-    config = _json(file)
+    config = read_json(file)
     known = (*_WIDTHS, *BOOLEANS, "pooling_mode", "include_prompt")
     if strange := sorted(set(config) - set(known)):
         raise ValueError(f"{file}: {_shown(config, strange[0])} is not known to leanformer")
@@ -139,7 +138,7 @@ def _mode(file: Path) -> Any:
 
 def _check_normalize(file: Path) -> None:
     """Refuse to normalize anything but the text's vector."""
-    config = _json(file) if file.is_file() else {}
+    config = read_json(file) if file.is_file() else {}
     for key, value in config.items():
         if value not in (None, "sentence_embedding"):
             raise ValueError(
@@ -153,7 +152,7 @@ def _limit(folder: Path) -> int | None:
     file = next((folder / name for name in TRANSFORMER if (folder / name).is_file()), None)
     if file is None:
         return None
-    config = _json(file)
+    config = read_json(file)
     if config.get("do_lower_case"):
         raise ValueError(
             f"{file}: do_lower_case is true, which the tokenizer does not know; set it to false "
@@ -185,7 +184,7 @@ def _limit(folder: Path) -> int | None:
 
 def _of_model(file: Path) -> Embedding:
     """Prompts and similarity; the pooling is the modules' own."""
-    config = _json(file) if file.is_file() else {}
+    config = read_json(file) if file.is_file() else {}
     if config.get("model_type", "SentenceTransformer") != "SentenceTransformer":
         raise ValueError(
             f"{file}: {_shown(config, 'model_type')} does not make one vector per text; "
@@ -215,18 +214,6 @@ def _of_model(file: Path) -> Embedding:
         )
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
-
-
-def _json(file: Path, kind: type = dict) -> Any:
-    """What a JSON file holds: an object, or with `kind` a list."""
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file} is no valid JSON: {error}") from error
-    if not isinstance(value, kind):
-        wanted = "object" if kind is dict else kind.__name__
-        raise ValueError(f"{file} must hold a JSON {wanted}, not {type(value).__name__}")
-    return value
 
 
 def _shown(config: dict[str, Any], key: str) -> str:

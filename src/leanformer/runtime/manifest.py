@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from leanformer.core.files import write_text
+from leanformer.core.json_file import read_json
 from leanformer.core.processor import instructions
 from leanformer.runtime.session import (
     BACKENDS,
@@ -83,12 +84,17 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path} is missing: {folder} was not exported by leanformer; "
             "make it with `leanformer compress`, or export the model first"
         )
+    fields = read_json(path)
     try:
-        fields = json.loads(path.read_text("utf-8"))
         lists = {key: tuple(fields.get(key, ())) for key in ("labels", "race", "instructions")}
         manifest = Manifest(**{**fields, **lists})
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); export the model again") from error
+    _check_fields(path, manifest)
+    return manifest
+
+
+def _check_fields(path: Path, manifest: Manifest) -> None:
     for name, value, known in (
         ("kind", manifest.kind, KINDS),
         ("backend", manifest.backend, BACKENDS),
@@ -96,7 +102,10 @@ def read_manifest(folder: Path) -> Manifest:
     ):
         if value not in known:
             raise ValueError(f"{path}: {name} {value!r} is not one of {', '.join(known)}")
-    return manifest
+    for name, kind in (("max_length", int), ("pairs", bool), ("files", dict)):
+        value = getattr(manifest, name)
+        if not isinstance(value, kind):
+            raise ValueError(f"{path}: {name} is {value!r}, not {kind.__name__}; export it again")
 
 
 def served_files(folder: Path, manifest: Manifest, backend: str, precision: str) -> list[Path]:

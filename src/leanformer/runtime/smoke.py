@@ -5,7 +5,6 @@ short text is padded by more than a local window; and answers that change with t
 batch.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.core.child import ChildFailed, call_in_child
+from leanformer.core.json_file import read_json
 from leanformer.runtime.batching import Batch, stack
 from leanformer.runtime.manifest import read_manifest
 from leanformer.runtime.opening import open_session
@@ -67,7 +67,7 @@ def run_uneven(folder: str, backend: Backend, precision: Precision) -> float:
     place = Path(folder)
     manifest = read_manifest(place)
     session = open_session(place, backend, precision, threads=1)
-    config = json.loads((place / "config.json").read_text("utf-8"))
+    config = read_json(place / "config.json")
     pad = int(config.get("pad_token_id") or 0)
     readings = uneven_rows(int(config["vocab_size"]), min(manifest.max_length, _LONGEST), pad)
     together = _answers(session, readings, range(len(readings)), pad)

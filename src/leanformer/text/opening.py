@@ -1,14 +1,19 @@
 """Readers of checkpoints: from the tokenizer files of a folder, or from transformers' tokenizer."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
+from leanformer.core.json_file import read_json
 from leanformer.text.reader import Reader
 
 _TYPES = "token_type_ids"
+_KINDS: dict[str, tuple[type, ...]] = {
+    "model_max_length": (int, float),
+    "model_input_names": (list,),
+    "truncation_side": (str,),
+}
 
 
 def open_reader(folder: Path, max_length: int) -> Reader:
@@ -20,7 +25,7 @@ def open_reader(folder: Path, max_length: int) -> Reader:
 
     Raises:
         FileNotFoundError: There is no `tokenizer.json`.
-        ValueError: A file is damaged.
+        ValueError: A file is damaged, or the limit has no room for a text.
     """
     file = folder / "tokenizer.json"
     if not file.is_file():
@@ -32,14 +37,14 @@ def open_reader(folder: Path, max_length: int) -> Reader:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises bare Exception
         raise ValueError(f"{file} is damaged: {error}") from error
-    options = _json(folder / "tokenizer_config.json")
+    options = _options(folder / "tokenizer_config.json")
     own = _json(folder / "config.json").get("pad_token_id")
     return Reader(
         tokenizer,
-        min(max_length, int(options.get("model_max_length") or max_length)),
-        pad_id=int(own or _pad_id(tokenizer, options)),
-        tells_types=_TYPES in options.get("model_input_names", [_TYPES]),
-        side=options.get("truncation_side", "right"),
+        int(min(max_length, options.get("model_max_length") or max_length)),
+        pad_id=own if isinstance(own, int) else _pad_id(tokenizer, options),
+        tells_types=_TYPES in (options.get("model_input_names") or [_TYPES]),
+        side=options.get("truncation_side") or "right",
         split_special=bool(options.get("split_special_tokens", False)),
         prefix=_prompt(folder / "config_sentence_transformers.json"),
     )
@@ -79,12 +84,18 @@ def _pad_id(tokenizer: Tokenizer, options: dict[str, Any]) -> int:
 
 
 def _json(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    try:
-        value = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file} is damaged: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{file} is damaged: it must hold a JSON object")
-    return value
+    return read_json(file) if file.is_file() else {}
+
+
+def _options(file: Path) -> dict[str, Any]:
+    """What tokenizer_config.json says, checked as far as it is read here."""
+    options = _json(file)
+    for name, kinds in _KINDS.items():
+        value = options.get(name)
+        if value is not None and not isinstance(value, kinds):
+            raise ValueError(f"{file} is damaged: {name} is {value!r}")
+    if options.get("truncation_side") not in (None, "right", "left"):
+        raise ValueError(
+            f"{file}: truncation_side {options['truncation_side']!r} is not one of right, left"
+        )
+    return options
