@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import sys
@@ -90,13 +91,24 @@ def test_a_fault_that_passes_is_tried_again_and_told_apart(
         called("killed", monkeypatch)
 
 
-def test_no_thread_for_a_process_is_a_fault_that_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE])
+def test_no_room_for_a_process_is_a_fault_that_passes(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def none(*_: Any, **__: Any) -> None:
-        raise BlockingIOError("Resource temporarily unavailable")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(child.subprocess, "run", none)
     monkeypatch.setattr(child, "_PAUSE", 0.0)
     with pytest.raises(PassingFault, match="no process could be started"):
+        call_in_child(f"{ME}:add", {})
+
+
+def test_a_python_that_is_not_there_is_not_a_fault_that_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(FileNotFoundError, match="/no/such/python"):
         call_in_child(f"{ME}:add", {})
 
 

@@ -10,6 +10,7 @@ It is told apart, so that nobody takes it for a decision.
 """
 
 import contextlib
+import errno
 import importlib
 import json
 import os
@@ -23,6 +24,7 @@ from typing import Any
 _PAUSE = 2.0  # seconds
 _LATER = "free some, and give the same command again: it goes on from here"
 _ROOT = Path(__file__).resolve().parents[2]
+_NO_PROCESS = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _PASSING = (
     "MemoryError",
     "bad_alloc",
@@ -74,7 +76,9 @@ def _call(target: str, arguments: dict[str, Any], seconds: float) -> Any:
         )
     except subprocess.TimeoutExpired:
         raise ChildFailed(f"did not answer within {seconds:g} s") from None
-    except (BlockingIOError, MemoryError) as error:
+    except (OSError, MemoryError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_PROCESS:
+            raise
         raise PassingFault(f"no process could be started ({error}); {_LATER}") from error
     words = ended.stderr.decode(errors="replace")
     reason = reason_of(ended.returncode, words)
