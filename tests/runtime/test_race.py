@@ -91,6 +91,11 @@ def test_answers_that_are_not_numbers_do_not_win(tmp_path, texts, monkeypatch):
     assert rows[1].chosen
 
 
+def test_a_model_that_answers_nan_everywhere_has_no_winner():
+    with pytest.raises(ValueError, match="race: PyTorch fp32 itself answers these texts with numb"):
+        decide([row("pytorch", 100.0, agreement=0.0)], least_agreement=0.9)
+
+
 def test_a_fault_that_passes_is_no_reason(tmp_path, texts, monkeypatch):
     def none(*_):
         raise PassingFault("no memory")

@@ -77,13 +77,13 @@ def race(
         texts: What is like the texts to be served; about a hundred.
         pairs: Their second texts.
         candidates: Backends and precisions; PyTorch fp32 takes part in any case, as the reference.
-        least_agreement: Who agrees less with PyTorch fp32 cannot win.
+        least_agreement: A candidate that agrees less with PyTorch fp32 cannot win.
         rounds: How often each answers all texts.
         threads: As many as there are cores, unless given.
         batch_dependent: Let those win too whose answers change with the other texts of a batch.
 
     Raises:
-        ValueError: There are no texts.
+        ValueError: There are no texts, or PyTorch fp32 answers them with NaN.
         PassingFault: There was no memory, thread or disk to try a candidate.
     """
     texts, pairs = list(texts), None if pairs is None else list(pairs)
@@ -133,8 +133,17 @@ def candidates_of(manifest: Manifest) -> list[Candidate]:
 
 
 def decide(rows: Sequence[Row], least_agreement: float) -> list[Row]:
-    """The rows with the fastest acceptable one marked, and a reason for each."""
+    """The rows with the fastest acceptable one marked, and a reason for each.
+
+    Raises:
+        ValueError: Not even PyTorch fp32 is acceptable: its outputs are not finite.
+    """
     fair = [r for r in rows if r.throughput and (r.agreement or 0) >= least_agreement]
+    if not fair:
+        raise ValueError(
+            "race: PyTorch fp32 itself answers these texts with numbers that are not finite, so "
+            "there is nothing to agree with; look at the model's weights"
+        )
     best = max(fair, key=lambda row: row.throughput or 0)
     return [replace(row, chosen=row is best, reason=_reason(row, best, fair)) for row in rows]
 
