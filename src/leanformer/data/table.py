@@ -128,12 +128,15 @@ def _jsonl(text: str, path: Path) -> list[Row]:
             continue
         try:
             value = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
+            said = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
             raise ValueError(
-                f"{path}:{number}: no JSON ({error.msg}); write one object a line"
+                f"{path}:{number}: not JSON ({said}); write one object per line"
             ) from None
         if not isinstance(value, dict):
-            raise ValueError(f"{path}:{number}: {line[:40]!r} is no JSON object; write one a line")
+            raise ValueError(
+                f"{path}:{number}: {line[:40]!r} is not a JSON object; write one per line"
+            )
         rows.append(value)
     return rows
 
