@@ -39,6 +39,14 @@ def test_cores_are_shared_out_among_calls(
     assert concurrency_of(threads, concurrency) == expected
 
 
+def test_all_cores_count_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    assert concurrency_of(None, None) == (6, 1)
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert concurrency_of(None, None) == (1, 1)
+
+
 def test_threads_and_calls_are_positive() -> None:
     with pytest.raises(ValueError, match="threads: 0 is not positive"):
         concurrency_of(0, None)

@@ -6,19 +6,20 @@ from importlib import metadata
 from typing import Any
 
 from leanformer.core.processor import cpuinfo, instructions
+from leanformer.runtime.session import cores
 
 _PACKAGES = ("torch", "transformers", "openvino", "nncf", "onnxruntime")
 
 
 def environment(threads: int | None = None) -> dict[str, Any]:
     """Processor, cores, threads, memory, versions: the record's `environment`."""
-    cores = len(os.sched_getaffinity(0))
+    count = cores()
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "cpu": _processor(),
         "instructions": instructions(),
-        "cores": cores,
-        "threads": threads or cores,
+        "cores": count,
+        "threads": threads or count,
         "memory_gb": round(pages / 2**30, 1),
         "python": platform.python_version(),
         **{package: _version(package) for package in _PACKAGES},

@@ -91,8 +91,10 @@ def concurrency_of(threads: int | None, concurrency: int | None) -> tuple[int, i
 
 
 def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    """Cores that this process may use; where the system does not tell (Windows, macOS), all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def graph_file(folder: Path, backend: str, precision: str) -> Path:

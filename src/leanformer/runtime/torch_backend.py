@@ -28,7 +28,8 @@ _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _PROCESS = os.getpid()
 
 # OpenMP waits forever for the threads that a forked process did not inherit; loading computes too.
-os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 class TorchSession(Session):
