@@ -1,9 +1,11 @@
 """The servers of `examples/` answer thousands of mixed requests from many threads, none wrong."""
 
 import http.client
+import io
 import json
 import os
 import random
+import runpy
 import socket
 import subprocess
 import sys
@@ -123,6 +125,27 @@ def test_forked_workers_with_threads_answer(desk: Path, right: dict[str, Any]) -
     command = "gunicorn --bind 127.0.0.1:PORT --preload --workers 2 --threads 4 --log-level error"
     with serving([*command.split(), "serve_wsgi:application"], desk / "lean" / "model") as port:
         assert wrong_answers(port, requests(600), right, fast=False) == []
+
+
+def test_requests_of_another_form_are_refused_whole(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL", str(desk / "lean" / "model"))
+    application = runpy.run_path(str(EXAMPLES / "serve_wsgi.py"))["application"]
+
+    def answered(body: bytes) -> tuple[str, Any]:
+        statuses: list[str] = []
+        request = {"wsgi.input": io.BytesIO(body)}
+        (answer,) = application(request, lambda status, _: statuses.append(status))
+        return statuses[0], json.loads(answer)
+
+    status, answers = answered(b'["the lazy dog", ""]')
+    assert status == "200 OK"
+    assert [sorted(answer) for answer in answers] == [["label", "score"], ["error"]]
+    for body in (json.dumps(["dog"] * 65).encode(), b'{"texts": ["dog"]}', b"["):
+        status, said = answered(body)
+        assert status == "422 Unprocessable Content"
+        assert "error" in said
 
 
 def test_a_call_that_takes_too_long_is_given_up(desk: Path) -> None:
