@@ -69,7 +69,7 @@ def test_a_score_that_is_no_number(bad, tmp_path, score):
     source = tiny_data.write_data(tmp_path / "scores", "regression")
     _append(source / "dev.tsv", f"a fox\ta dog\t{score}\n")
     said = bad("--task", "regression", source=source)
-    assert f"dev row 17: score '{score}' is no finite number" in said
+    assert f"dev row 17: score '{score}' is not a finite number" in said
 
 
 def test_bytes_that_are_not_utf8(bad):
@@ -85,7 +85,7 @@ def test_a_row_with_too_few_fields(bad):
 
 
 def test_a_folder_that_is_no_model(bad, data):
-    assert "is no model: it has no config.json" in bad(model=data)
+    assert "is not a model: it has no config.json" in bad(model=data)
 
 
 def test_a_model_that_is_nowhere(bad, tmp_path):

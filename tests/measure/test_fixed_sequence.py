@@ -99,7 +99,7 @@ def test_one_false_promise_in_ten_whatever_the_number_of_candidates() -> None:
 
 def test_one_name_twice_is_refused() -> None:
     twins = [Candidate(name="a", cost=cost, promise=PROVEN) for cost in (1, 2)]
-    with pytest.raises(ValueError, match="candidates: 'a' is there twice"):
+    with pytest.raises(ValueError, match="candidates: 'a' occurs twice"):
         choose_fastest(twins)
 
 

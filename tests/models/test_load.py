@@ -146,7 +146,7 @@ def test_a_file_is_no_folder(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        (None, "is no model: it has no config.json"),
+        (None, "is not a model: it has no config.json"),
         ("{", "config.json is not valid JSON"),
         ("[]", "config.json must hold a JSON object, not list"),
         ("{}", "config.json names no model_type"),
@@ -205,12 +205,12 @@ def test_pickles_are_refused(folder: Path) -> None:
 def test_truncated_weights(folder: Path, size: int) -> None:
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:size])
-    refuse(folder, "model.safetensors is (no whole|damaged)")
+    refuse(folder, "model.safetensors is (not a whole|damaged)")
 
 
 def test_weights_that_are_something_else(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes((20).to_bytes(8, "little") + b"x" * 20)
-    refuse(folder, "its header is no safetensors header")
+    refuse(folder, "its header is not one of safetensors")
 
 
 def test_shards(folder: Path) -> None:

@@ -159,10 +159,10 @@ def refuse(match: str, tokenizer: Any, **options: Any) -> None:
 def test_refusals() -> None:
     tokenizer = tiny_tokenizer("bert")
     refuse("size is 10, and .* pieces cannot go", tokenizer, size=10)
-    refuse("keep_ids: 999 is no id", tokenizer, keep_ids=[3, 999])
+    refuse("keep_ids: 999 is not an id", tokenizer, keep_ids=[3, 999])
     refuse("min_count is 0", tokenizer, min_count=0)
     refuse(r"ids up to 419 and the model 158 embeddings", tiny_tokenizer("roberta"))
-    refuse("is no fast tokenizer", object())
+    refuse("is not a fast tokenizer", object())
     words = Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]"))
     refuse("a WordLevel tokenizer cannot be cut", PreTrainedTokenizerFast(tokenizer_object=words))
     suffixed = Tokenizer(models.BPE({"a</w>": 0}, [], end_of_word_suffix="</w>"))

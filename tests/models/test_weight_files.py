@@ -86,7 +86,9 @@ def test_headers_that_are_none(header: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [2**63, 100 * 2**20 + 1, 3])
 def test_a_header_that_does_not_fit(length: int, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(struct.pack("<Q", length) + b"{}")
-    with pytest.raises(ValueError, match="x is no whole safetensors file: its header does not fit"):
+    with pytest.raises(
+        ValueError, match="x is not a whole safetensors file: its header does not fit"
+    ):
         file_entries(tmp_path / "x")
 
 

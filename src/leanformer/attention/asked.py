@@ -1,4 +1,4 @@
-"""What a call of transformers' attention interface asks for, and what of it a mechanism honours.
+"""What a call of transformers' attention interface asks for, and which of it mechanisms honour.
 
 A mechanism honours causality, key padding, the scaling and dropout. Whether a call is causal is
 decided by the mask function of the call, as dense attention decides it; the module's `is_causal`

@@ -95,7 +95,7 @@ def _dense(
     dropout: float,
     others: dict[str, Any],
 ) -> tuple[Tensor, None]:
-    """As the layer attended before, by torch's dense kernel."""
+    """Attend by torch's dense kernel, as the layer did before."""
     if asks.lost:
         raise ValueError(
             f"{type(module).__name__}: this call asks for {', '.join(asks.lost)}, which torch's "
@@ -109,7 +109,7 @@ def _dense(
 
 
 def _refuse(module: Any, core: Attention, asks: Asked) -> None:
-    """Let calls pass that a mechanism answers as dense attention would, but for what it is."""
+    """Refuse calls that ask for more than the mechanism honours, or for another causality."""
     name, kind = type(module).__name__, type(core).__name__
     if asks.beyond:
         raise ValueError(

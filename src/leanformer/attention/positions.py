@@ -12,12 +12,11 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 
 def unless_whole(keep: Tensor | None) -> Tensor | None:
-    """The mask where it hides a key; None where it hides none, so that texts without padding take
-    the path without a mask.
+    """The mask, or None where it hides no key, so that texts without padding need no mask.
 
-    On a GPU the mask stays: to read it in every layer would make the CPU wait for the GPU, and
-    `leanformer.attention.asked.MaskSpec` reads it once per forward pass. While a graph is traced
-    its numbers are not known.
+    On a GPU the mask stays: reading it in every layer would make the CPU wait for the GPU, and
+    `leanformer.attention.asked.MaskSpec` reads it once per forward pass. It also stays while a
+    graph is traced, when its values are not known.
     """
     if keep is None or keep.device.type != "cpu":
         return keep

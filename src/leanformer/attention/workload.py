@@ -15,7 +15,7 @@ from leanformer.attention.dense import visible
 from leanformer.attention.mechanism import Heads
 
 System = Callable[..., Tensor]
-"""Of queries, keys, values and, where texts are padded, the mask of keys that are there, [B, S]."""
+"""Takes queries, keys, values and, where texts are padded, the mask of real keys, [B, S]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +104,10 @@ def inputs(work: Workload) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def dense(work: Workload) -> System:
-    """torch's own attention, the best dense kernel of the device; with padding it is given the mask
-    that transformers makes, which a model makes once for all of its layers."""
+    """torch's own attention, the best dense kernel of the device.
+
+    With padding it is given the mask that transformers makes, once for all layers of a model.
+    """
     if work.keep_BS is None:
 
         def system(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

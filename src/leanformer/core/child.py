@@ -1,12 +1,12 @@
-"""A function called in a process of its own, where a crash costs nothing.
+"""Call a function in a child process, where a crash costs nothing.
 
-A runtime may die of an illegal instruction or a division by zero on a CPU that its authors did not
-try, or never come back. In a child that is an exit code with a reason; in this process it would be
-the end of the work. The child imports from where leanformer lies and from the installed packages,
-never from the working folder: a file called `random.py` beside the data is not run.
+On a CPU that its authors did not try, a runtime may die of an illegal instruction or a division by
+zero, or hang. In a child that is an exit code with a reason; in this process it would end the work.
+The child imports from leanformer's own location and from the installed packages, never from the
+working folder: a file called `random.py` beside the data is not run.
 
-A fault that passes (no memory, no thread, no room on the disk) says nothing about what was tried.
-It is told apart, so that nobody takes it for a decision.
+A passing fault (no memory, no thread, no space on the disk) says nothing about what was tried. It
+is an error of its own, so that nobody records it as a decision.
 """
 
 import contextlib
@@ -45,16 +45,16 @@ class PassingFault(OSError):
 
 
 def call_in_child(target: str, arguments: dict[str, Any], *, seconds: float = 600) -> Any:
-    """The JSON that a function returns when it is called in a new process.
+    """Call a function in a new process and return its result, which goes through JSON.
 
     Args:
         target: "module:function", of leanformer.
-        arguments: Its keyword arguments, as JSON knows them.
-        seconds: It counts as hung after so long.
+        arguments: Its keyword arguments; values that JSON can hold.
+        seconds: Time limit; a call that takes longer counts as hung.
 
     Raises:
         ChildFailed: The child crashed, hung, or the function raised.
-        PassingFault: It failed for want of memory, threads or disk, and once more after a while.
+        PassingFault: It failed for want of memory, threads or disk, and so did a second attempt.
     """
     try:
         return _call(target, arguments, seconds)
@@ -94,7 +94,7 @@ def _call(target: str, arguments: dict[str, Any], seconds: float) -> Any:
 
 
 def reason_of(code: int, stderr: str) -> str:
-    """What an exit code and the last words of a process say; "" for success."""
+    """Why a process failed, from its exit code and the last line of stderr; "" for success."""
     if code == 0:
         return ""
     if code < 0:

@@ -1,4 +1,4 @@
-"""The order of labels that nothing but their own spelling orders: numbers by value, then names.
+"""The default order of labels: by value where all are whole numbers, alphabetical elsewhere.
 
 0, 1, 2, 10, 11      whole numbers, all of them: by value
 1, 10, 2, many       anything else: as text
@@ -7,7 +7,7 @@
 import re
 from collections.abc import Iterable
 
-_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")  # of a length that int() reads
+_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")  # int() refuses more than 4,300 digits
 
 
 def sort_labels(labels: Iterable[str]) -> tuple[str, ...]:

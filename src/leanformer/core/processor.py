@@ -1,11 +1,11 @@
-"""What this CPU can do that decides which precision is fast, and which is exact.
+"""Features of this CPU that decide which precision is fast, and which is exact.
 
 Products of int8 numbers are exact where the CPU has VNNI or AMX. Older x86 CPUs add two products of
 uint8 with int8 in 16 bits, which saturates from 2 * 255 * 64 on:
 
     255 * 127 + 255 * 127 = 64,770 > 32,767        255 * 63 + 255 * 63 = 32,130
 
-so there weights may use half of their range only, as `int8` and the exporters see to.
+There, weights may use only half of their range; `int8` and the exporters see to that.
 """
 
 import platform
@@ -36,6 +36,6 @@ def exact_with(present: Iterable[str]) -> bool:
 
 
 def cpuinfo(key: str) -> str:
-    """What the kernel says of the first core under `key`; "" where it says nothing."""
+    """The value of `key` in /proc/cpuinfo for the first core; "" where there is none."""
     lines = _CPUINFO.read_text().splitlines() if _CPUINFO.is_file() else []
     return next((x.partition(":")[2].strip() for x in lines if x.startswith(key)), "")

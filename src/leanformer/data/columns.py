@@ -45,8 +45,8 @@ def to_dataset(name: str, rows: dict[str, list[Row]], columns: Columns) -> Datas
 
     Raises:
         ValueError: A column is missing, a text is empty, a label is unknown, there is one class
-            only, a score is no finite number; the message names split and row. Or the task has no
-            such metric.
+            only, a score is not a finite number (the message names split and row), or the task has
+            no such metric.
     """
     first = rows["train"][0]
     if "words" in first and "tags" in first:
@@ -161,7 +161,7 @@ def _written(split: str, number: int, row: Row, column: str) -> str:
 def _label(split: str, number: int, value: str, task: Task) -> int | float:
     if task.kind == "regression":
         if not _is_float(value) or not math.isfinite(float(value)):
-            raise ValueError(f"{split} row {number}: score {value!r} is no finite number")
+            raise ValueError(f"{split} row {number}: score {value!r} is not a finite number")
         return float(value)
     if value not in task.labels:
         raise ValueError(

@@ -58,13 +58,13 @@ class Encoded:
     """Token ids of all examples.
 
     Attributes:
-        rows: Model inputs an example, unpadded.
+        rows: Model inputs per example, unpadded.
         labels: As in `Examples`, word labels spread over tokens (the first token of a word carries
             it, the others IGNORE).
         padding: Id that fills `input_ids`.
         truncated: How many texts were longer than the limit and were cut.
         kind: Kind of task, which decides the type of labels.
-        words: Of labelled words, what they are judged by: words that were cut off count too.
+        words: For tokens, the words that are judged; words that were cut off count too.
     """
 
     rows: list[dict[str, list[int]]]

@@ -1,7 +1,7 @@
-"""Texts to be answered or timed, from a file: every line counts, and what is wrong is said by row.
+"""Texts to be answered or timed, from a file; every line counts, and errors name the row.
 
 A column may be missing in a later row of a jsonl file, a text may be a number, a line may be blank.
-Each is told by its row (1 = the first row of data), before a model is opened.
+Each is reported by its row (1 = the first row of data) before a model is opened.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Input:
 
     Attributes:
         number: Which row it is; the first has 1.
-        row: Its columns; none of a blank line.
+        row: Its columns; empty for a blank line.
         text: The text, or None where it cannot be read.
         pair: The second text, or None.
         error: Why it cannot be read: `EMPTY`, or what is wrong; "" where it can.

@@ -1,4 +1,4 @@
-"""Which metrics a kind of task can be judged by, and the one that has a name.
+"""The metrics of each kind of task, by name.
 
 classification   accuracy (default), macro-f1, mcc, f1:LABEL
 regression       spearman (default), pearson
@@ -59,7 +59,7 @@ def check_metric(name: str, kind: str, labels: tuple[str, ...]) -> None:
 
 
 def metric_named(name: str, kind: str, labels: tuple[str, ...]) -> Metric:
-    """The metric of a task, to be computed from answers.
+    """The metric of this name, to be computed from answers.
 
     A masked language model is judged while it runs (`train.evaluate.masked_accuracy`): its answers
     would not fit into memory.

@@ -1,6 +1,6 @@
-"""A data set whose labels take another order, e.g. that of the outputs of a trained head.
+"""A data set with its labels in another order, e.g. that of the outputs of a trained head.
 
-The examples hold indices of labels, so that each index becomes that of the same name.
+Examples hold indices of labels, so each index is replaced by the new index of the same label.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def relabeled(dataset: Dataset, labels: Sequence[str]) -> Dataset:
             has.
 
     Raises:
-        ValueError: A label of the data set is not among them, or one is there twice.
+        ValueError: A label of the data set is not among them, or one occurs twice.
     """
     old = dataset.task.labels
     missing = [label for label in old if label not in labels]

@@ -1,7 +1,7 @@
 """Rows of text from a file: tsv, csv, jsonl, txt and conll, plain or gzipped.
 
-tsv has no quoting (a tab ends a field, a newline a row), csv has; jsonl holds one object a line;
-txt one text a line; conll one `token<TAB>tag` a line with a blank line between sentences.
+tsv has no quoting (a tab ends a field, a newline a row), csv has; jsonl holds one object per line;
+txt one text per line; conll one `token<TAB>tag` per line with a blank line between sentences.
 Everything is UTF-8.
 """
 
@@ -38,8 +38,8 @@ def read_rows(path: Path, *, blank: bool = False) -> list[Row]:
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The format is unknown, the bytes are not UTF-8, a row has the wrong number of
-            fields, a line is no JSON object, there is no row at all, or a .gz file unpacks to more
-            than `MAX_UNPACKED` bytes.
+            fields, a line is not a JSON object, there is no row at all, or a .gz file unpacks to
+            more than `MAX_UNPACKED` bytes.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")

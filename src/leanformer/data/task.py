@@ -2,9 +2,9 @@
 
 Five kinds of task, one shape of data. A pair of texts is a property of the examples, not a kind:
 
-    classification   one label a text (or pair)         quality: accuracy, or chosen
-    regression       one number a text (or pair)        quality: rank correlation, or chosen
-    tokens           one label a word (NER)             quality: F1 of whole spans
+    classification   one label per text (or pair)       quality: accuracy, or chosen
+    regression       one number per text (or pair)      quality: rank correlation, or chosen
+    tokens           one label per word (NER)           quality: F1 of whole spans
     embedding        no labels: keep the geometry       quality: mean cosine to the teacher
     masked-lm        no labels: fill in hidden words    quality: accuracy at the hidden tokens
 """
@@ -59,7 +59,7 @@ class Examples:
     """Texts with their labels, by column.
 
     Attributes:
-        texts: One text an example; for tokens the words joined by spaces.
+        texts: One text per example; for tokens the words joined by spaces.
         pairs: The second texts, or None.
         words: The words of each example for tokens, or None.
         labels: Label index, number, or list of label indices a word; None where unlabelled.

@@ -1,9 +1,9 @@
-"""What a student of an embedding model takes over, because no training can teach it.
+"""What a student of an embedding model takes over from its teacher, since training cannot teach it.
 
 A text's vector depends on more than weights: on the prompt before the text, on how much of the
-text is read, and on whether vectors are normalized. A student that differs from its teacher there
-learns another task than it is judged by. Its pooling may differ, since every objective compares the
-pooled vectors.
+text is read, and on whether vectors are normalized. A student that differs from its teacher in
+these learns another task than it is judged by. Its pooling may differ, since every objective
+compares the pooled vectors.
 
     ratio of lengths = mean_n ||s_n|| / ||t_n||
 
@@ -31,16 +31,16 @@ from leanformer.train.evaluate import outputs
 def follow_description(
     student: Any, tokenizer: Any, teacher: Any, theirs: Any, objectives: Sequence[Objective]
 ) -> None:
-    """Give a student that does not say how it makes vectors the description of its teacher.
+    """Give a student without a description of its vectors that of its teacher.
 
-    Either way it reads no more of a text than its teacher does.
+    With or without its own description it reads no more of a text than its teacher does.
 
     Args:
         student: The student; a plain encoder, or a model with a description of its own.
         tokenizer: Its tokenizer.
         teacher: Its teacher.
         theirs: The teacher's tokenizer.
-        objectives: What the student is taught by.
+        objectives: The objectives that train the student.
 
     Raises:
         ValueError: The student's own description normalizes or prompts otherwise than the

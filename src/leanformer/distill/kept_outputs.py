@@ -1,4 +1,4 @@
-"""What a teacher said, kept on disk: it is asked once a text, and not again in each epoch.
+"""What a teacher said, kept on disk: it is asked once per text, and not again in each epoch.
 
 Logits and hidden states of all texts lie in flat files, mapped into memory, in bf16; a student sees
 the same numbers whether they were just computed or are read. Rows are filled as texts come by; a

@@ -8,8 +8,8 @@ candidate of the order that truly keeps too little to be proven, and that happen
     slowest  proven -> proven -> not proven | the rest is not tested      fastest
                         ^ chosen
 
-The order is that of cost, which does not look at quality on dev. A slow candidate usually keeps
-more than a fast one, so that little is lost by stopping.
+The order is by cost, which does not depend on quality on dev. A slow candidate usually keeps more
+than a fast one, so little is lost by stopping.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Candidate:
     Attributes:
         name: How the record calls it.
         cost: What one text costs, e.g. its seconds: more is slower.
-        promise: What dev says of it; all candidates with the same `keep` and `confidence`.
+        promise: Its promise on dev; all candidates have the same `keep` and `confidence`.
     """
 
     name: str
@@ -61,7 +61,8 @@ def choose_fastest(candidates: Sequence[Candidate]) -> Choice:
     """The fastest candidate that is proven; where none is, the fastest whose estimate holds.
 
     Raises:
-        ValueError: Two candidates have one name, or their promises do not ask for the same.
+        ValueError: Two candidates have the same name, or their promises differ in `keep` or
+            `confidence`.
     """
     _check(candidates)
     ordered = sorted(candidates, key=lambda one: (-one.cost, one.name))
@@ -84,7 +85,7 @@ def _check(candidates: Sequence[Candidate]) -> None:
     names = [one.name for one in candidates]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ValueError(f"candidates: {twice!r} is there twice; give each a name of its own")
+        raise ValueError(f"candidates: {twice!r} occurs twice; give each its own name")
     asked = {(one.promise.keep, one.promise.confidence) for one in candidates}
     if len(asked) > 1:
         raise ValueError(

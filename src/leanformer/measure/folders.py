@@ -1,4 +1,4 @@
-"""Everything that is measured of exported folders, side by side: time, memory, size, work."""
+"""Measure exported folders side by side: time, memory, size, work."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -33,16 +33,16 @@ def measure_folders(
     """The quantities of each folder by name, and the timings behind them.
 
     Args:
-        served: Folder, backend and precision by name; the first one's tokens are those that
-            latencies are told in.
+        served: Folder, backend and precision by name; the first one's tokenizer counts the tokens
+            of the latencies.
         texts: A realistic mix of lengths; a hundred or more.
         pairs: Their second texts.
-        others: Systems that no folder holds, timed in the same rounds; only their times are told.
+        others: Systems without a folder, timed in the same rounds; only their times are measured.
         rounds: Timed calls of each system on each load.
         threads: As many as there are cores, unless given.
 
     Raises:
-        FileNotFoundError: A folder is no export.
+        FileNotFoundError: A folder was not exported by leanformer.
         ValueError: A file of one is damaged, or there are no texts.
     """
     systems = {name: folder_system(*one) for name, one in served.items()}

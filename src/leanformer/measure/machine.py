@@ -1,4 +1,4 @@
-"""The name of the machine that a record was measured on: times are compared on one alone."""
+"""The machine that a record was measured on; only times of one machine can be compared."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,10 @@ _KEYS = ("cpu", "instructions", "cores", "threads", "gpu", "torch")
 
 
 def machine_of(environment: Mapping[str, Any] | None) -> str:
-    """Processor, cores, threads and torch of a record's `environment` in words; two measurements
-    whose words are equal can be compared."""
+    """The machine of a record's `environment` in words: processor, cores, threads and torch.
+
+    Two measurements can be compared if these words are equal.
+    """
     said = {key: value for key in _KEYS if (value := (environment or {}).get(key)) is not None}
     if not said:
         return "a machine that the record does not name"

@@ -1,9 +1,9 @@
 """Is a classifier better than always answering the commonest class?
 
-    accuracy > share        share: the commonest class's part of gold
+    accuracy > share        share: how much of gold is of the commonest class
 
 Where two texts in a hundred matter, answering "no" to all has an accuracy of 98 %. A student may
-keep that share of its teacher's accuracy and find nothing.
+keep nearly all of its teacher's accuracy and find nothing.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ class AgainstMajority:
     """A classifier beside the constant answer.
 
     Attributes:
-        label: Index of the commonest class in gold, the first of equals.
+        label: Index of the commonest class in gold; the first one where several are equal.
         share: Its share: the accuracy of always answering it.
         accuracy: That of the classifier.
         constant: Whether the classifier always gives one answer itself.
         better: Whether its accuracy is above the share on these examples.
-        proven: Whether it is so with the asked confidence, by the paired bootstrap of promises.
+        proven: Whether that holds with the given confidence, by the paired bootstrap of promises.
     """
 
     label: int
@@ -45,13 +45,13 @@ def against_majority(
     """Compare answers with the constant one.
 
     Args:
-        predicted: Class indices that were answered.
-        gold: Class indices that are right, at least one.
+        predicted: Predicted class indices.
+        gold: Right class indices, at least one.
         confidence: Of `proven`, one-sided.
         seed: Of the bootstrap.
 
     Raises:
-        ValueError: There are no examples, or not equally many of both.
+        ValueError: There are no examples, or both differ in number.
     """
     answers, right = np.asarray(predicted), np.asarray(gold)
     if len(answers) != len(right) or len(right) == 0:

@@ -1,9 +1,9 @@
 """Memory of a fresh process that has served a folder for a while.
 
 The kernel keeps the high-water mark of each process (VmHWM). A process that has exported or trained
-before shows that peak instead, so it is read in a new one. One batch says little of a server: the
-runtimes keep kernels for each shape that they have seen, so that the process answers two hundred
-requests of mixed sizes first.
+before shows the peak of that instead, so the mark is read in a new process. One batch says little
+about a server, since runtimes keep kernels for each shape that they have seen. So the process
+answers two hundred requests of mixed sizes first.
 """
 
 import random
@@ -49,7 +49,7 @@ def peak_memory(
 
 
 def high_water() -> int:
-    """The most bytes of memory that this process has held."""
+    """Peak memory of this process in bytes."""
     line = next(x for x in _STATUS.read_text().splitlines() if x.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
 
@@ -62,7 +62,7 @@ def serve_requests(
     precision: str | None,
     threads: int | None,
 ) -> int:
-    """Answer mixed requests; the peak of this process in bytes."""
+    """Answer mixed requests and return the peak memory of this process in bytes."""
     from leanformer.runtime.predictor import load
 
     predictor = load(folder, backend, threads, precision=precision)  # type: ignore[arg-type]
@@ -73,7 +73,7 @@ def serve_requests(
 
 
 def mixed_requests(texts: int, requests: int = REQUESTS, seed: int = 0) -> Iterator[list[int]]:
-    """Which texts each request asks about: mostly few, seldom dozens."""
+    """Indices of the texts of each request: mostly few, seldom dozens."""
     rng = random.Random(seed)
     for _ in range(requests):
         count = round(2 ** rng.uniform(0, _LARGEST))

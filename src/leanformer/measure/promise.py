@@ -3,10 +3,10 @@
     proven    lower >= keep       lower: the (1 - c) quantile of kept* (`numerics.paired_bootstrap`)
     holds     kept  >= keep       kept: q_student / q_teacher on the same dev examples
 
-An estimate that holds is not a promise: where the student truly keeps just what is asked, dev says
-so half of the time. What was tried, as the share of 90 % bounds that lie at or below the truth (300
-and 1,000 examples; accuracy, F1, macro F1 and MCC of two classes; a student that errs 0.15 to 5 %
-more often than its teacher):
+An estimate that holds is not a promise: where the student truly keeps just what is asked, the
+estimate on dev holds half of the time. These bounds were tried; the numbers are shares of 90 %
+bounds that lie at or below the truth, with 300 and with 1,000 examples (accuracy, F1, macro F1 and
+MCC of two classes; a student that errs 0.15 to 5 % more often than its teacher):
 
     percentile bootstrap                  27 to 93 %, 74 to 91 %     too sure: few differ
     BCa (bias-corrected, accelerated)     27 to 95 %, 72 to 93 %     cannot see what never occurred
@@ -14,8 +14,9 @@ more often than its teacher):
     Bayesian bootstrap, one failure more  91 to 100 %, 90 to 99 %    taken: Clopper-Pearson's where
                                                                      that is exact, and smooth
 
-`benchmarks/promises.py` holds the last to real systems, beside the plain rule and, for accuracy, an
-exact bound: 88 to 100 % of the bounds lie at or below the truth, least with macro F1 of 77 classes.
+`benchmarks/promises.py` tests the last one on real systems, beside the plain rule and, for
+accuracy, an exact bound: 88 to 100 % of the bounds lie at or below the truth, fewest with macro F1
+of 77 classes.
 """
 
 from dataclasses import asdict, dataclass
@@ -42,9 +43,9 @@ class Promise:
         lower: One-sided lower confidence bound of that share.
         keep: The share that is asked for.
         confidence: Of the bound.
-        needed: About how many dev examples would prove the promise if the systems went on to differ
-            as they do; None where the estimate is not above `keep`, so that no number would.
-        method: How the bound was taken, for a report.
+        needed: About how many dev examples would prove the promise if the systems differed on them
+            as they do on these; None where the estimate is not above `keep`, so no number would.
+        method: How the bound was computed, for a report.
     """
 
     metric: str
@@ -60,16 +61,16 @@ class Promise:
 
     @property
     def proven(self) -> bool:
-        """Whether the bound is at least what is asked for."""
+        """Whether the lower bound is at least `keep`."""
         return self.lower >= self.keep
 
     @property
     def holds(self) -> bool:
-        """Whether the estimate is at least what is asked for."""
+        """Whether the estimate is at least `keep`."""
         return self.kept >= self.keep - _EQUAL
 
     def json(self) -> dict[str, Any]:
-        """All of it for a record, `proven` and `holds` included."""
+        """All fields for a record, `proven` and `holds` included."""
         return asdict(self) | {"proven": self.proven, "holds": self.holds}
 
 
@@ -86,11 +87,11 @@ def judge_promise(
     """Judge a student by the paired loss against its teacher.
 
     Args:
-        metric: What quality is.
+        metric: The task's metric.
         teacher: The metric's statistics of the teacher's answers, [N, K].
         student: Those of the student's answers to the same examples in the same order.
         keep: Share of the teacher's quality that is asked for.
-        confidence: How sure the bound is, one-sided.
+        confidence: Confidence of the one-sided bound.
         resamples: Of the bootstrap.
         seed: Of the bootstrap; the same seed gives the same promise.
 
@@ -104,7 +105,7 @@ def judge_promise(
 
 
 def check_promise(keep: float, confidence: float) -> None:
-    """Refuse what cannot be promised.
+    """Refuse a share or a confidence that cannot be promised.
 
     Raises:
         ValueError: `keep` or `confidence` is out of its range.
@@ -116,7 +117,7 @@ def check_promise(keep: float, confidence: float) -> None:
 
 
 def promise_of(drawn: PairedBootstrap, keep: float, confidence: float) -> Promise:
-    """What a bootstrap that was drawn already says about one share."""
+    """The promise about one share, from a bootstrap that was drawn before."""
     lower, examples = drawn.lower(confidence), len(drawn.influence_N)
     return Promise(
         metric=drawn.metric,

@@ -24,8 +24,8 @@ class System:
     """What is timed.
 
     Attributes:
-        open: Opens it with so many threads (None = all cores); called once for each number.
-        in_order: Opens it as it answers batches of 16 in the caller's order; None = like `open`.
+        open: Opens it with a number of threads (None = all cores); called once per number.
+        in_order: Opens it so that it answers batches of 16 in the caller's order; None = as `open`.
     """
 
     open: Callable[[int | None], Served]
@@ -68,12 +68,12 @@ def measure_systems(
 
     Args:
         systems: By name.
-        reader: By whose tokens the texts of the latencies are made.
+        reader: Reader whose tokens the texts of the latencies are measured in.
         texts: A realistic mix of lengths; a hundred or more.
         pairs: Their second texts.
         rounds: Timed calls of each system on each load.
-        threads: Threads of the loads that do not say one; None = all cores.
-        loads: Which loads.
+        threads: Threads for the loads that are not on one thread; None = all cores.
+        loads: Names of the loads.
 
     Raises:
         ValueError: A load is not one of `LOADS`, or there are no texts or systems.
@@ -105,7 +105,7 @@ def measure_systems(
 
 
 def _opened(system: System, loads: Sequence[str], threads: int | None) -> dict[str, Served]:
-    """What answers each load; what is opened alike is opened once."""
+    """The opened system of each load; loads with the same settings share one."""
     made: dict[tuple[bool, int | None], Served] = {}
     found = {}
     for load in loads:

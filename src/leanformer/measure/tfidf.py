@@ -32,13 +32,13 @@ class Tfidf:
     """A linear model on TF-IDF features, fitted once.
 
     Attributes:
-        seconds: What fitting took.
+        seconds: Seconds that fitting took.
     """
 
     def __init__(
         self, examples: Examples, task: Task, targets: NDArray[np.float32] | None = None
     ) -> None:
-        """Fit it.
+        """Fit the model.
 
         Args:
             examples: The training examples, with labels unless the task is embedding.
@@ -63,8 +63,10 @@ class Tfidf:
     def answer(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None
     ) -> list[NDArray[np.float32]]:
-        """The output of each text, in the form of a served model's: [label], [1] or [width]; for
-        tokens [word, label], of the words that `split_words` finds."""
+        """The output of each text, in the form of a served model's: [label], [1] or [width].
+
+        For tokens [word, label], for the words that `split_words` finds.
+        """
         if self.task.kind == "tokens":
             places = [split_words(text) for text in texts]
             words = [[t[a:b] for a, b in found] for t, found in zip(texts, places, strict=True)]
@@ -104,7 +106,7 @@ class Tfidf:
 
 
 def _features(kind: str) -> Any:
-    """Vectorizers of words and of characters; of a tagged word, of its window and of itself."""
+    """Vectorizers of words and characters; for a tagged word, of its window and of the word."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_union
 
@@ -134,7 +136,7 @@ def _model(kind: str, rank: int) -> Any:
 
 
 def _windows(words: Sequence[str]) -> list[str]:
-    """Each word, a tab, and its window: every neighbour marked by how far it is."""
+    """Each word, a tab, and its window, in which every neighbour is marked by its distance."""
     rows = []
     for place, word in enumerate(words):
         near = range(max(0, place - _WINDOW), min(len(words), place + _WINDOW + 1))

@@ -1,9 +1,9 @@
-"""Loads that systems are timed on, made once and given to all alike: strings, as users have them.
+"""Loads that systems are timed on: strings, made once and given to all systems alike.
 
     latency_32, latency_128   one text of about 32 and 128 tokens, 16 calls in a row
     throughput                real texts in one call; each system makes its own batches of them
     throughput_unsorted       the same texts in batches of 16 in the caller's order, padded to the
-                              longest: what users run who were told nothing
+                              longest, as most users run a model
 
 Tokenization is inside the timer: a cut vocabulary, a tokenizer that blocks, a system without
 tokens each cost what they cost. `…_one_thread` is the same load answered with one thread.
@@ -20,7 +20,7 @@ CALLS = 16
 
 
 class Served(Protocol):
-    """Whatever answers texts: a predictor, or a rival that is no transformer."""
+    """Anything that answers texts: a predictor, or a rival that is not a transformer."""
 
     def answer(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Sequence[Any]:
         """One output per text, in order."""
@@ -55,14 +55,14 @@ def text_load(texts: Sequence[str], pairs: Sequence[str] | None = None) -> Workl
 def single_load(
     reader: Reader, texts: Sequence[str], pairs: Sequence[str] | None = None, *, tokens: int
 ) -> Workload:
-    """Calls of one text of at most `tokens` tokens, and nearly as many, made of the texts' words.
+    """Calls with one text of nearly `tokens` tokens, made of the words of the caller's texts.
 
-    They are timed in a row, as a service answers them: the first one after another system's turn
+    They are timed in a row, as a service answers them: the first call after another system's turn
     finds the caches cold, and says more about the turns than about the system.
 
     Args:
-        reader: By whose tokens the texts are made; other systems may read them as more or fewer.
-        texts: What the words are taken from.
+        reader: Reader that counts the tokens; other systems may read the texts as more or fewer.
+        texts: The texts that the words are taken from.
         pairs: Second texts: the calls are pairs then, each text with half of the tokens.
         tokens: Tokens of a call.
 
@@ -82,7 +82,7 @@ def single_load(
 
 
 def _filled(reader: Reader, words: list[str], start: int, tokens: int) -> str:
-    """The longest text of successive words that is read by at most `tokens` tokens."""
+    """The longest text of successive words with at most `tokens` tokens."""
     low, high = 1, tokens
     while low < high:
         middle = (low + high + 1) // 2

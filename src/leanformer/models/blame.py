@@ -1,4 +1,4 @@
-"""Faults of a file, told with its name."""
+"""Errors that name the file with the fault."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +9,9 @@ from pathlib import Path
 def blamed(file: Path) -> Iterator[None]:
     """Turn what transformers raises over a wrong value in `file` into a `ValueError` that names it.
 
-    transformers checks few of the values that it reads: a wrong one ends in whatever the first line
-    of code raises that meets it. Errors that say what is wrong (`ValueError`, `OSError`) pass, and
-    so does a lack of memory.
+    transformers checks few of the values that it reads, so a wrong one raises any kind of error
+    wherever it is first used. Errors that say what is wrong (`ValueError`, `OSError`) pass
+    unchanged, and so does a lack of memory.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a model folder holds, read without loading it, and refused where it cannot be loaded."""
+"""The contents of a model folder, checked before the model is loaded."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +41,9 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         FileNotFoundError: There is no such folder.
         NotADirectoryError: It is a file.
-        ValueError: It is no model, an unknown architecture, asks for foreign code or files, has
-            pickled weights only, a damaged file or no tokenizer. The message names the file.
+        ValueError: It is not a model, is of an unknown architecture, asks for foreign code or
+            files, or has only pickled weights, a damaged file or no tokenizer. The message names
+            the file.
     """
     if not folder.exists():
         raise FileNotFoundError(f"{folder}: there is no such folder")
@@ -65,7 +66,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 def _read_config(folder: Path) -> dict[str, Any]:
     file = folder / "config.json"
     if not file.is_file():
-        raise ValueError(f"{folder} is no model: it has no config.json")
+        raise ValueError(f"{folder} is not a model: it has no config.json")
     config = read_json(file)
     model_type = config.get("model_type")
     if not isinstance(model_type, str):

@@ -1,8 +1,8 @@
 """Whether a checkpoint and its config.json describe the same model, tensor by tensor.
 
-missing      in the model and not in the file     random in silence, if it is not a new head
-unexpected   in the file and not in the model     left out in silence, if it is not another head
-mismatched   in both, of different shapes         random in silence, likewise
+missing      in the model and not in the file     would silently be random; fine for a new head
+unexpected   in the file and not in the model     would silently be dropped; fine for another head
+mismatched   in both, of different shapes         would silently be random; fine for a new head
 """
 
 import math
@@ -30,8 +30,9 @@ def refuse_disagreement(checkpoint: Checkpoint, config: Any) -> None:
         config: Its configuration, as transformers reads it.
 
     Raises:
-        ValueError: The weights have more or fewer layers than the configuration, or are codes that
-            no field explains; or a field asks for what transformers no longer has.
+        ValueError: The weights have more or fewer layers than the configuration, or are codes
+            without a quantization that explains them; or a field asks for something that
+            transformers no longer supports.
     """
     file = checkpoint.folder / "config.json"
     for field, default in _DEFAULTS.items():
@@ -70,7 +71,7 @@ def _refuse_other_layers(checkpoint: Checkpoint, layers: int) -> None:
 def refuse_larger(checkpoint: Checkpoint, skeleton: Any) -> None:
     """Refuse a configuration that describes far more weights than there are, before any are made.
 
-    What little is missing is named by `refuse_incomplete`; this one is about memory.
+    This protects memory; single missing tensors are named by `refuse_incomplete`.
 
     Args:
         checkpoint: The folder.
@@ -96,7 +97,7 @@ def refuse_incomplete(
     Args:
         checkpoint: The folder.
         model: What transformers loaded from it.
-        report: What transformers says of the loading.
+        report: The loading report of transformers.
         new_head: Whether the head is to be new, so that its tensors may be missing.
         bare: Whether the encoder is loaded for its hidden states, so that a pooler may be missing.
 

@@ -1,4 +1,4 @@
-"""How an embedding model makes a vector of a text, as a plain field of its configuration.
+"""How an embedding model turns a text into a vector, as a plain field of its configuration.
 
 A transformers configuration keeps fields that it does not know, so the description travels with the
 model through pruning, distillation, quantization, saving and loading, none of which know it:
@@ -7,9 +7,9 @@ model through pruning, distillation, quantization, saving and loading, none of w
 
 `load_model(folder, "embedding")` takes it from the files of sentence-transformers
 (`leanformer.models.read_modules`) and `save_model` writes it back as such files
-(`leanformer.models.write_modules`); the files are what counts where a folder has both. A model that
-is loaded with any other head has no description, so that a classifier or a masked language model
-does not become a sentence-transformers folder by accident.
+(`leanformer.models.write_modules`). Where a folder has both, the files count. A model that is
+loaded with any other head has no description, so that a classifier or a masked language model does
+not become a sentence-transformers folder by accident.
 """
 
 from dataclasses import dataclass, field

@@ -22,8 +22,7 @@ PACKAGE = "transformers.models."
 
 
 def family_of(model_type: str) -> str:
-    """The family of a `model_type`: "bert", "lean-bert", "leanformer-bert" and
-    "leanformer-lean-bert" are of family "bert"."""
+    """The family of a `model_type`, e.g. "bert" of "lean-bert" and "leanformer-lean-bert"."""
     return model_type.removeprefix(STORED).removeprefix(PREFIX)
 
 

@@ -1,4 +1,4 @@
-"""What a folder may not make transformers do: fetch, import or run code that is not its own.
+"""Refuse folders that would make transformers fetch, import or run anything foreign.
 
     config.json             attention and experts by the name of a kernel on the hub; `auto_map`;
                             quantizers of other libraries; fields that swap modules or weight files
@@ -6,8 +6,8 @@
     adapter_config.json     a base model on the hub
     custom_generate/        a function that would replace `generate`
 
-Each is refused by name before transformers reads a byte. What is a name in a list here (a kind of
-attention, a dtype) is allowed; any other value of that field is not.
+Each is refused by name before transformers reads a byte. Fields such as the kind of attention or
+the dtype may only have the values that are listed here.
 """
 
 from collections.abc import Iterator
@@ -41,8 +41,8 @@ _TOKENIZER = {
     "init_inputs": "gives arguments of the tokenizer's class by position, which are not read",
     "trust_remote_code": "asks for code of the folder's own, which is never run",
 }
-_LABELS = ("id2label", "label2id")  # whose keys are anybody's
-_MOST = {  # transformers makes lists as long as these numbers when it reads them
+_LABELS = ("id2label", "label2id")  # their keys are names that users chose
+_MOST = {  # transformers makes lists of these lengths when it reads the fields
     "num_hidden_layers": 10_000,
     "n_layer": 10_000,
     "n_layers": 10_000,

@@ -30,9 +30,7 @@ def install() -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Wraps the loaders of the modules that it waits for; makes those of the lean classes and of
-    the stored configurations.
-    """
+    """Wraps the loaders of transformers' tables; makes the modules of lean and stored classes."""
 
     def __init__(self) -> None:
         self.families = {package_of(PREFIX + family): family for family in FAMILIES}

@@ -68,13 +68,13 @@ def load_model(
             "masked" (a masked language model) or "causal".
         num_labels: Labels of the head; the checkpoint's own where it has the head.
         labels: Their names, in order.
-        fresh_head: Throw the checkpoint's head away and begin with a new one.
+        fresh_head: Replace the checkpoint's own head by a new one.
         seed: Seed of a new head.
 
     Raises:
         OSError: There is no such folder.
         ValueError: The folder cannot be loaded, labels do not fit the head, weights are missing,
-            or an embedding model asks for what cannot be kept (`read_embedding`).
+            or an embedding model has a part that cannot be kept (`read_embedding`).
     """
     if head not in _CLASSES:
         raise ValueError(f"head {head!r} is not one of {', '.join(_CLASSES)}")
@@ -132,7 +132,7 @@ def folder_of(source: str | Path) -> Path:
     """The folder of a model: `source` itself, or where the hub's files were put.
 
     Raises:
-        FileNotFoundError: It is no folder, and no hub answers to it.
+        FileNotFoundError: It is not a folder, and the hub did not give such a model.
     """
     folder = Path(source).expanduser()
     name = str(source)

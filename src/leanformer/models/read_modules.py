@@ -1,15 +1,15 @@
-"""What sentence-transformers' files say of an embedding model: read, or refused by name.
+"""Read what sentence-transformers' files say about an embedding model, or refuse it by name.
 
-    modules.json                        Transformer, Pooling, Normalize: what follows what
+    modules.json                        the modules in order: Transformer, Pooling, Normalize
     1_Pooling/config.json               the mode of pooling, as booleans (versions 2 to 5) or a word
     sentence_bert_config.json           max_seq_length, do_lower_case
     config_sentence_transformers.json   prompts, the similarity
 
 modules.json names each class with the Python module that held it, which moved between versions:
 `sentence_transformers.models.Pooling` became `….sentence_transformer.modules.pooling.Pooling`. The
-last part stayed. Whatever would give other vectors than sentence-transformers does is an error,
-before a weight is read. A folder without modules.json is a plain encoder: the mean of its tokens,
-normalized.
+last part stayed. Anything that would give other vectors than sentence-transformers is an error,
+before a weight is read. A folder without modules.json is a plain encoder: its vectors are the mean
+of its tokens, normalized.
 """
 
 from dataclasses import replace
@@ -49,8 +49,8 @@ def read_embedding(folder: Path) -> tuple[Embedding, int | None]:
     """How the model in `folder` makes vectors, and the tokens that it reads of a text, if said.
 
     Raises:
-        ValueError: A file is damaged, or asks for what leanformer does not keep; the message names
-            the file, the value and the way out.
+        ValueError: A file is damaged, or asks for something that leanformer does not keep; the
+            message names the file, the value and the way out.
     """
     kept = _kept(folder / "config.json")
     if not (folder / MODULES).is_file():

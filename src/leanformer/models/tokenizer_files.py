@@ -1,9 +1,9 @@
-"""The tokenizer of a folder: it reads texts as the folder's `tokenizer.json` says.
+"""The tokenizer of a folder, which reads texts as the folder's `tokenizer.json` says.
 
-Many of transformers' tokenizer classes take only the vocabulary from `tokenizer.json`, and build
-the rest (how text is normalized and split) as the class is written. Where the file says something
-else, the model was trained on other ids than come out: a cased BERT gets lowercase texts. So a few
-texts full of special cases are tokenized both ways. Where the ids differ, the file is right.
+Many of transformers' tokenizer classes take only the vocabulary from `tokenizer.json`; how text is
+normalized and split is fixed in the class. Where the file says something else, the class gives
+other ids than the model was trained on, e.g. lowercase texts to a cased BERT. So a few texts full
+of special cases are tokenized both ways. Where the ids differ, the file is right.
 """
 
 import json
@@ -119,7 +119,7 @@ def fit_tokenizer(tokenizer: Any, model: Any, folder: Path) -> None:
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
     """Write a tokenizer's files, with the options that were set on it after it was made.
 
-    `save_pretrained` writes those that its class was called with, and drops the others.
+    `save_pretrained` alone writes the options that the class was made with, and drops the others.
     """
     tokenizer.save_pretrained(folder)
     file = folder / "tokenizer_config.json"

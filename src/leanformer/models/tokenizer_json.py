@@ -17,7 +17,7 @@ def backend_of(tokenizer: Any) -> dict[str, Any]:
     """
     if not getattr(tokenizer, "is_fast", False):
         raise ValueError(
-            f"{type(tokenizer).__name__} is no fast tokenizer (it has no tokenizer.json), "
+            f"{type(tokenizer).__name__} is not a fast tokenizer (it has no tokenizer.json), "
             "and only these can be cut"
         )
     backend: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())

@@ -53,7 +53,7 @@ def cut_vocabulary(
     extra = set(keep_ids)
     known = set(pieces.by_id) | pieces.added
     if extra - known:
-        raise ValueError(f"keep_ids: {min(extra - known)} is no id of the tokenizer")
+        raise ValueError(f"keep_ids: {min(extra - known)} is not an id of the tokenizer")
     if min_count < 1:
         raise ValueError(f"min_count is {min_count}; it must be at least 1")
     rows = anatomy.word_embeddings(model).num_embeddings
@@ -109,7 +109,7 @@ def gather_rows(model: Any, kept: list[int]) -> None:
 
 
 def _parameters_by_piece(model: Any, words: nn.Embedding) -> list[Any]:
-    """The parameters with one row a piece: embeddings, output layer, the bias beside it."""
+    """The parameters with one row per piece: embeddings, output layer, the bias beside it."""
     found: list[Any] = [words.weight]
     output = model.get_output_embeddings()
     if output is None:

@@ -1,9 +1,9 @@
-"""Which files hold a folder's weights, and what is in them, known without reading the weights.
+"""Which files hold a folder's weights and which tensors, found without reading the weights.
 
     8 bytes: length of the header │ header, JSON │ the tensors, one after the other
 
-The header of a safetensors file gives each tensor's dtype, shape and place in the rest. So a
-truncated or foreign file is known by a look at its first kilobytes and its size.
+The header of a safetensors file gives each tensor's dtype, shape and offsets. So the first
+kilobytes of a file and its size show whether it is truncated or something else.
 """
 
 import math
@@ -26,7 +26,7 @@ _BITS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """What a header says of a tensor.
+    """A tensor, as a header describes it.
 
     Attributes:
         dtype: As safetensors writes it, e.g. "F32".
@@ -67,14 +67,14 @@ def file_entries(file: Path) -> dict[str, Entry]:
     """The tensors of a safetensors file, whose header and size are checked.
 
     Raises:
-        ValueError: The file is truncated, has something after its end, or is no safetensors.
+        ValueError: The file is truncated, is longer than its header says, or is not safetensors.
     """
     size = file.stat().st_size
     with file.open("rb") as stream:
         start = stream.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else MAX_BYTES + 1
         if length > min(MAX_BYTES, size - 8):
-            raise ValueError(f"{file} is no whole safetensors file: its header does not fit in it")
+            raise ValueError(f"{file} is not a whole safetensors file: its header does not fit")
         raw = stream.read(length)
     try:
         header = parse_json(raw)
@@ -82,7 +82,7 @@ def file_entries(file: Path) -> dict[str, Entry]:
         entries = {name: _entry(entry) for name, entry in tensors.items()}
         end = _end([tuple(entry["data_offsets"]) for entry in tensors.values()])
     except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise ValueError(f"{file} is damaged: its header is no safetensors header") from error
+        raise ValueError(f"{file} is damaged: its header is not one of safetensors") from error
     if size != 8 + length + end:
         raise ValueError(
             f"{file} is damaged: it has {size} bytes and its header describes {8 + length + end}; "

@@ -1,6 +1,6 @@
-"""How sure it is what share of a teacher's quality a student keeps, from the same examples of both.
+"""Confidence bounds of the share of a teacher's quality that a student keeps.
 
-    kept  = q(sum_i s_i) / q(sum_i t_i)                      s_i, t_i: what example i adds to q
+    kept  = q(sum_i s_i) / q(sum_i t_i)          s_i, t_i: statistics of example i of both systems
     kept* = q(sum_i E_i s_i + E_0 s_0) / q(sum_i E_i t_i + E_0 t_0)        E ~ exponential(1)
 
 Each kept* is one guess at the truth (Rubin's Bayesian bootstrap: divided by their sum, the E are
@@ -40,15 +40,15 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class PairedBootstrap:
-    """What `paired_bootstrap` gives.
+    """The result of `paired_bootstrap`.
 
     Attributes:
         metric: Name of the metric.
         teacher: Quality of the teacher.
         student: Quality of the student.
         resampled_R: kept* of each resample; -inf where the teacher's quality is not above 0.
-        influence_N: By how much each example moves `kept`, per unit of weight; sorted by what the
-            examples add, not in their order. The sum is 0.
+        influence_N: By how much each example moves `kept`, per unit of weight; sorted by the
+            examples' statistics, not in their order. The sum is 0.
         added_M: By how much each pair's example moves `kept`.
         chances_M: Probability of each pair.
     """
@@ -85,7 +85,7 @@ def paired_bootstrap(
     The order of the examples does not matter; one seed gives the same numbers each time.
 
     Raises:
-        ValueError: There are no examples, not equally many of both, or the teacher's quality is not
+        ValueError: There are no examples, both differ in number, or the teacher's quality is not
             above 0.
     """
     if len(teacher_NK) != len(student_NK) or len(teacher_NK) == 0:
@@ -131,8 +131,10 @@ def paired_bootstrap(
 
 
 def _groups(both_NP: Statistics) -> tuple[Floats, NDArray[np.int64]]:
-    """The distinct rows, in the order of their bytes, and how often each occurs; to compare bytes
-    is many times as fast as to compare columns where there are hundreds."""
+    """The distinct rows, in the order of their bytes, and how often each occurs.
+
+    With hundreds of columns, comparing bytes is many times as fast as comparing columns.
+    """
     whole = np.ascontiguousarray(both_NP)
     rows = whole.view(np.dtype((np.void, whole.dtype.itemsize * whole.shape[1]))).ravel()
     _, firsts, counts_G = np.unique(rows, return_index=True, return_counts=True)
@@ -142,8 +144,10 @@ def _groups(both_NP: Statistics) -> tuple[Floats, NDArray[np.int64]]:
 def _failures(
     metric: Metric, both_GP: Floats, counts_G: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Examples that nobody has seen, [M, P], and how likely each is: all pairs of groups where
-    these are few, otherwise pairs that are drawn."""
+    """Unseen examples on which the student may fail, [M, P], and the probability of each.
+
+    They are all pairs of groups where these are few, otherwise a random sample of pairs.
+    """
     groups, width = len(counts_G), both_GP.shape[1] // 2
     pairs = max(_FEWEST, min(_PAIRS, _NUMBERS // (2 * width)))
     chances_G = counts_G / counts_G.sum()
@@ -164,11 +168,10 @@ def _weights(
     resamples: int,
     rng: np.random.Generator,
 ) -> Iterator[tuple[Floats, Floats]]:
-    """Weights of the groups, [r, G], and the weighted example that is added, [r, P]; r resamples at
-    a time.
+    """Weights of the groups, [r, G], and the weighted added example, [r, P]; r resamples at a time.
 
-    Every example has an exponential of its own, in the order of the groups: an example that moves
-    to the group after its own, because the student now answers it rightly, takes its weight along.
+    Every example has its own exponential, in the order of the groups. An example that moves to the
+    next group, because the student now answers it correctly, keeps its weight.
     """
     starts, size = np.cumsum(counts_G) - counts_G, int(counts_G.sum())
     rows = max(1, _NUMBERS // max(size, added_MP.shape[1]))

@@ -25,7 +25,7 @@ class Pattern(ABC):
 
     @abstractmethod
     def spread(self, units_U: Tensor, shape: tuple[int, int]) -> Tensor:
-        """One value a unit to one a weight, [O, I]; gradients go back."""
+        """Expand per-unit values to the weight's shape [O, I]; differentiable."""
 
     def least(self) -> float:
         """The smallest share that can be kept."""

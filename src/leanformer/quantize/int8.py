@@ -36,7 +36,7 @@ from leanformer.runtime.openvino_session import OpenVinoSession
 from leanformer.runtime.session import Backend, Session, graph_file, served_kind
 from leanformer.train.evaluate import outputs, quality
 
-_LEAST = 0.9  # agreement with PyTorch below which the graph is no copy of the model
+_LEAST = 0.9  # agreement with PyTorch below which the graph is not a copy of the model
 _OWN = ("min-max", "searched", False)  # settings of our own scales that nobody touched
 _NAMES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
 _CHECKED = 200  # texts on which the graph is compared with the model

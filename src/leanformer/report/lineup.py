@@ -6,7 +6,7 @@ A ratio means nothing without its baseline, so a lineup names three and keeps th
     eager     PyTorch fp32 of the teacher as its users run it: unsorted, padded to the longest
     rival     the best one would pick without us: int8 of the uncompressed teacher, length-sorted
 
-Beside them stands the simplest rival, which is no transformer at all.
+Beside them stands the simplest rival, which is not a transformer.
 """
 
 from dataclasses import dataclass, field

@@ -14,10 +14,10 @@ from leanformer.numerics.metrics import length_ratio
 
 
 def agreement(kind: str, reference: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> float:
-    """1 where the answers are the same; `reference` and `other` hold one output a text.
+    """1 where the answers are the same; `reference` and `other` hold one output per text.
 
     Raises:
-        ValueError: They are empty, or not equally many.
+        ValueError: They are empty, or differ in number.
     """
     if not reference or len(reference) != len(other):
         raise ValueError(f"outputs: {len(reference)} and {len(other)}; give as many, at least one")

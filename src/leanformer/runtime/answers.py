@@ -1,4 +1,4 @@
-"""What the raw outputs of a model mean: labels with probabilities, numbers, spans of text."""
+"""Raw outputs of a model turned into answers: labels with probabilities, and spans of text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Unanswered:
-    """In the place of an answer: why a text has none."""
+    """Stands in the place of an answer and says why a text has none."""
 
     error: str
 
@@ -41,7 +41,7 @@ def predictions(rows_L: Outputs, labels: Sequence[str]) -> list[Prediction]:
 def spans_of(
     text: str, reading: Reading, logits_TL: NDArray[np.float32], labels: Sequence[str]
 ) -> list[Span]:
-    """The spans of a text of which the words were read, by the logits of its tokens."""
+    """The spans of a text whose words were read, from the logits of its tokens [T, L]."""
     best_T = softmax(logits_TL).max(-1)
     scores = [0.0 if first is None else float(best_T[first]) for first in reading.firsts]
     tags = word_tags(logits_TL, reading.firsts, labels)
@@ -49,7 +49,7 @@ def spans_of(
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Shares along the last axis."""
+    """Probabilities along the last axis."""
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     shares: NDArray[np.float32] = powers / powers.sum(-1, keepdims=True)
     return shares

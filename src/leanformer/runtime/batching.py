@@ -1,13 +1,13 @@
-"""Batches of few shapes with little padding: what a runtime computes for a list of texts.
+"""Cover a list of texts with batches of few shapes and little padding.
 
-A batch costs rows · tokens and a fixed price per call, so texts are sorted by length and covered by
-batches at the least cost in all:
+A batch costs rows · tokens and a fixed price per call. Texts are sorted by length and covered by
+the batches of least total cost:
 
     cost = Σ_batches  call_cost + rows · tokens
 
-Runtimes make kernels for every new shape and keep them: OpenVINO grows by 2 MiB for each in int8, a
-server without bound. So shapes come from a ladder: 1, 4, 16 or 64 rows, and eight lengths for each
-doubling (16, 18, 20, … 32, 36, …). Rows that are left over repeat the first text of the batch, and
+Runtimes make kernels for every new shape and keep them: in int8 OpenVINO grows by 2 MiB per shape,
+so a server would grow without bound. Shapes are therefore few: 1, 4, 16 or 64 rows, and eight
+lengths per doubling (16, 18, 20, … 32, 36, …). Spare rows repeat the first text of the batch, and
 their answers are dropped.
 
 Everything here is pure: lengths in, indices out.
@@ -23,7 +23,7 @@ from leanformer.text import Reading
 
 ROWS = (1, 4, 16, 64)
 MAX_TOKENS = 2048  # of a batch
-_STEPS = 8  # lengths for each doubling
+_STEPS = 8  # lengths per doubling
 _CALL = 12  # tokens that a call costs on one thread, measured with MiniLM in OpenVINO and ONNX
 
 
@@ -32,7 +32,7 @@ class Batch:
     """Which texts are computed together, and in which shape.
 
     Attributes:
-        indices: Places of the texts in the caller's list; at most `rows`.
+        indices: Indices of the texts in the caller's list; at most `rows`.
         rows: Rows that are computed.
         tokens: Tokens of each row, padding included.
     """
@@ -58,13 +58,13 @@ class Padding:
 def plan_batches(
     lengths: Sequence[int], limit: int, *, threads: int = 1, max_tokens: int = MAX_TOKENS
 ) -> list[Batch]:
-    """Batches from the ladder of shapes, of least cost in all; from long texts to short ones.
+    """Batches of the few shapes with the least total cost, from long texts to short ones.
 
     Args:
         lengths: Tokens of each text.
         limit: Tokens that the model reads at most.
-        threads: Threads that compute a batch: a call is worth more tokens where there are more.
-        max_tokens: Padded tokens of a batch; a longer text has a batch of its own.
+        threads: Threads that compute a batch; the fixed price of a call grows with them.
+        max_tokens: Padded tokens per batch, at most; a longer text has a batch of its own.
 
     Raises:
         ValueError: `max_tokens` is not positive.
@@ -94,7 +94,7 @@ def plan_batches(
 
 
 def round_up(tokens: int, limit: int) -> int:
-    """The next length of the ladder, at most `limit`."""
+    """The next larger length that batches have, at most `limit`."""
     step = max(2, 2 ** ((tokens - 1).bit_length() - 1) // _STEPS)
     return min(limit, -(-tokens // step) * step)
 

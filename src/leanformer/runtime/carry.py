@@ -43,7 +43,8 @@ def carry_scales(
         method: How activation ranges are chosen.
         smooth: SmoothQuant's alpha; "searched" is the one of least output error, layer by layer;
             None leaves activations as they are.
-        correct_bias: Take away the mean shift of each layer's outputs; runs the model once a layer.
+        correct_bias: Subtract the mean shift of each layer's outputs; runs the model once per
+            layer.
         keep_float: Layers that stay as they are, by name.
 
     Returns:

@@ -18,8 +18,11 @@ _CONSTANTS = 2**16  # position ids and shapes of the graph, in bytes
 
 
 def attention_ran(counts: dict[str, int], *, asked: int) -> Proof:
-    """The proof that `asked` attentions read queries and keys as signed integers, as their
-    symmetric grids are; a fused attention says "u8" where only its mask is an integer."""
+    """The proof that `asked` attentions multiply queries and keys as signed integers.
+
+    Their grids are symmetric, so only "i8" counts: a fused attention reports "u8" where just its
+    mask is an integer.
+    """
     ran = counts.get("i8", 0)
     return nodes_ran("attentions that multiply integers", ran, asked, "OpenVINO", _words(counts))
 
@@ -32,7 +35,7 @@ def kernels_ran(counts: dict[str, int], precision: str, *, asked: int, backend: 
 
 
 def nodes_ran(claim: str, ran: int, asked: int, backend: str, words: str) -> Proof:
-    """The proof that `asked` nodes, and one at least, ran as claimed; `words` are the counts."""
+    """The proof that `asked` nodes, at least one, ran as claimed; `words` gives the counts."""
     return Proof(
         claim=claim,
         before=0,
@@ -54,7 +57,7 @@ def stored_bytes(
     """The proof that `file` is as small as `precision` says, next to the fp32 weights of `model`.
 
     Layers named in `keep_float`, and linear layers without scales in a model that carries scales,
-    count as fp32. `graph` bytes of the file are no weights.
+    count as fp32. `graph` bytes of the file are not weights.
     """
     before = sum(parameter.numel() for parameter in model.parameters()) * 4
     carries = any(isinstance(module, FakeQuantLinear) for module in model.modules())

@@ -28,7 +28,7 @@ DEFAULT: tuple[Candidate, ...] = (
     ("onnxruntime", "fp32"),
 )
 BATCH_DEPENDENT: tuple[Candidate, ...] = (("onnxruntime", "int8"),)
-"""Their answers change with the other texts of a batch: they race where that is asked for."""
+"""Candidates whose answers change with the other texts of a batch; they race only on request."""
 
 
 def export_folder(
@@ -53,13 +53,13 @@ def export_folder(
         tokenizer: Its tokenizer.
         task: What it does.
         folder: The folder to make; PyTorch weights and the winner's graph stay in it.
-        calibration: Texts for int8 and for the race; also says max_length and whether pairs come.
+        calibration: Texts for int8 and for the race; also decides max_length and pairs.
         candidates: What may race, besides PyTorch.
         keep_float: Linear layers that stay in floating point in OpenVINO's int8.
-        made: Folders of graphs that are there and proved: they are copied, so that what was judged
-            is what is served, with its own scales.
+        made: Folders of graphs that exist and are proved; they are copied, so that the graph that
+            was judged is served, with its own scales.
         threads: As many as there are cores, unless given.
-        least_agreement: Who agrees less with PyTorch fp32 cannot win.
+        least_agreement: A candidate that agrees less with PyTorch fp32 cannot win.
         batch_dependent: Let `BATCH_DEPENDENT` candidates race too.
         overwrite: Replace the folder if it exists.
 

@@ -1,9 +1,9 @@
 """Local attention in an exported graph: rows that may attend to nothing attend to everything.
 
-A short text beside a long one is padded by more than a local window, so that the last padded tokens
-see no token at all. PyTorch's attention answers such a row with zeros, OpenVINO's with NaN, and the
-next layer mixes NaN into every row: 0 · NaN is NaN. What these rows say is never read, so any
-finite answer is right.
+A short text beside a long one is padded by more than a local window, so the last padding tokens can
+attend to no token at all. For such a row PyTorch's attention gives zeros and OpenVINO's NaN, which
+the next layer mixes into every row (0 · NaN is NaN). The outputs of these rows are never read, so
+any finite value is right.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""What is done to a traced ONNX graph: fused, quantized, optimized, and its operators counted.
+"""Fuse, quantize and optimize a traced ONNX graph, and count its operators.
 
-All of it runs ONNX Runtime on the CPU at hand, so `export_onnx` calls it in a child process:
-arguments and results are what JSON knows, and nothing here needs torch.
+All of this runs ONNX Runtime on the CPU at hand, so `export_onnx` calls it in a child process.
+Arguments and results are values that JSON can hold, and nothing here needs torch.
 """
 
 import logging

@@ -1,7 +1,7 @@
-"""What is done to a converted OpenVINO graph: quantized, compiled, and its kernels counted.
+"""Quantize and compile a converted OpenVINO graph, and count its kernels.
 
-All of it executes kernels of the CPU at hand, so `export_openvino` calls it in a child process:
-arguments and results are what JSON knows, and nothing here needs torch.
+All of this executes kernels on the CPU at hand, so `export_openvino` calls it in a child process.
+Arguments and results are values that JSON can hold, and nothing here needs torch.
 """
 
 import logging
@@ -29,8 +29,8 @@ def finish_graph(
         source: `model.xml` as it was converted.
         target: The `model.xml` to write.
         precision: What is executed; "bf16" stores weights in fp16.
-        samples: A file of calibration texts for NNCF's int8 (see `write_samples`); None = the graph
-            is as it should be.
+        samples: A file of calibration inputs for NNCF's int8 (see `write_samples`); None = do not
+            quantize.
         keep_float: Names of products in the graph that stay in floating point.
 
     Returns:

@@ -1,8 +1,8 @@
-"""What a process opens for itself: threads and handles do not survive a fork.
+"""Values that each process opens for itself, since threads and handles do not survive a fork.
 
-A forked child inherits memory without the threads that work on it, and locks as they were held at
-that moment. So a child opens anew at its first call, and what it inherited is kept alive and never
-touched: to end it would wait for threads that are not there.
+A forked child inherits memory without the threads that work on it, and locks in the state of that
+moment. So a child opens its own value at its first call. The inherited value is kept alive and
+never touched, because freeing it would wait for threads that do not exist.
 """
 
 import os
@@ -15,16 +15,16 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """Opened at once, and once more in each forked child that asks for it."""
+    """A value that is opened at once, and again in each forked child that asks for it."""
 
     def __init__(self, make: Callable[[], T]) -> None:
-        """`make` opens it; called from one thread at a time."""
+        """Open the value with `make`, which is called from one thread at a time."""
         self._make, self._lock = make, threading.Lock()
         self._value: T | None = make()
         _opened.add(self)
 
     def get(self) -> T:
-        """What this process opened."""
+        """The value that this process opened."""
         value = self._value
         if value is None:
             with self._lock:

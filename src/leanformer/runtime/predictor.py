@@ -35,7 +35,7 @@ from leanformer.text import Reader, Reading, check_pairs, split_words, word_tags
 from leanformer.text.texts import check_sentences, sort_out
 
 _log = logging.getLogger(__name__)
-_MANY = 64  # texts that are worth a pool of threads to tokenize them
+_MANY = 64  # texts from which a thread pool pays off in tokenization
 
 
 def load(
@@ -52,10 +52,10 @@ def load(
         folder: The folder.
         backend: The winner of the race when it was exported, unless named.
         threads: Threads that compute one call; as many as there are cores, unless given. A server
-            answers most requests per second with one.
+            answers the most requests per second with one.
         precision: As recorded, unless named.
-        concurrency: Calls that are computed at a time; as many as the cores have room for, at most
-            four. Calls beyond that wait for their turn.
+        concurrency: Calls that are computed at a time; by default as many as the cores have room
+            for, at most four. In OpenVINO further calls wait for their turn.
 
     Raises:
         FileNotFoundError: The folder was not exported by leanformer.
@@ -85,8 +85,8 @@ class Predictor:
         session: The opened backend.
         reader: How it reads texts.
         manifest: The description of its folder.
-        max_tokens: Padded tokens of a batch, at most.
-        plan: From the tokens of each text to batches.
+        max_tokens: Padded tokens per batch, at most.
+        plan: Function from the number of tokens of each text to batches.
     """
 
     def __init__(
@@ -101,12 +101,12 @@ class Predictor:
         """Put the parts together.
 
         Args:
-            session: What computes.
+            session: The opened backend.
             reader: How texts are read.
             manifest: The description of its folder.
-            max_tokens: Padded tokens of a batch, at most.
-            plan: From the tokens of each text to batches; None = batches of few shapes at the
-                least cost (`plan_batches`).
+            max_tokens: Padded tokens per batch, at most.
+            plan: Function from the number of tokens of each text to batches; None = batches of few
+                shapes at the least cost (`plan_batches`).
         """
         self.session, self.reader, self.manifest = session, reader, manifest
         self.max_tokens, self.plan = max_tokens, plan or self._few_shapes
@@ -149,10 +149,10 @@ class Predictor:
         return self._answers(first, readings)
 
     def encode(self, texts: Iterable[str], *, truncate: bool = True) -> NDArray[np.float32]:
-        """One vector per text, [text, width], in order: what the model's own pooling makes.
+        """One vector per text [text, width], in order, pooled as the model says.
 
-        They have length one where the model normalizes, as most do; `modules.json` in the folder
-        says so, and sentence-transformers makes the same vectors of the folder.
+        Vectors have length one if the model normalizes them, as most do (`modules.json` in the
+        folder says so). sentence-transformers computes the same vectors from the folder.
 
         Raises:
             ValueError: As `predict`; or the model was not exported for embeddings.

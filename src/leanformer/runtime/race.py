@@ -1,9 +1,9 @@
 """Let the backends of a folder race on this machine, and note the winner.
 
-Each candidate first runs once in a process of its own. Those that live answer the caller's texts
-side by side in rounds (A B C, A B C, ...), from strings to outputs, so that a busy moment hurts all
-alike. The fastest wins that still answers like PyTorch, and whose answers do not change with the
-other texts of a batch.
+Each candidate first runs once in a child process. Those that survive answer the caller's texts in
+turn, round by round (A B C, A B C, ...), from strings to outputs, so that a busy moment hurts all
+alike. The winner is the fastest whose answers agree with PyTorch's and do not change with the other
+texts of a batch.
 """
 
 import statistics
@@ -74,13 +74,14 @@ def race(
 
     Args:
         folder: A folder with `leanformer.json`; every graph in it is a candidate unless named.
-        texts: What is like the texts to be served; about a hundred.
+        texts: About a hundred texts like those to be served.
         pairs: Their second texts.
         candidates: Backends and precisions; PyTorch fp32 takes part in any case, as the reference.
         least_agreement: A candidate that agrees less with PyTorch fp32 cannot win.
-        rounds: How often each answers all texts.
+        rounds: How many times each candidate answers all texts.
         threads: As many as there are cores, unless given.
-        batch_dependent: Let those win too whose answers change with the other texts of a batch.
+        batch_dependent: Allow candidates to win whose answers change with the other texts of a
+            batch.
 
     Raises:
         ValueError: There are no texts, or PyTorch fp32 answers them with NaN.

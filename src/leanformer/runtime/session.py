@@ -19,7 +19,7 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 KINDS: tuple[str, ...] = get_args(Kind)
 BACKENDS: tuple[str, ...] = get_args(Backend)
 PRECISIONS: tuple[str, ...] = get_args(Precision)
-_MOST_AT_A_TIME = 4  # by default; each costs memory for the shapes that it has seen
+_MOST_AT_A_TIME = 4  # by default; each keeps kernels for the shapes that it has seen
 _GRAPHS = {"openvino": ("openvino", "model.xml"), "onnxruntime": ("onnx", "model.onnx")}
 
 
@@ -41,14 +41,15 @@ def served_kind(kind: str) -> Kind:
 class Session(ABC):
     """A model that is ready to run on one backend, from any number of threads.
 
-    It works in a forked process too, and goes through a pickle: it opens again there.
+    It also works in a forked process and after unpickling, where it is opened again.
 
     Attributes:
         backend: "openvino", "onnxruntime" or "pytorch".
         precision: What the matrix products run in.
         inputs: The names of the inputs that it takes, in the order of `run`.
         threads: Threads that compute one call.
-        concurrency: Calls that are computed at a time; more wait for their turn.
+        concurrency: Calls that are computed at a time. In OpenVINO further calls wait for their
+            turn; the other backends begin every call at once.
         pins: What was pinned when it was opened.
     """
 
@@ -74,7 +75,7 @@ class Session(ABC):
 
 
 def concurrency_of(threads: int | None, concurrency: int | None) -> tuple[int, int]:
-    """Threads of one call, and calls at a time.
+    """Threads per call, and calls that are computed at a time.
 
     Args:
         threads: As asked; None = all cores.

@@ -1,6 +1,6 @@
 """Try a backend once in a process of its own: long texts beside short ones, and each alone.
 
-Three things show there before anybody is served: a crash; answers that are not numbers, as where a
+This shows three faults before anybody is served: a crash; answers that are not finite, e.g. where a
 short text is padded by more than a local window; and answers that change with the other texts of a
 batch.
 """
@@ -21,7 +21,7 @@ from leanformer.runtime.session import Backend, Precision, Session, feed
 from leanformer.text import Reading
 
 _LONGEST = 512  # tokens; four windows of a model with local attention
-_SHARES = (1.0, 0.02, 0.5, 0.1, 0.02, 0.8)  # lengths of the rows, of the longest
+_SHARES = (1.0, 0.02, 0.5, 0.1, 0.02, 0.8)  # lengths of the rows, as shares of the longest
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Smoke:
 
     Attributes:
         reason: Why it cannot serve the folder, or "" if it can.
-        change: The largest change of an output by the other texts of the batch, as a share of the
-            largest output; None where it gave none.
+        change: The largest change of an output through the other texts of the batch, as a share of
+            the largest output; None where it did not answer.
     """
 
     reason: str
@@ -45,7 +45,7 @@ def smoke_test(folder: Path, backend: str, precision: str, *, seconds: float = 3
         folder: A folder with `leanformer.json`.
         backend: The backend to open.
         precision: The precision to open it in.
-        seconds: It counts as hung after so long.
+        seconds: Time limit; a backend that takes longer counts as hung.
 
     Raises:
         PassingFault: There was no memory, thread or disk for it, which says nothing of the backend.
@@ -59,10 +59,10 @@ def smoke_test(folder: Path, backend: str, precision: str, *, seconds: float = 3
 
 
 def run_uneven(folder: str, backend: Backend, precision: Precision) -> float:
-    """The largest change of an output by the other rows of a batch, of the largest output.
+    """The largest change of an output through the other rows, as a share of the largest output.
 
     Raises:
-        ValueError: An output is not finite, or there is not one per row.
+        ValueError: An output is not finite, or there are not as many outputs as rows.
     """
     place = Path(folder)
     manifest = read_manifest(place)

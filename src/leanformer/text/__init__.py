@@ -1,4 +1,4 @@
-"""How a text is read: as token ids, as words, and its words' tags as spans; torch is not needed.
+"""How a text is read: as token ids, as words, and tags of words as spans; needs no torch.
 
 Training, judging and serving all read through this folder, so that what is served is what was
 judged.

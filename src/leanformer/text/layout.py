@@ -3,8 +3,8 @@
     single   before · first · after
     pair     before · first · between · second · after
 
-The layout is read off the tokenizer's answer to a short text once, so that rows can be filled, and
-long texts cut, without setting the tokenizer again.
+The layout is found once, from how the tokenizer encodes a short text. Rows can then be filled and
+long texts cut without changing any setting of the tokenizer.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class Layout:
 
     @property
     def begin(self) -> int:
-        """The place of the first text's first token."""
+        """The position of the first text's first token."""
         return len(self.before[0])
 
     def fill(self, first: list[int], second: list[int]) -> tuple[list[int], list[int]]:
@@ -83,12 +83,12 @@ def _layout(ids: Sequence[int], types: Sequence[int], owners: Sequence[int | Non
 
 
 def room_of_pair(first: int, second: int, room: int) -> tuple[int, int]:
-    """How many tokens of each text are read: the longer one is cut first, as transformers does.
+    """How many tokens of each text are read; the longer text is cut first, as in transformers.
 
     Args:
         first: Tokens of the first text.
         second: Tokens of the second text; 0 of a single text.
-        room: Tokens that both may have.
+        room: Tokens that both may have together.
     """
     if first + second <= room:
         return first, second

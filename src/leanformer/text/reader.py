@@ -2,14 +2,15 @@
 
     [CLS] first text [SEP] second text [SEP]        as the checkpoint's tokenizer files lay it out
 
-A reader is a tokenizer that was set once and is never set again: the limit, the side that is cut
-and everything else that the tokenizer files name. Calls share no state, so that any number of
+A reader is a tokenizer whose settings never change after it is made: the limit, the side that is
+cut and everything else that the tokenizer files name. Calls share no state, so any number of
 threads may read at a time, and nothing here needs torch or transformers.
 
-Long texts are cut before they are tokenized: a token rarely spells more than 8 characters, so that
-of a text of a megabyte a model with 128 tokens is shown 1,500 characters. More is shown where that
-was too little; the ids are those of the whole text, cut. (Of two texts that are both too long,
-which one is read by one token more is told from their characters.)
+Long texts are cut before they are tokenized. A token rarely spells more than 8 characters, so for a
+model with 128 tokens about 1,500 characters of a long text are tokenized, and more where these give
+too few tokens. The ids are those of the whole text, cut. (Where both texts of a pair are too long,
+their lengths in tokens are estimated from their characters; one token may move from one text to the
+other.)
 """
 
 from collections.abc import Sequence
@@ -20,8 +21,8 @@ from tokenizers import Encoding, Tokenizer
 from leanformer.text.layout import Layout, layout_of, room_of_pair
 from leanformer.text.words import first_tokens, join_words
 
-_LONG_TOKEN = 8  # characters that are shown for each token that is read, at first
-_MARGIN = 64  # tokens; what stands near a cut, where a word may be torn, is not read
+_LONG_TOKEN = 8  # characters that are tokenized per token that may be read, at first
+_MARGIN = 64  # tokens that are not read: near the cut a word may be split
 _LONG_WORD = 1024  # characters; WordPiece makes one unknown token of words of more than a hundred
 
 
@@ -31,11 +32,11 @@ class Reading:
 
     Attributes:
         ids: Token ids, special tokens included, at most as many as the reader's limit.
-        types: What tells tokens of the second text from those of the first, where the model's
-            tokenizer does; else all 0.
-        cut: Whether the text was longer.
-        firsts: The first token of each word, of a sentence of words; None where the word was cut
-            off, or the tokenizer has no token for it.
+        types: Token types, which tell the second text from the first; all 0 where the model's
+            tokenizer does not use them.
+        cut: Whether the text was longer than the limit.
+        firsts: For a sentence of words, the first token of each word; None where the word was cut
+            off or the tokenizer has no token for it.
     """
 
     ids: list[int]
@@ -87,8 +88,8 @@ class Reader:
             pad_id: The id that fills short rows.
             tells_types: Whether the second text of a pair has token types of its own.
             side: "right" or "left": where long texts are cut.
-            split_special: Whether "[SEP]" in a text is text.
-            prefix: What is read before every text.
+            split_special: Whether "[SEP]" in a text is plain text, not a special token.
+            prefix: Text that is read before every text, e.g. a prompt.
 
         Raises:
             ValueError: The limit has no room for a text beside the special tokens.
@@ -143,7 +144,7 @@ class Reader:
     def _encode(
         self, texts: Sequence[str], parallel: bool, offsets: bool = False
     ) -> list["_Tokens"]:
-        """As many tokens of each text as may be read of it, or more; no special ones."""
+        """At least as many tokens of each text as may be read of it, without special tokens."""
         tokenize = self._tokenizer.encode_batch if offsets else self._tokenizer.encode_batch_fast
 
         def encode(some: list[str]) -> list[Encoding]:
@@ -152,7 +153,7 @@ class Reader:
         shown = [self._shown(text, _LONG_TOKEN) for text in texts]
         if parallel and len(texts) > 1:
             found = encode(shown)
-        else:  # one by one: no thread pool is begun, and other threads have their turn between
+        else:  # one by one: starts no thread pool, and lets other threads run in between
             found = [encode([text])[0] for text in shown]
         tokens = []
         for text, part, encoding in zip(texts, shown, found, strict=True):
@@ -170,7 +171,7 @@ class Reader:
         return tokens
 
     def _shown(self, text: str, step: int) -> str:
-        """What of a text is tokenized: `step` characters for each token that may be read."""
+        """The part of a text that is tokenized: `step` characters per token that may be read."""
         most = step * (self.max_length + _MARGIN)
         if len(text) <= most:
             return text
@@ -208,7 +209,7 @@ class Reader:
 
 
 def _head(text: str, most: int) -> str:
-    """The first characters, to the end of a word; a word that is torn is longer than any limit."""
+    """The first characters, up to the end of a word; only words over 1,024 characters are split."""
     end = min(len(text), most + _LONG_WORD)
     return text[: next((i for i in range(most, end) if text[i].isspace()), end)]
 

@@ -1,4 +1,4 @@
-"""Tags of words, and the spans that they mark: one reading for metric and predictor.
+"""Tags of words and the spans that they mark, read alike by metric and predictor.
 
     BIO         B-PER I-PER O          a span begins at B-, goes on at I-
     BIOES       S-PER  B-LOC E-LOC     S- is a span of one word, E- the last word of a longer one
@@ -74,7 +74,7 @@ def word_tags(
     """The tag of each word: that of its first token, "O" for words that were not read.
 
     Args:
-        outputs_TL: Logits of each token, and label.
+        outputs_TL: Logits by token and label.
         firsts: The first token of each word; None where it was cut off or has none.
         labels: Names of the labels.
     """

@@ -1,4 +1,4 @@
-"""What is given as texts: read whole, or refused with its place."""
+"""Checks of the texts that a caller gives: all are read, or one is refused by its index."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -26,14 +26,14 @@ class TextError(ValueError):
 
 
 def check_texts(texts: Iterable[str], name: str = "texts") -> list[str]:
-    """All of `texts` as a list; a generator is read once, and whole.
+    """All of `texts` as a list; a generator is read to its end.
 
     Half of a character (a lone surrogate, as in tweets cut in the middle of an emoji) becomes
-    U+FFFD, which takes as much space, so that offsets stay true.
+    U+FFFD, which is also one character, so offsets stay valid.
 
     Raises:
-        TextError: An item is not a string or is empty; the index is named.
-        ValueError: It is a single string, or a collection without an order of texts.
+        TextError: An item is not a string or is empty; the message names its index.
+        ValueError: `texts` is a single string, or not an ordered collection of texts.
     """
     items = listed(texts, name)
     for index, text in enumerate(items):
@@ -58,10 +58,10 @@ def check_pairs(
 def sort_out(
     texts: Iterable[Any], pairs: Iterable[Any] | None
 ) -> tuple[list[str], list[str] | None, list[str]]:
-    """The texts (and pairs) that can be read, and of every one why not, or "".
+    """The texts and pairs that can be read, and for every text the reason why not, or "".
 
     Raises:
-        ValueError: They are not lists, or not as many.
+        ValueError: They are not lists, or differ in number.
     """
     first = listed(texts)
     second = _as_many(pairs, first)

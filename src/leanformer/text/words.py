@@ -4,11 +4,11 @@
 
 A word is a run of letters, digits and the marks that combine with them; an apostrophe, a point or a
 hyphen between two of these stays inside. In scripts that do not separate words (Chinese, Japanese,
-Thai, Lao, Khmer, Burmese) each character is one, as data sets of these languages are tagged.
+Thai, Lao, Khmer, Burmese) each character is a word, as in tagged data sets of these languages.
 Everything else that is visible is a word of one character.
 
-A model reads words joined by single spaces, whether they came from a tagged file or were split off
-a text here: so training and serving give it the same token ids.
+A model reads words joined by single spaces, whether they come from a tagged file or from a text
+that was split here, so training and serving give it the same token ids.
 """
 
 import unicodedata
@@ -31,7 +31,7 @@ _JOINERS = frozenset("\u00ad\u200c\u200d\u2060")  # invisible, inside words of m
 
 
 def split_words(text: str) -> list[tuple[int, int]]:
-    """First character and one past the last of each word, in order."""
+    """Start and end (exclusive) of each word in characters, in order."""
     found: list[tuple[int, int]] = []
     start, runs = -1, False  # where the last word began, and whether it goes on
     for place, character in enumerate(text):
@@ -54,7 +54,7 @@ def split_words(text: str) -> list[tuple[int, int]]:
 
 
 def join_words(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-    """Words joined by spaces, and the place of each in the result."""
+    """Words joined by spaces, and the start and end of each in the result."""
     places, end = [], -1
     for word in words:
         start, end = end + 1, end + 1 + len(word)
@@ -65,12 +65,12 @@ def join_words(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
 def first_tokens(
     offsets: Sequence[tuple[int, int]], places: Sequence[tuple[int, int]], shift: int = 0
 ) -> list[int | None]:
-    """The first token of each word, by the characters that both cover; each token is one word's.
+    """The first token of each word, by the characters that both cover; no two words share one.
 
     Args:
-        offsets: First character and one past the last of each token, in order.
-        places: The same of each word.
-        shift: Characters that stand before the words in the text of the tokens.
+        offsets: Start and end (exclusive) of each token in characters, in order.
+        places: The same for each word.
+        shift: Number of characters before the words in the tokenized text.
     """
     firsts: list[int | None] = []
     token = 0

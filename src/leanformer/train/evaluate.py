@@ -63,7 +63,7 @@ def statistics(
     task: Task,
     targets: NDArray[np.float32] | None = None,
 ) -> Statistics:
-    """What each example adds to the task's metric, [N, K]; arguments as for `quality`.
+    """The statistics of each example for the task's metric, [N, K]; arguments as for `quality`.
 
     Two systems' statistics of the same examples are what a promise is judged by
     (`measure.promise`).
@@ -77,11 +77,12 @@ def answers(
     task: Task,
     targets: NDArray[np.float32] | None = None,
 ) -> tuple[Any, Any]:
-    """What outputs say and what is right, in the form that the task's metric takes; arguments as
-    for `quality`.
+    """Predicted and right answers, in the form that the task's metric takes.
+
+    Arguments are as for `quality`.
 
     Returns:
-        Label indices, numbers, lists of tag names, or vectors [N, D]; and the same of gold.
+        Label indices, numbers, lists of tag names, or vectors [N, D]; and the same for gold.
     """
     if task.kind == "embedding":
         assert targets is not None, "an embedding is judged by its teacher's"

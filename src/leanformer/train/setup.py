@@ -31,8 +31,8 @@ class TrainSetup:
     precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     """Autocast precision of forward and backward; weights and optimizer stay fp32."""
     evaluations: int = 0
-    """Evaluations on the development split spread over the training; 0 = one an epoch, or none
-    where the last weights are kept."""
+    """Evaluations on the development split spread over the training; 0 = one per epoch, or
+    none where the last weights are kept."""
     patience: int = 0
     """Stop after so many evaluations without a new best; 0 = never."""
     start: float = 0.0

@@ -1,4 +1,4 @@
-"""Qualities: how well predictions agree with what is right. Higher is better, 1 is perfect.
+"""Metrics of quality: how well predictions agree with gold. Higher is better, 1 is perfect.
 
 accuracy   share of equal labels
 f1:LABEL   F1 of one class
@@ -9,7 +9,7 @@ pearson    linear correlation
 span_f1    2 TP / (2 TP + FP + FN) over whole entity spans, as `text.tags` reads them
 cosine     mean cosine of vector pairs
 
-Each is a `Metric`: statistics of each example, and a function of their sums.
+Each is a `Metric`: statistics per example, and a function of their sums.
 """
 
 from collections.abc import Sequence

@@ -55,8 +55,11 @@ class Pearson(Metric):
 
 @dataclass(frozen=True)
 class Spearman(Metric):
-    """Pearson's correlation of the ranks, ties at their mean rank; statistics: 1, what is added to
-    the covariance and to both variances, and the parts that these are made of: u, v, a, b."""
+    """Pearson's correlation of the ranks, ties at their mean rank.
+
+    Statistics: 1, the terms of the covariance and of both variances, and the parts that these are
+    computed from: u, v, a, b.
+    """
 
     name = "spearman"
 
@@ -110,8 +113,7 @@ def _mid_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _mean_above(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """mean_i h(x, x_i) w_i at every x of `values`: weights of larger values, and half of equal
-    ones."""
+    """mean_i h(x, x_i) w_i at every x: the weights of larger values and half of equal ones."""
     _, inverse = np.unique(values, return_inverse=True)
     sums = np.bincount(inverse, weights)
     return ((sums.sum() - np.cumsum(sums) + sums / 2) / max(1, len(values)))[inverse]

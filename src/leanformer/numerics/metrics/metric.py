@@ -1,10 +1,9 @@
-"""What a metric is: a sum of statistics over examples, and a function of that sum.
+"""The interface of metrics: a sum of statistics over examples, and a function of that sum.
 
-    q = value(sum_i w_i s_i)        s_i: what example i adds        w_i = 1: the plain quality
+    q = value(sum_i w_i s_i)        s_i: statistics of example i        w_i = 1: the plain quality
 
-A quality that is written so can be taken again under any weights w without asking a model anew:
-with whole weights that is a bootstrap, with random positive ones a Bayesian bootstrap
-(`numerics.paired_bootstrap`).
+In this form a quality can be computed under any weights w without running a model again: whole
+weights make a bootstrap, random positive ones a Bayesian bootstrap (`numerics.paired_bootstrap`).
 
 Legend: N example, K statistic, M made-up example; `...` any leading axes.
 """
@@ -25,26 +24,30 @@ class Metric(ABC):
     """
 
     name: str
-    """How recipes, records and reports call it."""
+    """Its name in recipes, records and reports."""
 
     @abstractmethod
     def statistics(self, predicted: Any, gold: Any) -> Statistics:
-        """What each example adds to the totals, [N, K].
+        """Statistics of each example, [N, K], to be summed.
 
         Args:
             predicted: One answer per example.
-            gold: What is right, one per example.
+            gold: The right answers, one per example.
         """
 
     @abstractmethod
     def value(self, totals: Statistics) -> NDArray[np.float64]:
-        """Quality of weighted sums of statistics, [..., K] -> [...]; never NaN by a zero
-        denominator."""
+        """Quality from weighted sums of statistics, [..., K] -> [...].
+
+        A zero denominator never gives NaN.
+        """
 
     @abstractmethod
     def exchanged(self, golds: Statistics, answers: Statistics) -> Statistics:
-        """Statistics of made-up examples, [M, K] and [M, K] -> [M, K]: example m has the gold of
-        row m of `golds` and is answered as row m of `answers` was."""
+        """Statistics of made-up examples, [M, K] and [M, K] -> [M, K].
+
+        Example m has the gold of row m of `golds` and the answer of row m of `answers`.
+        """
 
     def score(self, predicted: Any, gold: Any) -> float:
         """Quality of these predictions."""

@@ -1,4 +1,4 @@
-"""Vectors beside those of a teacher: cosine, ratio of lengths, shared nearest neighbours.
+"""A student's vectors against its teacher's: cosine, ratio of lengths, shared nearest neighbours.
 
 Legend: N example, D width, K statistic, M made-up example.
 """
