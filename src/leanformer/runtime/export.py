@@ -6,7 +6,7 @@ out with its reason, and PyTorch always remains. The race then chooses on this m
 
 import copy
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,11 @@ def export_folder(
     asked = [*candidates, *(BATCH_DEPENDENT if batch_dependent else ())]
     for backend, precision in dict.fromkeys(asked):
         target = graph_file(folder, backend, precision).parent
+        if made and (backend, precision) in made:
+            shutil.copytree(made[backend, precision], target)
+            proofs[backend, precision] = []
+            continue
         try:
-            if made and (backend, precision) in made:
-                shutil.copytree(made[backend, precision], target)
-                proofs[backend, precision] = []
-                continue
             proofs[backend, precision] = _export_one(
                 model, kind, target, (backend, precision), calibration, keep_float
             )
@@ -104,15 +104,20 @@ def export_folder(
         batch_dependent=batch_dependent,
     )
     winner = next(row for row in rows if row.chosen)
-    for backend, precision in proofs:
-        if (backend, precision) != (winner.backend, winner.precision):
-            place = graph_file(folder, backend, precision).parent
-            shutil.rmtree(place)
-            if not any(place.parent.iterdir()):
-                place.parent.rmdir()
+    _remove_losers(folder, proofs, (winner.backend, winner.precision))
     table = tuple(vars(row) for row in [*rows, *failed])
     write_manifest(folder, replace(read_manifest(folder), race=table))
     return [*rows, *failed], proofs.get((winner.backend, winner.precision), [])
+
+
+def _remove_losers(folder: Path, exported: Iterable[Candidate], winner: Candidate) -> None:
+    """Delete the graphs that did not win, and folders that are empty then."""
+    for one in exported:
+        if one != winner:
+            place = graph_file(folder, *one).parent
+            shutil.rmtree(place)
+            if not any(place.parent.iterdir()):
+                place.parent.rmdir()
 
 
 def _export_one(

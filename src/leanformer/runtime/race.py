@@ -110,16 +110,19 @@ def race(
             agreement=_agreement(manifest, answers[_REFERENCE], answers[one]),
         )
     rows = decide([drafts[one] for one in listed], least_agreement)
+    write_manifest(folder, _with_winner(manifest, rows))
+    return rows
+
+
+def _with_winner(manifest: Manifest, rows: Sequence[Row]) -> Manifest:
     winner = next(row for row in rows if row.chosen)
-    won = replace(
+    return replace(
         manifest,
         backend=winner.backend,
         precision=winner.precision,
         race=tuple(vars(row) for row in rows),
         batch_dependent=winner.batch_dependent,
     )
-    write_manifest(folder, won)
-    return rows
 
 
 def candidates_of(manifest: Manifest) -> list[Candidate]:
