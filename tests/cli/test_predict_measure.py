@@ -96,6 +96,9 @@ def test_predict_of_an_embedding_gives_vectors(run, some_texts, tmp_path):
     assert code == 0, said
     answers = [json.loads(line) for line in shown.splitlines()]
     assert [len(answer["vector"]) for answer in answers] == [32, 32]
+    code, _, said = run("predict", folder, "--in", some_texts, "--pair", "text")
+    assert code == 2
+    assert "gives the vector of one text; leave --pair out" in said
 
 
 def test_measure_shows_time_memory_and_size(run, served, data):

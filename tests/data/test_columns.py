@@ -84,6 +84,14 @@ def test_texts_alone_are_an_embedding_task() -> None:
     assert read(GOOD, kind="embedding").train.labels is None
 
 
+def test_an_embedding_is_of_one_text_and_both_columns_are_read() -> None:
+    rows = [{"sentence1": "a", "sentence2": "b"}, {"sentence1": "c", "sentence2": "d"}]
+    found = read(rows, kind="embedding", spare=[{"sentence1": "e"}])
+    assert (found.train.texts, found.train.pairs) == (["a", "c", "b", "d"], None)
+    assert found.unlabelled is not None
+    assert (found.unlabelled.texts, found.unlabelled.pairs) == (["e"], None)
+
+
 def test_words_with_tags_are_a_tokens_task() -> None:
     found = read(NER, spare=[{"text": "to Rome"}, {"words": ["by", "car"], "tags": ["O", "O"]}])
     assert (found.task.kind, found.task.labels) == ("tokens", ("B-LOC", "B-PER", "O"))

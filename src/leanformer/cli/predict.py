@@ -35,10 +35,12 @@ def predict(
 
     inputs = read_inputs(in_, text, pair)
     if id_ is not None and not any(id_ in one.row for one in inputs):
-        raise ValueError(f"{in_}: no column {id_!r}; there are: {', '.join(inputs[0].row)}")
+        raise ValueError(f"{in_}: no column {id_!r}; there are: {_columns(inputs)}")
     if not skip_errors:
         refuse(in_, inputs, "; --skip-errors answers the other rows")
     predictor = load(folder, backend, threads)  # type: ignore[arg-type]
+    if pair is not None and predictor.manifest.kind == "embedding":
+        raise ValueError(f"--pair: {folder} gives the vector of one text; leave --pair out")
     lines = "".join(
         json.dumps(answer, ensure_ascii=False) + "\n"
         for answer in _answers(predictor, inputs, text, pair, id_)
@@ -49,6 +51,10 @@ def predict(
         write_text(out, lines)
     wrong = sum(bool(one.error) for one in inputs)
     typer.echo(f"{len(inputs) - wrong} answers, {wrong} errors", err=True)
+
+
+def _columns(inputs: "list[Input]") -> str:
+    return ", ".join(next((one.row for one in inputs if one.row), {}))
 
 
 def _answers(

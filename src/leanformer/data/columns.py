@@ -131,6 +131,8 @@ def _examples(split: str, rows: list[Row], columns: Columns, task: Task) -> Exam
         _label(split, number, _written(split, number, row, columns.label), task)
         for number, row in enumerate(rows, 1)
     ]
+    if task.kind == "embedding" and pairs:  # a vector is of one text: both are learnt from
+        return Examples(texts=texts + pairs)
     return Examples(texts=texts, pairs=pairs or None, labels=labels)
 
 
@@ -185,7 +187,7 @@ def _unlabelled(rows: dict[str, list[Row]], columns: Columns, task: Task) -> Exa
         return None
     names = Columns(text=columns.text) if columns.text in found[0] else _choose(found[0], Columns())
     pair = columns.pair if columns.pair in found[0] else None
-    if columns.pair is not None and pair is None:
+    if columns.pair is not None and pair is None and task.kind != "embedding":
         raise ValueError(
             f"unlabelled: no column {columns.pair!r}; the task has pairs, so its unlabelled "
             "rows need both texts"

@@ -97,7 +97,7 @@ def measure_systems(
     for group, repeat in ((latency, 2 * rounds), (heavy, rounds)):
         named = {"\n".join(key): call for key, call in group.items()}
         for joined, timing in (interleave(named, rounds=repeat) if named else {}).items():
-            name, load = joined.split("\n")
+            name, load = joined.rsplit("\n", 1)
             timings[load][name] = timing
     return Measured(
         quantities={name: _quantities(name, timings, work) for name in systems}, timings=timings

@@ -28,6 +28,7 @@ from leanformer.runtime.session import (
 )
 
 NAME = "leanformer.json"
+_FORMAT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class Manifest:
     batch_dependent: bool = False
     instructions: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
-    format: int = 1
+    format: int = _FORMAT
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
@@ -85,6 +86,11 @@ def read_manifest(folder: Path) -> Manifest:
             "make it with `leanformer compress`, or export the model first"
         )
     fields = read_json(path)
+    if fields.get("format", _FORMAT) != _FORMAT:
+        raise ValueError(
+            f"{path}: format {fields['format']!r} is not {_FORMAT}, which this version reads; "
+            "update leanformer, or export the model again"
+        )
     try:
         lists = {key: tuple(fields.get(key, ())) for key in ("labels", "race", "instructions")}
         manifest = Manifest(**{**fields, **lists})
