@@ -33,6 +33,20 @@ def test_a_line_cut_short_is_dropped_and_the_next_is_whole(tmp_path: Path) -> No
     assert [event["event"] for event in read(path)] == ["one", "three"]
 
 
+@pytest.mark.parametrize("label", ["new\u2028line", "next\x85line", "a\x0bb\x0cc\x1cd\ne\rf", "ü"])
+def test_labels_may_hold_any_character(tmp_path: Path, label: str) -> None:
+    record = Record(tmp_path / "record.jsonl")
+    record.write("verdict", label=label)
+    record.write("end")
+    assert [event.get("label") for event in read(record.path)] == [label, None]
+
+
+def test_half_a_character_does_not_end_a_run(tmp_path: Path) -> None:
+    record = Record(tmp_path / "record.jsonl")
+    record.write("run", command="leanformer compress caf\udce9")
+    assert read(record.path)[0]["command"] == "leanformer compress caf?"
+
+
 def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such record"):
         read(tmp_path / "record.jsonl")

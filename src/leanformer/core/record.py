@@ -21,14 +21,17 @@ class Record:
         self.path = path
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append one event; dataclasses, paths, tuples and NumPy or torch scalars become JSON."""
+        """Append one event; dataclasses, paths, tuples and NumPy or torch scalars become JSON.
+
+        Half a character (a lone surrogate, as in names of files that are not UTF-8) becomes "?".
+        """
         line = {"event": event, "time": datetime.now(UTC).isoformat(timespec="seconds"), **fields}
         text = json.dumps(_plain(line), ensure_ascii=False, allow_nan=False) + "\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
             if file.tell() and not _ends_whole(self.path):
                 file.write(b"\n")  # a killed writer left half a line: it stays alone on its line
-            file.write(text.encode())
+            file.write(text.encode(errors="replace"))
             file.flush()
             os.fsync(file.fileno())
 
@@ -43,9 +46,9 @@ def read(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such record; `leanformer run` writes record.jsonl")
     events: list[dict[str, Any]] = []
-    for number, line in enumerate(
-        path.read_text(encoding="utf-8", errors="replace").splitlines(), 1
-    ):
+    # Not `splitlines`, which breaks at U+2028 and U+0085 too; JSON leaves them as they are.
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
