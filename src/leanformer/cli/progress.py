@@ -11,13 +11,17 @@ class Watcher:
     """Shows what a run reports; called with a name and a text or a training's progress."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        # Labels and paths may hold brackets, which are markup to the console.
+        self.console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self.shown = 0.0
 
     def __call__(self, name: str, news: Any) -> None:
         """Show one piece of news."""
         if isinstance(news, str):
-            self.console.print(f"[bold]{news}[/bold]" if name == "search" else f"{name}: {news}")
+            if name == "search":
+                self.console.print(news, style="bold")
+            else:
+                self.console.print(f"{name}: {news}")
             return
         now = time.monotonic()
         last = news.step == news.steps
