@@ -23,6 +23,13 @@ def test_ratios_to_each_baseline(record):
     assert field.kept(field.candidates[0], "test") is None
 
 
+@pytest.mark.parametrize("value", [0.0, -0.5])
+def test_of_a_teacher_that_is_worth_nothing_no_share_is_kept(record, value):
+    field = lineup(load(record("full")))
+    field.teacher.quality["test"] = value
+    assert field.kept(field.chosen, "test") is None
+
+
 def test_a_ratio_has_the_widest_spread():
     over = ratio(Quantity(10.0, "texts/s", 9.0, 12.0), Quantity(5.0, "texts/s", 4.0, 6.0))
     assert (over.value, over.low, over.high) == (2.0, 1.5, 3.0)

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,26 @@ def test_what_is_not_proven_says_what_would_prove_it(
     (line,) = lines(tmp_path, outcome="unproven", promise=PROMISE | promise)
     assert line.startswith("Not proven: dev (1,300 texts) estimates that 98.89 % of the teacher's")
     assert line.endswith(way_out)
+
+
+@pytest.mark.parametrize("lower", [-math.inf, -0.39, 0.0])
+def test_a_bound_that_is_not_above_nothing_proves_nothing(tmp_path: Path, lower: float) -> None:
+    promise = PROMISE | {"proven": False, "examples": 1, "lower": lower}
+    (line,) = lines(tmp_path, outcome="unproven", promise=promise)
+    assert line.startswith("Not proven: dev (1 text) estimates")
+    assert "and proves nothing with 90% confidence; 95 % was asked." in line
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.0, "0.0 %"), (-0.5, "-0.500")])
+def test_a_test_split_on_which_the_teacher_is_worth_nothing_is_told_of(
+    tmp_path: Path, value: float, said: str
+) -> None:
+    lines(tmp_path)
+    Record(tmp_path / "record.jsonl").write(
+        "model", name="teacher", role="teacher", quality={"test": value}
+    )
+    told = promise_lines(load(tmp_path))
+    assert told[1].startswith(f"Warning: the teacher's accuracy on the test split is {said}, so")
 
 
 def test_a_promise_that_is_not_kept_says_why(tmp_path: Path) -> None:

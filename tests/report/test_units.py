@@ -3,6 +3,7 @@ import pytest
 from leanformer.report.units import (
     ABSENT,
     amount,
+    at_least,
     column,
     percent,
     score,
@@ -42,6 +43,7 @@ def test_times(ratio, text):
 
 def test_percent_share_score_and_significant():
     assert percent(0.9925) == "99.2 %"
+    assert at_least(0.98999) == "98.99 %"
     assert (share(0.99), share(0.995)) == ("99 %", "99.5 %")
     assert (score(0.9031, "accuracy"), score(0.8741, "spearman"), score(1.3, "loss")) == (
         "90.3 %",

@@ -59,10 +59,11 @@ class Lineup:
         return [s for s in scored if any(s in system.quality for system in self.candidates)]
 
     def kept(self, system: System, split: str) -> float | None:
-        """The share of the teacher's quality on `split` that `system` keeps."""
+        """The share of the teacher's quality on `split` that `system` keeps; None where the
+        teacher's is not above 0."""
         of_teacher = self.teacher.quality.get(split) if self.teacher else None
         own = system.quality.get(split)
-        return own / of_teacher if own is not None and of_teacher else None
+        return own / of_teacher if own is not None and (of_teacher or 0) > 0 else None
 
     def enough(self, kept: float) -> bool:
         """Whether a kept share is what was asked for, but for rounding."""

@@ -1,17 +1,17 @@
 """What may be said of the promise, line by line: in the terminal, on the page and in Markdown.
 
 the promise        proven, not proven (and what would prove it), or not kept
+the test split     where the teacher itself is worth nothing on it
 faster systems     whose estimates hold without proof
 the simplest rival what a user could have fitted in the time it takes to read this
 the commonest class, where a classifier is not better than always answering it
 """
 
-import math
 from typing import Any
 
 from leanformer.report.events import Event, Events
 from leanformer.report.lineup import Lineup, System, lineup, ratio
-from leanformer.report.units import percent, share, significant, times
+from leanformer.report.units import at_least, percent, score, share, significant, times
 from leanformer.report.verdict import shown, split_of
 
 _MARGIN = 1e-9
@@ -23,8 +23,9 @@ def promise_lines(events: Events) -> list[str]:
     if verdict is None or verdict.get("outcome") is None:
         return []
     field = lineup(events)
-    made = [_promise(verdict, field), _faster(verdict, field), _simplest(field), _majority(verdict)]
-    return [line for line in [*made, str(verdict.get("note") or "")] if line]
+    made = [_promise(verdict, field), _untested(field), _faster(verdict, field)]
+    made += [_simplest(field), _majority(verdict), str(verdict.get("note") or "")]
+    return [line for line in made if line]
 
 
 def _promise(verdict: Event, field: Lineup) -> str:
@@ -32,10 +33,10 @@ def _promise(verdict: Event, field: Lineup) -> str:
     if promise is None:
         return "Not kept: no model was exported."
     asked, metric = share(promise["keep"]), f"of the teacher's {promise['metric']}"
-    sure, texts = f"{100 * promise['confidence']:g}% confidence", f"{promise['examples']:,} texts"
+    sure, texts = f"{100 * promise['confidence']:g}% confidence", _texts(promise["examples"])
     if verdict["outcome"] == "kept":
         return (
-            f"Kept: dev ({texts}) proves with {sure} that at least {_floor(promise['lower'])} "
+            f"Kept: dev ({texts}) proves with {sure} that at least {at_least(promise['lower'])} "
             f"{metric} is kept; {asked} was asked."
         )
     if verdict.get("refuted"):
@@ -45,13 +46,18 @@ def _promise(verdict: Event, field: Lineup) -> str:
         return f"Not kept: as exported, {kept} {metric} on dev; {asked} was asked."
     return (
         f"Not proven: dev ({texts}) estimates that {percent(promise['kept'], 2)} {metric} is kept, "
-        f"and proves {_floor(promise['lower'])} with {sure}; {asked} was asked. " + _needed(promise)
+        f"and proves {_bound(promise['lower'])} with {sure}; {asked} was asked. " + _needed(promise)
     )
 
 
-def _floor(bound: float) -> str:
-    """A lower bound, never rounded up."""
-    return percent(math.floor(1e4 * bound) / 1e4, 2)
+def _texts(count: int) -> str:
+    return f"{count:,} text{'s' if count != 1 else ''}"
+
+
+def _bound(lower: float | None) -> str:
+    """What is proven. A record has None for minus infinity, which a correlation's bound is where
+    the teacher's own may be below 0."""
+    return at_least(lower) if lower is not None and lower > 0 else "nothing"
 
 
 def _needed(promise: dict[str, Any]) -> str:
@@ -63,6 +69,18 @@ def _needed(promise: dict[str, Any]) -> str:
     if promise["needed"] is None:
         return "No number of dev texts would prove it if it went on so: the estimate has no margin."
     return f"A proof needs about {promise['needed']:,} dev texts."
+
+
+def _untested(field: Lineup) -> str:
+    """A share of nothing cannot be kept, so that such a test split neither confirms nor refutes."""
+    teacher = field.teacher
+    if teacher is None or teacher.quality.get("test", 1) > 0:
+        return ""
+    value = score(teacher.quality["test"], teacher.metric)
+    return (
+        f"Warning: the teacher's {teacher.metric} on the test split is {value}, so that the split "
+        "says nothing about the promise; look at its labels."
+    )
 
 
 def _faster(verdict: Event, field: Lineup) -> str:

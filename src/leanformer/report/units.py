@@ -38,6 +38,11 @@ def percent(fraction: float, decimals: int = 1) -> str:
     return f"{100 * fraction:.{decimals}f} %"
 
 
+def at_least(bound: float) -> str:
+    """A lower bound in percent, never rounded up: 98.99 % of 0.98999."""
+    return percent(math.floor(1e4 * bound) / 1e4, 2)
+
+
 def share(fraction: float) -> str:
     """A share that was asked for, without needless decimals: 99 %, 99.5 %."""
     return f"{100 * fraction:.4g} %"
