@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -5,6 +6,7 @@ import pytest
 from search.made_up import contest_with, rates
 
 from leanformer.core.record import Record, read
+from leanformer.runtime.manifest import write_manifest
 from leanformer.search import finish as module
 from leanformer.search.contest import INT8_TEACHER, TEACHER, Contest, System
 from leanformer.search.finish import finish, finished
@@ -27,7 +29,7 @@ def test_where_nothing_keeps_the_quality_the_verdict_says_so(
     assert all(e["quality"]["test"] is None for e in events if e["event"] == "model")
     assert events[-1]["event"] == "verdict"
     assert (events[-1]["chosen"], events[-1]["outcome"]) == (None, "not kept")
-    assert events[-1]["sentence"] == "Nothing kept 99.0% of the teacher's quality on dev."
+    assert events[-1]["sentence"] == "Nothing kept 99 % of the teacher's quality on dev."
     assert said == [("search", "contest: 3 systems timed side by side")]
     assert not (tmp_path / "model").exists()
 
@@ -72,6 +74,34 @@ def test_a_choice_that_was_made_is_not_made_again_by_another_clock(
     assert opened == ["L1", "L1"]
     chosen = [e for e in read(contest.record.path) if e["event"] == "choice"]
     assert [(e["name"], e["decision"]) for e in chosen] == [("L1", "chosen")]
+
+
+def test_what_was_exported_is_not_raced_again_when_the_test_split_may_be_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contest = contest_with(tmp_path, {TEACHER: 900, "L1": 900})
+    timed({TEACHER: 1.0, "L1": 3.0}, monkeypatch)
+    races: list[str] = []
+
+    def race(contest: Contest, chosen: System, model: Any, tokenizer: Any, folder: Path) -> None:
+        races.append(chosen.name)
+        write_manifest(folder, contest.manifest("openvino", "int8"))
+        contest.record.write("backends", model=chosen.name, rows=[])
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "open_model", lambda *_: (None, None))
+    monkeypatch.setattr(module, "_race", race)
+    monkeypatch.setattr(module, "_test", stop)
+    for expected in (["L1"], ["L1"]):
+        with pytest.raises(KeyboardInterrupt):
+            finish(contest, contest.request, tmp_path, None)
+        assert races == expected
+    shutil.rmtree(tmp_path / "model")
+    with pytest.raises(KeyboardInterrupt):
+        finish(contest, contest.request, tmp_path, None)
+    assert races == ["L1", "L1"]
 
 
 def test_the_simplest_rival_is_timed_with_the_others(

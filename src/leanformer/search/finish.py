@@ -12,7 +12,9 @@ from leanformer.measure.promise import Promise
 from leanformer.measure.systems import System as Timed
 from leanformer.quantize.integer import rounds
 from leanformer.recipe import open_model
+from leanformer.report.units import share
 from leanformer.runtime.export import DEFAULT, export_folder
+from leanformer.runtime.manifest import read_manifest
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.race import Candidate
 from leanformer.runtime.session import graph_file
@@ -95,7 +97,7 @@ def _write_verdict(contest: Contest, chosen: str | None, outcome: Outcome, **mor
 
 
 def _nothing(request: Request) -> str:
-    return f"Nothing kept {request.keep:.1%} of the teacher's quality on dev."
+    return f"Nothing kept {share(request.keep)} of the teacher's quality on dev."
 
 
 def finished(record: Record) -> bool:
@@ -139,6 +141,24 @@ def _export(contest: Contest, chosen: System, folder: Path) -> Judged:
         What the exported model says about dev, as it is served.
     """
     model, tokenizer = open_model(str(chosen.folder), contest.dataset, contest.request.seed)
+    if not (folder.is_dir() and _exported(contest, chosen)):
+        _race(contest, chosen, model, tokenizer, folder)
+    served = read_manifest(folder)
+    if (served.backend, served.precision) == _INT8:
+        return contest.dev[chosen.name]
+    return contest.judge(open_session(folder), tokenizer, "dev")
+
+
+def _exported(contest: Contest, chosen: System) -> bool:
+    """Whether it was exported before an interruption: the test split may have been opened for it,
+    and is not opened for the winner of another race."""
+    return any(
+        event["event"] == "backends" and event.get("model") == chosen.name
+        for event in read(contest.record.path)
+    )
+
+
+def _race(contest: Contest, chosen: System, model: Any, tokenizer: Any, folder: Path) -> None:
     graph = graph_file(chosen.folder, "openvino", "int8").parent
     rows, _ = export_folder(
         model,
@@ -154,9 +174,6 @@ def _export(contest: Contest, chosen: System, folder: Path) -> Judged:
         overwrite=True,
     )
     contest.record.write("backends", model=chosen.name, rows=[asdict(row) for row in rows])
-    if any(row.chosen and (row.backend, row.precision) == _INT8 for row in rows):
-        return contest.dev[chosen.name]
-    return contest.judge(open_session(folder), tokenizer, "dev")
 
 
 def _test(
