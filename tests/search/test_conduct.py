@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import tiny_data
+from search.whole import absent
 
 import leanformer
 from leanformer.core.record import read
@@ -12,6 +13,8 @@ from leanformer.core.step import Step
 from leanformer.data import Source
 from leanformer.distill.objectives import SoftTargets
 from leanformer.distill.step import Distill
+from leanformer.models.save import save_model
+from leanformer.models.tiny import tiny_model
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
 from leanformer.quantize.int8 import Int8
@@ -62,6 +65,32 @@ def test_there_must_be_a_teacher_to_compare_with(data: Path, tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_metric_that_dev_cannot_tell_is_refused_before_any_work(
+    teacher: Path, tmp_path: Path
+) -> None:
+    data, out = tiny_data.write_data(tmp_path / "data"), tmp_path / "out"
+    (data / "dev.tsv").write_text("text\tlabel\nthe quick fox\tanimal\nthe lazy dog\tanimal\n")
+    asked = recipe(teacher, data, Int8())
+    with pytest.raises(ValueError, match="even the right answers to its 2 examples have a mcc of"):
+        conduct(replace(asked, data=replace(asked.data, metric="mcc")), out)
+    assert not out.exists()
+
+
+def test_a_teacher_that_has_nothing_to_keep_is_refused(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tokenizer = tiny_model("bert", num_labels=2, max_position_embeddings=160)
+    model.config.id2label = {0: "animal", 1: "money"}
+    model.config.label2id = {"animal": 0, "money": 1}
+    model.classifier.weight.data.zero_()  # one answer for all: a Matthews correlation of 0
+    save_model(model, tokenizer, tmp_path / "teacher")
+    monkeypatch.setattr("leanformer.search.contest.export_openvino", absent)
+    monkeypatch.setattr("leanformer.search.contest.export_onnx", absent)
+    asked = recipe(tmp_path / "teacher", data, Int8())
+    with pytest.raises(ValueError, match="the teacher's mcc on dev is 0, there is nothing to keep"):
+        conduct(replace(asked, data=replace(asked.data, metric="mcc")), tmp_path / "out")
+
+
 def test_an_unknown_model_is_refused_before_anything_is_written(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(OSError, match="nowhere"):
@@ -103,8 +132,8 @@ def test_a_finished_recipe_is_not_measured_again(
             "verdict", chosen=None, teacher="", baseline="", sentence="Nothing was kept."
         )
 
-    monkeypatch.setattr(Contest, "enter_baselines", lambda *_: None)
-    monkeypatch.setattr(Contest, "enter_simplest", lambda *_: None)
+    for entering in ("enter_baselines", "check_teacher", "enter_simplest"):
+        monkeypatch.setattr(Contest, entering, lambda *_: None)
     monkeypatch.setattr(_MODULE, "finish", finish)
     monkeypatch.setattr(_MODULE, "write_report", lambda record, page: page)
     asked = recipe(teacher, data, Int8(texts=4))

@@ -27,11 +27,13 @@ from leanformer.models.embedding import embedding_of
 from leanformer.models.load import has_head
 from leanformer.recipe import HEADS, Recipe, align_labels, open_model, run
 from leanformer.report import write_report
+from leanformer.report.units import at_least, percent, share
 from leanformer.runtime.session import served_kind
 from leanformer.search.climb import Trial, climb
 from leanformer.search.contest import INT8_TEACHER, TEACHER, Contest
 from leanformer.search.describe import describe
 from leanformer.search.finish import finish, finished
+from leanformer.search.judged import check_gold
 from leanformer.search.kept_outputs import have_room
 from leanformer.search.ladder import Rung, ladder
 from leanformer.search.outcome import beside_majority
@@ -65,6 +67,7 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
     if not request.fresh_head:
         dataset = align_labels(dataset, request.model)
     served_kind(dataset.task.kind)
+    check_gold(dataset)
     cut = check_model(request, dataset)
     claim(out, request)
     if request.threads:
@@ -135,12 +138,7 @@ class _Search:
     def _check_teacher(self) -> None:
         """Refuse a teacher that has nothing to keep, and say so of one that is worth little."""
         task = self.dataset.task
-        if self.contest.quality_of_teacher <= 0:
-            raise ValueError(
-                f"the teacher's {self.dataset.task.metric} on dev is "
-                f"{self.contest.quality_of_teacher:.3g}, there is nothing to keep; train it longer "
-                "(--teacher-epochs), or look at the labels"
-            )
+        self.contest.check_teacher()
         beside = beside_majority(self.contest.dev[TEACHER], task, self.request.confidence)
         if beside is not None and not beside["better"]:
             self._say(
@@ -157,7 +155,7 @@ class _Search:
             raise ValueError("the model has one layer; there is no smaller student to search for")
         names = " > ".join(rung.name for rung in rungs)
         self.keep_outputs = self._room_for_outputs()
-        self._say(f"ladder: {names}; keep {self.request.keep:.0%} of the teacher's quality")
+        self._say(f"ladder: {names}; keep {share(self.request.keep)} of the teacher's quality")
         climb(rungs, self._attempt, self._affordable, self._skip)
 
     def _attempt(self, rung: Rung, start: Rung | None) -> Trial:
@@ -177,8 +175,7 @@ class _Search:
         quality = self.contest.enter_student(rung.name, done)
         seconds = self._seconds(rung, time.perf_counter() - began)
         promise = self.contest.promise(rung.name)
-        kept = promise.proven if self.provable else promise.holds
-        self._decide(rung, promise, kept)
+        kept = self._decide(rung, promise)
         return Trial(rung=rung, quality=quality, kept=kept, seconds=seconds)
 
     def _fail(self, rung: Rung, reason: str, seconds: float) -> Trial:
@@ -247,16 +244,20 @@ class _Search:
             self.record.write("choice", name=rung.name, decision="skipped", reason=reason)
         self._say(f"student {rung.name}: skipped, {reason}")
 
-    def _decide(self, rung: Rung, promise: Promise, kept: bool) -> None:
+    def _decide(self, rung: Rung, promise: Promise) -> bool:
+        """Whether the rung is kept; what was decided before an interruption stays decided."""
+        kept = promise.proven if self.provable else promise.holds
+        bound = f"at least {at_least(promise.lower)}" if promise.lower > 0 else "nothing for sure"
         reason = (
-            f"keeps {promise.kept:.2%} of the teacher's quality on dev, at least "
-            f"{promise.lower:.2%} with {promise.confidence:.0%} confidence; {promise.keep:.2%} is "
-            "asked"
+            f"keeps {percent(promise.kept, 2)} of the teacher's quality on dev, {bound} with "
+            f"{100 * promise.confidence:g}% confidence; {share(promise.keep)} is asked"
         )
         self._say(f"student {rung.name}: {reason}")
-        if not self._decided(rung):
-            decision = "kept" if kept else "rejected"
-            self.record.write("choice", name=rung.name, decision=decision, reason=reason)
+        if self._decided(rung):
+            return self._decided(rung, "kept")
+        decision = "kept" if kept else "rejected"
+        self.record.write("choice", name=rung.name, decision=decision, reason=reason)
+        return kept
 
     def _decided(self, rung: Rung, *decisions: str) -> bool:
         """Whether the record says what became of the rung; one of `decisions`, where named."""

@@ -17,6 +17,7 @@ from leanformer.search.compress import check_model
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
 from leanformer.search.finish import finish, finished
+from leanformer.search.judged import check_gold
 from leanformer.search.request import Request
 from leanformer.train.finetune import Finetune
 
@@ -63,6 +64,7 @@ def conduct(
     contest = Contest(dataset, record, request)
     contest.enter_teacher(done.teacher_saved)
     contest.enter_baselines(folder / "baselines", watch)
+    contest.check_teacher()
     contest.enter_student(recipe.name, done)
     contest.enter_simplest(watch)
     finish(contest, request, folder, watch, note=_note(recipe))
@@ -109,6 +111,7 @@ def _make_servable(contest: Contest, done: Workspace) -> None:
 def _check_measurable(recipe: Recipe, dataset: Dataset) -> None:
     """Refuse before any work what could not be measured after it."""
     served_kind(dataset.task.kind)
+    check_gold(dataset)
     if not isinstance(recipe.steps[-1], Int8):
         raise ValueError(
             "steps: the last one must be int8 for the result to be measured, or set measure = false"

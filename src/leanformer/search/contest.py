@@ -82,6 +82,19 @@ class Contest:
         """Of the teacher in fp32, on the development split."""
         return self.systems[TEACHER].dev
 
+    def check_teacher(self) -> None:
+        """Refuse a teacher that has nothing to keep.
+
+        Raises:
+            ValueError: Its quality on dev is not above 0.
+        """
+        quality, metric = self.quality_of_teacher, self.dataset.task.metric
+        if not quality > 0:  # NaN too
+            raise ValueError(
+                f"the teacher's {metric} on dev is {quality:.3g}, there is nothing to keep; "
+                "train it longer (--teacher-epochs), or look at the labels"
+            )
+
     def promise(self, name: str) -> Promise:
         """What dev says of a system beside the teacher in fp32."""
         return self.promise_of(self.dev[name])

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.data import Encoded, Task
+from leanformer.data import Dataset, Encoded, Examples, Task
 from leanformer.numerics.metrics import Statistics
 from leanformer.train.evaluate import answers
 
@@ -27,6 +28,34 @@ class Judged:
     gold: Any
     statistics: Statistics
     quality: float
+
+
+def check_gold(dataset: Dataset) -> None:
+    """Refuse a dev split on which even the right answers are worth nothing.
+
+    Raises:
+        ValueError: The metric of the gold labels themselves is not above 0: a correlation where all
+            are equal, the F1 of a class that is not there.
+    """
+    task = dataset.task
+    if task.kind == "embedding":
+        return
+    gold = gold_of(dataset.dev, task)
+    best = task.scorer().score(gold, gold)
+    if not best > 0:
+        raise ValueError(
+            f"dev: even the right answers to its {len(dataset.dev)} examples have a {task.metric} "
+            f"of {best:.3g}, so that nothing can be judged by it; give dev examples with other "
+            "labels, or choose another --metric"
+        )
+
+
+def gold_of(examples: Examples, task: Task) -> Any:
+    """The labels of `examples` in the form that the metric takes; not for embedding."""
+    assert examples.labels is not None
+    if task.kind == "tokens":
+        return [[task.labels[index] for index in row] for row in examples.labels]  # type: ignore[union-attr]
+    return np.asarray(examples.labels)
 
 
 def judge_outputs(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from leanformer.data import Dataset, Examples
 from leanformer.measure.tfidf import Tfidf
-from leanformer.search.judged import Judged, judge_answers
+from leanformer.search.judged import Judged, gold_of, judge_answers
 
 SIMPLEST = "TF-IDF · linear model"
 
@@ -34,7 +34,7 @@ def judge_simplest(
         assert examples.words is not None
         outputs = fitted.answer_words(examples.words)
         predicted = [[task.labels[i] for i in rows.argmax(-1)] for rows in outputs]
-        return judge_answers(outputs, predicted, _tags(examples, task.labels), task)
+        return judge_answers(outputs, predicted, gold_of(examples, task), task)
     outputs = fitted.answer(examples.texts, examples.pairs)
     if task.kind == "embedding":
         return judge_answers(outputs, np.stack(outputs), targets, task)
@@ -42,9 +42,4 @@ def judge_simplest(
         predicted = [float(row[0]) for row in outputs]
     else:
         predicted = np.array([int(row.argmax()) for row in outputs])
-    return judge_answers(outputs, predicted, np.asarray(examples.labels), task)
-
-
-def _tags(examples: Examples, labels: tuple[str, ...]) -> list[list[str]]:
-    assert examples.labels is not None
-    return [[labels[index] for index in row] for row in examples.labels]  # type: ignore[union-attr]
+    return judge_answers(outputs, predicted, gold_of(examples, task), task)
