@@ -63,7 +63,9 @@ class Lineup:
         teacher's is not above 0."""
         of_teacher = self.teacher.quality.get(split) if self.teacher else None
         own = system.quality.get(split)
-        return own / of_teacher if own is not None and (of_teacher or 0) > 0 else None
+        if own is None or of_teacher is None or of_teacher <= 0:
+            return None
+        return own / of_teacher
 
     def enough(self, kept: float) -> bool:
         """Whether a kept share is what was asked for, but for rounding."""
