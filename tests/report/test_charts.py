@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from report import sample
@@ -30,6 +31,24 @@ def test_marks_bars_and_threshold_of_the_front(record):
     assert "2.6× teacher · OpenVINO int8" in chosen["hovertext"][0]
     assert spec["layout"]["shapes"][0]["y0"] == pytest.approx(0.99 * 0.9208)
     assert len(traces(spec)["Students below it"]["x"]) == 2
+
+
+@pytest.mark.parametrize(("keep", "shown"), [(0.99, True), (0.5, False)])
+def test_the_quality_asked_for_is_in_sight_unless_it_would_squeeze_the_marks(record, keep, shown):
+    field = lineup(load(record("full")))
+    for system in field.systems:  # no mark is below what is asked
+        system.quality["dev"] = field.teacher.quality["dev"]
+    made = front(replace(field, keep=keep), "latency_32", "dev")["layout"]
+    (line,) = made["shapes"]
+    assert line["y0"] == pytest.approx(keep * field.teacher.quality["dev"])
+    assert (made["yaxis"]["range"][0] < line["y0"]) == shown
+
+
+@pytest.mark.parametrize("quality", [0.0, -0.2])
+def test_of_a_worthless_teacher_no_quality_is_asked(record, quality):
+    field = lineup(load(record("full")))
+    field.teacher.quality["dev"] = quality
+    assert "shapes" not in front(field, "latency_32", "dev")["layout"]
 
 
 @pytest.mark.parametrize(("axis", "sign"), [("latency_32", 1), ("throughput", -1)])

@@ -21,6 +21,19 @@ def test_systems_carry_units_spreads_and_ratios(record):
     )
 
 
+def test_one_thread_stands_in_the_unit_so_that_headings_stay_narrow(tmp_path):
+    events = [sample.run(), *sample.models()]
+    for event in events[1:]:
+        for name in ("latency_32", "throughput"):
+            if name in event["quantities"]:
+                event["quantities"][f"{name}_one_thread"] = event["quantities"][name]
+    table = tables.systems(lineup(load(sample.write(tmp_path / "r.jsonl", events))))
+    heads = [(column.name, column.unit) for column in table.columns]
+    assert {("Latency 32", "ms, one thread"), ("Sorted", "texts/s, one thread")} <= set(heads)
+    assert len(heads) == len(set(heads))
+    assert "from strings to answers" in table.caption
+
+
 def test_a_column_that_nothing_fills_is_left_out(tmp_path):
     events = [sample.run(), *sample.models()]
     for event in events[1:]:

@@ -19,6 +19,7 @@ AXES = {
 }
 """The horizontal axes of the front: its button and its title."""
 
+_NEAR = 0.05  # below the lowest mark
 _BASE_SYMBOLS = ["square", "triangle-up", "cross", "triangle-down", "x"]
 
 
@@ -37,7 +38,8 @@ def front(field: Lineup, axis: str, split: str) -> Spec | None:
     made = layout(height=440)
     made["xaxis"] |= {"type": "log", "title": axis_title(title), **_log_range(list(x.values()))}
     made["yaxis"] |= {"title": axis_title(f"{_upper(placed[0].metric)}, {_split_name(split)}")}
-    made["yaxis"] |= quality_axis([s.quality[split] for s in placed], placed[0].metric)
+    qualities = [s.quality[split] for s in placed]
+    made["yaxis"] |= quality_axis([*qualities, *_near(field, split, qualities)], placed[0].metric)
     _add_threshold(made, field, axis, split)
     return {"data": traces, "layout": made}
 
@@ -142,11 +144,25 @@ def _card(system: System, field: Lineup, split: str) -> str:
     return "<br>".join(lines)
 
 
+def _asked(field: Lineup, split: str) -> float | None:
+    """The quality that has to be kept; None where nothing is asked, or of a worthless teacher."""
+    teachers = field.teacher.quality.get(split) if field.teacher else None
+    if field.keep is None or teachers is None or teachers <= 0:
+        return None
+    return field.keep * teachers
+
+
+def _near(field: Lineup, split: str, qualities: list[float]) -> list[float]:
+    """That quality, unless to show it would squeeze the marks."""
+    asked, low, high = _asked(field, split), min(qualities), max(qualities)
+    return [asked] if asked is not None and asked > low - max(_NEAR, high - low) else []
+
+
 def _add_threshold(made: Spec, field: Lineup, axis: str, split: str) -> None:
     """The dashed line at the quality that has to be kept, named where the slow systems are not."""
-    if field.keep is None or field.teacher is None or not field.teacher.quality.get(split):
+    y = _asked(field, split)
+    if y is None or field.keep is None:
         return
-    y = field.keep * field.teacher.quality[split]
     made["shapes"] = [
         {
             "type": "line",

@@ -66,9 +66,9 @@ def systems(lineup: Lineup) -> Table:
     for label, unit, key, scale in (
         ("Latency 32", "ms", "latency_32", 1e3),
         ("Latency 128", "ms", "latency_128", 1e3),
-        ("Latency 32, one thread", "ms", "latency_32_one_thread", 1e3),
+        ("Latency 32", "ms, one thread", "latency_32_one_thread", 1e3),
         ("Sorted", "texts/s", "throughput", 1),
-        ("Sorted, one thread", "texts/s", "throughput_one_thread", 1),
+        ("Sorted", "texts/s, one thread", "throughput_one_thread", 1),
         ("Unsorted", "texts/s", "throughput_unsorted", 1),
         ("Memory", "MB", "memory", 1e-6),
         ("Size", "MB", "size", 1e-6),
