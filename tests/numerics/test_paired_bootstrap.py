@@ -172,3 +172,11 @@ def test_different_examples_are_refused(teacher: int, student: int) -> None:
 def test_a_teacher_without_quality_is_refused() -> None:
     with pytest.raises(ValueError, match=r"teacher's accuracy is 0.000 on these examples"):
         accuracy(np.zeros(5), np.ones(5))
+
+
+@pytest.mark.parametrize(("confidence", "bounded"), [(0.98, True), (0.995, False), (0.9999, False)])
+def test_few_resamples_give_no_bound_of_a_high_confidence(confidence: float, bounded: bool) -> None:
+    right = np.ones(50)
+    found = accuracy(right, right, resamples=100)
+    assert (found.lower(confidence) >= found.resampled_R.min()) == bounded
+    assert bounded or found.lower(confidence) == -np.inf

@@ -95,6 +95,8 @@ def test_a_promise_that_is_not_kept_says_why(tmp_path: Path) -> None:
     short = PROMISE | {"holds": False, "kept": 0.9}
     (line,) = lines(tmp_path / "b", outcome="not kept", promise=short)
     assert line.startswith("Not kept: as exported, 90.00 % of the teacher's accuracy on dev")
+    (line,) = lines(tmp_path / "nan", outcome="not kept", promise=short | {"kept": math.nan})
+    assert line.startswith("Not kept: as exported, no share of the teacher's accuracy on dev")
     assert lines(tmp_path / "c", outcome="not kept", promise=None)[0].startswith(
         "Not kept: no model"
     )

@@ -76,6 +76,19 @@ def test_a_choice_that_was_made_is_not_made_again_by_another_clock(
     assert [(e["name"], e["decision"]) for e in chosen] == [("L1", "chosen")]
 
 
+def test_a_choice_of_a_version_that_proved_nothing_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contest = contest_with(tmp_path, {TEACHER: 900, "L2": 900, "L1": 100})
+    contest.record.write("choice", name="L1", decision="chosen", reason="the fastest that holds")
+    timed({TEACHER: 1.0, "L2": 2.0, "L1": 3.0}, monkeypatch)
+    monkeypatch.setattr(module, "_export", lambda contest, chosen, folder: contest.dev["L2"])
+    monkeypatch.setattr(module, "_test", lambda *_: False)
+    chosen = finish(contest, contest.request, tmp_path, None)
+    assert chosen is not None
+    assert chosen.name == "L2"
+
+
 def test_what_was_exported_is_not_raced_again_when_the_test_split_may_be_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

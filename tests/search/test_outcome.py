@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,13 @@ def test_a_student_that_is_worth_nothing_refutes_any_promise(tmp_path: Path) -> 
     promise = contest(tmp_path, L1=970).promise("L1")
     assert refutes(answers_right(1000), answers_right(0), TASK, promise)
     assert not refutes(answers_right(0), answers_right(0), TASK, promise)
+
+
+def test_answers_that_are_no_numbers_refute_any_promise(tmp_path: Path) -> None:
+    promise, task = contest(tmp_path, L1=970).promise("L1"), Task(kind="regression")
+    gold = [1.0, 2.0, 3.0]
+    broken = judge_answers([], [1.0, math.nan, 3.0], gold, task)
+    assert refutes(judge_answers([], gold, gold, task), broken, task, promise)
 
 
 def test_a_classifier_stands_beside_the_commonest_class() -> None:

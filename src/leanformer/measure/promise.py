@@ -28,6 +28,8 @@ from leanformer.numerics.paired_bootstrap import PairedBootstrap, paired_bootstr
 
 _EQUAL = 1e-9  # an estimate that misses by rounding alone holds
 _MOST = 10**9  # examples
+_RESAMPLES = 4000
+_SUREST = 0.999  # a confidence that leaves four resamples below the bound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,7 @@ def judge_promise(
     *,
     keep: float,
     confidence: float = 0.9,
-    resamples: int = 4000,
+    resamples: int = _RESAMPLES,
     seed: int = 0,
 ) -> Promise:
     """Judge a student by the paired loss against its teacher.
@@ -114,6 +116,11 @@ def check_promise(keep: float, confidence: float) -> None:
         raise ValueError(f"keep: {keep} is not a share of the teacher's quality in (0, 1]")
     if not 0.5 < confidence < 1:
         raise ValueError(f"confidence: {confidence} is not between 0.5 and 1; 0.9 is usual")
+    if confidence > _SUREST:
+        raise ValueError(
+            f"confidence: {confidence} is more than {_RESAMPLES:,} resamples can tell; give "
+            f"{_SUREST} or less"
+        )
 
 
 def promise_of(drawn: PairedBootstrap, keep: float, confidence: float) -> Promise:

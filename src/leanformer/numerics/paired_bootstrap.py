@@ -22,6 +22,7 @@ Legend: N example, G group of equal examples, K statistic of one system, P of bo
 R resample.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -67,9 +68,12 @@ class PairedBootstrap:
         return self.student / self.teacher
 
     def lower(self, confidence: float) -> float:
-        """One-sided lower bound of the share, never above `kept`."""
+        """One-sided lower bound of the share, never above `kept`; -inf where the resamples are too
+        few for such a confidence."""
         rank = int((1 - confidence) * (len(self.resampled_R) + 1))
-        return float(min(np.sort(self.resampled_R)[max(0, rank - 1)], self.kept))
+        if rank == 0:
+            return -math.inf
+        return float(min(np.sort(self.resampled_R)[rank - 1], self.kept))
 
 
 def paired_bootstrap(

@@ -42,7 +42,8 @@ def _promise(verdict: Event, field: Lineup) -> str:
     if verdict.get("refuted"):
         return f"Not kept: the test split proves with {sure} that less than {asked} {metric} is."
     if not promise["holds"]:
-        kept = percent(promise["kept"], 2)
+        # None: the record's form of NaN
+        kept = percent(promise["kept"], 2) if promise["kept"] is not None else "no share"
         return f"Not kept: as exported, {kept} {metric} on dev; {asked} was asked."
     return (
         f"Not proven: dev ({texts}) estimates that {percent(promise['kept'], 2)} {metric} is kept, "

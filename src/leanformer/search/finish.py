@@ -106,9 +106,12 @@ def finished(record: Record) -> bool:
 
 
 def _settled(contest: Contest) -> Picked | None:
-    """What was chosen before an interruption; the clock is not asked twice."""
+    """What was chosen before an interruption; the clock is not asked twice.
+
+    A version that proved nothing chose by another rule: then it is chosen anew.
+    """
     for event in reversed(read(contest.record.path)):
-        if event["event"] == "choice" and event["decision"] == "chosen":
+        if event["event"] == "choice" and event["decision"] == "chosen" and "proven" in event:
             return Picked(
                 name=event["name"],
                 proven=event["proven"],

@@ -90,7 +90,7 @@ def outcome_of(promise: Promise, proven: bool, refuted: bool) -> Outcome:
 
 def refutes(teacher: Judged, student: Judged, task: Task, promise: Promise) -> bool:
     """Whether a split proves that the student keeps less than was promised."""
-    if student.quality <= 0:
+    if not student.quality > 0:  # NaN too
         return teacher.quality > 0
     turned = paired_bootstrap(task.scorer(), student.statistics, teacher.statistics)
     return turned.lower(promise.confidence) > 1 / promise.keep
