@@ -47,9 +47,10 @@ def test_lengths_share_out_all_examples(tmp_path: Path, kind: Any) -> None:
             assert row[name] == pytest.approx(alone)
 
 
-def test_classes_share_out_all_examples(tmp_path: Path) -> None:
+@pytest.mark.parametrize("metric", ["accuracy", "macro-f1", "mcc", "f1:rice"])
+def test_classes_share_out_all_examples_by_right_answers(tmp_path: Path, metric: str) -> None:
     contest, teacher, student = judged(tmp_path, "classification")
-    dataset = contest.dataset
+    dataset = replace(contest.dataset, task=replace(contest.dataset.task, metric=metric))
     rows = {row["name"]: row for row in evidence.by_class(dataset, teacher, student)}
     assert set(rows) == {"music", "rice"}
     assert sum(row["count"] for row in rows.values()) == 16

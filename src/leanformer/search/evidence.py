@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.data import Dataset, Encoded
+from leanformer.numerics.metrics import Accuracy, Metric
 from leanformer.search.judged import Judged
 
 _LENGTHS = (8, 16, 32, 64, 128)
@@ -24,14 +25,19 @@ def by_length(
         length = encoded.length(index)
         return names[sum(length > top for top in _LENGTHS)]
 
-    rows = _slices(dataset, name, teacher, student)
+    rows = _slices(name, dataset.task.scorer(), teacher, student)
     return sorted(rows, key=lambda row: names.index(row["name"]))
 
 
 def by_class(dataset: Dataset, teacher: Judged, student: Judged) -> list[dict[str, Any]]:
-    """Quality of both on the test split, by gold label; classification only."""
+    """Share of right answers of both on the test split, by gold label; classification only.
+
+    Other metrics say nothing of one class's examples: a correlation needs two, and a mean of F1
+    would count every class that is wrongly answered.
+    """
     labels: Any = dataset.test.labels
-    return _slices(dataset, lambda index: dataset.task.labels[labels[index]], teacher, student)
+    names = dataset.task.labels
+    return _slices(lambda index: names[labels[index]], Accuracy(), teacher, student)
 
 
 def disagreements(dataset: Dataset, teacher: Judged, student: Judged) -> list[dict[str, Any]]:
@@ -59,7 +65,7 @@ def disagreements(dataset: Dataset, teacher: Judged, student: Judged) -> list[di
 
 
 def _slices(
-    dataset: Dataset, name: Callable[[int], str], teacher: Judged, student: Judged
+    name: Callable[[int], str], metric: Metric, teacher: Judged, student: Judged
 ) -> list[dict[str, Any]]:
     groups: dict[str, list[int]] = defaultdict(list)
     for index in range(len(teacher.outputs)):
@@ -68,18 +74,19 @@ def _slices(
         {
             "name": group,
             "count": len(members),
-            "teacher": _quality(dataset, teacher, members),
-            "student": _quality(dataset, student, members),
+            "teacher": _quality(metric, teacher, members),
+            "student": _quality(metric, student, members),
         }
         for group, members in groups.items()
     ]
 
 
-def _quality(dataset: Dataset, judged: Judged, members: list[int]) -> float:
-    predicted, gold = ([side[i] for i in members] for side in (judged.predicted, judged.gold))
-    if dataset.task.kind != "tokens":
-        return dataset.task.scorer().score(np.stack(predicted), np.stack(gold))
-    return dataset.task.scorer().score(predicted, gold)
+def _quality(metric: Metric, judged: Judged, members: list[int]) -> float:
+    predicted, gold = (
+        side[members] if isinstance(side, np.ndarray) else [side[index] for index in members]
+        for side in (judged.predicted, judged.gold)
+    )
+    return metric.score(predicted, gold)
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

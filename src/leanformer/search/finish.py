@@ -209,9 +209,9 @@ def _test(
 def _write_evidence(contest: Contest, teacher: Judged, student: Judged) -> None:
     dataset, record = contest.dataset, contest.record
     encoded = contest.encode(dataset.test, contest.tokenizer)
-    slices = {"length": evidence.by_length(dataset, encoded, teacher, student)}
+    rows = evidence.by_length(dataset, encoded, teacher, student)
+    record.write("slices", split="test", by="length", metric=dataset.task.metric, rows=rows)
     if dataset.task.kind == "classification":
-        slices["class"] = evidence.by_class(dataset, teacher, student)
+        rows = evidence.by_class(dataset, teacher, student)
+        record.write("slices", split="test", by="class", metric="accuracy", rows=rows)
         record.write("disagreements", rows=evidence.disagreements(dataset, teacher, student))
-    for by, found in slices.items():
-        record.write("slices", split="test", by=by, metric=dataset.task.metric, rows=found)
