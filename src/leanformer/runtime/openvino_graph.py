@@ -5,6 +5,7 @@ Arguments and results are values that JSON can hold, and nothing here needs torc
 """
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,7 @@ def post_training_quantize(
     graph: Any, samples: list[dict[str, np.ndarray]], keep_float: list[str]
 ) -> Any:
     """NNCF's static int8 with SmoothQuant and bias correction, calibrated on the caller's texts."""
+    os.environ.setdefault("NNCF_CI", "1")  # it would report its use over the network
     import nncf
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
