@@ -56,7 +56,8 @@ def test_openvino_pools_as_the_model_says(mode: Any, tmp_path: Path) -> None:
     texts = [*TEXTS, LONG]
     truth = expected(model, tokenizer, texts)
     calibration = calibration_of(tokenizer, texts)
-    for precision in ("fp32", "int8"):
+    rounded = mode in ("cls", "weightedmean")  # pooling is not rounded, and calibrating takes long
+    for precision in ("fp32", "int8") if rounded else ("fp32",):
         export_openvino(
             model, "embedding", tmp_path / precision, precision=precision, calibration=calibration
         )  # fmt: skip
@@ -64,7 +65,7 @@ def test_openvino_pools_as_the_model_says(mode: Any, tmp_path: Path) -> None:
         ("fp32", "fp32", 1e-5),
         ("fp32", "bf16", 0.02),
         ("int8", "int8", 0.05),
-    ):
+    )[: 3 if rounded else 2]:
         session = OpenVinoSession(tmp_path / stored / "model.xml", run, threads=1)  # type: ignore[arg-type]
         found = said(session, tokenizer, texts)
         for ours, theirs in zip(found[:, None], truth[:, None], strict=True):
