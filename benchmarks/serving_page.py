@@ -19,7 +19,7 @@ predictor, over one thread (bar: at least 1.6 on two cores). *Few shapes*: throu
 from the ladder of shapes, over batches sorted by length and padded to their longest, of 16, 32 and
 64 texts (bar: at least 0.95 of the fastest of them). *Memory*: MiB of a process after 200, 2,000
 and 20,000 such requests (bar: at most 1.3 times as much after 20,000 as after 200). Brackets are
-quartiles of the ratios round by round.
+quartiles of the ratios round by round; – is not measured here.
 """
 CALLERS, SHAPES, GROWTH = 1.6, 0.95, 1.3
 
