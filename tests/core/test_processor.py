@@ -3,7 +3,12 @@ from pathlib import Path
 import pytest
 
 from leanformer.core import processor
-from leanformer.core.processor import cpuinfo, instructions, multiplies_int8_exactly
+from leanformer.core.processor import (
+    cpuinfo,
+    instructions,
+    multiplies_bf16,
+    multiplies_int8_exactly,
+)
 
 
 def describe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str) -> None:
@@ -29,6 +34,24 @@ def test_int8_products_are_exact_with_vnni_or_amx(
     describe(monkeypatch, tmp_path, flags)
     assert instructions() == flags.split()
     assert multiplies_int8_exactly() == exact
+
+
+@pytest.mark.parametrize(
+    ("flags", "native"),
+    [
+        ("avx2", False),
+        ("avx2 avx512f avx512_vnni", False),
+        ("avx512_bf16", True),
+        ("amx_bf16", True),
+    ],
+)
+def test_bf16_products_need_instructions_of_their_own(
+    flags: str, native: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    describe(monkeypatch, tmp_path, flags)
+    assert multiplies_bf16() == native
+    monkeypatch.setattr(processor.platform, "machine", lambda: "aarch64")
+    assert multiplies_bf16()
 
 
 def test_other_processors_are_taken_to_be_exact(

@@ -31,6 +31,16 @@ def test_an_overflow_skips_the_step_and_halves_the_scale() -> None:
     ("name", "dtype"),
     [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)],
 )
-def test_products_run_in_the_named_precision(name: str, dtype: torch.dtype) -> None:
+def test_products_run_in_the_named_precision(
+    name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leanformer.train.precision.multiplies_bf16", lambda: True)
     with Precision(name).autocast():
         assert nn.Linear(3, 3)(torch.ones(1, 3)).dtype == dtype
+
+
+def test_bf16_that_a_cpu_would_imitate_is_run_as_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leanformer.train.precision.multiplies_bf16", lambda: False)
+    with Precision("bf16").autocast():
+        assert nn.Linear(3, 3)(torch.ones(1, 3)).dtype == torch.float32
+    assert Precision("bf16", "cuda").name == "bf16"

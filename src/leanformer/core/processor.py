@@ -15,6 +15,7 @@ from pathlib import Path
 _CPUINFO = Path("/proc/cpuinfo")
 _KNOWN = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 _EXACT = {"avx512_vnni", "avx_vnni", "amx_int8"}
+_BF16 = {"avx512_bf16", "amx_bf16"}
 
 
 def instructions() -> list[str]:
@@ -33,6 +34,13 @@ def multiplies_int8_exactly() -> bool:
 def exact_with(present: Iterable[str]) -> bool:
     """Whether a CPU with these instruction sets multiplies int8 numbers exactly."""
     return bool(_EXACT & set(present))
+
+
+def multiplies_bf16() -> bool:
+    """Whether this CPU has bf16 products; True where it does not tell."""
+    if platform.machine().lower() not in ("x86_64", "amd64") or not _CPUINFO.is_file():
+        return True
+    return bool(_BF16 & set(instructions()))
 
 
 def cpuinfo(key: str) -> str:

@@ -2,6 +2,9 @@
 
 bf16 has fp32's range and needs no loss scaling; fp16 does: the loss is multiplied by S, gradients
 are divided by S *before* clipping, and a step with an overflow is skipped while S is halved.
+
+A CPU without bf16 products only imitates them: a training step of MiniLM-L6 took 9.3 s on a Zen 3
+instead of 0.4 s in fp32. There bf16 is run as fp32, which is more exact.
 """
 
 from collections.abc import Iterable
@@ -11,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from leanformer.core.processor import multiplies_bf16
+
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -18,7 +23,8 @@ class Precision:
     """Autocast and, for fp16, the loss scale."""
 
     def __init__(self, name: str, device: str = "cpu") -> None:
-        self.name = name
+        imitated = name == "bf16" and device == "cpu" and not multiplies_bf16()
+        self.name = "fp32" if imitated else name
         self.device = device
         self.scaler = torch.amp.GradScaler(device, enabled=name == "fp16")
 
