@@ -14,8 +14,12 @@ def test_a_call_that_writes_its_scores_down_has_a_higher_peak() -> None:
 
 
 def test_padded_texts_bring_their_mask() -> None:
-    """Dense attention is given a mask of 2,048 x 2,048 bytes, 4 MiB."""
-    assert peak_bytes(None, Workload(length=2048, padded=0.25)) > 4 * 2**20
+    """Of a causal call it has 4,096 x 4,096 bytes, 16 MiB, beside 8 MiB of outputs; without
+    padding causality needs no mask."""
+    mask, outputs = 4096**2, 8 * 4096 * 64 * 4
+    padded = peak_bytes(None, Workload(length=4096, padded=0.25, causal=True))
+    assert padded > mask + outputs // 2
+    assert peak_bytes(None, Workload(length=4096, causal=True)) < padded - mask // 2
 
 
 def test_a_process_that_fails_says_why() -> None:
