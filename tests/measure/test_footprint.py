@@ -6,9 +6,10 @@ import platform
 import pytest
 from runtime_samples import plain_folder
 
+from leanformer.core.process_memory import process_bytes
 from leanformer.measure.environment import environment
 from leanformer.measure.flops import flops_per_token
-from leanformer.measure.peak_memory import high_water, peak_memory
+from leanformer.measure.peak_memory import peak_memory
 from leanformer.measure.size import folder_size, served_size
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.manifest import read_manifest, write_manifest
@@ -36,7 +37,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
 def test_memory_is_that_of_a_process_that_served(classifier, texts):
     quantity = peak_memory(classifier, texts, threads=1)
     assert 2**25 < quantity.value < 2**32
-    assert high_water() > 2**25
+    assert process_bytes("VmHWM") > 2**25
 
 
 def test_a_process_that_fails_says_why(tmp_path, texts):

@@ -15,6 +15,7 @@ from leanformer.attention.mechanism import Mechanism
 from leanformer.attention.workload import Workload, dense
 from leanformer.core.child import ChildFailed, call_in_child
 from leanformer.core.codec import decode, encode
+from leanformer.core.process_memory import process_bytes
 
 
 def peak_bytes(mechanism: Mechanism | None, work: Workload) -> int:
@@ -60,11 +61,6 @@ def call_once(mechanism: dict[str, Any] | None, work: dict[str, Any]) -> int:
 def growth(call: Callable[[], object]) -> int:
     """Bytes by which a call raises this process at its peak; of use once a process."""
     Path("/proc/self/clear_refs").write_text("5")
-    before = _status("VmRSS")
+    before = process_bytes("VmRSS")
     call()
-    return max(0, _status("VmHWM") - before)
-
-
-def _status(key: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(key)).split()[1]) * 1024
+    return max(0, process_bytes("VmHWM") - before)

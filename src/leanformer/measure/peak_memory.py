@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from leanformer.core.child import ChildFailed, call_in_child
+from leanformer.core.process_memory import process_bytes
 from leanformer.core.quantity import Quantity
 
 REQUESTS = 200
-_STATUS = Path("/proc/self/status")
 _LARGEST = 5  # a request has up to 2 ** 5 texts
 
 
@@ -48,12 +48,6 @@ def peak_memory(
     return Quantity(float(peak), "bytes")
 
 
-def high_water() -> int:
-    """Peak memory of this process in bytes."""
-    line = next(x for x in _STATUS.read_text().splitlines() if x.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
-
-
 def serve_requests(
     folder: str,
     texts: list[str],
@@ -69,7 +63,7 @@ def serve_requests(
     for places in mixed_requests(len(texts)):
         some = [texts[place] for place in places]
         predictor.answer(some, None if pairs is None else [pairs[place] for place in places])
-    return high_water()
+    return process_bytes("VmHWM")
 
 
 def mixed_requests(texts: int, requests: int = REQUESTS, seed: int = 0) -> Iterator[list[int]]:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from leanformer.data import Dataset, Encoded
 from leanformer.numerics.metrics import Accuracy, Metric
+from leanformer.runtime.answers import softmax
 from leanformer.search.judged import Judged
 
 _LENGTHS = (8, 16, 32, 64, 128)
@@ -46,7 +46,7 @@ def disagreements(dataset: Dataset, teacher: Judged, student: Judged) -> list[di
     names = dataset.task.labels
     rows = []
     for index, (theirs, ours) in enumerate(zip(teacher.outputs, student.outputs, strict=True)):
-        shares = _softmax(theirs), _softmax(ours)
+        shares = softmax(theirs), softmax(ours)
         chosen = [int(share.argmax()) for share in shares]
         if chosen[0] != chosen[1]:
             rows.append(
@@ -87,8 +87,3 @@ def _quality(metric: Metric, judged: Judged, members: list[int]) -> float:
         for side in (judged.predicted, judged.gold)
     )
     return metric.score(predicted, gold)
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    powers = np.exp(logits - logits.max())
-    return powers / powers.sum()

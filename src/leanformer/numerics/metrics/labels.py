@@ -84,8 +84,7 @@ class MacroF1(Metric):
 
     def statistics(self, predicted: Labels, gold: Labels) -> Statistics:
         """[N, 3 C]."""
-        answered, there = one_hot(predicted, self.classes), one_hot(gold, self.classes)
-        return np.concatenate([answered * there, answered, there], axis=-1)
+        return _by_class(one_hot(predicted, self.classes), one_hot(gold, self.classes))
 
     def value(self, totals: Statistics) -> NDArray[np.float64]:
         """Mean over the classes that are answered or in gold."""
@@ -96,8 +95,7 @@ class MacroF1(Metric):
 
     def exchanged(self, golds: Statistics, answers: Statistics) -> Statistics:
         """Right where both are of one class."""
-        answered, there = np.split(answers, 3, axis=-1)[1], np.split(golds, 3, axis=-1)[2]
-        return np.concatenate([answered * there, answered, there], axis=-1)
+        return _by_class(np.split(answers, 3, axis=-1)[1], np.split(golds, 3, axis=-1)[2])
 
 
 @dataclass(frozen=True)
@@ -113,9 +111,7 @@ class Matthews(Metric):
 
     def statistics(self, predicted: Labels, gold: Labels) -> Statistics:
         """[N, 1 + 2 C]."""
-        answered, there = one_hot(predicted, self.classes), one_hot(gold, self.classes)
-        right = (answered * there).any(-1, keepdims=True)
-        return np.concatenate([right.astype(np.uint8), answered, there], axis=-1)
+        return _at_all(one_hot(predicted, self.classes), one_hot(gold, self.classes))
 
     def value(self, totals: Statistics) -> NDArray[np.float64]:
         """Matthews' correlation coefficient."""
@@ -131,9 +127,7 @@ class Matthews(Metric):
     def exchanged(self, golds: Statistics, answers: Statistics) -> Statistics:
         """Right where both are of one class."""
         answered = np.split(answers[:, 1:], 2, axis=-1)[0]
-        there = np.split(golds[:, 1:], 2, axis=-1)[1]
-        right = (answered * there).any(-1, keepdims=True)
-        return np.concatenate([right.astype(np.uint8), answered, there], axis=-1)
+        return _at_all(answered, np.split(golds[:, 1:], 2, axis=-1)[1])
 
 
 _TINY = 1e-12  # a spread below this share is rounding
@@ -142,6 +136,17 @@ _TINY = 1e-12  # a spread below this share is rounding
 def one_hot(labels: Labels, classes: int) -> NDArray[np.uint8]:
     """Rows with a 1 at each label, [N, C]."""
     return (np.asarray(labels)[:, None] == np.arange(classes)).astype(np.uint8)
+
+
+def _by_class(answered_NC: Statistics, there_NC: Statistics) -> Statistics:
+    """Right, answered and in gold, each by class, [N, 3 C]."""
+    return np.concatenate([answered_NC * there_NC, answered_NC, there_NC], axis=-1)
+
+
+def _at_all(answered_NC: Statistics, there_NC: Statistics) -> Statistics:
+    """Right at all, then answered and in gold by class, [N, 1 + 2 C]."""
+    right = (answered_NC * there_NC).any(-1, keepdims=True)
+    return np.concatenate([right.astype(np.uint8), answered_NC, there_NC], axis=-1)
 
 
 def _sum(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
