@@ -1,8 +1,6 @@
 """A stored form has a model type of its own on disk, and none but leanformer loads it."""
 
-import copy
 import json
-import pickle
 import shutil
 import subprocess
 import sys
@@ -13,17 +11,16 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from transformers import AutoConfig, AutoTokenizer, BertConfig
+from transformers import AutoConfig, AutoTokenizer
 
 from leanformer.attention import SlidingWindow
 from leanformer.attention.attach import attach, attached, detach
-from leanformer.models import stored_config
 from leanformer.models.families import FAMILIES
 from leanformer.models.ffn import keep_neurons
 from leanformer.models.load import has_head, load_model
 from leanformer.models.quiet import quiet
 from leanformer.models.save import save_model
-from leanformer.models.stored_config import is_stored, mark_plain, mark_stored, stored_config_of
+from leanformer.models.stored_config import is_stored
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import TEXTS
 from leanformer.prune.sparse_weights import hold_sparse, sparse_layers
@@ -257,44 +254,6 @@ def test_architectures_beyond_the_known_families(
         assert torch.equal(again(**inputs)[0], model(**inputs)[0])
 
 
-def test_copies_pickles_and_dictionaries() -> None:
-    config = BertConfig(num_hidden_layers=2, id2label={0: "a", 1: "b", 2: "c"})
-    mark_stored(config, {"quant_method": "leanformer-attention", "layers": {}})
-    for again in (
-        copy.deepcopy(config),
-        pickle.loads(pickle.dumps(config)),
-        AutoConfig.for_model(**config.to_dict()),
-        type(config).from_dict(config.to_diff_dict()),
-    ):
-        assert type(again) is type(config)
-        assert again.to_dict() == config.to_dict()
-        assert again.model_type == "bert"
-        assert again.quantization_config["quant_method"] == "leanformer-attention"
-    mark_stored(config, {"quant_method": "leanformer"})
-    mark_plain(config)
-    mark_plain(config)
-    assert type(config) is BertConfig
-    assert config.to_dict() == BertConfig(num_hidden_layers=2, id2label=config.id2label).to_dict()
-
-
-def test_a_form_that_is_gone_leaves_a_plain_configuration() -> None:
-    config = BertConfig()
-    mark_stored(config, {"quant_method": "leanformer"})
-    del config.quantization_config
-    assert config.to_dict()["model_type"] == config.to_diff_dict()["model_type"] == "bert"
-
-
-def test_an_architecture_that_transformers_does_not_have_keeps_its_class() -> None:
-    class Own(BertConfig):
-        model_type = "own"
-
-    config = Own()
-    mark_stored(config, {"quant_method": "leanformer"})
-    assert type(config) is Own
-    mark_plain(config)
-    assert not hasattr(config, "quantization_config")
-
-
 @pytest.mark.parametrize(
     ("model_type", "form", "match"),
     [
@@ -344,12 +303,3 @@ def test_a_layer_that_is_not_there(stored: tuple[str, Path], tmp_path: Path) -> 
     (tmp_path / "m" / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"config\.json"):
         load_model(tmp_path / "m", "classification")
-
-
-def test_no_such_stored_architecture() -> None:
-    with pytest.raises(AttributeError, match="no architecture is stored as 'leanformer-nothing'"):
-        stored_config_of("leanformer-nothing")
-    with pytest.raises(AttributeError, match="no architecture is stored as 'bert'"):
-        stored_config_of("bert")
-    with pytest.raises(AttributeError, match="no attribute 'NothingConfig'"):
-        _ = stored_config.NothingConfig
