@@ -7,10 +7,11 @@ and with attention of another kind load with `AutoModel….from_pretrained` like
 
 from typing import Any
 
+from leanformer.core.version import __version__
 from leanformer.models.import_hook import install
 from leanformer.models.registration import REGISTER
 
-__version__ = "0.1.0"
+__all__ = ["__version__"]
 
 
 def _register_forms() -> None:

@@ -7,7 +7,7 @@ from leanformer.attention import Linear, Linformer, SlidingWindow
 from leanformer.attention import attend as module
 from leanformer.attention.attach import attached
 from leanformer.attention.attend import Attend
-from leanformer.core.step import NoEffect
+from leanformer.core.proof import NoEffect
 from leanformer.train import TrainSetup
 from leanformer.train.finetune import Finetune
 

@@ -8,7 +8,7 @@ from leanformer.attention import extend_positions as module
 from leanformer.attention.attend import Attend
 from leanformer.attention.extend_positions import ExtendPositions
 from leanformer.attention.presets import longformer
-from leanformer.core.step import NoEffect
+from leanformer.core.proof import NoEffect
 
 
 def test_a_model_reads_longer_texts_by_a_window(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from leanformer.core.proof import NoEffect, Proof, require
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
-from leanformer.core.step import NoEffect, Proof, require
 
 
 def test_events_come_back_in_order(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 import torch
 from train.toy import FAST, TEXTS, examples
 
+from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
-from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Examples, Task
 from leanformer.distill.progressive import Progressive, learning, only

@@ -8,8 +8,8 @@ import torch
 from distill.toy import LABELS, SETUP, SPARE, model_for
 from train.toy import TEXTS, examples
 
+from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
-from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Examples, Task, encode_examples
 from leanformer.distill.objectives import Cosine, HiddenStates, Labels, Logits, SoftTargets

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
-from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Examples, Task
 from leanformer.models.embedding import Embedding, describe_embedding

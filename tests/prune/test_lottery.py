@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from train.toy import FAST
 
 from leanformer.core.codec import decode, encode
+from leanformer.core.proof import NoEffect
 from leanformer.core.record import read
-from leanformer.core.step import NoEffect, Step
+from leanformer.core.step import Step
 from leanformer.prune import lottery
 from leanformer.prune.lottery import Lottery
 from leanformer.prune.masked import Masked

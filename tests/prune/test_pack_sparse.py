@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from quantize.test_quantize_aware import workspace_of
 
-from leanformer.core.step import NoEffect
+from leanformer.core.proof import NoEffect
 from leanformer.prune import pack_sparse
 from leanformer.prune.pack_sparse import PackSparse
 from leanformer.prune.sparse_gpt import SparseGpt

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from leanformer.core.step import NoEffect, require
+from leanformer.core.proof import NoEffect, require
 from leanformer.models.families import FAMILIES
 from leanformer.models.ffn import keep_neurons
 from leanformer.models.layers import keep_layers

@@ -5,8 +5,8 @@ import pytest
 import torch
 from train.toy import examples
 
+from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
-from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Task
 from leanformer.models.shape import shape_of

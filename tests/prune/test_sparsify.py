@@ -8,8 +8,9 @@ from torch import nn
 from train.toy import FAST
 
 from leanformer.core.codec import decode, encode
+from leanformer.core.proof import NoEffect
 from leanformer.core.record import read
-from leanformer.core.step import NoEffect, Step
+from leanformer.core.step import Step
 from leanformer.distill.objectives import HiddenStates, SoftTargets
 from leanformer.distill.step import Distill
 from leanformer.models.tiny import tiny_model

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from train.toy import FAST, examples
 
+from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record, read
-from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Task, encode_examples
 from leanformer.models.tiny import tiny_model

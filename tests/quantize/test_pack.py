@@ -4,7 +4,7 @@ import pytest
 from quantize.rounding import Blocks
 from quantize.test_quantize_aware import workspace_of
 
-from leanformer.core.step import NoEffect
+from leanformer.core.proof import NoEffect
 from leanformer.measure import rewritten
 from leanformer.quantize.fake import rounded_layers
 from leanformer.quantize.pack import Pack

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from leanformer.core.step import NoEffect, require
+from leanformer.core.proof import NoEffect, require
 from leanformer.runtime.agreement import agreeing_outputs, agreement, equal_outputs
 
 

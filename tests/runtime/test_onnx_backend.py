@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from runtime_samples import calibration_of, outputs, uneven
 
-from leanformer.core.step import NoEffect, require
+from leanformer.core.proof import NoEffect, require
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.graph import InferenceGraph
 from leanformer.runtime.onnx_backend import attention_fused, export_onnx

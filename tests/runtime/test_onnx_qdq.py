@@ -6,7 +6,7 @@ import torch
 from runtime_samples import calibration_of, outputs, without_output_grids
 from torch import nn
 
-from leanformer.core.step import NoEffect
+from leanformer.core.proof import NoEffect
 from leanformer.models.tiny import tiny_model
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
 from leanformer.numerics.grid import Grid

@@ -6,7 +6,7 @@ import pytest
 from runtime_samples import calibration_of, outputs, uneven
 
 from leanformer.core.child import ChildFailed
-from leanformer.core.step import NoEffect, require
+from leanformer.core.proof import NoEffect, require
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.carry import carry_scales
 from leanformer.runtime.executed import attention_ran, kernels_ran

@@ -16,8 +16,8 @@ import tiny_data
 from search.whole import ALONE, KINDS, SETUP, Search, absent, write_data
 
 import leanformer
+from leanformer.core.proof import NoEffect
 from leanformer.core.record import read
-from leanformer.core.step import NoEffect
 from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.session import graph_file

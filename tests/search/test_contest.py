@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import spearmanr
 from search.toy import KINDS, contest_of, said
 
+from leanformer.core.proof import NoEffect
 from leanformer.core.record import read
-from leanformer.core.step import NoEffect
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.torch_backend import TorchSession
 from leanformer.search import contest as module

@@ -6,8 +6,8 @@ import pytest
 import torch
 from train.toy import FAST, TEXTS
 
+from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
-from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Examples, Source, Task, encode_examples
 from leanformer.models.load import load_model

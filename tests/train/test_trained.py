@@ -6,8 +6,8 @@ import pytest
 import torch
 from train.toy import FAST, toy
 
+from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
-from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Task
 from leanformer.train.evaluate import judge

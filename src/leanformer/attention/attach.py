@@ -14,7 +14,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 
 from leanformer.attention.checkpoint import METHOD
@@ -22,7 +21,7 @@ from leanformer.attention.interface import CORE, NAME
 from leanformer.attention.mechanism import Attention, Heads, Mechanism
 from leanformer.attention.pattern_attention import Backend, PatternAttention
 from leanformer.attention.probe import Layer, implementations, layers_of, put_implementations
-from leanformer.core.codec import decode, encode
+from leanformer.core.codec import encode
 from leanformer.models.stored_config import mark_plain, mark_stored
 
 _BEFORE = "attention_before_attach"  # of a model: what each of its configurations named
@@ -115,16 +114,6 @@ def attached(model: Any) -> dict[str, Attention]:
         for name, module in model.named_modules()
         if isinstance(getattr(module, CORE, None), Attention)
     }
-
-
-def attach_described(model: Any, layers: Mapping[str, Any]) -> None:
-    """Put in place what `config.json` says of a model that `attach` changed."""
-    for name, said in layers.items():
-        with torch.device("cpu"):  # transformers builds models without memory for their weights
-            mechanism = decode(Mechanism, said["mechanism"], f"{name}.mechanism")
-            core = mechanism.build(decode(Heads, said["heads"], f"{name}.heads"))
-        model.get_submodule(name).add_module(CORE, core)
-    model.set_attn_implementation(NAME)
 
 
 def put(module: nn.Module, core: Attention) -> None:

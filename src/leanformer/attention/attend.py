@@ -8,7 +8,8 @@ from leanformer.attention.exchanged import MEANING
 from leanformer.attention.mechanism import Mechanism
 from leanformer.attention.patterns import SlidingWindow
 from leanformer.attention.probe import calls_of
-from leanformer.core.step import Proof, Step, require
+from leanformer.core.proof import Proof, require
+from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 

@@ -29,7 +29,7 @@ class AttentionForm(StoredForm):
 
     def before_weights(self, model: Any) -> None:
         """See `StoredForm.before_weights`."""
-        from leanformer.attention.attach import attach_described  # transformers is there now
+        from leanformer.attention.interface import attach_described  # transformers is there now
 
         attach_described(model, self.layers)
 

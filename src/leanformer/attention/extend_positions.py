@@ -6,7 +6,8 @@ to stand at.
 
 import torch
 
-from leanformer.core.step import Proof, Step, require
+from leanformer.core.proof import Proof, require
+from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.positions import extend_positions

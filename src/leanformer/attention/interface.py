@@ -8,17 +8,19 @@ dense mask, made at first need and once a forward pass, and attends as it always
 Legend: B batch, H head, J key head, T token, S key token, D head width.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from leanformer.attention.asked import DENSE, HARMLESS, Asked, MaskSpec, asked
-from leanformer.attention.mechanism import Attention
+from leanformer.attention.mechanism import Attention, Heads, Mechanism
+from leanformer.core.codec import decode
 
 NAME = "leanformer-attention"
 CORE = "efficient_attention"  # of an attention module: what attends in its place
@@ -140,6 +142,16 @@ def _mask(**arguments: Any) -> MaskSpec:
     if isinstance(made, MaskSpec):  # `generate` makes masks of a static cache beforehand
         return made
     return MaskSpec(arguments)
+
+
+def attach_described(model: Any, layers: Mapping[str, Any]) -> None:
+    """Put in place what `config.json` says of a model that `attach` changed."""
+    for name, said in layers.items():
+        with torch.device("cpu"):  # transformers builds models without memory for their weights
+            mechanism = decode(Mechanism, said["mechanism"], f"{name}.mechanism")
+            core = mechanism.build(decode(Heads, said["heads"], f"{name}.heads"))
+        model.get_submodule(name).add_module(CORE, core)
+    model.set_attn_implementation(NAME)
 
 
 AttentionInterface.register(NAME, _attend)

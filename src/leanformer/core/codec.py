@@ -18,6 +18,7 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from leanformer.core.renamed import with_new_names
 from leanformer.core.technique import find, nearest
 
 _NONE = "none"
@@ -122,6 +123,7 @@ def _toml_value(text: str) -> Any:
 
 def _dataclass(kind: type, value: Any, place: str) -> Any:
     _expect(isinstance(value, dict), place, value, "a table")
+    value = with_new_names(kind, value, place)
     hints = get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     for key in value:

@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from leanformer.core.proof import Proof
 from leanformer.core.record import Record
-
-if TYPE_CHECKING:
-    from leanformer.core.step import Proof
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +42,7 @@ class Workspace:
     teacher_tokenizer: Any = None
     teacher_saved: str | None = None
     seed: int = 0
-    proofs: tuple["Proof", ...] = ()
+    proofs: tuple[Proof, ...] = ()
     watch: Callable[[str, Any], None] | None = None
     saved: Path | None = None
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.core.step import Proof
+from leanformer.core.proof import Proof
 from leanformer.data import Encoded
 from leanformer.distill.objective import Objective
 from leanformer.distill.objectives import Logits, Vectors

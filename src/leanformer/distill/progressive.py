@@ -23,7 +23,8 @@ from typing import Any
 from torch import nn
 
 from leanformer.core import codec
-from leanformer.core.step import NoEffect, Proof, Step
+from leanformer.core.proof import NoEffect, Proof
+from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.distill.attention_pairs import check_heads

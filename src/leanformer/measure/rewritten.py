@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig
 
-from leanformer.core.step import Proof, require
+from leanformer.core.proof import Proof, require
 from leanformer.core.workspace import Workspace
 from leanformer.measure.sameness import dev_outputs, same_outputs
 from leanformer.models.quiet import quiet

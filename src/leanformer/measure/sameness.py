@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.core.step import Proof
+from leanformer.core.proof import Proof
 from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
 from leanformer.train.evaluate import outputs

@@ -7,7 +7,8 @@ are all kept are read exactly as before.
 
 from itertools import chain
 
-from leanformer.core.step import Proof, Step, require
+from leanformer.core.proof import Proof, require
+from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.embedding import embedding_of

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.calibrate.texts import training_texts
-from leanformer.core.step import Proof, Step, require
+from leanformer.core.proof import Proof, require
+from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.measure.sameness import dev_outputs, same_outputs

@@ -12,7 +12,8 @@ from typing import Any
 from torch import nn
 
 from leanformer.core import codec
-from leanformer.core.step import Proof, Step, require
+from leanformer.core.proof import Proof, require
+from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import cuttable

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from leanformer.core.step import Proof
+from leanformer.core.proof import Proof
 from leanformer.measure.flops import flops_per_token
 from leanformer.models.shape import Shape, shape_of
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.calibrate.statistics import gather
-from leanformer.core.step import Step, require
+from leanformer.core.proof import require
+from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Batch, encode_examples, shuffled

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from leanformer.calibrate.gram import gather_grams, output_loss
 from leanformer.calibrate.texts import training_texts
-from leanformer.core.step import Proof, Step, require
+from leanformer.core.proof import Proof, require
+from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import cuttable

@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from leanformer.core.step import Proof, Step, require
+from leanformer.core.proof import Proof, require
+from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.measure.sameness import dev_outputs, same_outputs

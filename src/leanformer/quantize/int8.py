@@ -18,7 +18,8 @@ import numpy as np
 from torch import Tensor
 
 from leanformer.calibrate.ranges import Method, observe_ranges, quantization_loss
-from leanformer.core.step import NoEffect, Proof, Step, require
+from leanformer.core.proof import NoEffect, Proof, require
+from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Examples, encode_examples

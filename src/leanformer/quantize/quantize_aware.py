@@ -30,7 +30,8 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.calibrate.ranges import observe_ranges
-from leanformer.core.step import Proof, Step, require
+from leanformer.core.proof import Proof, require
+from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples

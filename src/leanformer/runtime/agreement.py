@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from leanformer.core.step import Proof
+from leanformer.core.proof import Proof
 from leanformer.numerics.metrics import length_ratio
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
-from leanformer.core.step import Proof
+from leanformer.core.proof import Proof
 from leanformer.numerics.fake_linear import FakeQuantLinear
 
 _RUNS_AS = {"fp32": ("f32",), "bf16": ("bf16",), "int8": ("i8", "u8")}

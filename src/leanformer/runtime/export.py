@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.step import Proof
+from leanformer.core.proof import Proof
 from leanformer.data.task import Task
 from leanformer.models.save import save_model
 from leanformer.runtime.calibration import Calibration

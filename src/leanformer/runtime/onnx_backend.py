@@ -24,7 +24,7 @@ import torch
 
 from leanformer.core.child import ChildFailed, call_in_child
 from leanformer.core.files import new_folder
-from leanformer.core.step import NoEffect, Proof, require
+from leanformer.core.proof import NoEffect, Proof, require
 from leanformer.runtime.carry import carried_scales
 from leanformer.runtime.executed import nodes_ran, stored_bytes
 from leanformer.runtime.graph import InferenceGraph, example_inputs

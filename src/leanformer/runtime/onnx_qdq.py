@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leanformer.core.step import NoEffect
+from leanformer.core.proof import NoEffect
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
 from leanformer.numerics.grid import row_grid
 

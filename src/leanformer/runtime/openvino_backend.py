@@ -29,7 +29,7 @@ from torch import nn
 
 from leanformer.core.child import ChildFailed, call_in_child
 from leanformer.core.files import new_folder
-from leanformer.core.step import NoEffect, Proof, require
+from leanformer.core.proof import NoEffect, Proof, require
 from leanformer.models.quiet import quiet
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.carry import carried_products, carried_scales

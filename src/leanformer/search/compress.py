@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
+from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record, read
-from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, encode_examples
 from leanformer.measure.promise import Promise

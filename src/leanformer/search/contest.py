@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leanformer.core.proof import NoEffect
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record
-from leanformer.core.step import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Encoded, Examples, encode_examples
 from leanformer.measure.promise import Promise, judge_promise

@@ -1,7 +1,7 @@
 """The first line of a record: what is asked, of which data, on which machine."""
 
-import leanformer
 from leanformer.core.record import Record, read
+from leanformer.core.version import __version__
 from leanformer.data import Dataset
 from leanformer.measure.environment import environment
 from leanformer.search.request import Request
@@ -16,7 +16,7 @@ def describe(record: Record, dataset: Dataset, request: Request, command: str) -
     record.write(
         "run",
         command=command,
-        version=leanformer.__version__,
+        version=__version__,
         model=request.model,
         task={"kind": dataset.task.kind, "labels": dataset.task.labels},
         data={"name": dataset.name, **splits, "unlabelled": len(dataset.unlabelled or ())},

@@ -6,7 +6,8 @@ from typing import Literal
 
 from torch import nn
 
-from leanformer.core.step import Proof, Step, require
+from leanformer.core.proof import Proof, require
+from leanformer.core.step import Step
 from leanformer.core.workspace import Workspace
 from leanformer.data import Encoded
 from leanformer.train.loop import Fitted, fit

@@ -12,7 +12,7 @@ from distill.students.given import (
     workspace,
 )
 
-from leanformer.core.step import NoEffect
+from leanformer.core.proof import NoEffect
 from leanformer.distill.students.distilbert import Distilbert, distilbert_from
 from leanformer.models.load import load_model
 from leanformer.models.save import save_model

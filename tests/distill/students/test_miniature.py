@@ -6,7 +6,7 @@ import torch
 from distill.students.given import inputs, reaches_every_parameter, same_after_saving, teacher
 from distill.students.given import workspace as given_workspace
 
-from leanformer.core.step import NoEffect
+from leanformer.core.proof import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.distill.students.miniature import SIZES, Miniature, miniature_widths
 from leanformer.models.shape import shape_of

@@ -14,7 +14,7 @@ from distill.students.given import (
     workspace,
 )
 
-from leanformer.core.step import NoEffect
+from leanformer.core.proof import NoEffect
 from leanformer.distill.students.mobilebert import Mobilebert, mobilebert_from
 from leanformer.distill.students.mobilebert_body import MobileBertBody
 from leanformer.distill.students.mobilebert_names import body_state

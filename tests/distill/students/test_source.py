@@ -7,7 +7,7 @@ import torch
 from distill.students.given import teacher, workspace
 from transformers import BertForMultipleChoice
 
-from leanformer.core.step import NoEffect
+from leanformer.core.proof import NoEffect
 from leanformer.distill.students.source import check_teacher, ending_of, prove_student, with_student
 from leanformer.models.heads import keep_heads
 from leanformer.models.layers import keep_layers

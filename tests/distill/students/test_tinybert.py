@@ -13,7 +13,7 @@ from distill.students.given import (
     workspace,
 )
 
-from leanformer.core.step import NoEffect
+from leanformer.core.proof import NoEffect
 from leanformer.distill.students.tinybert import Tinybert, chosen_layers, tinybert_from
 from leanformer.distill.students.widths import Widths
 from leanformer.models.shape import shape_of

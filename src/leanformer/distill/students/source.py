@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from leanformer.core.step import Proof, require
+from leanformer.core.proof import Proof, require
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import layers_of
 from leanformer.models.embedding import describe_embedding, embedding_of
