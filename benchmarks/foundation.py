@@ -37,7 +37,7 @@ from leanformer.runtime.manifest import Manifest, write_manifest
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.openvino_backend import export_openvino
-from leanformer.runtime.session import graph_file
+from leanformer.runtime.backends import graph_file
 from leanformer.train.evaluate import quality
 from leanformer.train.finetune import Finetune
 from leanformer.train.setup import TrainSetup

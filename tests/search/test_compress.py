@@ -20,7 +20,7 @@ from leanformer.core.proof import NoEffect
 from leanformer.core.record import read
 from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
-from leanformer.runtime.session import graph_file
+from leanformer.runtime.backends import graph_file
 from leanformer.search import Request, compress
 from leanformer.search.contest import FUSED_TEACHER, INT8_TEACHER, TEACHER
 from leanformer.search.simplest import SIMPLEST

@@ -66,6 +66,37 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def new_files(folder: Path, name: str, *, overwrite: bool = False) -> Iterator[Path]:
+    """A temporary path for the file `folder / name`, and for files of its stem beside it.
+
+    They appear in `folder`, which may hold other files, when the block ends, `name` last; when it
+    fails, `folder` is as it was.
+
+    Args:
+        folder: The folder; made where it is not there.
+        name: The file that a reader opens, e.g. an XML file that names its weights' file.
+        overwrite: Replace files of these names.
+
+    Raises:
+        FileExistsError: `folder / name` exists and `overwrite` is false.
+    """
+    if not overwrite and (folder / name).exists():
+        raise FileExistsError(f"{folder / name} exists; name another folder, or remove it first")
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder, prefix=f".{name}."))
+    try:
+        yield temporary / name
+        for file in sorted(temporary.iterdir(), key=lambda file: file.name == name):
+            file.chmod(0o644)  # a result is meant to be read
+            os.replace(file, folder / file.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if made and not any(folder.iterdir()):
+            folder.rmdir()
+
+
 def check_free(path: Path, *, overwrite: bool = False) -> None:
     """Refuse an output folder that already holds something.
 

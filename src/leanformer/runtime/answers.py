@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.text import Reading, split_words, word_tags
+from leanformer.text import split_words, word_tags
 from leanformer.text.tags import Span, spans
-
-Outputs = list[NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Unanswered:
     error: str
 
 
-def predictions(rows_L: Outputs, labels: Sequence[str]) -> list[Prediction]:
+def predictions(rows_L: Sequence[NDArray[np.float32]], labels: Sequence[str]) -> list[Prediction]:
     """The likeliest label of each row of logits."""
     if not rows_L:
         return []
@@ -38,14 +36,25 @@ def predictions(rows_L: Outputs, labels: Sequence[str]) -> list[Prediction]:
     return [Prediction(labels[best], score) for best, score in pairs]
 
 
-def spans_of(
-    text: str, reading: Reading, logits_TL: NDArray[np.float32], labels: Sequence[str]
-) -> list[Span]:
-    """The spans of a text whose words were read, from the logits of its tokens [T, L]."""
-    best_T = softmax(logits_TL).max(-1)
-    scores = [0.0 if first is None else float(best_T[first]) for first in reading.firsts]
-    tags = word_tags(logits_TL, reading.firsts, labels)
-    return spans(text, tags, scores, split_words(text))
+def tags_of(logits_WL: NDArray[np.float32], labels: Sequence[str]) -> list[str]:
+    """The tag of each word, from its logits [W, L]; "O" for words that were not read."""
+    read = [place if there else None for place, there in enumerate(were_read(logits_WL))]
+    return word_tags(logits_WL, read, labels)
+
+
+def spans_of(text: str, logits_WL: NDArray[np.float32], labels: Sequence[str]) -> list[Span]:
+    """The spans of a text, from the logits of its words [W, L]."""
+    there = were_read(logits_WL)
+    best_W = np.zeros(len(there), np.float32)
+    if there.any():
+        best_W[there] = softmax(logits_WL[there]).max(-1)
+    return spans(text, tags_of(logits_WL, labels), best_W.tolist(), split_words(text))
+
+
+def were_read(logits_WL: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which words were read: those whose logits are not all -inf."""
+    found: NDArray[np.bool_] = ~np.isneginf(logits_WL).all(-1)
+    return found
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
