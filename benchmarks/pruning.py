@@ -27,9 +27,9 @@ from leanformer.measure.folders import measure_folders
 from leanformer.measure.quality import session_outputs
 from leanformer.models.shape import shape_of
 from leanformer.recipe import Recipe, open_model, run
+from leanformer.runtime.backends import graph_file
 from leanformer.runtime.manifest import write_manifest
 from leanformer.runtime.opening import open_session
-from leanformer.runtime.backends import graph_file
 from leanformer.train.evaluate import judge, quality
 
 SHARES = (0.15, 0.05)

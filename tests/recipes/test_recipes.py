@@ -14,6 +14,7 @@ from leanformer.models.load import load_model
 from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.recipe import Recipe, read, run
+from leanformer.runtime.backends import graph_file
 
 _FOLDER = Path(__file__).parents[2] / "recipes"
 _RECIPES = sorted(_FOLDER.glob("*.toml"))

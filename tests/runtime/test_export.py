@@ -5,12 +5,12 @@ from leanformer.core.child import ChildFailed, PassingFault
 from leanformer.data.task import Task
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.agreement import agreement
+from leanformer.runtime.backends import graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.export import export_folder
 from leanformer.runtime.manifest import read_manifest
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.predictor import load
-from leanformer.runtime.backends import graph_file
 from leanformer.runtime.torch_backend import TorchSession
 
 
@@ -65,7 +65,9 @@ def test_a_graph_that_was_made_is_served_as_it_is(tmp_path, monkeypatch):
     )
     assert not proofs
     winner = next(row for row in rows if row.chosen)
-    assert graph_file(folder, *fast).with_suffix(".mark").is_file() == (winner.backend == "openvino")
+    assert graph_file(folder, *fast).with_suffix(".mark").is_file() == (
+        winner.backend == "openvino"
+    )
     assert {row.agreement for row in rows if row.backend == "openvino"} == {1.0}
 
 

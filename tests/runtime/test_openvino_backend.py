@@ -206,7 +206,9 @@ def test_a_crash_of_openvino_ends_its_child(tmp_path, monkeypatch):
 
 def test_several_callers_have_a_request_each(tmp_path):
     export_openvino(tiny_model("bert")[0], "classification", tmp_path / "x")
-    session = OpenVinoSession(tmp_path / "x" / openvino_file("fp32"), "fp32", threads=1, concurrency=3)
+    session = OpenVinoSession(
+        tmp_path / "x" / openvino_file("fp32"), "fp32", threads=1, concurrency=3
+    )
     assert session.pins["NUM_STREAMS"] == session.pins["INFERENCE_NUM_THREADS"] == 3
     assert session.pins["ENABLE_CPU_PINNING"] is False
     again = pickle.loads(pickle.dumps(session))

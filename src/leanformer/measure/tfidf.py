@@ -25,9 +25,7 @@ from leanformer.runtime.systems.ngrams import Analyser, Ngrams, design, windows
 _COMPONENTS = 256  # of the truncated SVD
 
 
-def fit_tfidf(
-    examples: Examples, task: Task, targets: NDArray[np.float32] | None = None
-) -> Ngrams:
+def fit_tfidf(examples: Examples, task: Task, targets: NDArray[np.float32] | None = None) -> Ngrams:
     """Fit a linear model on TF-IDF features.
 
     Args:

@@ -53,8 +53,7 @@ def spans_of(text: str, logits_WL: NDArray[np.float32], labels: Sequence[str]) -
 
 def were_read(logits_WL: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which words were read: those whose logits are not all -inf."""
-    found: NDArray[np.bool_] = ~np.isneginf(logits_WL).all(-1)
-    return found
+    return np.asarray(~np.isneginf(logits_WL).all(-1))
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

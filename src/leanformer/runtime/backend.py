@@ -87,7 +87,9 @@ class Backend(ABC):
     def files(self, names: Sequence[str], precision: Precision, layout: int = FORMAT) -> list[str]:
         """Those of a folder's files that only this graph is made of: those of its own stem."""
         graph = PurePosixPath(self.graph_file(precision, layout))
-        return [name for name in names if PurePosixPath(name).with_suffix("") == graph.with_suffix("")]
+        return [
+            name for name in names if PurePosixPath(name).with_suffix("") == graph.with_suffix("")
+        ]
 
     def depends_on_batch(self, graph: Path) -> bool:
         """Whether a graph takes the scales of its inputs from the whole batch it is given."""
@@ -115,7 +117,5 @@ def find_backend(name: str) -> Backend:
     """
     if name not in _registry:
         known = sorted(_registry)
-        raise ValueError(
-            f"backend {name!r} is not one of {', '.join(known)}{nearest(name, known)}"
-        )
+        raise ValueError(f"backend {name!r} is not one of {', '.join(known)}{nearest(name, known)}")
     return _registry[name]

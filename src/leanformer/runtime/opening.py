@@ -79,4 +79,3 @@ def _checked(folder: Path, backend: str | None, precision: Precision | None) -> 
     manifest = described(folder, backend, precision)
     check_files(folder, manifest, find_system(manifest.system).files(manifest))
     return manifest
-

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.data import Dataset, Encoded, Examples, Task
+from leanformer.data import Dataset, Examples, Task
 from leanformer.numerics.metrics import Statistics
-from leanformer.train.evaluate import answers
+from leanformer.runtime.answers import tags_of
+from leanformer.runtime.system import System
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Judged:
     """Answers of a system to a split, judged by the task's metric.
 
     Attributes:
-        outputs: Its output of each example: [C], [T, C], [words, C] or [D].
+        outputs: Its output of each example: [C], [words, C] or [D].
         predicted: What the outputs say, in the form that the metric takes.
         gold: What is right, in the same form.
         statistics: What each example adds to the metric [N, K]; promises are judged by it.
@@ -58,11 +59,22 @@ def gold_of(examples: Examples, task: Task) -> Any:
     return np.asarray(examples.labels)
 
 
-def judge_outputs(
-    outputs: list[NDArray[Any]], encoded: Encoded, task: Task, targets: NDArray[Any] | None = None
+def judge_system(
+    system: System, examples: Examples, task: Task, targets: NDArray[Any] | None = None
 ) -> Judged:
-    """Judge a model's outputs for `encoded`; for embedding by `targets`, the teacher's vectors."""
-    return judge_answers(outputs, *answers(outputs, encoded, task, targets), task)
+    """Judge what a system answers to `examples`, as it is served.
+
+    Args:
+        system: What answers.
+        examples: Texts with labels; of tokens their words.
+        task: Kind, labels and metric.
+        targets: For embedding, the teacher's vectors of the examples [N, D].
+    """
+    given: list[Any] | None = examples.words if task.kind == "tokens" else examples.texts
+    assert given is not None
+    outputs = system.answer(given, examples.pairs)
+    gold = targets if task.kind == "embedding" else gold_of(examples, task)
+    return judge_answers(outputs, _predicted(outputs, task), gold, task)
 
 
 def judge_answers(outputs: list[NDArray[Any]], predicted: Any, gold: Any, task: Task) -> Judged:
@@ -75,3 +87,14 @@ def judge_answers(outputs: list[NDArray[Any]], predicted: Any, gold: Any, task: 
         metric.statistics(predicted, gold),
         metric.score(predicted, gold),
     )
+
+
+def _predicted(outputs: list[NDArray[Any]], task: Task) -> Any:
+    """What raw outputs say, in the form that the metric takes."""
+    if task.kind == "embedding":
+        return np.stack(outputs)
+    if task.kind == "regression":
+        return [float(row[0]) for row in outputs]
+    if task.kind == "tokens":
+        return [tags_of(row, task.labels) for row in outputs]
+    return np.array([int(row.argmax()) for row in outputs])

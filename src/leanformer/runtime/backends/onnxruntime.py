@@ -1,7 +1,7 @@
 """ONNX Runtime: the portable one, in two precisions.
 
-    onnx/model.onnx                    fp32, as optimum and sentence-transformers call it
-    onnx/model_qint8_quantized.onnx    int8
+onnx/model.onnx                    fp32, as optimum and sentence-transformers call it
+onnx/model_qint8_quantized.onnx    int8
 """
 
 from pathlib import Path

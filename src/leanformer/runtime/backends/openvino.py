@@ -1,8 +1,8 @@
 """OpenVINO: the fastest on x86 CPUs, in three precisions.
 
-    openvino/openvino_model.xml                    fp32, as optimum and sentence-transformers call it
-    openvino/openvino_model_bf16.xml               executed in bf16, weights stored in fp16
-    openvino/openvino_model_qint8_quantized.xml    int8
+openvino/openvino_model.xml                    fp32, as optimum and sentence-transformers call it
+openvino/openvino_model_bf16.xml               executed in bf16, weights stored in fp16
+openvino/openvino_model_qint8_quantized.xml    int8
 """
 
 from pathlib import Path

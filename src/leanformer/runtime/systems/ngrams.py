@@ -76,7 +76,9 @@ class Ngrams(System):
         numbers = load_file(folder / _NUMBERS)
         try:
             analysers = [
-                analyser_of(one["settings"], one["reads"], one["terms"], numbers.pop(f"idf.{place}"))
+                analyser_of(
+                    one["settings"], one["reads"], one["terms"], numbers.pop(f"idf.{place}")
+                )
                 for place, one in enumerate(described["analysers"])
             ]
             return cls(analysers, numbers, manifest)
@@ -98,9 +100,7 @@ class Ngrams(System):
         idf = {f"idf.{place}": one.idf for place, one in enumerate(self.analysers)}
         whole = {name: np.ascontiguousarray(value) for name, value in (idf | self.numbers).items()}
         with new_folder(folder, overwrite=overwrite) as temporary:
-            write_text(
-                temporary / _TERMS, json.dumps({"analysers": described}, ensure_ascii=False)
-            )
+            write_text(temporary / _TERMS, json.dumps({"analysers": described}, ensure_ascii=False))
             save_file(whole, temporary / _NUMBERS)
             return write_manifest(temporary, self.manifest)
 
