@@ -62,8 +62,10 @@ def test_what_is_no_transformer_is_measured_beside_but_for_its_work(
         "one": (tmp_path / "one", "pytorch", "fp32"),
         "two": (tmp_path / "two", "scikit-learn", "fp64"),
     }
-    found, measured = measure_folders(served, TEXTS, rounds=1, threads=1)
+    others = {"three": lambda threads, rows: rival}
+    found, measured = measure_folders(served, TEXTS, others=others, rounds=1, threads=1)
     assert set(found["one"]) == ALL
+    assert set(found["three"]) == {*LOADS, "cpu_time"}
     assert set(found["two"]) == ALL - {"flops"}
     files = sum(path.stat().st_size for path in (tmp_path / "two").iterdir())
     assert found["two"]["size"].value == files

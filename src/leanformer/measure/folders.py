@@ -24,6 +24,7 @@ def measure_folders(
     texts: Sequence[str],
     pairs: Sequence[str] | None = None,
     *,
+    others: Mapping[str, Open] | None = None,
     rounds: int = 7,
     threads: int | None = None,
 ) -> tuple[dict[str, dict[str, Quantity]], Measured]:
@@ -34,6 +35,7 @@ def measure_folders(
             latencies.
         texts: A realistic mix of lengths; a hundred or more.
         pairs: Their second texts.
+        others: What has no folder, timed in the same rounds; only its times are measured.
         rounds: Timed calls of each system on each load.
         threads: As many as there are cores, unless given.
 
@@ -44,7 +46,13 @@ def measure_folders(
     systems = {name: folder_system(*one) for name, one in served.items()}
     length, most = _ruler(next(iter(served.values()))[0])
     measured = measure_systems(
-        systems, length, texts, pairs, rounds=rounds, threads=threads, max_length=most
+        systems | dict(others or {}),
+        length,
+        texts,
+        pairs,
+        rounds=rounds,
+        threads=threads,
+        max_length=most,
     )
     quantities = dict(measured.quantities)
     for name, (folder, backend, precision) in served.items():
