@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.data import Batch, Task
-from leanformer.distill.kept_outputs import KeptOutputs
 from leanformer.distill.noise import swapped
 from leanformer.distill.objective import Objective, Outputs, dims_of
+from leanformer.distill.teachers.teacher_cache import TeacherCache
 from leanformer.models.attended import attended
 from leanformer.models.embedding import text_vectors
 from leanformer.train.loss import Loss, Term, Unit
@@ -46,7 +46,7 @@ class Distillation(Loss):
         noise: float = 0.0,
         special: Sequence[int] = (),
         hide: Masking | None = None,
-        kept: KeptOutputs | None = None,
+        kept: TeacherCache | None = None,
     ) -> None:
         super().__init__()
         sizes = dims_of(student), dims_of(teacher)

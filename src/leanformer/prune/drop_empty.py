@@ -29,7 +29,7 @@ from leanformer.models.anatomy import Anatomy, cuttable
 from leanformer.models.channels import weight_of
 from leanformer.models.ffn import keep_neurons
 from leanformer.models.heads import keep_heads
-from leanformer.prune.proof import prove_smaller
+from leanformer.prune.structured.proof import prove_smaller
 
 _NOISE = 1e-4  # of fp32 sums in another order, relative to the largest output
 
