@@ -26,15 +26,15 @@ STEP = Lottery(by=FINETUNE, rounds=2, prune_fraction=0.5, rewind=0.25)
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, dict[str, Tensor], dict[str, Tensor]]]:
     """At each step of each training: its number, the weights and the masks of the layers."""
     found: list[Any] = []
-    follow = Snapshot.follow
+    update = Snapshot.update
 
     def noted(self: Any, step: int, steps: int) -> None:
-        follow(self, step, steps)
+        update(self, step, steps)
         weights = {name: layer.weight.detach().clone() for name, layer in self.layers.items()}
         masks = {name: layer.kept.clone() for name, layer in self.layers.items()}
         found.append((step, weights, masks))
 
-    monkeypatch.setattr(Snapshot, "follow", noted)
+    monkeypatch.setattr(Snapshot, "update", noted)
     return found
 
 
@@ -108,16 +108,16 @@ def test_a_killed_search_goes_on_and_ends_the_same(
     step = Lottery(by=FINETUNE, rounds=2, controls=("random-mask",))
     whole = step.apply(workspace_of(tmp_path / "whole")).model.state_dict()
     count = []
-    follow = Snapshot.follow
+    update = Snapshot.update
 
     def killed(self: Any, step: int, steps: int) -> None:
         count.append(step)
         if len(count) == 30:
             raise KeyboardInterrupt
-        follow(self, step, steps)
+        update(self, step, steps)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Snapshot, "follow", killed)
+        patch.setattr(Snapshot, "update", killed)
         step.apply(workspace_of(tmp_path / "cut"))
     again = step.apply(workspace_of(tmp_path / "cut")).model.state_dict()
     for name, tensor in whole.items():

@@ -106,15 +106,15 @@ def test_what_is_resumed_ends_with_the_same_masks(
 ) -> None:
     step = Sparsify(by=FINETUNE, sparsity=0.7, criterion=Movement(rate=10), every=2)
     whole = step.apply(workspace_of(tmp_path / "whole")).model.state_dict()
-    follow = Masks.follow
+    update = Masks.update
 
     def killed(self: Any, step: int, steps: int) -> None:
         if step == 7:
             raise KeyboardInterrupt
-        follow(self, step, steps)
+        update(self, step, steps)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Masks, "follow", killed)
+        patch.setattr(Masks, "update", killed)
         step.apply(workspace_of(tmp_path / "cut"))
     again = step.apply(workspace_of(tmp_path / "cut")).model.state_dict()
     for name, tensor in whole.items():
@@ -181,6 +181,6 @@ def test_a_model_of_other_layers_or_one_that_rounds_is_refused(tmp_path: Any) ->
 def test_zeros_that_are_not_there_are_noticed(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Masks, "follow", lambda self, step, steps: None)
+    monkeypatch.setattr(Masks, "update", lambda self, step, steps: None)
     with pytest.raises(NoEffect, match="weights of the layers that are not zero"):
         Sparsify(by=FINETUNE, sparsity=0.8).apply(workspace_of(tmp_path))

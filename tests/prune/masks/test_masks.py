@@ -24,7 +24,7 @@ def test_masks_close_with_the_schedule_and_never_open_again():
     found = masks(WeightMagnitude(), Cubic(hold=0.1, cool=0.2), every=1)
     before = None
     for step in range(21):
-        found.follow(step, 20)
+        found.update(step, 20)
         share = 1 - Cubic(hold=0.1, cool=0.2).progress(step / 20) * 0.75
         assert kept(found) == [round(100 * share)] * 2
         now = torch.stack([layer.kept.clone() for layer in found.layers.values()])
@@ -41,7 +41,7 @@ def test_masks_are_chosen_every_few_steps_and_at_the_end():
     found = masks(RandomWeights(), Cubic(hold=0.0, cool=0.0), every=8)
     counts = []
     for step in range(1, 11):
-        found.follow(step, 10)
+        found.update(step, 10)
         counts.append(kept(found)[0])
     assert counts[:7] == [100] * 7
     assert counts[7] == counts[8] > counts[9] == 25
@@ -52,11 +52,11 @@ def test_a_removed_weight_comes_back_when_its_score_grows():
     layer = found.layers["a"]
     layer.scores.data.normal_()
     weight = layer.weight.detach().clone()
-    found.follow(4, 10)
+    found.update(4, 10)
     gone = tuple((~layer.kept).nonzero()[0])
     assert torch.equal(layer.weight, weight)
     layer.scores.data[gone] = 100
-    found.follow(5, 10)
+    found.update(5, 10)
     assert layer.kept[gone]
     assert kept(found) == [25, 25]
 
@@ -64,24 +64,24 @@ def test_a_removed_weight_comes_back_when_its_score_grows():
 def test_nothing_changes_once_all_is_gone_that_shall():
     found = masks(Movement(), Cubic(hold=0.0, cool=0.5), every=1)
     layer = found.layers["a"]
-    found.follow(5, 10)
+    found.update(5, 10)
     settled = layer.kept.clone()
     layer.scores.data.normal_()
     for step in range(6, 11):
-        found.follow(step, 10)
+        found.update(step, 10)
     assert torch.equal(layer.kept, settled)
 
 
 def test_all_layers_together_keep_the_share():
     found = masks(WeightMagnitude(), scope="global")
     found.layers["a"].weight.data *= 100
-    found.follow(0, 10)
+    found.update(0, 10)
     assert kept(found) == [49, 1]
 
 
 def test_a_criterion_that_sets_the_sparsity_is_left_to_set_it():
     found = masks(SoftMovement(threshold=0.9, penalty_weight=2.0), Cubic(hold=0.0, cool=0.0))
-    found.follow(10, 10)
+    found.update(10, 10)
     assert kept(found) == [100, 100]
     assert all(layer.mask().count_nonzero() == 1 for layer in found.layers.values())
     assert found.penalty().item() == pytest.approx(2 * 0.5)

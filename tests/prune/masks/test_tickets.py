@@ -32,12 +32,12 @@ class Trainer:
         begin = {name: (layer.weight * layer.kept).detach() for name, layer in self.layers.items()}
         self.given.append((number, way, begin))
         snapshot: Any = self.model.get_submodule("snapshot")
-        snapshot.follow(0 if number == 0 else 2, 10)
+        snapshot.update(0 if number == 0 else 2, 10)
         for step in range(1 if number == 0 else 3, 11):
             with torch.no_grad():
                 for layer in self.layers.values():
                     layer.weight.add_(1)
-            snapshot.follow(step, 10)
+            snapshot.update(step, 10)
         return float(len(self.given))
 
 

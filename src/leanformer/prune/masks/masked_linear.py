@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from leanformer.prune.criteria.interface import GradientStatistics, WeightCriterion
 from leanformer.prune.criteria.learned_mask import LearnedMask
 from leanformer.prune.pattern import Pattern
-from leanformer.train.follower import own_rate
+from leanformer.train.scheduled_module import set_lr_scale
 
 _BETA1, _BETA2 = 0.9, 0.999  # Adam's
 
@@ -61,7 +61,7 @@ class MaskedLinear(nn.Module):
         self.scores = None
         if isinstance(criterion, LearnedMask):
             self.scores = nn.Parameter(torch.full_like(units_U, criterion.initial_score))
-            own_rate(self.scores, criterion.rate)
+            set_lr_scale(self.scores, criterion.rate)
         for name in ("gradient", "square"):
             needed = name in criterion.needs
             zeros = torch.zeros_like(linear.weight, requires_grad=False) if needed else None

@@ -27,10 +27,10 @@ from leanformer.prune.criteria.learned_mask import LearnedMask
 from leanformer.prune.masks.masked_linear import MaskedLinear
 from leanformer.prune.pattern import Pattern, kept_units
 from leanformer.prune.schedule import Schedule
-from leanformer.train.follower import Follower
+from leanformer.train.scheduled_module import ScheduledModule
 
 
-class Masks(Follower):
+class Masks(ScheduledModule):
     """Updates the masks of masked layers during training; a part of the model."""
 
     def __init__(
@@ -61,8 +61,8 @@ class Masks(Follower):
         self.sparsity, self.scope, self.every = sparsity, scope, every
 
     @torch.no_grad()
-    def follow(self, step: int, steps: int) -> None:
-        """See `Follower.follow`."""
+    def update(self, step: int, steps: int) -> None:
+        """See `ScheduledModule.update`."""
         progress = self.schedule.progress(step / steps)
         for layer in self.layers.values():
             layer.progress = progress
@@ -76,7 +76,7 @@ class Masks(Follower):
                 layer.weight.mul_(layer.mask())
 
     def penalty(self) -> Tensor | None:
-        """See `Follower.penalty`: the mean over the layers."""
+        """See `ScheduledModule.penalty`: the mean over the layers."""
         if not isinstance(self.criterion, LearnedMask):
             return None
         terms = [

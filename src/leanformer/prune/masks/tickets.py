@@ -31,7 +31,7 @@ from leanformer.prune.masks.masked_linear import MaskedLinear
 from leanformer.prune.pattern import kept_units
 from leanformer.prune.patterns import Unstructured
 from leanformer.train import checkpoint
-from leanformer.train.follower import Follower
+from leanformer.train.scheduled_module import ScheduledModule
 
 Control = Literal["random-weights", "random-mask", "signs"]
 Restart = Literal["weights", "rate"]
@@ -109,7 +109,7 @@ class Tickets:
         return before, quality
 
 
-class Snapshot(Follower):
+class Snapshot(ScheduledModule):
     """Holds removed weights at zero, and writes the weights of one step of a training down."""
 
     def __init__(
@@ -129,8 +129,8 @@ class Snapshot(Follower):
         self.at, self.place = at, place
 
     @torch.no_grad()
-    def follow(self, step: int, steps: int) -> None:
-        """See `Follower.follow`."""
+    def update(self, step: int, steps: int) -> None:
+        """See `ScheduledModule.update`."""
         for layer in self.layers.values():
             layer.weight.mul_(layer.kept)
         if step == round(self.at * steps) and not self.place.exists():

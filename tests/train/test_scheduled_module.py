@@ -8,29 +8,35 @@ from train.toy import FAST, toy
 
 from leanformer.train import Supervised, fit
 from leanformer.train.adamw import adamw
-from leanformer.train.follower import Follower, followers, own_rate, penalties, rate_of
+from leanformer.train.scheduled_module import (
+    ScheduledModule,
+    lr_scale,
+    penalties,
+    scheduled_modules,
+    set_lr_scale,
+)
 
 
-class Counter(Follower):
+class Counter(ScheduledModule):
     """Notes where it was told that the training is, and asks for small scores."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: list[tuple[int, int]] = []
         self.scores = nn.Parameter(torch.ones(3, 3))
-        own_rate(self.scores, 10.0)
+        set_lr_scale(self.scores, 10.0)
 
-    def follow(self, step: int, steps: int) -> None:
+    def update(self, step: int, steps: int) -> None:
         self.seen.append((step, steps))
 
     def penalty(self) -> Tensor | None:
         return self.scores.square().sum()
 
 
-class Silent(Follower):
+class Silent(ScheduledModule):
     """Follows and asks for nothing."""
 
-    def follow(self, step: int, steps: int) -> None:
+    def update(self, step: int, steps: int) -> None:
         pass
 
 
@@ -72,11 +78,11 @@ def test_a_rate_of_its_own_has_no_weight_decay() -> None:
     (group,) = [g for g in optimizer.param_groups if g["factor"] == 10.0]
     assert [id(p) for p in group["params"]] == [id(model.counter.scores)]
     assert group["weight_decay"] == 0
-    assert rate_of(model.counter.scores) == 10.0
-    assert rate_of(model.classifier.weight) is None
+    assert lr_scale(model.counter.scores) == 10.0
+    assert lr_scale(model.classifier.weight) is None
 
 
 def test_nothing_is_added_where_nobody_asks() -> None:
     model = nn.Sequential(Silent(), nn.Linear(1, 1))
-    assert len(followers(model)) == 1
-    assert penalties(followers(model)) is None
+    assert len(scheduled_modules(model)) == 1
+    assert penalties(scheduled_modules(model)) is None
