@@ -104,12 +104,9 @@ class DropEmpty(Step):
         points += [anatomy.ffn_point(layer) for layer in layers]
         widths = [anatomy.head_dim(layer) for layer in layers] + [1] * len(layers)
         text = training_texts(workspace, 1, self.max_length)[0]
+        inputs = _inputs_of(workspace.model, points, text)
         for point, kept, width, input_C in zip(
-            points,
-            [*heads, *neurons],
-            widths,
-            _inputs_of(workspace.model, points, text),
-            strict=True,
+            points, [*heads, *neurons], widths, inputs, strict=True
         ):
             stays_C = torch.zeros(len(input_C), dtype=torch.bool)
             for unit in kept:
@@ -125,9 +122,7 @@ def _heads_to_keep(anatomy: Anatomy, layer: Any) -> list[int]:
     point = anatomy.head_point(layer)
     written_H = _nonzero(weight_of(point), 0).reshape(count, width).any(1)
     values = layer.get_submodule(anatomy.projections[-1])
-    read_C = _nonzero(weight_of(values), 1)[
-        -groups * width :
-    ]  # in a fused projection values are last
+    read_C = _nonzero(weight_of(values), 1)[-groups * width :]  # values come last where fused
     read_H = read_C.reshape(groups, width).any(1).repeat_interleave(count // groups)
     if point.bias is None and values.bias is not None:
         read_H |= True  # the constant x_c has no bias to be added to
