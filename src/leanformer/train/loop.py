@@ -24,11 +24,11 @@ from leanformer.train import checkpoint
 from leanformer.train.adamw import adamw
 from leanformer.train.attention import short_attention
 from leanformer.train.batches import Batches, ShuffledBatches
-from leanformer.train.follower import followers, penalties
 from leanformer.train.frozen import frozen_embeddings
 from leanformer.train.loss import Loss, Unit, count, merged
 from leanformer.train.precision import Precision
 from leanformer.train.schedule import factor
+from leanformer.train.scheduled_module import penalties, scheduled_modules
 from leanformer.train.setup import TrainSetup
 
 _UNITS: tuple[Unit, ...] = ("example", "token", "target")
@@ -174,7 +174,7 @@ class _Run:
         pieces = setup.evaluations or max(1, round(batches.epochs(setup.duration)))
         self.evaluations = {round(self.steps * (index + 1) / pieces) for index in range(pieces)}
         self.parameters = [p for m in (model, loss) for p in m.parameters() if p.requires_grad]
-        self.followers = followers(model)
+        self.scheduled_modules = scheduled_modules(model)
         self.optimizer = adamw([model, loss], setup)
         self.precision = Precision(setup.precision, next(model.parameters()).device.type)
         self.step = round(setup.start * self.steps)
@@ -209,7 +209,7 @@ class _Run:
         for part in parts:
             with self.precision.autocast():
                 share = merged(self.loss(self.model, part), part, whole)
-                if (penalty := penalties(self.followers)) is not None:
+                if (penalty := penalties(self.scheduled_modules)) is not None:
                     share = share + penalty / len(parts)
             self.precision.backward(share)
             total += float(share.detach())
@@ -226,8 +226,8 @@ class _Run:
 
     def follow(self) -> None:
         """Let the parts of the model that move with the training be where they should."""
-        for part in self.followers:
-            part.follow(self.step, self.steps)
+        for part in self.scheduled_modules:
+            part.update(self.step, self.steps)
 
     def judge(self, evaluate: Callable[[nn.Module], float]) -> float:
         """Evaluate, and keep the weights where they are the best so far."""
