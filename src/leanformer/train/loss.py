@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from leanformer.data import IGNORE, Batch, Kind
+from leanformer.data import IGNORE, Batch
 from leanformer.numerics.widen import widened
 
 Unit = Literal["example", "token", "target"]
@@ -66,7 +66,7 @@ def count(batch: Batch, unit: Unit) -> int:
 class Supervised(Loss):
     """Cross entropy on labels; mean squared error for regression."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: str) -> None:
         super().__init__()
         self.kind = kind
 
@@ -77,7 +77,7 @@ class Supervised(Loss):
         return [Term("labels", against_labels(logits, batch.labels, self.kind))]
 
 
-def against_labels(logits: Tensor, labels: Tensor, kind: Kind) -> Tensor:
+def against_labels(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
     """Mean loss of `logits` [B, C] or [B, T, C] against `labels`, over the labelled targets."""
     if kind == "regression":
         return F.mse_loss(widened(logits.squeeze(-1)), labels.to(widened(logits).dtype))

@@ -28,6 +28,7 @@ from leanformer.core.files import check_space, write_text
 from leanformer.data import Batch, Encoded
 from leanformer.distill.objective import Outputs
 from leanformer.models.embedding import embedding_of
+from leanformer.tasks import kind_named
 
 _FLUSH = 256  # batches after which what is on disk is marked as there
 
@@ -141,7 +142,9 @@ class TeacherCache:
 def key_of(teacher: nn.Module, encoded: Encoded, translate: Tensor | None, kind: str) -> str:
     """A hash of the teacher's weights and of how it reads; the same key, the same outputs."""
     seen = hashlib.sha256(kind.encode())
-    if kind == "embedding":  # the same weights give other vectors where they are pooled otherwise
+    if (
+        kind_named(kind).output == "vector"
+    ):  # the same weights give other vectors where they are pooled otherwise
         members: Any = getattr(teacher, "models", [teacher])
         seen.update(repr([embedding_of(member).pooling for member in members]).encode())
     for name, value in sorted(teacher.state_dict().items()):
