@@ -66,7 +66,7 @@ def test_the_first_techniques_are_there() -> None:
     assert {"jensen-shannon", "last-hidden", "relations", "reverse-kl"} <= set(
         families()["objective"]
     )
-    assert {"taylor", "activation", "magnitude"} <= set(families()["criterion"])
+    assert {"taylor", "activation", "magnitude"} <= set(families()["unit-criterion"])
     assert {"finetune", "distill", "shrink", "cut-vocabulary", "int8"} <= set(families()["step"])
     assert {"classification", "regression", "tokens", "embedding"} <= set(families()["task"])
     assert len(OBJECTIVES) >= 13

@@ -11,7 +11,7 @@ from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Task
 from leanformer.models.shape import shape_of
 from leanformer.models.tiny import tiny_model
-from leanformer.prune.criteria import Activation, Magnitude
+from leanformer.prune.criteria.units import Activation, Magnitude
 from leanformer.prune.shrink import Shrink
 
 LABELS = {"classification": ("music", "rice"), "tokens": ("O", "rice")}

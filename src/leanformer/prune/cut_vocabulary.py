@@ -27,8 +27,8 @@ class CutVocabulary(Step):
     first: int = 0
     """Keep the first so many pieces of the vocabulary besides: they are numbered by frequency, and
     new texts of the domain use them too."""
-    needed: bool = True
-    """Fail when there is nothing to remove, as in a vocabulary that was cut before."""
+    missing_ok: bool = False
+    """Accept that there is nothing to remove, as in a vocabulary that was cut before."""
 
     def __post_init__(self) -> None:
         if self.min_count < 1:
@@ -42,7 +42,7 @@ class CutVocabulary(Step):
         """Cut the model's embeddings and rewrite the tokenizer to match.
 
         Raises:
-            NoEffect: `needed` is set and nothing could be removed.
+            NoEffect: Nothing could be removed and `missing_ok` is not set.
         """
         dataset, embedding = workspace.dataset, embedding_of(workspace.model)
         texts: list[str] = []
@@ -66,7 +66,7 @@ class CutVocabulary(Step):
             before=before,
             after=after,
             unit="",
-            ok=after < before or not self.needed,
+            ok=after < before or self.missing_ok,
         )
         return workspace.with_(
             tokenizer=tokenizer,

@@ -12,7 +12,7 @@ from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.measure.rewritten import rewritten
 from leanformer.models.anatomy import cuttable
-from leanformer.prune.sparse_weights import hold_sparse, sparse_bytes, sparse_layers
+from leanformer.prune.sparse.sparse_weights import encode_sparse, sparse_bytes, sparse_layers
 
 
 @technique("pack-sparse", paper="Han et al. 2016 (Deep Compression), arXiv:1510.00149")
@@ -36,5 +36,5 @@ class PackSparse(Step):
         names = sparse_layers(model)
         state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         asked = sparse_bytes(model, names)
-        hold = partial(hold_sparse, names=names)
+        hold = partial(encode_sparse, names=names)
         return rewritten(workspace, hold, state, asked, self.max_length)

@@ -15,18 +15,19 @@ from leanformer.core.proof import require
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.data import Batch, encode_examples, shuffled
+from leanformer.data import Batch, encode_examples
 from leanformer.models.anatomy import anatomy_of
 from leanformer.models.ffn import keep_neurons
 from leanformer.models.heads import keep_heads
 from leanformer.models.layers import keep_layers
 from leanformer.models.shape import shape_of
-from leanformer.prune.allocation import allocate
-from leanformer.prune.criteria import Taylor
-from leanformer.prune.criterion import Criterion
-from leanformer.prune.depth import measured_layers, spaced_layers
-from leanformer.prune.proof import prove_smaller, prove_units
+from leanformer.prune.criteria.interface import UnitCriterion
+from leanformer.prune.criteria.units import Taylor
+from leanformer.prune.structured.allocation import allocate
+from leanformer.prune.structured.depth import measured_layers, spaced_layers
+from leanformer.prune.structured.proof import prove_smaller, prove_units
 from leanformer.tasks import kind_named
+from leanformer.train.batches import shuffled
 from leanformer.train.evaluate import head_output
 from leanformer.train.loss import Supervised
 
@@ -48,7 +49,7 @@ class Shrink(Step):
     """Share of the attention heads to keep."""
     ffn: float = 1.0
     """Share of the FFN neurons to keep."""
-    criterion: Criterion = Taylor()
+    criterion: UnitCriterion = Taylor()
     """What decides which heads and neurons stay."""
     spread: Literal["uniform", "global"] = "uniform"
     """Whether every layer keeps the same share, or each what it needs."""

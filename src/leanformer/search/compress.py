@@ -33,11 +33,11 @@ from leanformer.search.contest import INT8_TEACHER, TEACHER, Contest
 from leanformer.search.describe import describe
 from leanformer.search.finish import finish, finished
 from leanformer.search.judged import check_gold
-from leanformer.search.kept_outputs import have_room
 from leanformer.search.ladder import Rung, ladder
 from leanformer.search.outcome import beside_majority
 from leanformer.search.request import Request, claim
 from leanformer.search.student import steps_of
+from leanformer.search.teacher_cache import have_room
 from leanformer.tasks import served_kind
 from leanformer.train.finetune import Finetune
 
@@ -114,7 +114,7 @@ class _Search:
         self.record = Record(out / "record.jsonl")
         self.known = read(self.record.path) if self.record.path.is_file() else []
         self.contest = Contest(dataset, self.record, request)
-        self.keep_outputs: Path | None = None
+        self.teacher_cache: Path | None = None
         self.provable = False
 
     def teach(self) -> None:
@@ -154,7 +154,7 @@ class _Search:
         if not rungs:
             raise ValueError("the model has one layer; there is no smaller student to search for")
         names = " > ".join(rung.name for rung in rungs)
-        self.keep_outputs = self._room_for_outputs()
+        self.teacher_cache = self._room_for_outputs()
         self._say(f"ladder: {names}; keep {share(self.request.keep)} of the teacher's quality")
         climb(rungs, self._attempt, self._affordable, self._skip)
 
@@ -166,7 +166,7 @@ class _Search:
         normalized = embedding_of(self.contest.teacher).pooling.normalize
         objectives = self.request.objectives(self.dataset.task.kind, normalized=normalized)
         steps = steps_of(
-            rung, start, self.request, self.dataset, objectives, keep_outputs=self.keep_outputs
+            rung, start, self.request, self.dataset, objectives, teacher_cache=self.teacher_cache
         )
         try:
             done = self._run(rung.name, source, self.contest.folder_of(None), steps)

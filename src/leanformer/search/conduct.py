@@ -92,11 +92,11 @@ def _note(recipe: Recipe) -> str:
     trainings = [step for step in recipe.steps if hasattr(step, "train")]
     if recipe.teacher is None:  # it is fine-tuned: dev flatters the teacher, which is no promise
         trainings = [step for step in trainings if not isinstance(step, Finetune)]
-    if all(getattr(step, "choose", "best") == "last" for step in trainings):
+    if not any(getattr(step, "load_best_at_end", True) for step in trainings):
         return ""
     return (
         "Dev also chose among the evaluations of a training, so that its bound is somewhat too "
-        'high; with choose = "last" in the steps it would not.'
+        "high; with load_best_at_end = false in the steps it would not."
     )
 
 

@@ -18,12 +18,12 @@ from leanformer.prune.patterns.blocks import Blocks
 class Hybrid(Pattern):
     """Remove neurons of the FFN, and blocks of attention: sparsity that can be cut out."""
 
-    block: int = 32
+    block_size: int = 32
     """Height and width of the blocks of square matrices; the width of a head lets heads go."""
 
     def __post_init__(self) -> None:
-        if self.block < 1:
-            raise ValueError(f"block: {self.block} is not at least 1")
+        if self.block_size < 1:
+            raise ValueError(f"block_size: {self.block_size} is not at least 1")
 
     def units(self, scores_OI: Tensor) -> Tensor:
         """See `Pattern.units`.
@@ -43,4 +43,4 @@ class Hybrid(Pattern):
             return Blocks(rows=1, columns=into)
         if into > out:
             return Blocks(rows=out, columns=1)
-        return Blocks(rows=self.block, columns=self.block)
+        return Blocks(rows=self.block_size, columns=self.block_size)
