@@ -1,6 +1,6 @@
 """Where text comes from, what is asked of it, and how it becomes batches."""
 
-from leanformer.data.encode import Batch, Encoded, Words, by_length, encode_examples, shuffled
+from leanformer.data.encode import Batch, Encoded, Words, by_length, encode_examples
 from leanformer.data.source import Source
 from leanformer.data.task import IGNORE, Dataset, Examples, Kind, Task
 
@@ -16,5 +16,4 @@ __all__ = [
     "Words",
     "by_length",
     "encode_examples",
-    "shuffled",
 ]

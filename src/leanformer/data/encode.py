@@ -7,7 +7,6 @@ texts half of it).
 Legend: B batch, T token.
 """
 
-import random
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -148,20 +147,6 @@ def by_length(encoded: Encoded, size: int) -> list[list[int]]:
     """Batches of `size` in order of length, for evaluation."""
     order = sorted(range(len(encoded)), key=encoded.length)
     return [order[start : start + size] for start in range(0, len(order), size)]
-
-
-def shuffled(encoded: Encoded, size: int, seed: int, pool: int = 50) -> list[list[int]]:
-    """Batches of `size` for one epoch: shuffled, then sorted by length within pools of `pool`
-    batches."""
-    rng = random.Random(seed)
-    order = list(range(len(encoded)))
-    rng.shuffle(order)
-    batches = []
-    for start in range(0, len(order), size * pool):
-        part = sorted(order[start : start + size * pool], key=encoded.length)
-        batches += [part[begin : begin + size] for begin in range(0, len(part), size)]
-    rng.shuffle(batches)
-    return batches
 
 
 def _padded(ids: list[int], width: int, fill: int) -> list[int]:

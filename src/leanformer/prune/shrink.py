@@ -15,7 +15,7 @@ from leanformer.core.proof import require
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.data import Batch, encode_examples, shuffled
+from leanformer.data import Batch, encode_examples
 from leanformer.models.anatomy import anatomy_of
 from leanformer.models.ffn import keep_neurons
 from leanformer.models.heads import keep_heads
@@ -26,6 +26,7 @@ from leanformer.prune.criteria.units import Taylor
 from leanformer.prune.structured.allocation import allocate
 from leanformer.prune.structured.depth import measured_layers, spaced_layers
 from leanformer.prune.structured.proof import prove_smaller, prove_units
+from leanformer.train.batches import shuffled
 from leanformer.train.evaluate import head_output
 from leanformer.train.loss import Supervised
 
