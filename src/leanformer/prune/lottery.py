@@ -1,4 +1,4 @@
-"""Lottery tickets as a step: prune, put the weights back, train again, and compare with controls.
+"""Lottery tickets, as a step: prune, rewind the weights, train again, compare with controls.
 
 `leanformer.prune.masks.tickets` has the search itself; here each training is a `finetune` or
 `distill` step on the texts of the task. Each training has a folder of its own with its result, so
@@ -33,7 +33,7 @@ from leanformer.train.trained import Training
     "Renda et al. 2020, arXiv:2003.02389",
 )
 class Lottery(Step):
-    """Prune, put the weights back to an early step, train again; and compare with controls."""
+    """Prune, rewind the weights to an early step, train again, and compare with controls."""
 
     by: Training
     """The training of each round, `distill` or `finetune`."""
@@ -42,11 +42,11 @@ class Lottery(Step):
     prune_fraction: float = 0.2
     """Share of the remaining weights that each round removes."""
     rewind: float = 0.05
-    """The step that weights are put back to, as a share of the steps; 0 = the first."""
+    """The step whose weights are restored, as a share of the steps; 0 = the first."""
     restart: Restart = "weights"
-    """What is put back: weights and learning rate, or the learning rate alone."""
+    """What is rewound: weights and learning rate, or the learning rate alone."""
     controls: tuple[Control, ...] = ()
-    """What is trained beside each ticket."""
+    """Controls that are trained beside each ticket."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.by, Training):
@@ -63,12 +63,12 @@ class Lottery(Step):
         )
 
     def apply(self, workspace: Workspace) -> Workspace:
-        """Find the ticket of the last round; it is left trained, with zeros.
+        """Find the ticket of the last round; the model ends trained, with zeros.
 
         Raises:
-            ValueError: The architecture is not known or built of other layers, the model rounds
-                already, or a folder holds another search.
-            NoEffect: The ticket has not the sparsity that was asked for.
+            ValueError: The architecture is unknown or built of other layers, the model is
+                quantized, or a folder holds another search.
+            NoEffect: The ticket is less sparse than asked for.
         """
         model = workspace.model
         cuttable(model)
@@ -92,7 +92,7 @@ class Lottery(Step):
     def _train(
         self, workspace: Workspace, layers: dict[str, MaskedLinear], number: int, way: str
     ) -> float:
-        """Train what the model holds, unless an earlier run did; its quality on dev."""
+        """Train the model as it is, or load the result of an earlier run; its quality on dev."""
         place = workspace.folder / "checkpoint" / f"round-{number:02}-{way}"
         found = checkpoint.load(place / "done")
         if found is not None:
@@ -138,7 +138,7 @@ class Lottery(Step):
                 after=after,
                 unit="",
                 ok=True,
-                note="the whole model trained alike, and the ticket",
+                note="the dense model, trained in the same way, and the ticket",
             ),
             Proof(
                 claim="weights of the layers that are not zero",

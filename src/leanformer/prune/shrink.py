@@ -1,7 +1,7 @@
-"""Structured pruning as a step: layers, heads and FFN neurons are removed physically.
+"""Structured pruning, as a step: layers, heads and FFN neurons are removed physically.
 
-Zeros save nothing on today's hardware; a smaller matrix saves exactly what it lost. The step
-proves it: parameters, bytes, FLOPs and the measured time of the model all fall.
+Zeros in a dense matrix save no time on today's hardware; a smaller matrix does. The step proves
+that parameters, bytes, FLOPs and the measured time of the model all fall.
 """
 
 import copy
@@ -43,20 +43,20 @@ class Shrink(Step):
     layers: int | tuple[int, ...] | None = None
     """Layers to keep: how many, or which; None = all."""
     depth: Literal["spaced", "measured"] = "spaced"
-    """How the layers of a number are chosen: evenly spread, best where a training follows; or by
-    what the outputs miss least, best where none does."""
+    """How a number of layers is chosen: "spaced" evenly, best if a training follows; "measured" by
+    the smallest change of the outputs, best if none does."""
     heads: float = 1.0
     """Share of the attention heads to keep."""
     ffn: float = 1.0
     """Share of the FFN neurons to keep."""
     criterion: UnitCriterion = Taylor()
-    """What decides which heads and neurons stay."""
+    """How much a head or neuron matters."""
     spread: Literal["uniform", "global"] = "uniform"
-    """Whether every layer keeps the same share, or each what it needs."""
+    """Whether every layer keeps the same share, or the model keeps its best units."""
     multiple: int = 32
     """FFN widths are rounded to this."""
     batches: int = 32
-    """Batches of training texts that the criterion looks at."""
+    """Batches of training texts for the statistics of the criterion."""
     max_length: int = 128
     """Longer texts are cut to this many tokens."""
 
@@ -76,8 +76,8 @@ class Shrink(Step):
         """Shrink the model in place.
 
         Raises:
-            ValueError: Unknown architecture, layers that the model does not have, or a criterion
-                that needs labels for a task without.
+            ValueError: The architecture is unknown, the model does not have these layers, or the
+                criterion needs labels and the task has none.
             NoEffect: The model did not become smaller and faster.
         """
         model = workspace.model

@@ -1,20 +1,22 @@
-"""Lottery tickets: a sparse network that, put back to an early step, trains as well as the whole.
+"""Lottery tickets: a sparse network that, rewound to an early step, trains as well as the dense.
 
     train θ_0 → θ_T, noting θ_k;   each round:  m ← the largest of |θ_T| that survive
                                                 θ ← m ⊙ θ_k,  train from step k to T
 
-`rewind` is k as a share of the steps: 0 is the first paper's, back to the beginning; a little more
-(late rewinding) is what works for networks of some depth. Schedule and order of the data begin at k
-too. `restart = "rate"` leaves the weights as they were trained and puts only the learning rate
-back. Weights of the masked layers are ranked together.
+`rewind` is k as a share of the steps. The first paper rewinds to the beginning (0); deeper networks
+need a little more (late rewinding). The learning rate schedule and the order of the data restart at
+k too. `restart = "rate"` keeps the trained weights and rewinds only the learning rate. The weights
+of all masked layers are ranked together.
 
-A ticket is one only beside its controls, which are trained alike in each round:
+Example: 3 rounds with `prune_fraction = 0.2` keep 0.8, 0.64 and 0.512 of the weights.
 
-    random-weights    the same mask on weights drawn anew (of the same spread)
-    random-mask       the same weights, as many of each matrix kept at random
-    signs             the same mask on ± one size for each matrix, the signs those of θ_k
+A ticket is evidence only against controls, which are trained in the same way in each round:
 
-How a model is trained is not said here; `leanformer.prune.lottery` does it as a step of a recipe.
+    random-weights    the same mask; weights drawn anew with the same standard deviation
+    random-mask       the same weights; a random mask of the same sparsity in each matrix
+    signs             the same mask; ± the standard deviation of the matrix, with the signs of θ_k
+
+The caller trains the model; `leanformer.prune.lottery` does it as a step of a recipe.
 
 Legend: O out, I in.
 """
@@ -37,7 +39,7 @@ Control = Literal["random-weights", "random-mask", "signs"]
 Restart = Literal["weights", "rate"]
 Weights = dict[str, Tensor]
 Train = Callable[[int, str], float]
-"""Trains what the model holds, from step k unless the round is 0, and gives its quality."""
+"""Trains the model as it is, from step k unless the round is 0, and returns its quality."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +49,9 @@ class Tickets:
     Attributes:
         rounds: How often weights are removed.
         prune_fraction: Share of the remaining weights that each round removes.
-        rewind: The step that weights are put back to, as a share of the steps; 0 = the first.
-        restart: What is put back: weights and learning rate, or the learning rate alone.
-        controls: What is trained beside each ticket.
+        rewind: The step whose weights are restored, as a share of the steps; 0 = the first.
+        restart: What is rewound: weights and learning rate, or the learning rate alone.
+        controls: Controls that are trained beside each ticket.
 
     Raises:
         ValueError: A number is out of its range.
@@ -79,15 +81,17 @@ class Tickets:
         train: Train,
         seed: int,
     ) -> tuple[float, float]:
-        """Quality of the whole model and of the last ticket, which the model is left with.
+        """Search; returns the quality of the dense model and of the last ticket.
+
+        The model ends with the weights and masks of the last ticket.
 
         Args:
-            model: What is trained.
+            model: The model to train.
             layers: Its masked layers, by name.
             early: Folder for the weights of step k.
-            train: Called with the number of the round, 0 = nothing is removed yet, and the name of
-                what is trained: "dense", "ticket" or a control.
-            seed: Decides what controls draw.
+            train: Called with the round, 0 = nothing is removed yet, and with what is trained:
+                "dense", "ticket" or a control.
+            seed: Seed of the controls.
         """
         model.add_module("snapshot", Snapshot(model, layers, self.rewind, early))
         before = quality = train(0, "dense")
@@ -110,18 +114,18 @@ class Tickets:
 
 
 class Snapshot(ScheduledModule):
-    """Holds removed weights at zero, and writes the weights of one step of a training down."""
+    """Holds removed weights at zero, and saves the weights of one step of the training."""
 
     def __init__(
         self, model: nn.Module, layers: Mapping[str, MaskedLinear], at: float, place: Path
     ) -> None:
-        """Follow the training of `model`, of which this becomes a part.
+        """A snapshot of `model`, to be added to it as a submodule.
 
         Args:
-            model: What is trained.
+            model: The model to train.
             layers: Its masked layers.
-            at: Share of the steps.
-            place: Folder to write to, once.
+            at: When to save, as a share of the steps.
+            place: Folder to save to, unless it exists.
         """
         super().__init__()
         # plain containers: no submodules, and so not saved twice
@@ -138,11 +142,11 @@ class Snapshot(ScheduledModule):
 
 
 def remove_smallest(layers: Mapping[str, MaskedLinear], sparsity: float) -> None:
-    """Remove the smallest weights of all layers together, of those that are left.
+    """Mask the smallest remaining weights, ranked over all layers together.
 
     Args:
-        layers: MaskedLinear layers.
-        sparsity: Share of all weights that is removed afterwards.
+        layers: Masked layers.
+        sparsity: Share of all weights that is masked afterwards.
     """
     scores = [
         layer.weight.detach().abs().masked_fill(~layer.kept, -torch.inf)
@@ -154,13 +158,13 @@ def remove_smallest(layers: Mapping[str, MaskedLinear], sparsity: float) -> None
 
 
 def kept_share(layers: Mapping[str, MaskedLinear]) -> float:
-    """Share of the weights of masked layers that are left."""
+    """Share of the weights of masked layers that is kept."""
     masks = [layer.kept for layer in layers.values()]
     return sum(int(kept_OI.sum()) for kept_OI in masks) / sum(kept_OI.numel() for kept_OI in masks)
 
 
 def put(model: nn.Module, weights: Weights, masks: Weights) -> None:
-    """Put `weights` into the model, and `masks` into its masked layers."""
+    """Load `weights` into the model, and `masks` into its masked layers."""
     kept = {f"{name}.kept": mask for name, mask in masks.items()}
     model.load_state_dict({**weights, **kept}, strict=False)
 
@@ -168,7 +172,7 @@ def put(model: nn.Module, weights: Weights, masks: Weights) -> None:
 def controlled(
     control: Control, weights: Weights, masks: Weights, seed: int
 ) -> tuple[Weights, Weights]:
-    """Weights and masks of a control, from those that a ticket begins with."""
+    """Weights and masks of a control, made from those of the ticket."""
     generator = torch.Generator().manual_seed(seed)
     weights, masks = dict(weights), dict(masks)
     for name, kept_OI in masks.items():

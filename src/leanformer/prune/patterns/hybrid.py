@@ -1,8 +1,8 @@
-"""Hybrid sparsity: lines of oblong matrices, blocks of square ones.
+"""Hybrid sparsity: whole rows or columns of oblong matrices, blocks of square ones.
 
-The FFN's two matrices are oblong, and a line along their short side is a neuron: whole neurons go.
-Attention's matrices are square, and blocks as large as a head let whole heads go. What is empty is
-then removed physically (`drop-empty`), which makes the model faster on any hardware.
+The two matrices of the FFN are oblong, and a line along their short side is a neuron: whole neurons
+are removed. The matrices of attention are square; with blocks as wide as a head, whole heads can be
+removed. `drop-empty` then removes what is empty, which makes the model faster on any hardware.
 
 Legend: O out, I in.
 """
@@ -16,10 +16,10 @@ from leanformer.prune.patterns.blocks import Blocks
 
 @technique("hybrid", paper="Lagunas et al. 2021, arXiv:2109.04838")
 class Hybrid(Pattern):
-    """Remove neurons of the FFN, and blocks of attention: sparsity that can be cut out."""
+    """Remove neurons of the FFN and blocks of attention: sparsity that `drop-empty` can use."""
 
     block_size: int = 32
-    """Height and width of the blocks of square matrices; the width of a head lets heads go."""
+    """Height and width of the blocks of square matrices; use the width of a head."""
 
     def __post_init__(self) -> None:
         if self.block_size < 1:

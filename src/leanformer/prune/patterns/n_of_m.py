@@ -15,12 +15,12 @@ from leanformer.prune.pattern import Pattern
 
 @technique("n-of-m", paper="Mishra et al. 2021, arXiv:2104.08378")
 class NOfM(Pattern):
-    """Keep N of each M neighbours: the pattern of sparse tensor cores."""
+    """Keep N of each M consecutive weights: the pattern of sparse tensor cores."""
 
     n: int = 2
-    """Weights that stay in each group."""
+    """Weights that are kept in each group."""
     m: int = 4
-    """Weights of a group, neighbours in a row."""
+    """Weights per group, consecutive in a row."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.n < self.m:

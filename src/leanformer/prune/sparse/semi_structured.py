@@ -1,11 +1,11 @@
 """2:4 on a GPU: sparse tensor cores multiply half of the weights in up to half of the time.
 
-    w has two zeros at least among each four neighbours of a row
-    stored: the two others, and two bits each that say where they were
+    each four consecutive weights of a row have at least two zeros
+    stored: the other two values, and a two-bit position for each
 
 `sparsify` and `sparse-gpt` make such weights (`pattern = "n-of-m"`). In a dense matrix they save no
-time; here they are handed to torch's kernels, which exist for GPUs from Ampere on and for half
-precision, int8 and tf32. No such kernel exists for a CPU.
+time. `semi_structured` converts them for torch's sparse kernels, which need a GPU (Ampere or later)
+and half precision, int8 or tf32. There is no such kernel for a CPU.
 
 Source: Mishra et al. 2021, arXiv:2104.08378. Legend: O out, I in.
 """
@@ -18,20 +18,20 @@ _TILES = {torch.float16: (32, 64), torch.bfloat16: (32, 64)}  # the least that a
 
 
 def two_of_four(weight_OI: Tensor) -> bool:
-    """Whether each four neighbours of a row hold two zeros at least."""
+    """Whether each four consecutive weights of a row have at least two zeros."""
     if weight_OI.shape[1] % 4:
         return False
     return bool((weight_OI.unflatten(1, (-1, 4)).count_nonzero(dim=-1) <= 2).all())
 
 
 def semi_structured(model: nn.Module) -> list[str]:
-    """Hand the 2:4 weights of a model to sparse kernels, in place; it cannot be trained then.
+    """Convert the 2:4 weights of a model for sparse kernels, in place; it cannot be trained then.
 
     Args:
         model: On a GPU, in float16 or bfloat16.
 
     Returns:
-        The names of the linear layers that run sparse; others stay dense.
+        The names of the linear layers that run sparse; the others stay dense.
 
     Raises:
         ValueError: The model is not on a GPU, or no weight of it is 2:4, of half precision and of a

@@ -1,11 +1,11 @@
-"""Sparse models on disk: zeros are left out, and stand in their places again once loaded.
+"""Sparse models on disk: zeros are not stored, and are restored on loading.
 
     "model_type": "leanformer-bert",
     "quantization_config": {
         "stored_as": "leanformer-sparse",
         "layers": {"bert.encoder.layer.0.output.dense": 88472, …} }          values of each matrix
 
-Nothing is rounded; why it stands there is told in `leanformer.models.stored_form`.
+Nothing is rounded. `leanformer.models.stored_form` explains why the entry is in this place.
 """
 
 from typing import Any
@@ -15,12 +15,12 @@ from leanformer.prune.sparse.sparse_weights import METHOD, read_sparse, to_dense
 
 
 class SparseForm(StoredForm):
-    """Models whose zeros were left out by leanformer."""
+    """Models that leanformer stored without their zeros."""
 
     method = METHOD
 
     def __init__(self, layers: dict[str, int], **_: Any) -> None:
-        """Keep the values as JSON has them."""
+        """Take the values from config.json."""
         super().__init__()
         self.layers = layers
 
@@ -29,5 +29,5 @@ class SparseForm(StoredForm):
         read_sparse(model, self.layers)
 
     def after_weights(self, model: Any) -> None:
-        """The model is one like any other, and is saved dense."""
+        """See `StoredForm.after_weights`; the model is dense again, and is saved dense."""
         to_dense(model)

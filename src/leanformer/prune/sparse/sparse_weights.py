@@ -1,10 +1,10 @@
-"""Sparse weights on disk: a bit for each weight, and the values of those that are not zero.
+"""Sparse weights on disk: one bit per weight, and the values of the weights that are not zero.
 
-    bytes = ⌈O · I / 8⌉ + 4 · values          for each matrix: less than dense from 1/32 zeros on
+    bytes = ⌈O · I / 8⌉ + 4 · values          per matrix: less than dense if more than 1/32 is zero
 
-A bitmap beats lists of indices wherever more than about a thirtieth of the weights is left. The
-checkpoint loads into plain dense layers, bit by bit the ones that were stored: the gain is in
-storage, and products take as long as before.
+A bitmap is smaller than lists of indices unless fewer than about a thirtieth of the weights are
+left. The checkpoint loads into plain dense layers, bit by bit as they were: it saves storage, and
+products take as long as before.
 
 Legend: O out, I in.
 """
@@ -26,11 +26,11 @@ _WORTH = 1 / 32  # share of zeros from which the bitmap costs less than it saves
 
 
 class SparseWeight(nn.Module):
-    """The bitmap and the values of one layer beside its bias: a container, it computes nothing.
+    """The bitmap, the values and the bias of one layer: a container that computes nothing.
 
     Attributes:
-        kept: One bit a weight [O, I], row by row, uint8.
-        values: Of the weights whose bit is set.
+        kept: One bit per weight [O, I], row by row, uint8.
+        values: The weights whose bit is set.
     """
 
     kept: Tensor
@@ -38,7 +38,7 @@ class SparseWeight(nn.Module):
     bias: nn.Parameter | None
 
     def __init__(self, layer: Any, kept: Tensor, values: Tensor) -> None:
-        """Take the place of `layer`, a linear map."""
+        """The sparse form of `layer`, a linear map."""
         super().__init__()
         rows, columns = weight_of(layer).shape
         self.shape = (rows, columns)
@@ -49,18 +49,18 @@ class SparseWeight(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The values: ModernBERT initialises layers by this name, and skips what was loaded."""
+        """The values: ModernBERT initializes layers by this name and skips loaded ones."""
         return self.values
 
     def dense(self) -> nn.Module:
-        """The layer that it stands for."""
+        """The dense layer."""
         rows, columns = self.shape
         weight_OI = torch.zeros(rows, columns, dtype=self.values.dtype)
         weight_OI[unpack(self.kept.cpu(), 1, self.shape) == 0] = self.values.cpu()
         weight_OI = weight_OI.to(self.values.device)
         if self.transposed:
             return conv1d(weight_OI, self.bias)
-        with torch.device("meta"):  # nothing is drawn at random that is replaced at once
+        with torch.device("meta"):  # skips a random initialization that is replaced at once
             layer = nn.Linear(columns, rows, bias=self.bias is not None)
         layer.weight = nn.Parameter(weight_OI)
         if self.bias is not None:
@@ -69,10 +69,10 @@ class SparseWeight(nn.Module):
 
 
 def sparse_layers(model: Any) -> dict[str, int]:
-    """How many values each linear map of the layers has, of those with enough zeros.
+    """The number of values of each linear map that has enough zeros to be stored sparse.
 
     Raises:
-        ValueError: None has.
+        ValueError: No linear map has.
     """
     inside = {id(module) for module in layers_of(model).modules()}
     counts = {
@@ -85,15 +85,15 @@ def sparse_layers(model: Any) -> dict[str, int]:
     if not worth:
         raise ValueError(
             "pack-sparse: no matrix of the layers has zeros to leave out; put sparsify or "
-            "sparse-gpt before"
+            "sparse-gpt before it"
         )
     return worth
 
 
 def encode_sparse(model: Any, names: Mapping[str, int]) -> None:
-    """Replace layers of `model`, in place, by containers; `save_pretrained` writes these.
+    """Replace layers of `model` by their sparse form, in place, for `save_pretrained` to store.
 
-    The model computes nothing any more.
+    The model cannot compute until `to_dense`.
     """
     for name in names:
         layer = model.get_submodule(name)
@@ -105,10 +105,10 @@ def encode_sparse(model: Any, names: Mapping[str, int]) -> None:
 
 
 def read_sparse(model: Any, layers: Mapping[str, int]) -> None:
-    """Replace layers of a freshly built model by containers, into which values are then read.
+    """Replace layers of a new model by empty sparse forms, for `from_pretrained` to fill.
 
-    Works on the meta device too, where `from_pretrained` builds. Layers that this class of model
-    does not have are left out.
+    Works on the meta device too, where `from_pretrained` builds models. Layers that this class of
+    model does not have are skipped.
 
     Raises:
         ValueError: None of the layers is there.
@@ -133,14 +133,14 @@ def read_sparse(model: Any, layers: Mapping[str, int]) -> None:
 
 
 def to_dense(model: Any) -> None:
-    """Replace the containers of `model`, in place, by the layers that they stand for."""
+    """Replace the sparse forms in `model` by dense layers, in place."""
     for name, module in list(model.named_modules()):
         if isinstance(module, SparseWeight):
             model.set_submodule(name, module.dense().train(model.training))
 
 
 def sparse_bytes(model: nn.Module, names: Mapping[str, int]) -> dict[str, int]:
-    """What a checkpoint of `model` with these layers in sparse form must hold, by kind."""
+    """The bytes that a checkpoint with these layers in sparse form must hold, by kind."""
     left_out = {f"{name}.weight" for name in names}
     weights: dict[str, Any] = {name: model.get_submodule(name).weight for name in names}
     others = {t.data_ptr(): t for n, t in model.state_dict().items() if n not in left_out}

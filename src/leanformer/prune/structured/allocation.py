@@ -1,10 +1,10 @@
-"""How a budget of units is spread over the layers.
+"""Spread a budget of units over the layers.
 
     uniform   every layer keeps the same share
-    global    the best units of the whole model are kept, scores being divided by their layer's
-    norm (Michel et al. 2019)
+    global    the best units of the whole model are kept, after each layer's scores are divided by
+              their norm (Michel et al. 2019)
 
-Widths are rounded to what kernels like (`multiple`), and every layer keeps at least one such block.
+Widths are rounded to a `multiple` that suits kernels, and every layer keeps at least one multiple.
 """
 
 import torch
@@ -12,12 +12,12 @@ from torch import Tensor
 
 
 def allocate(scores: list[Tensor], share: float, multiple: int, spread: str) -> list[list[int]]:
-    """Units to keep by layer, ascending.
+    """Units to keep in each layer, ascending.
 
     Args:
-        scores: One score a unit, [U], for each layer.
+        scores: One score per unit, [U], for each layer.
         share: Fraction of all units to keep, in (0, 1].
-        multiple: Kept counts are rounded to this, at least one such block a layer.
+        multiple: Counts are rounded to this, at least one multiple per layer.
         spread: "uniform" or "global".
     """
     if spread == "uniform":

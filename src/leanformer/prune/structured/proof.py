@@ -1,4 +1,4 @@
-"""The proof that a model became smaller: counted, and on the clock."""
+"""Prove that a model became smaller: by counting, and by timing it."""
 
 import time
 from typing import Any
@@ -12,14 +12,14 @@ from leanformer.models.shape import Shape, shape_of
 
 _TOKENS = 128
 _ROUNDS = 15
-_TIMEABLE = 200e6  # FLOPs; about a millisecond, what the overhead of eager calls hides
+_TIMEABLE = 200e6  # FLOPs; about a millisecond, what the overhead of eager calls can hide
 
 
 def prove_smaller(before: nn.Module, after: nn.Module) -> list[Proof]:
     """Parameters of the layers, bytes, FLOPs and latency of `after` against `before`.
 
-    Latency is PyTorch's own at batch 1 of 128 tokens, both models in turn; it must fall at all.
-    That it falls by how much is what the measures at the end say.
+    Latency is that of PyTorch with one text of 128 tokens, calling both models in turn. It must
+    fall; by how much is measured at the end of a recipe.
     """
     rows = [
         (
@@ -42,14 +42,14 @@ def prove_smaller(before: nn.Module, after: nn.Module) -> list[Proof]:
 def prove_units(
     before: Shape, after: Shape, kept: list[int], heads: float, ffn: float, multiple: int
 ) -> list[Proof]:
-    """What was removed is what was asked for: layers exactly, heads and neurons but for rounding.
+    """Prove that as many units were removed as asked for, up to rounding; layers exactly.
 
     Args:
         before: The shape of the whole model.
-        after: The shape of the model that was cut.
-        kept: The layers that were to stay.
-        heads: Share of their heads that was to stay.
-        ffn: Share of their neurons that was to stay.
+        after: The shape of the cut model.
+        kept: The layers to keep.
+        heads: Share of their heads to keep.
+        ffn: Share of their neurons to keep.
         multiple: What FFN widths are rounded to.
     """
     all_heads = sum(before.heads[layer] for layer in kept)
@@ -67,7 +67,7 @@ def prove_units(
             unit="",
             asked=asked,
             ok=abs(new - asked) <= off,
-            note=f"layers {', '.join(map(str, kept))} stay" if claim == "layers" else "",
+            note=f"layers {', '.join(map(str, kept))} kept" if claim == "layers" else "",
         )
         for claim, old, new, asked, off in rows
         if asked < old
@@ -85,7 +85,7 @@ def _latency_proof(before: nn.Module, after: nn.Module, old_flops: int, new_flop
         ok=new_s < old_s or not timeable,
         asked=old_s * new_flops / old_flops,
         note="PyTorch fp32 eager, fastest of interleaved calls; asked for is the share of FLOPs"
-        + ("" if timeable else "; so few FLOPs went that the clock cannot judge"),
+        + ("" if timeable else "; too few FLOPs were removed to be seen in the time"),
     )
 
 

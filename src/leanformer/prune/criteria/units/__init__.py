@@ -1,4 +1,4 @@
-"""Every criterion there is."""
+"""All criteria for heads and neurons."""
 
 from leanformer.prune.criteria.units.activation import Activation
 from leanformer.prune.criteria.units.magnitude import Magnitude

@@ -2,7 +2,7 @@
 
     score_u = || W_{:, c in u} ||
 
-Looks at no text at all; the baseline that a better criterion must beat.
+Needs no texts: the baseline that a better criterion must beat.
 """
 
 from torch import Tensor

@@ -2,8 +2,8 @@
 
     score_u = sum_examples | sum_{t, c in u} x_c dL/dx_c |
 
-The absolute value stands outside the sum over tokens and channels: what matters is the unit's
-whole contribution.
+The absolute value is taken after the sum over tokens and channels, because the unit's total
+contribution counts.
 """
 
 from torch import Tensor
@@ -17,10 +17,10 @@ from leanformer.prune.criteria.interface import UnitCriterion
     "taylor", paper="Michel et al. 2019, arXiv:1905.10650; Molchanov et al. 2017, arXiv:1611.06440"
 )
 class Taylor(UnitCriterion):
-    """Keep what the loss would miss: the first choice where there are labels."""
+    """Keep what the loss depends on: the first choice where there are labels."""
 
     needs_labels = True
 
     def score(self, statistics: UnitStatistics) -> Tensor:
-        """The change of the loss, estimated in the pass."""
+        """The estimated change of the loss."""
         return statistics.taylor

@@ -1,4 +1,4 @@
-"""Every criterion there is."""
+"""All criteria for single weights."""
 
 from leanformer.prune.criteria.weights.brain_damage import BrainDamage
 from leanformer.prune.criteria.weights.brain_surgeon import BrainSurgeon

@@ -2,8 +2,8 @@
 
     score = 1/2 h w²        h = E[g²], the diagonal of the empirical Fisher matrix, for d²L/dw²
 
-Assumes a minimum (no first-order term) and weights that do not act together (no off-diagonal one);
-what is left is not moved.
+Assumes a minimum (no first-order term) and independent weights (no off-diagonal terms); the kept
+weights do not compensate.
 
 Legend: O out, I in, g gradient of the loss, h curvature.
 """

@@ -1,10 +1,10 @@
-"""L0 by hard-concrete gates: each weight is kept with a probability that is learnt.
+"""L0 by hard-concrete gates: each weight is kept with a learned probability.
 
     s = σ( (log u - log(1 - u) + S) / β ),  u ~ U(0, 1)        M = clamp( s (r - l) + l, 0, 1 )
     L += λ mean σ( S - β log(-l / r) )                          the probability that M > 0
 
-While it trains the gates are drawn anew in each pass; afterwards each is at its mean, which is
-exactly 0 for many.
+During training each pass draws the gates anew; afterwards each gate is its mean, which is exactly 0
+for many.
 
 Legend: U units of the pattern, l = -0.1 and r = 1.1 stretch, β = 2/3 temperature, λ penalty.
 """
@@ -21,7 +21,7 @@ _LOW, _HIGH, _BETA = -0.1, 1.1, 2 / 3
 
 
 def concrete(scores_U: Tensor, uniform_U: Tensor | None) -> Tensor:
-    """The gates [U] for draws in (0, 1); at their mean without."""
+    """The gates [U] for uniform draws in (0, 1); None = their means."""
     logits = scores_U
     if uniform_U is not None:
         logits = (torch.log(uniform_U) - torch.log1p(-uniform_U) + scores_U) / _BETA
@@ -30,15 +30,15 @@ def concrete(scores_U: Tensor, uniform_U: Tensor | None) -> Tensor:
 
 @technique("hard-concrete", paper="Louizos et al. 2018, arXiv:1712.01312")
 class HardConcrete(LearnedMask):
-    """Learn which weights are zero by the number of those that are not: L0 made differentiable."""
+    """Penalize the number of weights that are not zero: L0, made differentiable."""
 
     sets_sparsity = True
     initial_score = 2.197
 
     penalty_weight: float = 125.0
-    """λ: the higher, the less is kept."""
+    """λ: higher means sparser."""
     rate: float = 3000.0
-    """Rate of the scores over that of the weights: 1e-1 over 3e-5 in the paper."""
+    """Learning rate of the scores, relative to the weights': 1e-1 / 3e-5 in the paper."""
 
     def gate(self, scores_U: Tensor, kept_U: Tensor, progress: float, training: bool) -> Tensor:
         """See `LearnedMask.gate`."""

@@ -1,7 +1,7 @@
 """Random scores: the control that every other criterion must beat.
 
-Each weight has one place in a fixed order, drawn from the seed and the shape, so that a schedule
-that goes on removes more of the same order.
+The seed and the shape fix one random order of the weights, so that a schedule removes weights in
+that order.
 
 Legend: O out, I in.
 """

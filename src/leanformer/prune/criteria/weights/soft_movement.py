@@ -1,9 +1,9 @@
-"""Soft movement: scores above a threshold are kept, and a penalty pushes them under it.
+"""Soft movement: scores above a threshold are kept, and a penalty pushes scores below it.
 
     M = 1[ σ(S) > τ_t ],  τ_t: 0 → τ        L += λ_t mean σ(S),  λ_t = λ τ_t / τ
 
-The share that is kept comes out of the training, and differs from matrix to matrix; λ decides it.
-At least one weight in two hundred stays in each, so that no layer falls silent.
+The training finds the sparsity, which differs between matrices; λ controls it. At least one weight
+in two hundred is kept in each matrix, so that no layer becomes zero.
 
 Legend: U units of the pattern, τ threshold, λ penalty, σ logistic function.
 """
@@ -19,16 +19,16 @@ _LEAST = 0.005
 
 @technique("soft-movement", paper="Sanh et al. 2020, arXiv:2005.07683")
 class SoftMovement(LearnedMask):
-    """Let each matrix find how much it needs: the best of movement pruning at high sparsity."""
+    """Let each matrix find its sparsity: the best movement pruning at high sparsity."""
 
     sets_sparsity = True
 
     threshold: float = 0.1
-    """τ: scores of a lower logistic value are removed in the end."""
+    """τ: units with σ(S) below it are removed in the end."""
     penalty_weight: float = 400.0
-    """λ: the higher, the less is kept; the paper has 400 for 3 % on SQuAD."""
+    """λ: higher means sparser; the paper uses 400 to keep 3 % on SQuAD."""
     rate: float = 300.0
-    """Rate of the scores over that of the weights."""
+    """Learning rate of the scores, relative to the weights'."""
 
     def gate(self, scores_U: Tensor, kept_U: Tensor, progress: float, training: bool) -> Tensor:
         """See `LearnedMask.gate`."""

@@ -1,9 +1,9 @@
-"""Weight magnitude: what is small is removed.
+"""Weight magnitude: small weights are removed.
 
     score = |w|
 
-Needs nothing but the weight. It is a strong baseline where a model is trained from scratch, and a
-weak one in transfer: fine-tuning moves weights little, so what is small there was small already.
+Needs nothing but the weight. It is a strong baseline for models trained from scratch and a weak one
+in transfer learning: fine-tuning moves weights little, so small weights were small before it.
 
 Legend: O out, I in.
 """

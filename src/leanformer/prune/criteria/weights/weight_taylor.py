@@ -2,7 +2,7 @@
 
     score = | w · E[g] |
 
-At a minimum the mean gradient is 0 and says nothing: this is for models that still learn.
+At a minimum the mean gradient is 0 and carries no information: use it for models that still learn.
 
 Legend: O out, I in, g gradient of the loss.
 """
@@ -15,7 +15,7 @@ from leanformer.prune.criteria.interface import GradientStatistics, WeightCriter
 
 @technique("weight-taylor", paper="Molchanov et al. 2017, arXiv:1611.06440")
 class WeightTaylor(WeightCriterion):
-    """Keep the weights whose loss the gradient says the model would miss."""
+    """Keep the weights that the loss depends on to first order."""
 
     needs = frozenset({"gradient"})
 
