@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from runtime_samples import LABELS, TEXTS, calibration_of, plain_folder
 
-from leanformer.runtime.answers import Unanswered, softmax
+from leanformer.runtime.answers import Unanswered
 from leanformer.runtime.batching import Padding, batches_in_order
 from leanformer.runtime.manifest import read_manifest, write_manifest
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.predictor import Predictor, load
 from leanformer.runtime.systems.transformer import Transformer
+from leanformer.tasks.answers import softmax
 
 BACKENDS = ("openvino", "onnxruntime", "pytorch")
 MIXED = [

@@ -14,6 +14,7 @@ from leanformer.runtime.opening import described, open_system
 from leanformer.runtime.predictor import Predictor
 from leanformer.runtime.session import Precision
 from leanformer.runtime.tokenizer import open_tokenizer
+from leanformer.tasks import kind_named
 from leanformer.text import split_words
 
 Served = tuple[Path, str, Precision]
@@ -89,6 +90,5 @@ def _flops(folder: Path) -> dict[str, Quantity]:
     """The work of a folder with PyTorch weights; of others it is not counted."""
     if not (folder / "model.safetensors").is_file():
         return {}
-    kind = read_manifest(folder).kind
-    model, _ = load_model(folder, "classification" if kind == "regression" else kind)
+    model, _ = load_model(folder, kind_named(read_manifest(folder).kind).head)
     return {"flops": flops_per_token(model)}

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from leanformer.data import Examples, Task
 from leanformer.runtime.manifest import Manifest
-from leanformer.runtime.session import served_kind
 from leanformer.runtime.systems.ngrams import Analyser, Ngrams, design, windows
+from leanformer.tasks import TaskKind, served_kind
 
 _COMPONENTS = 256  # of the truncated SVD
 
@@ -36,43 +36,43 @@ def fit_tfidf(examples: Examples, task: Task, targets: NDArray[np.float32] | Non
     Raises:
         ValueError: scikit-learn cannot: there is one class only, or there are no words.
     """
-    if task.kind == "tokens":
+    if task.about.reads_words:
         assert examples.words is not None
         assert examples.labels is not None
         rows: Any = [row for words in examples.words for row in windows(words)]
         labels: Any = [label for sentence in examples.labels for label in sentence]  # type: ignore[union-attr]
     else:
-        rows, labels = examples.texts, targets if task.kind == "embedding" else examples.labels
-    analysers = _analysers(task.kind)
+        rows, labels = examples.texts, targets if task.about.form is None else examples.labels
+    analysers = _analysers(task.about)
     for one in analysers:
         one.vectorizer.fit([*rows, *(examples.pairs or ())])
     x = design(analysers, rows, examples.pairs)
     manifest = Manifest(
         kind=served_kind(task.kind), labels=tuple(task.labels), pairs=examples.pairs is not None
     )
-    return Ngrams(analysers, _fitted(task.kind, x, labels), manifest)
+    return Ngrams(analysers, _fitted(task.about, x, labels), manifest)
 
 
-def _analysers(kind: str) -> list[Analyser]:
+def _analysers(about: TaskKind) -> list[Analyser]:
     """Analysers of words and characters; for a tagged word, of its window and of the word."""
     characters: dict[str, Any] = {"analyzer": "char_wb", "ngram_range": [3, 5]}
     words: dict[str, Any] = {"ngram_range": [1, 2], "token_pattern": r"(?u)\b\w+\b"}
-    if kind == "tokens":
+    if about.reads_words:
         window = {**words, "token_pattern": r"\S+"}
         return [Analyser(window, "window"), Analyser(characters, "word")]
     return [Analyser(words), Analyser(characters)]
 
 
-def _fitted(kind: str, x: Any, labels: Any) -> dict[str, NDArray[Any]]:
+def _fitted(about: TaskKind, x: Any, labels: Any) -> dict[str, NDArray[Any]]:
     """The numbers of the linear model."""
     from sklearn.decomposition import TruncatedSVD
     from sklearn.linear_model import Ridge
     from sklearn.svm import LinearSVC
 
-    if kind == "regression":
+    if about.output == "numbers":
         ridge = Ridge(alpha=1.0).fit(x, labels)
         return {"W": ridge.coef_.reshape(1, -1), "b": np.reshape(ridge.intercept_, 1)}
-    if kind == "embedding":
+    if about.output == "vector":
         components = max(1, min(_COMPONENTS, min(x.shape) - 1))
         svd = TruncatedSVD(components, random_state=0)
         ridge = Ridge(alpha=0.1).fit(svd.fit_transform(x), labels)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from leanformer.core.proof import Proof
 from leanformer.core.technique import nearest
-from leanformer.runtime.session import Kind, Precision, Session
+from leanformer.runtime.session import Precision, Session
 
 FORMAT = 2  # of served folders; 1 had a folder for each precision and names of its own
 
@@ -44,7 +44,7 @@ class Backend(ABC):
         folder: Path,
         precision: Precision,
         *,
-        kind: Kind,
+        kind: str,
         pairs: bool,
         threads: int | None,
         concurrency: int,
@@ -66,7 +66,7 @@ class Backend(ABC):
     def export(
         self,
         model: Any,
-        kind: Kind,
+        kind: str,
         folder: Path,
         *,
         precision: Precision,

@@ -18,7 +18,7 @@ from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
 from leanformer.runtime.race import Candidate, Row, race
-from leanformer.runtime.session import Kind, served_kind
+from leanformer.tasks import kind_named, served_kind
 
 DEFAULT: tuple[Candidate, ...] = (
     ("openvino", "int8"),
@@ -99,11 +99,11 @@ def export_folder(
     return [*rows, *failed], proofs.get(winner, [])
 
 
-def _save(
-    model: Any, tokenizer: Any, kind: Kind, limit: int, folder: Path, overwrite: bool
-) -> None:
+def _save(model: Any, tokenizer: Any, kind: str, limit: int, folder: Path, overwrite: bool) -> None:
     """Weights and tokenizer."""
-    if kind == "embedding":  # sentence-transformers reads the length from the tokenizer's files
+    if (
+        kind_named(kind).output == "vector"
+    ):  # sentence-transformers reads the length from the tokenizer's files
         tokenizer = copy.deepcopy(tokenizer)
         tokenizer.model_max_length = limit
     save_model(model, tokenizer, folder, overwrite=overwrite)
@@ -111,7 +111,7 @@ def _save(
 
 def _export_all(
     model: Any,
-    kind: Kind,
+    kind: str,
     folder: Path,
     calibration: Calibration,
     asked: Sequence[Candidate],

@@ -21,7 +21,8 @@ from leanformer.core.files import write_text
 from leanformer.core.json_file import read_json
 from leanformer.core.processor import instructions
 from leanformer.runtime.backends import FORMAT, graph_file, registered
-from leanformer.runtime.session import KINDS, Kind, Precision
+from leanformer.runtime.session import Precision
+from leanformer.tasks import kind_names
 
 NAME = "leanformer.json"
 _FORMATS = (1, FORMAT)
@@ -48,7 +49,7 @@ class Manifest:
         format: Version of this description and of the layout of the folder.
     """
 
-    kind: Kind
+    kind: str
     system: str = "transformer"
     labels: tuple[str, ...] = ()
     max_length: int = 512
@@ -100,8 +101,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _check_fields(path: Path, manifest: Manifest) -> None:
-    if manifest.kind not in KINDS:
-        raise ValueError(f"{path}: kind {manifest.kind!r} is not one of {', '.join(KINDS)}")
+    kinds = kind_names(served=True)
+    if manifest.kind not in kinds:
+        raise ValueError(f"{path}: kind {manifest.kind!r} is not one of {', '.join(kinds)}")
     for name, kind in (
         ("system", str),
         ("backend", str),

@@ -17,12 +17,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.runtime.answers import Unanswered, predictions, spans_of, tags_of
+from leanformer.runtime.answers import Unanswered, readings_of
 from leanformer.runtime.manifest import Manifest
 from leanformer.runtime.opening import open_system
 from leanformer.runtime.session import Precision, concurrency_of
 from leanformer.runtime.system import Outputs, System
-from leanformer.text import check_pairs, split_words
+from leanformer.tasks import kind_named
+from leanformer.text import check_pairs, split_words, word_tags
 from leanformer.text.texts import check_sentences, sort_out
 
 _log = logging.getLogger(__name__)
@@ -72,11 +73,12 @@ class Predictor:
 
     Attributes:
         system: What answers: see `leanformer.runtime.system.System`.
+        about: Its task.
     """
 
     def __init__(self, system: System) -> None:
         """Wrap an open system."""
-        self.system = system
+        self.system, self.about = system, kind_named(system.manifest.kind)
         self._again: Callable[[], Predictor] | None = None
         self._warned = False
 
@@ -109,7 +111,7 @@ class Predictor:
                 index is named; pairs do not match, are missing or are not read; or the model
                 makes embeddings.
         """
-        if self.manifest.kind == "embedding":
+        if self.about.output == "vector":
             raise ValueError("this model makes embeddings: call encode(texts)")
         if errors not in ("raise", "return"):
             raise ValueError(f"errors: {errors!r} is not one of raise, return")
@@ -127,7 +129,7 @@ class Predictor:
         Raises:
             ValueError: As `predict`; or the model was not exported for embeddings.
         """
-        if self.manifest.kind != "embedding":
+        if self.about.output != "vector":
             raise ValueError(f"this model does {self.manifest.kind}: call predict(texts)")
         rows = self.answer(texts, truncate=truncate)
         return np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32)
@@ -152,10 +154,11 @@ class Predictor:
             ValueError: A sentence is a string or holds something that is not a word, or the model
                 does not label words.
         """
-        if self.manifest.kind != "tokens":
+        if not self.about.reads_words:
             raise ValueError(f"this model does {self.manifest.kind}: call predict(texts)")
         rows = self.system.answer(check_sentences(sentences))
-        return [tags_of(row, self.manifest.labels) for row in rows]
+        both = zip(rows, readings_of(rows), strict=True)
+        return [word_tags(row, reading.firsts, self.manifest.labels) for row, reading in both]
 
     def _answer_each(
         self, texts: Iterable[str], pairs: Iterable[str] | None, truncate: bool
@@ -193,7 +196,7 @@ class Predictor:
                 )
 
         given: list[Any] = texts
-        if self.manifest.kind == "tokens":
+        if self.about.reads_words:
             given = [[text[start:end] for start, end in split_words(text)] for text in texts]
         return self.system.answer(given, pairs, on_cut=on_cut)
 
@@ -204,12 +207,12 @@ class Predictor:
         )
 
     def _answers(self, texts: list[str], rows: Outputs) -> list[Any]:
-        labels = self.manifest.labels
-        if self.manifest.kind == "regression":
-            return [float(row[0]) for row in rows]
-        if self.manifest.kind == "tokens":
-            return [spans_of(text, row, labels) for text, row in zip(texts, rows, strict=True)]
-        return list(predictions(rows, labels))
+        readings = []
+        if self.about.reads_words:
+            readings = readings_of(rows)
+            # any finite numbers will do for a word that was not read
+            rows = [np.where(np.isfinite(row).any(-1, keepdims=True), row, 0) for row in rows]
+        return self.about.serve(rows, self.manifest.labels, texts, readings)
 
     def __reduce__(self) -> Any:
         if self._again is None:

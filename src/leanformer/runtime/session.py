@@ -6,32 +6,14 @@ the executed precision and the threads. `pins` says what was pinned, so that a r
 
 import os
 from abc import ABC, abstractmethod
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
-# As in `leanformer.data.task`, which would bring torch into processes that only serve.
-Kind = Literal["classification", "regression", "tokens", "embedding"]
 Precision = str  # "fp32", "bf16" or "int8": each backend lists its own
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-KINDS: tuple[str, ...] = get_args(Kind)
 ANSWER = ("logits", "sentence_embedding")  # outputs of graphs that answer; format 1 had "output"
 _MOST_AT_A_TIME = 4  # by default; each keeps kernels for the shapes that it has seen
-
-
-def served_kind(kind: str) -> Kind:
-    """`kind`, where a model of it can be served.
-
-    Raises:
-        ValueError: It cannot: it is a training on the way to a task.
-    """
-    for known in get_args(Kind):
-        if kind == known:
-            return known  # type: ignore[no-any-return]
-    raise ValueError(
-        f"kind {kind!r} is trained and not served; fine-tune the model for one of "
-        f"{', '.join(KINDS)} first (for a recipe that ends before that: measure = false)"
-    )
 
 
 class Session(ABC):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from leanformer.runtime.graph import InferenceGraph
 from leanformer.runtime.per_process import forked_with_torch
-from leanformer.runtime.session import Arrays, Kind, Precision, Session, cores
+from leanformer.runtime.session import Arrays, Precision, Session, cores
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -28,7 +28,7 @@ class TorchSession(Session):
     def __init__(
         self,
         model: Any,
-        kind: Kind,
+        kind: str,
         precision: Precision = "fp32",
         *,
         pairs: bool = False,

@@ -19,12 +19,13 @@ from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, format_of, write_manifest
 from leanformer.runtime.opening import open_system
-from leanformer.runtime.session import Precision, served_kind
+from leanformer.runtime.session import Precision
 from leanformer.runtime.system import System
 from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, SIMPLEST, TEACHER, Entry
 from leanformer.search.judged import Judged, judge_system
 from leanformer.search.request import Request
 from leanformer.search.simplest import save_simplest
+from leanformer.tasks import served_kind
 from leanformer.train.evaluate import outputs
 
 _DECISIONS = ("kept", "rejected", "skipped")
@@ -165,7 +166,7 @@ class Contest:
         """Fit the simplest rival; one that cannot be had is recorded with the reason."""
         if self.decided(SIMPLEST, "skipped"):
             return
-        targets = self.targets("train") if self.kind == "embedding" else None
+        targets = self.targets("train") if self.dataset.task.about.output == "vector" else None
         try:
             fit = save_simplest(self.dataset, targets, folder, self.record)
         except ValueError as error:  # scikit-learn's: one class, no words
@@ -224,7 +225,7 @@ class Contest:
 
     def judge(self, system: System, split: str) -> Judged:
         """What a system answers to a split, and how well."""
-        targets = self.targets(split) if self.kind == "embedding" else None
+        targets = self.targets(split) if self.dataset.task.about.output == "vector" else None
         return judge_system(system, getattr(self.dataset, split), self.dataset.task, targets)
 
     def targets(self, split: str) -> NDArray[np.float32]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from leanformer.data import Dataset
 from leanformer.numerics.metrics import Accuracy, Metric
-from leanformer.runtime.answers import softmax
 from leanformer.search.judged import Judged
+from leanformer.tasks.answers import softmax
 
 _LENGTHS = (8, 16, 32, 64, 128)
 _SHOWN = 60

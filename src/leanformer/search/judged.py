@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.data import Dataset, Examples, Task
 from leanformer.numerics.metrics import Statistics
-from leanformer.runtime.answers import tags_of
+from leanformer.runtime.answers import words_read
 from leanformer.runtime.system import System
+from leanformer.tasks import Asked
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def check_gold(dataset: Dataset) -> None:
             are equal, the F1 of a class that is not there.
     """
     task = dataset.task
-    if task.kind == "embedding":
+    if task.about.form is None:
         return
     gold = gold_of(dataset.dev, task)
     best = task.scorer().score(gold, gold)
@@ -53,10 +53,7 @@ def check_gold(dataset: Dataset) -> None:
 
 def gold_of(examples: Examples, task: Task) -> Any:
     """The labels of `examples` in the form that the metric takes; not for embedding."""
-    assert examples.labels is not None
-    if task.kind == "tokens":
-        return [[task.labels[index] for index in row] for row in examples.labels]  # type: ignore[union-attr]
-    return np.asarray(examples.labels)
+    return task.about.right(Asked(names=task.labels, labels=examples.labels))
 
 
 def judge_system(
@@ -66,15 +63,16 @@ def judge_system(
 
     Args:
         system: What answers.
-        examples: Texts with labels; of tokens their words.
+        examples: Texts with labels; where words are labelled, their words.
         task: Kind, labels and metric.
         targets: For embedding, the teacher's vectors of the examples [N, D].
     """
-    given: list[Any] | None = examples.words if task.kind == "tokens" else examples.texts
+    given: list[Any] | None = examples.words if task.about.reads_words else examples.texts
     assert given is not None
     outputs = system.answer(given, examples.pairs)
-    gold = targets if task.kind == "embedding" else gold_of(examples, task)
-    return judge_answers(outputs, _predicted(outputs, task), gold, task)
+    firsts = [words_read(row) for row in outputs] if task.about.reads_words else None
+    asked = Asked(names=task.labels, labels=examples.labels, firsts=firsts, vectors=targets)
+    return judge_answers(outputs, task.about.answers(outputs, asked), task.about.right(asked), task)
 
 
 def judge_answers(outputs: list[NDArray[Any]], predicted: Any, gold: Any, task: Task) -> Judged:
@@ -87,14 +85,3 @@ def judge_answers(outputs: list[NDArray[Any]], predicted: Any, gold: Any, task: 
         metric.statistics(predicted, gold),
         metric.score(predicted, gold),
     )
-
-
-def _predicted(outputs: list[NDArray[Any]], task: Task) -> Any:
-    """What raw outputs say, in the form that the metric takes."""
-    if task.kind == "embedding":
-        return np.stack(outputs)
-    if task.kind == "regression":
-        return [float(row[0]) for row in outputs]
-    if task.kind == "tokens":
-        return [tags_of(row, task.labels) for row in outputs]
-    return np.array([int(row.argmax()) for row in outputs])

@@ -11,7 +11,7 @@ from leanformer.core.proof import Proof
 from leanformer.runtime.backend import FORMAT, Backend, register
 from leanformer.runtime.onnx_graph import quantizes_while_running
 from leanformer.runtime.onnx_session import OnnxSession, onnx_file
-from leanformer.runtime.session import Kind, Precision, Session
+from leanformer.runtime.session import Precision, Session
 
 
 @register
@@ -31,7 +31,7 @@ class OnnxRuntime(Backend):
         folder: Path,
         precision: Precision,
         *,
-        kind: Kind,
+        kind: str,
         pairs: bool,
         threads: int | None,
         concurrency: int,
@@ -44,7 +44,7 @@ class OnnxRuntime(Backend):
     def export(
         self,
         model: Any,
-        kind: Kind,
+        kind: str,
         folder: Path,
         *,
         precision: Precision,

@@ -11,7 +11,7 @@ from typing import Any
 from leanformer.core.proof import Proof
 from leanformer.runtime.backend import FORMAT, Backend, register
 from leanformer.runtime.openvino_session import OpenVinoSession, openvino_file
-from leanformer.runtime.session import Kind, Precision, Session
+from leanformer.runtime.session import Precision, Session
 
 
 @register
@@ -34,7 +34,7 @@ class OpenVino(Backend):
         folder: Path,
         precision: Precision,
         *,
-        kind: Kind,
+        kind: str,
         pairs: bool,
         threads: int | None,
         concurrency: int,
@@ -47,7 +47,7 @@ class OpenVino(Backend):
     def export(
         self,
         model: Any,
-        kind: Kind,
+        kind: str,
         folder: Path,
         *,
         precision: Precision,

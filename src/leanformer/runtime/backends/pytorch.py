@@ -6,7 +6,8 @@ from typing import Any
 from leanformer.core.proof import Proof
 from leanformer.runtime.backend import FORMAT, Backend, register
 from leanformer.runtime.per_process import forked_with_torch
-from leanformer.runtime.session import Kind, Precision, Session
+from leanformer.runtime.session import Precision, Session
+from leanformer.tasks import kind_named
 
 
 @register
@@ -26,7 +27,7 @@ class PyTorch(Backend):
         folder: Path,
         precision: Precision,
         *,
-        kind: Kind,
+        kind: str,
         pairs: bool,
         threads: int | None,
         concurrency: int,
@@ -42,7 +43,7 @@ class PyTorch(Backend):
         if forked_with_torch():  # loading computes too
             torch.set_num_threads(1)
 
-        model, _ = load_model(folder, "classification" if kind == "regression" else kind)
+        model, _ = load_model(folder, kind_named(kind).head)
         return TorchSession(
             model, kind, precision, pairs=pairs, threads=threads, concurrency=concurrency
         )
@@ -50,7 +51,7 @@ class PyTorch(Backend):
     def export(
         self,
         model: Any,
-        kind: Kind,
+        kind: str,
         folder: Path,
         *,
         precision: Precision,

@@ -27,6 +27,7 @@ from leanformer.core.files import new_folder, write_text
 from leanformer.core.json_file import read_json
 from leanformer.runtime.manifest import Manifest, write_manifest
 from leanformer.runtime.system import Cut, Outputs, System, served
+from leanformer.tasks import kind_named
 
 _TERMS, _NUMBERS = "ngrams.json", "ngrams.safetensors"
 _WINDOW = 2  # neighbours of a word on either side
@@ -112,7 +113,7 @@ class Ngrams(System):
         on_cut: Cut | None = None,
     ) -> Outputs:
         """See `System.answer`; nothing is cut, since texts are read whole."""
-        if self.manifest.kind != "tokens":
+        if not kind_named(self.manifest.kind).reads_words:
             return list(self._outputs(self._features(texts, pairs))) if len(texts) else []
         rows = [row for words in texts for row in windows(words)]
         ends = np.cumsum([len(words) for words in texts])

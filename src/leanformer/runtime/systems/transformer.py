@@ -29,6 +29,7 @@ from leanformer.runtime.manifest import Manifest, candidates_of
 from leanformer.runtime.session import Precision, Session, feed
 from leanformer.runtime.system import Cut, Outputs, System, served
 from leanformer.runtime.uneven import run_uneven
+from leanformer.tasks import kind_named
 from leanformer.text import Reader, Reading, open_reader
 
 _log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Transformer(System):
     Attributes:
         session: The opened backend.
         reader: How it reads texts.
+        about: Its task.
         max_tokens: Padded tokens per batch, at most.
         plan: Function from the number of tokens of each text to batches.
     """
@@ -68,6 +70,7 @@ class Transformer(System):
                 shapes at the least cost (`plan_batches`).
         """
         self.session, self.reader, self.manifest = session, reader, manifest
+        self.about = kind_named(manifest.kind)
         self.max_tokens, self.plan = max_tokens, plan or self._few_shapes
         self.threads, self.concurrency = session.threads, session.concurrency
         self.pins, self.max_length = session.pins, reader.max_length
@@ -102,7 +105,7 @@ class Transformer(System):
         if on_cut is not None and (cut := [i for i, one in enumerate(readings) if one.cut]):
             on_cut(cut)
         rows = self._run(readings)
-        if self.manifest.kind != "tokens":
+        if not self.about.reads_words:
             return rows
         return [_by_word(row, one.firsts) for row, one in zip(rows, readings, strict=True)]
 
@@ -168,7 +171,7 @@ class Transformer(System):
 
     def _read(self, texts: Sequence[Any], pairs: Sequence[str] | None) -> list[Reading]:
         parallel = self.threads > 1 and len(texts) >= _MANY
-        if self.manifest.kind == "tokens":
+        if self.about.reads_words:
             return self.reader.read_words(texts, parallel=parallel)
         return self.reader.read(texts, pairs, parallel=parallel)
 
