@@ -12,7 +12,7 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from leanformer.attention import SlidingWindow
 from leanformer.attention.attach import attach, attached, detach
-from leanformer.attention.probe import implementations
+from leanformer.models.attention.implementations import implementations
 
 EVERYTHING = SlidingWindow(left=999, right=999)
 NEAR = SlidingWindow(left=1, right=0)

@@ -17,11 +17,12 @@ from typing import Any
 from torch import nn
 
 from leanformer.attention.checkpoint import METHOD
-from leanformer.attention.interface import CORE, NAME
 from leanformer.attention.mechanism import Attention, Heads, Mechanism
 from leanformer.attention.pattern_attention import Backend, PatternAttention
-from leanformer.attention.probe import Layer, implementations, layers_of, put_implementations
 from leanformer.core.codec import encode
+from leanformer.models.attention.implementations import implementations, put_implementations
+from leanformer.models.attention.interface import MECHANISM, NAME
+from leanformer.models.attention.probe import Layer, layers_of
 from leanformer.models.stored_config import mark_plain, mark_stored
 
 _BEFORE = "attention_before_attach"  # of a model: what each of its configurations named
@@ -64,7 +65,7 @@ def attach(
     """
     _refuse_rounded(model)
     found = layers_of(model)
-    free = [number for number, layer in enumerate(found) if not layer.beyond]
+    free = [number for number, layer in enumerate(found) if not layer.unsupported]
     if isinstance(mechanism, Mapping):
         chosen = dict(mechanism)
     else:
@@ -97,8 +98,8 @@ def attach(
 def detach(model: Any) -> None:
     """Let every layer attend densely again; parameters of mechanisms are forgotten."""
     for module in model.modules():
-        if isinstance(getattr(module, CORE, None), Attention):
-            delattr(module, CORE)
+        if isinstance(getattr(module, MECHANISM, None), Attention):
+            delattr(module, MECHANISM)
     mark_plain(model.config)
     if hasattr(model, _BEFORE):
         put_implementations(getattr(model, _BEFORE))
@@ -110,16 +111,16 @@ def detach(model: Any) -> None:
 def attached(model: Any) -> dict[str, Attention]:
     """The mechanisms of a model by the name of their attention module."""
     return {
-        name: getattr(module, CORE)
+        name: getattr(module, MECHANISM)
         for name, module in model.named_modules()
-        if isinstance(getattr(module, CORE, None), Attention)
+        if isinstance(getattr(module, MECHANISM, None), Attention)
     }
 
 
 def put(module: nn.Module, core: Attention) -> None:
     """Let an attention module attend by `core`, which moves to where the module's weights are."""
     weight = next(module.parameters())
-    module.add_module(CORE, core.to(weight.device, weight.dtype).train(module.training))
+    module.add_module(MECHANISM, core.to(weight.device, weight.dtype).train(module.training))
 
 
 def _refuse_rounded(model: Any) -> None:
@@ -142,17 +143,17 @@ def _refuse(model: str, found: list[Layer], chosen: Mapping[int, Mechanism]) -> 
                 f"layers: there is no layer {number}; the model has {len(found)} attention layers, "
                 f"0 to {len(found) - 1}, and nothing was changed"
             )
-        if found[number].beyond:
+        if found[number].unsupported:
             raise ValueError(
                 f"layers: layer {number} ({found[number].name}) asks for "
-                f"{', '.join(found[number].beyond)}, which a mechanism would not honour; leave it "
-                "dense. Nothing was changed"
+                f"{', '.join(found[number].unsupported)}, which a mechanism would not honor; leave "
+                "it dense. Nothing was changed"
             )
     lost = [layer for number, layer in enumerate(found) if number not in chosen and layer.lost]
     if lost:
         raise ValueError(
             f"{model}: of the layers that would stay dense {_why(lost, lost=True)}, which torch's "
-            "dense attention would not honour in their place; nothing was changed"
+            "dense attention would not honor in their place; nothing was changed"
         )
 
 
@@ -160,7 +161,7 @@ def _why(layers: list[Layer], *, lost: bool = False) -> str:
     """What layers ask for, with the first that does: "decoder.0 asks for s_aux"."""
     first: dict[str, str] = {}
     for layer in layers:
-        for one in layer.lost if lost else layer.beyond:
+        for one in layer.lost if lost else layer.unsupported:
             first.setdefault(one, layer.name)
     return ", ".join(f"{name} asks for {one}" for one, name in first.items())
 

@@ -11,6 +11,10 @@ Nothing is rounded; why it stands there is told in `leanformer.models.stored_for
 
 from typing import Any
 
+import torch
+
+from leanformer.attention.mechanism import Heads, Mechanism
+from leanformer.core.codec import decode
 from leanformer.models.stored_config import mark_stored
 from leanformer.models.stored_form import StoredForm
 
@@ -29,9 +33,14 @@ class AttentionForm(StoredForm):
 
     def before_weights(self, model: Any) -> None:
         """See `StoredForm.before_weights`."""
-        from leanformer.attention.interface import attach_described  # transformers is there now
+        from leanformer.models.attention.interface import MECHANISM, NAME  # transformers is there
 
-        attach_described(model, self.layers)
+        for name, said in self.layers.items():
+            with torch.device("cpu"):  # transformers builds models without memory for their weights
+                mechanism = decode(Mechanism, said["mechanism"], f"{name}.mechanism")
+                core = mechanism.build(decode(Heads, said["heads"], f"{name}.heads"))
+            model.get_submodule(name).add_module(MECHANISM, core)
+        model.set_attn_implementation(NAME)
 
     def after_weights(self, model: Any) -> None:
         """The mechanisms stay, and are saved again."""

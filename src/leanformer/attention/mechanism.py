@@ -175,6 +175,15 @@ class Attention(nn.Module, ABC):
     ) -> Tensor:
         """The same for a whole text, [B, H, T, D], in the time that the paper promises."""
 
+    def dense_mask(self, keep_BT: Tensor) -> Tensor | None:
+        """The mask under which softmax attention is this mechanism, [B, H or 1, T, T], True where a
+        query attends to a key; None = there is none that follows from positions alone.
+
+        Args:
+            keep_BT: True at tokens of the text, False at padding on whichever side.
+        """
+        return None
+
     def forward(
         self,
         query_BHTD: Tensor,

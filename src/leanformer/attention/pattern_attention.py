@@ -31,6 +31,7 @@ from leanformer.attention.flex import Tiles, flexed, tiles_of
 from leanformer.attention.layout import Grid, Layout
 from leanformer.attention.mechanism import Attention, Capabilities, Heads
 from leanformer.attention.partial import merge, partial_attention
+from leanformer.attention.positions import text_first
 
 Backend = Literal["auto", "blocked", "flex"]
 """Who computes: "flex" is FlexAttention, "blocked" our loop over blocks of queries; "auto" is the
@@ -75,6 +76,18 @@ class PatternAttention(Attention):
         keys = torch.arange(length, device=at_BT.device)[None, None, None]
         layouts = list(self.layouts(grid))
         return seen_by(layouts, at_BT[:, None, :, None], keys, self.heads.causal)
+
+    def dense_mask(self, keep_BT: Tensor) -> Tensor:
+        """See `Attention.dense_mask`."""
+        length = keep_BT.shape[1]
+        place_BT = torch.arange(length, device=keep_BT.device).expand_as(keep_BT)
+        if self.anchored:  # padding moves behind the text, as in `forward`
+            place_BT = text_first(keep_BT).argsort(1)
+        sees = self.sees(place_BT, length, keep_BT.sum(1))
+        if self.anchored:
+            order = place_BT[:, None, None].expand(-1, *sees.shape[1:])
+            sees = sees.expand(len(keep_BT), -1, -1, -1).gather(3, order)
+        return sees & keep_BT[:, None, None]
 
     def reference(
         self,

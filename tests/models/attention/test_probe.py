@@ -16,7 +16,8 @@ from transformers import (
 
 from leanformer.attention import SlidingWindow
 from leanformer.attention.attach import attach, attached
-from leanformer.attention.probe import implementations, layers_of
+from leanformer.models.attention.implementations import implementations
+from leanformer.models.attention.probe import layers_of
 
 EVERYTHING = SlidingWindow(left=999, right=999)
 
@@ -84,7 +85,7 @@ def test_a_decoder_is_causal_and_sees_its_encoder_by_other_layers() -> None:
     )  # fmt: skip
     found = layers_of(drawn_model(config))
     assert [layer.causal for layer in found[:2]] == [False, True]
-    assert [layer.beyond for layer in found] == [(), (), ("keys of another text",)]
+    assert [layer.unsupported for layer in found] == [(), (), ("keys of another text",)]
 
 
 def test_models_of_something_else_are_refused() -> None:

@@ -19,8 +19,14 @@ from transformers.masking_utils import (
     sdpa_mask,
 )
 
-from leanformer.attention import interface  # registers the mask under its name
-from leanformer.attention.asked import HARMLESS, Asked, MaskSpec, asked, mask_parts
+from leanformer.models.attention import interface  # registers the mask under its name
+from leanformer.models.attention.requests import (
+    HARMLESS,
+    MaskSpec,
+    Request,
+    mask_parts,
+    read_request,
+)
 
 BLIND, SEES_ALL = SimpleNamespace(is_causal=True), SimpleNamespace(is_causal=False)
 
@@ -31,8 +37,10 @@ def spec(function: Any = causal_mask_function, **others: Any) -> MaskSpec:
     return MaskSpec({**given, "mask_function": function, "attention_mask": None, **others})
 
 
-def read(module: Any, mask: Any, tokens: int = 6, seen: int = 6, **others: Any) -> Asked:
-    return asked(module, torch.zeros(2, 4, tokens, 8), torch.zeros(2, 4, seen, 8), mask, others)
+def read(module: Any, mask: Any, tokens: int = 6, seen: int = 6, **others: Any) -> Request:
+    return read_request(
+        module, torch.zeros(2, 4, tokens, 8), torch.zeros(2, 4, seen, 8), mask, others
+    )
 
 
 @pytest.mark.parametrize("module", [BLIND, SEES_ALL, SimpleNamespace()])
@@ -57,29 +65,29 @@ def test_without_a_mask_the_call_decides_and_then_the_module() -> None:
 )
 def test_arguments_that_nobody_knows_are_named(name: str) -> None:
     found = read(BLIND, spec(), **{name: torch.zeros(1)})
-    assert (found.beyond, found.lost) == ((name,), (name,))
-    assert read(BLIND, spec(), **{name: None}) == Asked(True, (), ())
+    assert (found.unsupported, found.lost) == ((name,), (name,))
+    assert read(BLIND, spec(), **{name: None}) == Request(True, (), ())
 
 
-def test_dense_attention_honours_what_a_mechanism_does_not() -> None:
+def test_dense_attention_honors_what_a_mechanism_does_not() -> None:
     found = read(BLIND, spec(), position_bias=torch.zeros(1), sliding_window=4)
-    assert found == Asked(True, ("position_bias", "sliding_window"), ())
-    assert read(BLIND, spec(), output_attentions=True).beyond == ("output_attentions",)
-    assert read(BLIND, spec(), output_attentions=False).beyond == ()
+    assert found == Request(True, ("position_bias", "sliding_window"), ())
+    assert read(BLIND, spec(), output_attentions=True).unsupported == ("output_attentions",)
+    assert read(BLIND, spec(), output_attentions=False).unsupported == ()
 
 
 def test_what_is_harmless_says_why() -> None:
-    assert read(BLIND, spec(), **dict.fromkeys(HARMLESS, False)).beyond == ()
+    assert read(BLIND, spec(), **dict.fromkeys(HARMLESS, False)).unsupported == ()
     assert all(len(reason.split()) > 3 for reason in HARMLESS.values())
 
 
 def test_masks_that_are_more_than_causality_and_padding_are_named() -> None:
-    assert read(BLIND, torch.zeros(2, 1, 6, 6)).beyond == (
+    assert read(BLIND, torch.zeros(2, 1, 6, 6)).unsupported == (
         "attention_mask (one of T x S, [2, 1, 6, 6])",
     )
     cross = read(BLIND, spec(bidirectional_mask_function, kv_length=9), seen=6)
-    assert cross.beyond == ("attention_mask (one of [6, 9] over [6, 6] queries and keys)",)
-    assert read(BLIND, spec(kv_offset=2)).beyond
+    assert cross.unsupported == ("attention_mask (one of [6, 9] over [6, 6] queries and keys)",)
+    assert read(BLIND, spec(kv_offset=2)).unsupported
 
 
 def of_a_token_type(batch: Any, head: Any, query: Any, key: Any) -> Any:
@@ -113,7 +121,7 @@ def test_composed_masks_say_what_they_are_of(make: Any, others: Any, parts: Any)
     made = make(config, inputs_embeds=torch.zeros(2, 6, 8), **said)
     assert made.causal is None
     assert mask_parts(made.arguments["mask_function"]) == parts
-    assert read(BLIND, made).beyond == (f"attention_mask ({parts[0]})",)
+    assert read(BLIND, made).unsupported == (f"attention_mask ({parts[0]})",)
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=2, max_size=2))

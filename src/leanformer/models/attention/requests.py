@@ -1,6 +1,6 @@
-"""What a call of transformers' attention interface asks for, and which of it mechanisms honour.
+"""What a call of transformers' attention interface asks for, and which of it mechanisms support.
 
-A mechanism honours causality, key padding, the scaling and dropout. Whether a call is causal is
+A mechanism supports causality, key padding, the scaling and dropout. Whether a call is causal is
 decided by the mask function of the call, as dense attention decides it; the module's `is_causal`
 counts only where the model makes no mask. Whatever else a call asks for is named, so that it can be
 refused instead of dropped.
@@ -26,7 +26,7 @@ HARMLESS = {
     "cache_position": "the keys of the call are those of the cache already",
     "deterministic": "of the backward pass of FlashAttention alone",
     "input_ids": "attention sees queries and keys alone",
-    "is_causal": "decides causality where there is no mask, see `asked`",
+    "is_causal": "decides causality where there is no mask, see `read_request`",
     "labels": "of the model's loss",
     "logits_to_keep": "of the model's head",
     "num_items_in_batch": "of the model's loss",
@@ -46,7 +46,7 @@ DENSE = {
     "position_bias": "torch's dense attention adds it",
     "sliding_window": "the mask has it already",
 }
-"""Arguments that a layer which stays dense honours besides, and why."""
+"""Arguments that a layer which stays dense honors besides, and why."""
 
 _PARTS = {
     "blockwise_overlay": "blocks that are bidirectional within",
@@ -113,28 +113,33 @@ class MaskSpec:
         return self._made["dense"]
 
 
+Mask = MaskSpec | Tensor | None
+"""What a model hands to an attention function as `attention_mask`."""
+
+
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What one call asks for.
 
     Attributes:
-        causal: Whether tokens see earlier ones alone; None = both are the same here, or neither.
-        beyond: What no mechanism honours, in words that name the argument.
-        lost: What not even a layer that stays dense would honour.
+        causal: Whether tokens attend to earlier ones alone; None = both are the same here, or
+            neither.
+        unsupported: What no mechanism supports, in words that name the argument.
+        lost: What not even torch's dense attention would honor.
     """
 
     causal: bool | None
-    beyond: tuple[str, ...]
+    unsupported: tuple[str, ...]
     lost: tuple[str, ...]
 
 
-def asked(
+def read_request(
     module: Any,
     query_BHTD: Tensor,
     key_BJSD: Tensor,
-    mask: MaskSpec | Tensor | None,
+    mask: Mask,
     others: Mapping[str, Any],
-) -> Asked:
+) -> Request:
     """Read a call of the attention interface.
 
     Args:
@@ -152,29 +157,30 @@ def asked(
     if others.get("output_attentions"):
         unknown += ("output_attentions",)
     known = tuple(name for name in DENSE if others.get(name) is not None)
-    masked = _beyond_padding(mask, query_BHTD, key_BJSD)
-    return Asked(
+    masked = _more_than_padding(mask, query_BHTD, key_BJSD)
+    return Request(
         causal=_causal(module, query_BHTD, mask, others),
-        beyond=(*unknown, *known, *masked),
+        unsupported=(*unknown, *known, *masked),
         lost=unknown,
     )
 
 
-def _causal(
-    module: Any, query_BHTD: Tensor, mask: MaskSpec | Tensor | None, others: Mapping[str, Any]
-) -> bool | None:
+def _causal(module: Any, query_BHTD: Tensor, mask: Mask, others: Mapping[str, Any]) -> bool | None:
     """As torch's dense attention is in transformers."""
     if isinstance(mask, MaskSpec):
         return mask.causal
     if mask is not None or query_BHTD.shape[2] == 1:
         return None
+    return is_causal_call(module, others)
+
+
+def is_causal_call(module: Any, others: Mapping[str, Any]) -> bool:
+    """Whether torch's dense attention is causal where it is given no mask."""
     said = others.get("is_causal")
     return bool(getattr(module, "is_causal", True) if said is None else said)
 
 
-def _beyond_padding(
-    mask: MaskSpec | Tensor | None, query_BHTD: Tensor, key_BJSD: Tensor
-) -> tuple[str, ...]:
+def _more_than_padding(mask: Mask, query_BHTD: Tensor, key_BJSD: Tensor) -> tuple[str, ...]:
     """What a mask asks for besides causality and padding, at most one thing, in words."""
     if mask is None:
         return ()

@@ -5,15 +5,16 @@ seen there too, so that a layer that a mechanism cannot serve is refused before 
 """
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from leanformer.attention.interface import NAME, Seen, observed
+from leanformer.models.attention.implementations import implementations_kept
+from leanformer.models.attention.inputs import AttentionInputs
+from leanformer.models.attention.interface import NAME
+from leanformer.models.attention.observers import Observer, observing
 
 _CROSS = ("cross", "encoder_attn", "encdec")  # in the names of transformers' modules
 
@@ -27,7 +28,7 @@ class Layer:
         module: The attention module.
         shapes: Of queries, keys and values.
         causal: Whether its calls are.
-        beyond: Why no mechanism can take its place; empty = one can.
+        unsupported: Why no mechanism can take its place; empty = one can.
         lost: Arguments of its calls that it would lose even if it stayed dense.
     """
 
@@ -35,7 +36,7 @@ class Layer:
     module: Any
     shapes: tuple[tuple[int, ...], ...]
     causal: bool
-    beyond: tuple[str, ...]
+    unsupported: tuple[str, ...]
     lost: tuple[str, ...]
 
 
@@ -70,18 +71,18 @@ def layers_of(model: Any) -> list[Layer]:
             "BERT- or RoBERTa-shaped model"
         )
     names = {id(module): name for name, module in model.named_modules()}
-    each: dict[int, list[Seen]] = {}  # a shared layer runs several times
+    each: dict[int, list[AttentionInputs]] = {}  # a shared layer runs several times
     for call in calls:
         each.setdefault(id(call.module), []).append(call)
     return [_layer(names[key], found) for key, found in each.items()]
 
 
-def calls_of(model: Any) -> list[Seen]:
+def calls_of(model: Any) -> list[AttentionInputs]:
     """Run a model on a few tokens and note the calls that its attention layers make of ours."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        with torch.no_grad(), observed() as calls:
+        with torch.no_grad(), observing(Observer("probe")) as calls:
             model.base_model(**few_tokens(model))
     finally:
         for module, training in modes.items():
@@ -105,50 +106,20 @@ def few_tokens(model: Any) -> dict[str, Tensor]:
     return inputs
 
 
-def _layer(name: str, calls: list[Seen]) -> Layer:
+def _layer(name: str, calls: list[AttentionInputs]) -> Layer:
     query, key, value = calls[0].shapes
-    beyond = [one for call in calls for one in call.asked.beyond]
+    requests = [call.request for call in calls if call.request is not None]
+    unsupported = [one for request in requests for one in request.unsupported]
     if query[2] != key[2] or any(part in name.lower() for part in _CROSS):
-        beyond.append("keys of another text")
-    if len({call.shapes for call in calls}) > 1 or len({call.asked.causal for call in calls}) > 1:
-        beyond.append("calls that differ within one forward pass")
+        unsupported.append("keys of another text")
+    causal = {request.causal for request in requests}
+    if len({call.shapes for call in calls}) > 1 or len(causal) > 1:
+        unsupported.append("calls that differ within one forward pass")
     return Layer(
         name=name,
         module=calls[0].module,
         shapes=(query, key, value),
-        causal=bool(calls[0].asked.causal),
-        beyond=tuple(dict.fromkeys(beyond)),
-        lost=tuple(dict.fromkeys(one for call in calls for one in call.asked.lost)),
+        causal=bool(requests[0].causal),
+        unsupported=tuple(dict.fromkeys(unsupported)),
+        lost=tuple(dict.fromkeys(one for request in requests for one in request.lost)),
     )
-
-
-def implementations(model: Any) -> list[tuple[Any, str | None]]:
-    """Each configuration within a model and the attention that it names, outer ones first."""
-    found: dict[int, tuple[Any, str | None]] = {}
-    for module in model.modules():
-        for config in _nested(getattr(module, "config", None)):
-            found.setdefault(id(config), (config, config._attn_implementation))
-    return list(found.values())
-
-
-def _nested(config: Any) -> Iterator[Any]:
-    if hasattr(config, "_attn_implementation"):
-        yield config
-        for key in config.sub_configs:
-            yield from _nested(getattr(config, key, None))
-
-
-def put_implementations(named: list[tuple[Any, str | None]]) -> None:
-    """Let configurations name the attention that `implementations` found."""
-    for config, name in named:
-        config._attn_implementation = name
-
-
-@contextmanager
-def implementations_kept(model: Any) -> Iterator[None]:
-    """After it every part of a model attends as before."""
-    before = implementations(model)
-    try:
-        yield
-    finally:
-        put_implementations(before)
