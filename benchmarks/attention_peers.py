@@ -190,8 +190,8 @@ PAIRS: dict[str, tuple[Mechanism, bool, Callable[[int], System]]] = {
     "window / local-attention": (SlidingWindow(), False, local_attention(False)),
     "causal window / local-attention": (SlidingWindow(), True, local_attention(True)),
     "FAVOR+ / performer-pytorch": (Performer(), False, performer),
-    "LSH / reformer-pytorch": (LSH(shared=True), False, reformer(False)),
-    "causal LSH / reformer-pytorch": (LSH(shared=True), True, reformer(True)),
+    "LSH / reformer-pytorch": (LSH(shared_qk=True), False, reformer(False)),
+    "causal LSH / reformer-pytorch": (LSH(shared_qk=True), True, reformer(True)),
     "linear / fast-transformers": (Linear(), False, idiap(False)),
     "causal linear / fast-transformers": (Linear(), True, idiap(True)),
 }

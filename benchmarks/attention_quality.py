@@ -60,7 +60,7 @@ OTHERS = (
 WAYS: dict[str, Mechanism | None] = {
     "dense": None,
     "longformer": longformer(256),
-    "bigbird": bigbird(size=32),
+    "bigbird": bigbird(block_size=32),
     **{name: mechanisms()[name] for name in OTHERS},
 }
 

@@ -40,7 +40,7 @@ EVENTS = [
     event("sliding-window", SlidingWindow(), 2048, 0.2),
     event("longformer", longformer(), 2048, 0.3),
     event("routing", Routing(), 512, 1.5),
-    event("lsh", LSH(chunks=True), 512, 1.2, causal=True),
+    event("lsh", LSH(full_chunks=True), 512, 1.2, causal=True),
 ]
 
 

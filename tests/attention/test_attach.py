@@ -23,7 +23,15 @@ from transformers import (
     T5EncoderModel,
 )
 
-from leanformer.attention import LSH, GlobalTokens, Routing, SlidingWindow
+from leanformer.attention import (
+    LSH,
+    Fixed,
+    GlobalTokens,
+    RandomBlocks,
+    Routing,
+    Sinkhorn,
+    SlidingWindow,
+)
 from leanformer.attention.attach import attach, attached, detach
 from leanformer.models.families import FAMILIES
 from leanformer.models.tiny import tiny_model
@@ -140,6 +148,32 @@ def test_it_is_saved_and_loads_through_transformers(family: str, tmp_path: Path)
     loaded.save_pretrained(tmp_path / "again")
     again = kind.from_pretrained(tmp_path / "again").eval()
     assert torch.equal(again(**inputs).logits, model(**inputs).logits)
+
+
+def test_a_folder_with_fields_by_their_former_names_still_loads(tmp_path: Path) -> None:
+    model, _ = tiny_model("bert")
+    nearby = RandomBlocks(num_random_blocks=1, block_size=4) | Fixed(block_size=4, summary=1)
+    attach(model, {0: LSH(buckets=4, num_hashes=2, window=3, shared_qk=True), 1: nearby})
+    attach(model, {2: Sinkhorn(block_size=4, n_top=1)})
+    model.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    lsh, union, sinkhorn = (
+        layer["mechanism"] for layer in config["quantization_config"]["layers"].values()
+    )
+    lsh["rounds"], lsh["shared"], lsh["chunks"] = (
+        lsh.pop(name) for name in ("num_hashes", "shared_qk", "full_chunks")
+    )
+    random, fixed = union["patterns"]
+    random["count"], random["size"] = (
+        random.pop(name) for name in ("num_random_blocks", "block_size")
+    )
+    fixed["stretch"] = fixed.pop("block_size")
+    sinkhorn["cut"], sinkhorn["size"] = (sinkhorn.pop(name) for name in ("n_top", "block_size"))
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.warns(FutureWarning, match=r"mechanism\.rounds is called num_hashes now"):
+        loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    inputs = two_texts()
+    assert torch.equal(loaded(**inputs).logits, model(**inputs).logits)
 
 
 def test_an_unknown_mechanism_on_disk_is_named(tmp_path: Path) -> None:

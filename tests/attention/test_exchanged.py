@@ -38,10 +38,10 @@ def test_what_replaces_the_softmax_needs_training_though_it_has_no_parameters(na
 
 def test_other_settings_than_those_that_were_measured_promise_nothing() -> None:
     assert longformer(32).capabilities.swap == "unmeasured"
-    assert bigbird(size=8).capabilities.swap == "unmeasured"
+    assert bigbird(block_size=8).capabilities.swap == "unmeasured"
     assert Nystrom(landmarks=4).capabilities.swap == "unmeasured"
     assert Nystrom(kernel_size=3).capabilities.swap == "unmeasured"
-    assert LSH(rounds=8).capabilities.swap == "unmeasured"
+    assert LSH(num_hashes=8).capabilities.swap == "unmeasured"
     assert LSH(seed=3).capabilities.swap == "ruins"
     assert Synthesizer(scores="dense").capabilities.swap == "unmeasured"
     assert Performer(seed=2).capabilities.swap == "loses"

@@ -31,8 +31,8 @@ PATTERNS = [
     longformer(64, (0, 140)),
     bigbird(16, 3, 2),
     Strided(stride=10),
-    Fixed(stretch=60, summary=3),
-    Blockwise(size=32, shifts=(0, 1)),
+    Fixed(block_size=60, summary=3),
+    Blockwise(block_size=32, shifts=(0, 1)),
     GlobalTokens(tokens=(3,)),
 ]
 
@@ -102,7 +102,7 @@ def test_a_window_has_few_kinds_of_tiles() -> None:
 def test_random_blocks_have_tiles_of_each_head() -> None:
     heads = Heads(num_heads=4, num_kv_heads=4, head_dim=8)
     cpu = torch.device("cpu")
-    pattern = RandomBlocks(count=1, size=128)
+    pattern = RandomBlocks(num_random_blocks=1, block_size=128)
     tiles = tiles_of(pattern.layouts(Grid(length=1024, heads=heads, device=cpu)), 1024, False, cpu)
     assert tiles.which.shape[0] == 4
     assert (tiles.which == 1).sum(-1).eq(2).all()  # its own and a random one

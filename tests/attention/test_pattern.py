@@ -32,10 +32,10 @@ def test_a_pattern_joined_with_itself_is_itself() -> None:
     for pattern in (
         SlidingWindow(left=4, right=4),
         Strided(stride=7),
-        RandomBlocks(count=2, size=16),
-        Blockwise(size=16, shifts=(0, 1)),
+        RandomBlocks(num_random_blocks=2, block_size=16),
+        Blockwise(block_size=16, shifts=(0, 1)),
         GlobalTokens(tokens=(2,)),
-        Fixed(stretch=9, summary=3),
+        Fixed(block_size=9, summary=3),
     ):
         once, twice = built(pattern), built(pattern | pattern)
         torch.testing.assert_close(twice(*text), once(*text))
@@ -49,11 +49,12 @@ def test_bars_join_flat() -> None:
 def test_blocks_of_two_sizes_are_cut_finer() -> None:
     text = random_text(150)
     joined: Any = built(
-        RandomBlocks(count=1, size=32, seed=3) | Blockwise(size=48, shifts=(0, 0, 1, 2))
+        RandomBlocks(num_random_blocks=1, block_size=32, seed=3)
+        | Blockwise(block_size=48, shifts=(0, 0, 1, 2))
     )
     parts: list[Any] = [
-        built(RandomBlocks(count=1, size=32, seed=3)),
-        built(Blockwise(size=48, shifts=(0, 0, 1, 2))),
+        built(RandomBlocks(num_random_blocks=1, block_size=32, seed=3)),
+        built(Blockwise(block_size=48, shifts=(0, 0, 1, 2))),
     ]
     at = places(150, 1)
     expected = parts[0].sees(at, 150) | parts[1].sees(at, 150)
@@ -64,7 +65,7 @@ def test_blocks_of_two_sizes_are_cut_finer() -> None:
 def test_what_cannot_be_joined_is_refused() -> None:
     with pytest.raises(ValueError, match="a union of nothing sees nothing"):
         Union()
-    odd = built(RandomBlocks(size=32) | Blockwise(size=45, shifts=(0, 1)))
+    odd = built(RandomBlocks(block_size=32) | Blockwise(block_size=45, shifts=(0, 1)))
     with pytest.raises(ValueError, match=r"blocks of \[32, 45\] tokens share none of 16"):
         odd(*random_text(60))
     full = {"use": "union", "patterns": [{"use": "sliding-window"}, {"use": "no-pattern"}]}

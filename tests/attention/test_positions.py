@@ -48,7 +48,7 @@ def test_a_mask_of_ones_is_no_mask(mechanism: Mechanism, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(("family", "head"), [("bert", "classification"), ("llama", "causal")])
-@pytest.mark.parametrize("mechanism", [NEAR, bigbird(size=4)], ids=["longformer", "bigbird"])
+@pytest.mark.parametrize("mechanism", [NEAR, bigbird(block_size=4)], ids=["longformer", "bigbird"])
 def test_a_model_is_given_no_mask_where_nothing_is_padded(
     family: str, head: Any, mechanism: Mechanism, monkeypatch: pytest.MonkeyPatch
 ) -> None:

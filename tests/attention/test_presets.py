@@ -18,7 +18,7 @@ def test_longformer_is_its_window_and_its_global_tokens() -> None:
 
 
 def test_bigbird_sees_window_first_block_and_random_blocks() -> None:
-    attention: Any = built(bigbird(size=4, count=2))
+    attention: Any = built(bigbird(block_size=4, num_random_blocks=2))
     sees = attention.sees(places(80, 1), 80)[0]
     assert sees[:, :4].all()
     assert sees[:, :, :4].all()

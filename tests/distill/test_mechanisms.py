@@ -21,7 +21,7 @@ INPUTS = {
 BATCH = Batch(INPUTS, torch.tensor([0, 1]), (0, 1))
 TASK = Task(kind="classification", labels=("a", "b"))
 NEAR = SlidingWindow(left=1, right=1) | GlobalTokens(tokens=(0,))
-BY_HEAD = Blockwise(size=2, shifts=(0, 1))
+BY_HEAD = Blockwise(block_size=2, shifts=(0, 1))
 WIDE = SlidingWindow(left=99, right=99)
 
 

@@ -54,7 +54,7 @@ class Reading:
 
 def block_size(layouts: tuple[Layout, ...]) -> int:
     """Tokens of a block of queries: of the chosen blocks, where there are some."""
-    return next((layout.size for layout in layouts if layout.size is not None), BLOCK)
+    return next((layout.block_size for layout in layouts if layout.block_size is not None), BLOCK)
 
 
 def columns_of(layouts: tuple[Layout, ...], length: int) -> list[int]:

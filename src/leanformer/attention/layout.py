@@ -43,9 +43,9 @@ class Layout:
         spans: The stretches of keys that the queries of [first, last) see, all heads alike.
         columns: Places of keys that are seen from everywhere.
         rows: Places of queries that see everything.
-        chosen: [B or 1, H or 1, N, C] for each block of `size` queries further blocks of keys,
-            which differ by head or text; below 0 = none.
-        size: Tokens of a chosen block.
+        chosen: [B or 1, H or 1, N, C] further blocks of keys for each block of `block_size`
+            queries, which differ by head or text; below 0 = none.
+        block_size: Tokens of a chosen block.
         stride: Queries see keys a multiple of this far away, in bands of `spans` counted in
             strides; 1 = an ordinary layout.
     """
@@ -55,5 +55,5 @@ class Layout:
     columns: tuple[int, ...] = ()
     rows: tuple[int, ...] = ()
     chosen: Tensor | None = None
-    size: int | None = None
+    block_size: int | None = None
     stride: int = 1

@@ -1,6 +1,6 @@
-"""Patterns: which keys a token sees, told from places alone. They join under one softmax:
+"""Patterns: which keys a token attends to, by position alone. They join under one softmax:
 
-    SlidingWindow(left=256, right=256) | GlobalTokens(tokens=(0,)) | RandomBlocks(count=3)
+    SlidingWindow(left=256, right=256) | GlobalTokens(tokens=(0,)) | RandomBlocks()
 
 A pattern is a description; laid over texts of one length it is one or more layouts
 (`leanformer.attention.layout`).
@@ -103,7 +103,7 @@ class Union(Pattern):
             ValueError: The blocks of two patterns have no common size.
         """
         layouts = [layout for pattern in self.patterns for layout in pattern.layouts(grid)]
-        sizes = {layout.size for layout in layouts if layout.size is not None}
+        sizes = {layout.block_size for layout in layouts if layout.block_size is not None}
         if len(sizes) < 2:
             return tuple(layouts)
         common = reduce(gcd, sizes)
@@ -129,10 +129,10 @@ def _measured(patterns: tuple[Pattern, ...]) -> bool:
 
 def _finer(layout: Layout, size: int, length: int) -> Layout:
     """The same layout with blocks of `size` tokens, which divides its own."""
-    if layout.size is None or layout.size == size or layout.chosen is None:
+    if layout.block_size is None or layout.block_size == size or layout.chosen is None:
         return layout
-    parts = layout.size // size
+    parts = layout.block_size // size
     blocks = layout.chosen[..., None] * parts + torch.arange(parts, device=layout.chosen.device)
     blocks = blocks.masked_fill(layout.chosen[..., None] < 0, -1).flatten(3)
     chosen: Tensor = blocks.repeat_interleave(parts, dim=2)[:, :, : -(-length // size)]
-    return replace(layout, chosen=chosen, size=size)
+    return replace(layout, chosen=chosen, block_size=size)

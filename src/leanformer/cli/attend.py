@@ -11,7 +11,7 @@ def attend(
     with_: Annotated[
         str,
         typer.Option(
-            "--with", help='A name (longformer, lsh ...) or TOML: { use = "lsh", rounds = 2 }.'
+            "--with", help='A name (longformer, lsh ...) or TOML: { use = "lsh", num_hashes = 2 }.'
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write.")],

@@ -24,7 +24,18 @@ class Renamed:
     convert: Callable[[Any], Any] = lambda value: value
 
 
-FIELDS: dict[str, dict[str, Renamed]] = {}
+FIELDS: dict[str, dict[str, Renamed]] = {
+    "BlockWindow": {"size": Renamed("block_size")},
+    "Blockwise": {"size": Renamed("block_size")},
+    "Fixed": {"stretch": Renamed("block_size")},
+    "LSH": {
+        "rounds": Renamed("num_hashes"),
+        "shared": Renamed("shared_qk"),
+        "chunks": Renamed("full_chunks"),
+    },
+    "RandomBlocks": {"count": Renamed("num_random_blocks"), "size": Renamed("block_size")},
+    "Sinkhorn": {"cut": Renamed("n_top"), "size": Renamed("block_size")},
+}
 """Name of a class -> name that one of its fields had -> what became of it."""
 
 

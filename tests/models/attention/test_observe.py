@@ -108,7 +108,7 @@ def test_a_model_with_attention_of_its_own_is_refused() -> None:
 
 
 NEAR = SlidingWindow(left=1, right=1) | GlobalTokens(tokens=(0,))
-BY_HEAD = Blockwise(size=2, shifts=(0, 1))
+BY_HEAD = Blockwise(block_size=2, shifts=(0, 1))
 LEFT = {name: values.flip(1) for name, values in INPUTS.items()}
 
 

@@ -101,7 +101,7 @@ class ConvertedBigBird(nn.Module):
             key,
             value,
             keep_BT,
-            (Layout(sees=torch.eq, size=size),),  # says the size of blocks alone
+            (Layout(sees=torch.eq, block_size=size),),  # says the size of blocks alone
             reads,
             False,
             kernel if reads[0].chosen is not None else self._counted(kernel),

@@ -56,17 +56,18 @@ def drawn_blocks(
 class RandomBlocks(Pattern):
     """See the own block and a few random ones: short ways between distant tokens, in a union."""
 
-    count: int = 3
+    num_random_blocks: int = 3
     """Random blocks that each block of tokens sees."""
-    size: int = 64
+    block_size: int = 64
     """Tokens of a block."""
     seed: int = 0
     """Of the draw; give layers different ones and a token reaches more of the text."""
 
     def __post_init__(self) -> None:
-        if self.count < 1 or self.size < 1:
+        if self.num_random_blocks < 1 or self.block_size < 1:
             raise ValueError(
-                f"count, size: {self.count} blocks of {self.size} tokens; both are 1 or more"
+                f"num_random_blocks, block_size: {self.num_random_blocks} blocks of "
+                f"{self.block_size} tokens; both are 1 or more"
             )
 
     @property
@@ -76,14 +77,14 @@ class RandomBlocks(Pattern):
 
     def layouts(self, grid: Grid) -> tuple[Layout, ...]:
         """See `Pattern.layouts`."""
-        blocks, size = -(-grid.length // self.size), self.size
+        blocks, size = -(-grid.length // self.block_size), self.block_size
         there = torch.tensor([grid.length], device=grid.device)
         if grid.lengths is not None and not grid.heads.causal:
             there = grid.lengths
         chosen = drawn_blocks(
             blocks,
             grid.heads.num_heads,
-            self.count,
+            self.num_random_blocks,
             self.seed,
             causal=grid.heads.causal,
             there_B=-(-there // size),
@@ -105,12 +106,12 @@ class RandomBlocks(Pattern):
         def spans(first: int, last: int) -> list[tuple[int, int]]:
             return [(first // size * size, ((last - 1) // size + 1) * size)]
 
-        return (Layout(sees=own, spans=spans), Layout(sees=sees, chosen=chosen, size=size))
+        return (Layout(sees=own, spans=spans), Layout(sees=sees, chosen=chosen, block_size=size))
 
     def seen(self, heads: Heads, length: int) -> float:
         """See `Pattern.seen`."""
-        size, blocks = min(self.size, length), -(-length // self.size)
+        size, blocks = min(self.block_size, length), -(-length // self.block_size)
         if heads.causal:
-            earlier = sum(min(self.count, block) for block in range(blocks)) / blocks
+            earlier = sum(min(self.num_random_blocks, block) for block in range(blocks)) / blocks
             return size / 2 + earlier * size
-        return size * (1 + min(self.count, blocks - 1))
+        return size * (1 + min(self.num_random_blocks, blocks - 1))
