@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leanformer.attention import Linear, Mechanism, Performer, PerformerRelu, feature_attention
-from leanformer.attention.features import advance, mix_causal, read
+from leanformer.attention.features import causal_linear_attention, query_state, update_state
 
 MAPS = [Linear(), Performer(features=12), PerformerRelu(features=10)]
 
@@ -33,7 +33,7 @@ def test_chunks_of_any_size_are_the_same(length: int, chunk: int, log: bool, see
         query, key = query.exp(), key.exp()
     kernels = (query.exp() @ key.exp().mT if log else query @ key.mT).tril()
     expected = kernels @ value / kernels.sum(-1, keepdim=True)
-    found = mix_causal(None, query, key, value, None, log=log, chunk=chunk)[0]
+    found = causal_linear_attention(None, query, key, value, None, log=log, chunk=chunk)[0]
     torch.testing.assert_close(found, expected)
 
 
@@ -42,13 +42,13 @@ def test_chunks_of_any_size_are_the_same(length: int, chunk: int, log: bool, see
 def test_a_text_goes_on_from_a_state(before: int, after: int, log: bool) -> None:
     text = random_text(before + after)
     query, key, value = text if log else tuple(x.exp() for x in text)
-    _, state = mix_causal(
+    _, state = causal_linear_attention(
         None, query[:, :, :before], key[:, :, :before], value[:, :, :before], None, log=log
     )
-    rest, _ = mix_causal(
+    rest, _ = causal_linear_attention(
         state, query[:, :, before:], key[:, :, before:], value[:, :, before:], None, log=log
     )
-    whole = mix_causal(None, query, key, value, None, log=log)[0]
+    whole = causal_linear_attention(None, query, key, value, None, log=log)[0]
     torch.testing.assert_close(rest, whole[:, :, before:])
 
 
@@ -72,7 +72,9 @@ def test_earlier_keys_do_not_vanish_beside_later_ones() -> None:
     query, key, value = (x.float() for x in random_text(60))
     later = key.clone()
     later[:, :, 30:] += 300
-    before, after = (mix_causal(None, query, x, value, None, log=True)[0] for x in (key, later))
+    before, after = (
+        causal_linear_attention(None, query, x, value, None, log=True)[0] for x in (key, later)
+    )
     torch.testing.assert_close(after[:, :, :30], before[:, :, :30])
 
 
@@ -80,30 +82,36 @@ def test_later_keys_do_not_round_earlier_ones_away() -> None:
     query, key, value = (x.exp().float() for x in random_text(150))
     later = key.clone()
     later[:, :, 100:] *= 1e9
-    before, after = (mix_causal(None, query, x, value, None, log=False)[0] for x in (key, later))
+    before, after = (
+        causal_linear_attention(None, query, x, value, None, log=False)[0] for x in (key, later)
+    )
     torch.testing.assert_close(after[:, :, :100], before[:, :, :100])
 
 
 def test_a_chunk_that_cannot_be_halved_is_refused() -> None:
     with pytest.raises(ValueError, match="chunk: 48; of logarithms it is a power of two"):
-        mix_causal(None, *random_text(5), None, log=True, chunk=48)
+        causal_linear_attention(None, *random_text(5), None, log=True, chunk=48)
 
 
 def test_logarithms_are_the_features_themselves() -> None:
     query, key, value = random_text(70)
-    plain = read(advance(None, key.exp(), value, log=False), query.exp(), log=False)
-    torch.testing.assert_close(read(advance(None, key, value, log=True), query, log=True), plain)
+    plain = query_state(update_state(None, key.exp(), value, log=False), query.exp(), log=False)
+    torch.testing.assert_close(
+        query_state(update_state(None, key, value, log=True), query, log=True), plain
+    )
 
 
 def test_the_last_token_of_a_causal_text_sees_everything() -> None:
     query, key, value = (x.exp() for x in random_text(130))
-    last = mix_causal(None, query, key, value, None, log=False)[0][:, :, -1:]
-    whole = advance(None, key, value, log=False)
-    torch.testing.assert_close(last, read(whole, query[:, :, -1:], log=False))
+    last = causal_linear_attention(None, query, key, value, None, log=False)[0][:, :, -1:]
+    whole = update_state(None, key, value, log=False)
+    torch.testing.assert_close(last, query_state(whole, query[:, :, -1:], log=False))
 
 
 def test_large_logarithms_do_not_overflow() -> None:
     query, key, value = (x.float() for x in random_text(100))
     key[:, :, 60:] += 300
-    assert read(advance(None, key, value, log=True), query * 50, log=True).isfinite().all()
-    assert mix_causal(None, query * 50, key, value, None, log=True)[0].isfinite().all()
+    assert (
+        query_state(update_state(None, key, value, log=True), query * 50, log=True).isfinite().all()
+    )
+    assert causal_linear_attention(None, query * 50, key, value, None, log=True)[0].isfinite().all()

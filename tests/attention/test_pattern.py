@@ -22,8 +22,12 @@ def test_it_sees_what_any_of_its_patterns_sees() -> None:
     whole: Any = built(Union(patterns=patterns))
     at = places(20, 1)
     parts: list[Any] = [built(pattern) for pattern in patterns]
-    expected = parts[0].sees(at, 20) | parts[1].sees(at, 20) | parts[2].sees(at, 20)
-    assert torch.equal(whole.sees(at, 20), expected)
+    expected = (
+        parts[0].pattern_mask(at, 20)
+        | parts[1].pattern_mask(at, 20)
+        | parts[2].pattern_mask(at, 20)
+    )
+    assert torch.equal(whole.pattern_mask(at, 20), expected)
 
 
 def test_a_pattern_joined_with_itself_is_itself() -> None:
@@ -57,8 +61,8 @@ def test_blocks_of_two_sizes_are_cut_finer() -> None:
         built(Blockwise(block_size=48, shifts=(0, 0, 1, 2))),
     ]
     at = places(150, 1)
-    expected = parts[0].sees(at, 150) | parts[1].sees(at, 150)
-    assert torch.equal(joined.sees(at, 150), expected)
+    expected = parts[0].pattern_mask(at, 150) | parts[1].pattern_mask(at, 150)
+    assert torch.equal(joined.pattern_mask(at, 150), expected)
     assert joined(*text).isfinite().all()
 
 

@@ -71,16 +71,16 @@ def attach(
     else:
         chosen = dict.fromkeys(free if layers is None else layers, mechanism)
     _refuse(type(model).__name__, found, chosen)
-    cores = {
+    modules = {
         number: _by(backend, one.build(_heads(model, found[number])))
         for number, one in chosen.items()
     }
     described = {}
-    for number, core in cores.items():
-        put(found[number].module, core)
+    for number, attention in modules.items():
+        put_mechanism(found[number].module, attention)
         described[found[number].name] = {
             "mechanism": encode(chosen[number]),
-            "heads": encode(core.heads),
+            "heads": encode(attention.heads),
         }
     before = getattr(model.config, "quantization_config", None) or {}
     layers_now = {**before.get("layers", {}), **described}
@@ -89,9 +89,9 @@ def attach(
         setattr(model, _BEFORE, implementations(model))
     model.set_attn_implementation(NAME)
     return Attached(
-        layers=tuple(sorted(cores)),
-        dense=tuple(number for number in range(len(found)) if number not in cores),
-        parameters=sum(p.numel() for core in cores.values() for p in core.parameters()),
+        layers=tuple(sorted(modules)),
+        dense=tuple(number for number in range(len(found)) if number not in modules),
+        parameters=sum(p.numel() for one in modules.values() for p in one.parameters()),
     )
 
 
@@ -117,10 +117,10 @@ def attached(model: Any) -> dict[str, Attention]:
     }
 
 
-def put(module: nn.Module, core: Attention) -> None:
-    """Let an attention module attend by `core`, which moves to where the module's weights are."""
+def put_mechanism(module: nn.Module, attention: Attention) -> None:
+    """Let an attention module attend by `attention`, which moves to its device and dtype."""
     weight = next(module.parameters())
-    module.add_module(MECHANISM, core.to(weight.device, weight.dtype).train(module.training))
+    module.add_module(MECHANISM, attention.to(weight.device, weight.dtype).train(module.training))
 
 
 def _refuse_rounded(model: Any) -> None:
@@ -166,16 +166,16 @@ def _why(layers: list[Layer], *, lost: bool = False) -> str:
     return ", ".join(f"{name} asks for {one}" for one, name in first.items())
 
 
-def _by(backend: Backend, core: Attention) -> Attention:
+def _by(backend: Backend, attention: Attention) -> Attention:
     """A built mechanism, computed by this backend."""
-    if isinstance(core, PatternAttention):
-        core.backend = backend
+    if isinstance(attention, PatternAttention):
+        attention.backend = backend
     elif backend == "flex":
         raise ValueError(
-            f"backend: FlexAttention computes patterns, and {type(core).__name__} is none; leave "
-            'backend = "auto". Nothing was changed'
+            f"backend: FlexAttention computes patterns, and {type(attention).__name__} is not one; "
+            'leave backend = "auto". Nothing was changed'
         )
-    return core
+    return attention
 
 
 def _heads(model: Any, layer: Layer) -> Heads:

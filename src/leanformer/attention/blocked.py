@@ -1,13 +1,23 @@
-"""Patterns of attention in blocks of queries: only the keys that a block may see are read.
+"""Patterns of attention in blocks of queries: each block reads only the keys it may attend to.
 
-For each block of queries the blocks of keys within its spans are put beside each other, after them
-the columns, after them the blocks chosen for its head or its text, and a kernel (torch's
-`scaled_dot_product_attention`) runs once over that, with a mask for what is seen of it. Nothing is
-gathered token by token and no score outlives its block, so that time and memory follow the
-pattern.
+For each block of queries a `BlockPlan` lists what it reads, in this order: the key blocks that its
+`key_ranges` touch, the global keys outside of these, and the blocks of its `block_indices`. These
+keys are put beside each other, and a kernel (torch's `scaled_dot_product_attention`) runs over them
+once, under a mask of the pairs that attend. Nothing is gathered token by token and no score
+outlives its block, so that time and memory follow the pattern.
 
-Legend: B batch, H head, T token, D head width, N query block, C chosen block, K tokens of a query
-block, W keys that it reads, G column.
+Example: a window of 1 token on each side, global token 0, blocks of 4 and a text of 12 tokens. The
+queries 8 to 11 have the key range (7, 13), which touches the key blocks 1 and 2; token 0 is outside
+of these. They read the keys 4 to 11 and 0, under the mask
+
+    keys        4 5 6 7   8 9 10 11   0
+    query  8    . . . x   x x  .  .   x
+    query  9    . . . .   x x  x  .   x
+    query 10    . . . .   . x  x  x   x
+    query 11    . . . .   . .  x  x   x
+
+Legend: B batch, H head, T token, D head width, N query block, C selected block, K tokens of a query
+block, W keys that it reads, G global key.
 """
 
 from collections import Counter
@@ -18,65 +28,67 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leanformer.attention.in_blocks import Columns, DrawnBlocks, InBlocks, joined
+from leanformer.attention.in_blocks import GlobalKeys, InBlocks, SelectedBlocks, joined
 from leanformer.attention.layout import Layout
 
 BLOCK = 128  # measured on Zen 4 at 4k and 8k: 64 is slower forward, 256 no faster backward
 
 Kernel = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 """(query_BHKD, key_BHWD, value_BHWD, mask_BHKW) → what the block takes, [B, H, K, any]. The mask is
-True where a key is seen; or what is added to the scores, where no row is empty; or None."""
+True where a query attends to a key; or what is added to the scores, where no row is empty; or
+None, where every query attends to every key."""
 
 
 @dataclass(frozen=True)
-class Reading:
+class BlockPlan:
     """What one block of queries reads.
 
     Attributes:
-        first: Place of its first query.
-        last: Place after its last query.
-        blocks: Numbers of the key blocks within its spans.
-        columns: [G] places of columns outside these blocks.
-        chosen: [B or 1, H or 1, C] numbers of chosen blocks, below 0 = none; None = no layout
-            chooses.
-        sees: [B or 1, H or 1, K, W] what is seen of these keys, in this order; None = everything.
-        bias: The same as what is added to scores, where readings are kept and no row is empty.
+        first: Position of its first query.
+        last: Position after its last query.
+        blocks: Indices of the key blocks that its key ranges touch.
+        global_keys: [G] positions of global keys outside these blocks.
+        block_indices: [B or 1, H or 1, C] indices of selected blocks, below 0 = none; None = no
+            layout selects any.
+        mask: [B or 1, H or 1, K, W] True where a query attends to one of these keys, in this order;
+            None = everywhere.
+        bias: The mask as what is added to scores, where plans are kept and no row is empty.
     """
 
     first: int
     last: int
     blocks: tuple[int, ...]
-    columns: Tensor
-    chosen: Tensor | None
-    sees: Tensor | None
+    global_keys: Tensor
+    block_indices: Tensor | None
+    mask: Tensor | None
     bias: Tensor | None = None
 
 
 def block_size(layouts: tuple[Layout, ...]) -> int:
-    """Tokens of a block of queries: of the chosen blocks, where there are some."""
+    """Tokens of a block of queries: as many as of the selected blocks, where there are some."""
     return next((layout.block_size for layout in layouts if layout.block_size is not None), BLOCK)
 
 
-def columns_of(layouts: tuple[Layout, ...], length: int) -> list[int]:
-    """Places of a text that are seen from everywhere, in order."""
-    return sorted({place for layout in layouts for place in layout.columns if place < length})
+def global_keys_of(layouts: tuple[Layout, ...], length: int) -> list[int]:
+    """Positions of a text that every query attends to, in order."""
+    return sorted({place for layout in layouts for place in layout.global_keys if place < length})
 
 
-def readings(
+def plan_blocks(
     layouts: tuple[Layout, ...], length: int, causal: bool, device: torch.device
-) -> Iterator[Reading]:
-    """What each block of queries reads, first block first."""
-    shared = [layout for layout in layouts if layout.chosen is None]
+) -> Iterator[BlockPlan]:
+    """The plan of each block of queries, first block first."""
+    shared = [layout for layout in layouts if layout.block_indices is None]
     block = block_size(layouts)
-    columns = columns_of(layouts, length)
+    columns = global_keys_of(layouts, length)
     dense = {
         one for one, count in Counter(at // block for at in columns).items() if 2 * count > block
     }
     for first in range(0, length, block):
         last = min(first + block, length)
         end = last if causal else length
-        spans = [span for layout in shared for span in layout.spans(first, last)]
-        # a block of columns for the most part is read where it stands
+        spans = [span for layout in shared for span in layout.key_ranges(first, last)]
+        # a block that is mostly global keys is read where it stands
         spans += [(one * block, one * block + block) for one in dense]
         blocks = tuple(_blocks(spans, end, block))
         apart = [place for place in columns if place < end and place // block not in blocks]
@@ -84,25 +96,25 @@ def readings(
         within = [torch.arange(one * block, min(one * block + block, length)) for one in blocks]
         key = torch.cat([*(one.to(device) for one in within), outside])[None, None, None]
         query = torch.arange(first, last, device=device)[None, None, :, None]
-        sees = seen_by(shared, query, key, causal)
-        chosen, more = _chosen(layouts, shared, first // block, query, length, causal)
+        sees = mask_of(shared, query, key, causal)
+        chosen, more = _selected(layouts, shared, first // block, query, length, causal)
         sees = _beside([sees, *more], last - first)
-        yield Reading(first, last, blocks, outside, chosen, sees)
+        yield BlockPlan(first, last, blocks, outside, chosen, sees)
 
 
-def tidied(reads: Iterable[Reading]) -> Iterator[Reading]:
-    """The same without masks that hide nothing, and with one mask where neighbours have equal
-    ones, as all blocks between the ends of a text: worth the while where they are kept."""
-    before: Reading | None = None
-    for reading in reads:
-        sees, bias = reading.sees, None
+def compress_plans(plans: Iterable[BlockPlan]) -> Iterator[BlockPlan]:
+    """The same plans without masks that are True everywhere, and with one mask for neighbors whose
+    masks are equal, as in a window between the ends of a text; worth it where plans are kept."""
+    before: BlockPlan | None = None
+    for plan in plans:
+        sees, bias = plan.mask, None
         if sees is not None and bool(sees.all()):
             sees = None
-        elif before is not None and before.sees is not None and _equal(sees, before.sees):
-            sees, bias = before.sees, before.bias
+        elif before is not None and before.mask is not None and _equal(sees, before.mask):
+            sees, bias = before.mask, before.bias
         elif sees is not None and bool(sees.any(-1).all()):
             bias = bias_of(sees, torch.float32)
-        before = replace(reading, sees=sees, bias=bias)
+        before = replace(plan, mask=sees, bias=bias)
         yield before
 
 
@@ -111,7 +123,8 @@ def _equal(one: Tensor | None, other: Tensor) -> bool:
 
 
 def bias_of(sees: Tensor, dtype: torch.dtype) -> Tensor:
-    """What is added to scores: 0 where a key is seen, else a number so low that it leaves nothing.
+    """A mask as what is added to scores: 0 where a query attends to a key, else so low a number
+    that nothing of the key is left.
 
     Minus infinity would make NaN of an empty row. Arithmetic is five times as fast as `where` on a
     CPU.
@@ -119,7 +132,7 @@ def bias_of(sees: Tensor, dtype: torch.dtype) -> Tensor:
     return sees.to(dtype).sub_(1).mul_(torch.finfo(dtype).max / 4)
 
 
-def _chosen(
+def _selected(
     layouts: tuple[Layout, ...],
     before: list[Layout],
     number: int,
@@ -127,16 +140,16 @@ def _chosen(
     length: int,
     causal: bool,
 ) -> tuple[Tensor | None, list[Tensor]]:
-    """The blocks that are chosen for a block of queries, and what is seen of them and nowhere
-    before."""
+    """The blocks selected for a block of queries, and for each layout the mask of what it adds to
+    the layouts before it."""
     numbers, masks = [], []
     for layout in layouts:
-        if layout.chosen is not None:
-            numbers.append(layout.chosen[:, :, number])
-            place = chosen_places(numbers[-1], block_size(layouts))
+        if layout.block_indices is not None:
+            numbers.append(layout.block_indices[:, :, number])
+            place = selected_positions(numbers[-1], block_size(layouts))
             there = (place >= 0) & (place < length)
-            sees = seen_by([layout], query, place, causal) & there
-            masks.append(sees & ~seen_by(before, query, place, False))
+            sees = mask_of([layout], query, place, causal) & there
+            masks.append(sees & ~mask_of(before, query, place, False))
             before = [*before, layout]
     if not numbers:
         return None, []
@@ -144,15 +157,15 @@ def _chosen(
     return torch.cat([one.expand(batch, heads, -1) for one in numbers], 2), masks
 
 
-def chosen_places(chosen_BHC: Tensor, size: int) -> Tensor:
-    """The places of chosen blocks, [B, H, 1, C * size]; -1 where there is no block."""
-    within = torch.arange(size, device=chosen_BHC.device)
-    places = chosen_BHC[..., None] * size + within
-    return places.masked_fill(chosen_BHC[..., None] < 0, -1).flatten(2)[:, :, None]
+def selected_positions(indices_BHC: Tensor, size: int) -> Tensor:
+    """The positions of selected blocks, [B, H, 1, C * size]; -1 where there is no block."""
+    within = torch.arange(size, device=indices_BHC.device)
+    places = indices_BHC[..., None] * size + within
+    return places.masked_fill(indices_BHC[..., None] < 0, -1).flatten(2)[:, :, None]
 
 
 def _blocks(spans: list[tuple[int, int]], end: int, block: int) -> Iterator[int]:
-    """Numbers of the key blocks that some spans touch, in order."""
+    """Indices of the key blocks that some ranges touch, in order."""
     found: set[int] = set()
     for start, stop in spans:
         start, stop = max(start, 0), min(stop, end)
@@ -161,11 +174,11 @@ def _blocks(spans: list[tuple[int, int]], end: int, block: int) -> Iterator[int]
     yield from sorted(found)
 
 
-def seen_by(layouts: list[Layout], query: Tensor, key: Tensor, causal: bool) -> Tensor:
-    """What any of some layouts lets these places see, [B or 1, H or 1, T, S]."""
+def mask_of(layouts: list[Layout], query: Tensor, key: Tensor, causal: bool) -> Tensor:
+    """True where any of the layouts lets a query attend to a key, [B or 1, H or 1, T, S]."""
     sees = torch.zeros_like(query == key)
     for layout in layouts:
-        sees = sees | layout.sees(query, key)
+        sees = sees | layout.mask_mod(query, key)
     return sees & (key <= query) if causal else sees
 
 
@@ -175,57 +188,61 @@ def blocked_attention(
     value_BHTD: Tensor,
     keep_BT: Tensor | None,
     layouts: tuple[Layout, ...],
-    reads: Iterable[Reading],
+    plans: Iterable[BlockPlan],
     causal: bool,
     kernel: Kernel,
 ) -> Tensor:
-    """What each token takes from what it sees, [B, H, T, any]; rows of layouts are not minded.
+    """What each token takes from the keys it attends to, [B, H, T, any].
+
+    Global queries (`Layout.global_queries`) are left to the caller.
 
     Args:
         query_BHTD: Queries.
         key_BHTD: Keys.
         value_BHTD: Values.
-        keep_BT: True at places of the text; None = all.
+        keep_BT: True at tokens of the text, False at padding; None = all.
         layouts: The pattern.
-        reads: What `readings` says of it for texts of this length.
+        plans: From `plan_blocks`, for texts of this length.
         causal: Whether later keys are left out.
         kernel: Attention of one block.
     """
     block = block_size(layouts)
     queries = query_BHTD.split(block, 2)
     texts = [InBlocks(x, block) for x in (key_BHTD, value_BHTD)]
-    drawn = [DrawnBlocks(x, block) for x in (key_BHTD, value_BHTD)]
-    places = torch.tensor(columns_of(layouts, key_BHTD.shape[2]), device=key_BHTD.device)
-    apart = [Columns(x, places.long()) for x in (key_BHTD, value_BHTD)]
+    selected = [SelectedBlocks(x, block) for x in (key_BHTD, value_BHTD)]
+    places = torch.tensor(global_keys_of(layouts, key_BHTD.shape[2]), device=key_BHTD.device)
+    apart = [GlobalKeys(x, places.long()) for x in (key_BHTD, value_BHTD)]
     pieces = []
-    for number, reading in enumerate(reads):
-        key, value = (text.of(reading.blocks) for text in texts)
-        if reading.columns.numel():
-            key.append(apart[0].of(reading.columns))
-            value.append(apart[1].of(reading.columns))
-        if reading.chosen is not None:
-            key.append(drawn[0](reading.chosen))
-            value.append(drawn[1](reading.chosen))
-        sees = reading.sees if reading.bias is None else reading.bias
+    for number, plan in enumerate(plans):
+        key, value = (text.gather_blocks(plan.blocks) for text in texts)
+        if plan.global_keys.numel():
+            key.append(apart[0].gather(plan.global_keys))
+            value.append(apart[1].gather(plan.global_keys))
+        if plan.block_indices is not None:
+            key.append(selected[0](plan.block_indices))
+            value.append(selected[1](plan.block_indices))
+        sees = plan.mask if plan.bias is None else plan.bias
         if keep_BT is not None:
-            sees = _kept(reading, keep_BT, block)
-        if not key:  # nothing is seen from here
+            sees = _kept(plan, keep_BT, block)
+        if not key:  # these queries attend to nothing
             key, value = [key_BHTD[:, :, :1]], [value_BHTD[:, :, :1]]
             sees = torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=key_BHTD.device)
         pieces.append(kernel(queries[number], joined(key), joined(value), sees))
     return torch.cat(pieces, 2)
 
 
-def _kept(reading: Reading, keep_BT: Tensor, block: int) -> Tensor:
-    """What is seen, without the places that are hidden, [B, H or 1, K or 1, W]."""
-    shared = [keep_BT[:, one * block : one * block + block] for one in reading.blocks]
-    parts = [torch.cat([*shared, keep_BT[:, reading.columns]], 1)[:, None, None]]
-    if reading.chosen is not None:
-        places = chosen_places(reading.chosen, block).clamp(min=0, max=keep_BT.shape[1] - 1)
+def _kept(plan: BlockPlan, keep_BT: Tensor, block: int) -> Tensor:
+    """The mask of a plan without padding, [B, H or 1, K or 1, W]."""
+    shared = [keep_BT[:, one * block : one * block + block] for one in plan.blocks]
+    parts = [torch.cat([*shared, keep_BT[:, plan.global_keys]], 1)[:, None, None]]
+    if plan.block_indices is not None:
+        places = selected_positions(plan.block_indices, block).clamp(
+            min=0, max=keep_BT.shape[1] - 1
+        )
         places = places.expand(len(keep_BT), -1, -1, -1)
         parts.append(keep_BT[:, None, None].expand(-1, places.shape[1], -1, -1).gather(3, places))
     kept = _beside(parts, 1)
-    return kept if reading.sees is None else reading.sees & kept
+    return kept if plan.mask is None else plan.mask & kept
 
 
 def _beside(parts: list[Tensor], queries: int) -> Tensor:
@@ -235,7 +252,7 @@ def _beside(parts: list[Tensor], queries: int) -> Tensor:
 
 
 def sdpa(scaling: float, dropout: float, *, empty: bool = True) -> Kernel:
-    """torch's `scaled_dot_product_attention`; a row that sees nothing is 0.
+    """torch's `scaled_dot_product_attention`; a query that attends to nothing gets 0.
 
     Args:
         scaling: Factor of the scores.

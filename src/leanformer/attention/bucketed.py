@@ -20,7 +20,7 @@ from torch import Tensor
 
 from leanformer.attention.blocked import BLOCK, Kernel, sdpa
 from leanformer.attention.in_blocks import InBlocks, joined
-from leanformer.attention.partial import merge, partial_attention
+from leanformer.attention.partial import merge_partials, partial_attention
 
 SHORT = 64  # queries of a block where bands are narrow: less is read that is not seen
 HIDDEN = 2**31  # the bucket of hidden tokens, behind all others
@@ -126,7 +126,7 @@ def bucketed_attention(
         parts.append(_taken(_banded(query, key, value, mask, used), one.place))
     mixed = parts[0]
     if not single:
-        mixed = merge([*parts, *_self(value_BHTD, alone)], query_BHTD.dtype)
+        mixed = merge_partials([*parts, *_self(value_BHTD, alone)], query_BHTD.dtype)
     return mixed if keep_BT is None else mixed.masked_fill(~keep_BT[:, None, :, None], 0)
 
 
@@ -156,18 +156,31 @@ def _banded(
         first = number * size
         ((start, stop),) = mask.band.spans(first, first + query.shape[2])
         low, high = max(start, 0) // size, -(-min(stop, length) // size)
-        key, value = (joined(text.of(range(low, high))) for text in texts)
+        key, value = (joined(text.gather_blocks(range(low, high))) for text in texts)
         sees = mask(first, query.shape[2], low * size, key.shape[2])
         pieces.append(kernel(query, key, value, sees))
     return torch.cat(pieces, 2)
 
 
 class _Mask:
-    """What sorted queries of a round see and have not seen in rounds before.
+    """Which keys the queries of one hash attend to, both in the order sorted by bucket.
 
-    Where there is one round alone it is what is added to scores: the square of the difference of
-    two buckets hides a key in one pass over the pairs, and a token that shall see itself last is
-    hidden less than the others.
+    A query attends to the keys of its bucket within the band. With several hashes a pair that an
+    earlier hash has covered is left out, so that each key counts once in the merged softmax; the
+    mask is boolean then.
+
+    With a single hash the mask is what is added to scores, in one pass over the pairs:
+
+        near - far * (bucket_query - bucket_key)^2
+
+    `near` is 0 within the band and -far outside; `far` is so large that nothing is left of a key.
+    With `alone` (Reformer's shared queries and keys) the pair of a token with itself gets -far / 2:
+    less than any other key of its bucket, more than the keys of other buckets, so that a token
+    attends to itself only where it attends to nothing else.
+
+    Example: the buckets of six sorted tokens are 0 0 0 2 2 5, and the band is 1 token on each side.
+    Token 2 gets 0 for tokens 1 and 2, -4 far for token 3 (the difference of the buckets is 2), and
+    -far or less for the others; with `alone` -far / 2 for itself, so that it attends to token 1.
     """
 
     def __init__(

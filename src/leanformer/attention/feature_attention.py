@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from leanformer.attention.dense import visible
-from leanformer.attention.features import State, advance, mix_causal, read
+from leanformer.attention.features import State, causal_linear_attention, query_state, update_state
 from leanformer.attention.in_blocks import joined
 from leanformer.attention.mechanism import Attention
 
@@ -24,7 +24,7 @@ SUMMED = 4096  # likewise at 16k against 1024, 2048 and 16384, where plain featu
 class FeatureAttention(Attention):
     """Attention by the feature maps that a mechanism fills in."""
 
-    anchored = False
+    position_dependent = False
     log: ClassVar[bool] = False
     """Whether `features` gives logarithms."""
 
@@ -80,16 +80,16 @@ class FeatureAttention(Attention):
             for query, key, value, keep in zip(queries, keys, values, keeps, strict=True):
                 asked = self.features(query, scaling, query=True)
                 held = self.features(key, scaling, query=False)
-                some, state = mix_causal(state, asked, held, value, keep, log=self.log)
+                some, state = causal_linear_attention(state, asked, held, value, keep, log=self.log)
                 mixed.append(some)
         else:
             for key, value, keep in zip(keys, values, keeps, strict=True):
                 held = self.features(key, scaling, query=False)
-                state = advance(state, held, value, keep, log=self.log)
+                state = update_state(state, held, value, keep, log=self.log)
             assert state is not None
             for query in queries:
                 asked = self.features(query, scaling, query=True)
-                mixed.append(read(state, asked, log=self.log))
+                mixed.append(query_state(state, asked, log=self.log))
         return joined(mixed).to(query_BHTD.dtype)
 
     def step(
@@ -113,8 +113,8 @@ class FeatureAttention(Attention):
         scaling = query_BH1D.shape[-1] ** -0.5 if scaling is None else scaling
         with torch.autocast(query_BH1D.device.type, enabled=False):  # it would round the sums
             key = self.features(key_BH1D, scaling, query=False)
-            state = advance(state, key, value_BH1D, log=self.log)
-            mixed = read(state, self.features(query_BH1D, scaling, query=True), log=self.log)
+            state = update_state(state, key, value_BH1D, log=self.log)
+            mixed = query_state(state, self.features(query_BH1D, scaling, query=True), log=self.log)
         return mixed.to(query_BH1D.dtype), state
 
 

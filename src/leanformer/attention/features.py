@@ -7,12 +7,10 @@ Read from the right, nothing is T x S: a text is summed into S and z once, and i
 chunk by chunk, with the T x T form only within a chunk. A column of ones beside the values makes z
 a column of S. The same S, advanced one token at a time, is the state of a recurrent network.
 
-Features that are exponentials (FAVOR+) are handled as logarithms: each feature of the keys is
-measured from its running maximum, which the query takes back before its own maximum is taken, so
-that nothing overflows and no constant need be added. Within a chunk of a causal text that maximum
-would be one of later tokens, beside which earlier ones may vanish: there the later half takes from
-the earlier one, measured from its maximum, and so on within the halves. Sums are of float32 or
-wider.
+Features that are exponentials (FAVOR+) are given as logarithms. The state keeps for each feature m
+the running maximum p_m of the keys' logarithms, and S holds exp(g_m - p_m): nothing overflows, and
+no constant need be added. A query adds p_m back before it subtracts its own maximum (`_scaled`).
+Sums are of float32 or wider.
 
 Legend: B batch, H head, T token, S key token, D head width, M feature, N chunk, C token of a chunk.
 """
@@ -41,7 +39,7 @@ class State(NamedTuple):
     peak: Tensor
 
 
-def advance(
+def update_state(
     state: State | None,
     key_BHSM: Tensor,
     value_BHSD: Tensor,
@@ -75,12 +73,12 @@ def advance(
     return State(sums, peak)
 
 
-def read(state: State, query_BHTM: Tensor, *, log: bool) -> Tensor:
+def query_state(state: State, query_BHTM: Tensor, *, log: bool) -> Tensor:
     """What queries take from a state, [B, H, T, D]; 0 where there is nothing in it."""
     return _shares(_asked(query_BHTM, state.peak, log) @ state.sums)
 
 
-def mix_causal(
+def causal_linear_attention(
     state: State | None,
     query_BHTM: Tensor,
     key_BHTM: Tensor,
@@ -142,6 +140,22 @@ def _mix_features(state: State, query: Tensor, key: Tensor, value: Tensor) -> tu
 def _mix_logarithms(
     state: State, query: Tensor, key: Tensor, value: Tensor
 ) -> tuple[Tensor, State]:
+    """The causal outputs of all chunks before they are divided, and the state after the last.
+
+    Chunk n takes from two sources: the state of the chunks before it (`before` is that state's
+    maximum p), and its own tokens up to the query (`_halves`). Each source is a sum of exponentials
+    that were divided by exp(scale), for a scale per query; both are brought to the larger scale and
+    added:
+
+        o = exp(past - scale) (asked S) + exp(own - scale) (near V),    scale = max(past, own)
+
+    Example with one feature, chunks of one token, query logarithms 0 and key logarithms 1, 3, 2:
+    the running maxima after each chunk are 1, 3, 3. The state after the first chunk is
+    exp(1 - 1) v_0 = v_0; when the maximum rises to 3 it is multiplied by exp(1 - 3) (`fall`), and
+    S = exp(-2) v_0 + v_1. The query of the third token has past = 0 + 3 and own = 0 + 2, so that
+    scale = 3 and o = exp(-2) v_0 + v_1 + exp(-1) v_2: the exact sum
+    exp(1) v_0 + exp(3) v_1 + exp(2) v_2 divided by exp(3).
+    """
     own = key.detach().amax(3, keepdim=True)
     peak = torch.cat([state.peak[:, :, None], own], dim=2).cummax(2).values
     before, after = peak[:, :, :-1], peak[:, :, 1:]
@@ -161,7 +175,11 @@ def _mix_logarithms(
 def _halves(query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
     """Weights within a chunk, [..., C, C], and the logarithms of their rows' scales, [..., C, 1].
 
-    The later half sees all of the earlier one, whose peaks are therefore of keys that it sees.
+    The maximum of a whole chunk may be that of a later token, beside which earlier ones would
+    vanish. So a chunk is halved: the later half attends to all of the earlier half, measured from
+    the maximum of the earlier half, and each half attends within itself in the same way. For a
+    chunk of tokens 0 to 3 the pairs (2, 3) -> (0, 1) are computed at once, then 1 -> 0 and 3 -> 2,
+    then each token with itself.
     """
     length = query.shape[-2]
     if length == 1:

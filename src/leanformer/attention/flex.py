@@ -1,15 +1,15 @@
-"""Patterns by torch's FlexAttention: the kernel of choice on a GPU, and for inference on a CPU.
+"""Patterns by torch's FlexAttention: the kernel of choice on a GPU; on a CPU for inference only.
 
 FlexAttention wants to know which tiles of the T x S scores are empty, full or mixed, and asks a
 function about each score of a mixed one. Few of the mixed tiles differ (a window has two, wherever
 it stands), so each kind is kept once and the function looks it up:
 
-    sees(h, q, k) = kinds[ which[h, q / 128, k / 128], q mod 128, k mod 128 ]
+    mask(h, q, k) = kinds[ which[h, q / 128, k / 128], q mod 128, k mod 128 ]
 
 It is the same function for every pattern, which is why compiled code serves them all.
 
 What FlexAttention cannot do is left to `leanformer.attention.blocked`: dropout, gradients on a CPU,
-blocks chosen text by text.
+blocks that are selected text by text.
 
 Legend: B batch, H head, T token, S key token, D head width, N query tile, M key tile, U kind.
 """
@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
-from leanformer.attention.blocked import block_size, seen_by
+from leanformer.attention.blocked import block_size, mask_of
 from leanformer.attention.layout import Layout
 
 TILE = 128  # FlexAttention's own; its kernels are slower with less
@@ -36,7 +36,7 @@ class Tiles:
 
     Attributes:
         which: [H or 1, N, M] kind of each tile: `EMPTY`, `FULL`, or another.
-        kinds: [U, 128, 128] True where a query sees a key, kind by kind.
+        kinds: [U, 128, 128] True where a query attends to a key, kind by kind.
         length: Tokens.
     """
 
@@ -49,13 +49,14 @@ def tiles_of(layouts: tuple[Layout, ...], length: int, causal: bool, device: tor
     """A pattern tile by tile; only tiles that a layout reaches are looked at.
 
     Args:
-        layouts: The pattern, the same for all texts; rows that see everything are not minded.
+        layouts: The pattern, the same for all texts; global queries are left to the caller.
         length: Tokens.
         causal: Whether later keys are left out.
         device: Where the layouts' tensors are, and the tiles will be.
     """
     count = -(-length // TILE)
-    heads = max([1, *(one.chosen.shape[1] for one in layouts if one.chosen is not None)])
+    selected = [one.block_indices for one in layouts if one.block_indices is not None]
+    heads = max([1, *(indices.shape[1] for indices in selected)])
     which = torch.zeros(heads, count, count, dtype=torch.int32)
     empty = torch.zeros(TILE, TILE, dtype=torch.bool)
     kinds = {_name(empty): empty, _name(~empty): ~empty}  # in the order of EMPTY and FULL
@@ -65,7 +66,7 @@ def tiles_of(layouts: tuple[Layout, ...], length: int, causal: bool, device: tor
         query = tile * TILE + within
         reached = sorted(set(_reached(layouts, tile, length, causal)))
         key = torch.cat([one * TILE + within for one in reached])
-        sees = seen_by(
+        sees = mask_of(
             list(layouts), query.clamp(max=length - 1)[None, None, :, None], key[None, None, None],
             causal,
         )  # fmt: skip
@@ -91,13 +92,13 @@ def _reached(layouts: tuple[Layout, ...], tile: int, length: int, causal: bool) 
     end = last if causal else length
     size = block_size(layouts)
     for layout in layouts:
-        for start, stop in layout.spans(first, last):
+        for start, stop in layout.key_ranges(first, last):
             if layout.stride > 1:
                 start, stop = 0, length  # a band in strides reaches across the text
             yield from range(max(start, 0) // TILE, -(-min(stop, end) // TILE))
-        yield from (place // TILE for place in layout.columns if place < end)
-        if layout.chosen is not None:
-            blocks = layout.chosen[:, :, first // size : -(-last // size)].unique().tolist()
+        yield from (place // TILE for place in layout.global_keys if place < end)
+        if layout.block_indices is not None:
+            blocks = layout.block_indices[:, :, first // size : -(-last // size)].unique().tolist()
             for block in blocks:
                 stop = min((block + 1) * size, end)
                 yield from range(max(block * size, 0) // TILE, -(-stop // TILE))
@@ -105,7 +106,7 @@ def _reached(layouts: tuple[Layout, ...], tile: int, length: int, causal: bool) 
 
 
 def block_mask(tiles: Tiles, keep_BT: Tensor | None) -> BlockMask:
-    """The pattern as FlexAttention takes it, without the places that are hidden."""
+    """The pattern as FlexAttention takes it, without padding."""
     which = tiles.which[None]
     full, mixed = which == FULL, which > FULL
     if keep_BT is not None:
@@ -143,7 +144,7 @@ def flexed(
     tiles: Tiles,
     scaling: float,
 ) -> Tensor:
-    """What each token takes from what it sees, [B, H, T, D]; a row that sees nothing is 0."""
+    """Mixed values, [B, H, T, D]; a query that attends to nothing gets 0."""
     mask = block_mask(tiles, keep_BT)
     mixed: Tensor = _compiled()(query_BHTD, key_BHTD, value_BHTD, block_mask=mask, scale=scaling)
     return mixed
@@ -151,6 +152,6 @@ def flexed(
 
 @cache
 def _compiled() -> Callable[..., Tensor]:
-    """FlexAttention in one kernel; uncompiled it would write all scores down."""
+    """FlexAttention in one kernel; uncompiled it would materialize all scores."""
     compiled: Callable[..., Tensor] = torch.compile(flex_attention)
     return compiled

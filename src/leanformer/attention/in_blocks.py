@@ -1,6 +1,6 @@
 """Keys and values in blocks of neighbours: how a block of queries gets the ones that it reads.
 
-Legend: B batch, H head, T token, D head width, C chosen block, G column.
+Legend: B batch, H head, T token, D head width, C selected block, G global key.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class InBlocks:
         graded = torch.is_grad_enabled() and x_BHTD.requires_grad
         self.blocks = x_BHTD.split(size, 2) if graded else None
 
-    def of(self, numbers: Sequence[int]) -> list[Tensor]:
+    def gather_blocks(self, numbers: Sequence[int]) -> list[Tensor]:
         """The tokens of some blocks, in order, in as few parts as they come in."""
         if self.blocks is not None:
             return [self.blocks[number] for number in numbers]
@@ -35,21 +35,21 @@ class InBlocks:
         return [self.x_BHTD[:, :, low * self.size : high * self.size] for low, high in found]
 
 
-class Columns:
-    """Keys or values at places that blocks read from everywhere, taken once.
+class GlobalKeys:
+    """Keys or values that every block of queries reads, taken once.
 
     The gradient of what a block takes of them is as large as they are, and not as the text.
     """
 
-    def __init__(self, x_BHTD: Tensor, places_G: Tensor) -> None:
-        self.places_G = places_G
-        self.x_BHGD = x_BHTD[:, :, places_G]
+    def __init__(self, x_BHTD: Tensor, positions_G: Tensor) -> None:
+        self.positions_G = positions_G
+        self.x_BHGD = x_BHTD[:, :, positions_G]
 
-    def of(self, some_G: Tensor) -> Tensor:
-        """The tokens at some of the places, in their order."""
-        if len(some_G) == len(self.places_G):
+    def gather(self, some_G: Tensor) -> Tensor:
+        """The tokens at some of the positions, in their order."""
+        if len(some_G) == len(self.positions_G):
             return self.x_BHGD
-        return self.x_BHGD[:, :, torch.searchsorted(self.places_G, some_G)]
+        return self.x_BHGD[:, :, torch.searchsorted(self.positions_G, some_G)]
 
 
 def joined(parts: list[Tensor]) -> Tensor:
@@ -57,7 +57,7 @@ def joined(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
 
-class DrawnBlocks:
+class SelectedBlocks:
     """Keys or values by blocks, text by text and head by head.
 
     Each block of queries copies its few: one large gather for all would take three times the memory
@@ -69,15 +69,15 @@ class DrawnBlocks:
         self.size = size
         self.blocks: tuple[Tensor, ...] = ()
 
-    def __call__(self, chosen_BHC: Tensor) -> Tensor:
-        """The tokens of chosen blocks, [B, H, C * size, D]; of no block any."""
+    def __call__(self, indices_BHC: Tensor) -> Tensor:
+        """The tokens of selected blocks, [B, H, C * size, D]; of no block any."""
         batch, heads, length, width = self.x_BHTD.shape
         count = -(-length // self.size)
         if not self.blocks:
             whole = F.pad(self.x_BHTD, (0, 0, 0, count * self.size - length))
             self.blocks = whole.reshape(-1, self.size, width).unbind()
-        texts = torch.arange(batch * heads, device=chosen_BHC.device).view(batch, heads, 1)
+        texts = torch.arange(batch * heads, device=indices_BHC.device).view(batch, heads, 1)
         # of a block that was cut finer some may lie beyond the text
-        numbers = texts * count + chosen_BHC.clamp(min=0, max=count - 1)
+        numbers = texts * count + indices_BHC.clamp(min=0, max=count - 1)
         taken = torch.stack([self.blocks[number] for number in numbers.flatten().tolist()])
         return taken.view(batch, heads, -1, width)

@@ -48,7 +48,7 @@ def partial_attention(
     return torch.cat([part * (peak > lowest / 2), peak], dim=-1)  # an empty row gives nothing
 
 
-def merge(parts: list[Tensor], dtype: torch.dtype) -> Tensor:
+def merge_partials(parts: list[Tensor], dtype: torch.dtype) -> Tensor:
     """The softmax over all parts together, [B, H, T, D]; a row that no part gives to is 0."""
     peaks = [part[..., -1:].detach() for part in parts]  # the sums do not depend on them
     peak = torch.stack(peaks).amax(0)

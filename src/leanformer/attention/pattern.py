@@ -30,7 +30,7 @@ class Pattern(Mechanism):
     """A mechanism told by the places that a token sees."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(dropout=True)
-    anchored: ClassVar[bool] = True
+    position_dependent: ClassVar[bool] = True
     """Whether what a token sees depends on its distance from the beginning."""
 
     @property
@@ -54,7 +54,7 @@ class Pattern(Mechanism):
         """See `Mechanism.build`."""
         self.check(heads)
         return PatternAttention(
-            self.layouts, heads, self.capabilities, position_dependent=self.anchored
+            self.layouts, heads, self.capabilities, position_dependent=self.position_dependent
         )
 
     def cost(self, heads: Heads, length: int) -> Cost:
@@ -85,9 +85,9 @@ class Union(Pattern):
                 )
 
     @property
-    def anchored(self) -> bool:  # type: ignore[override]  # as its patterns are
+    def position_dependent(self) -> bool:  # type: ignore[override]  # as its patterns are
         """Whether any of its patterns is."""
-        return any(pattern.anchored for pattern in self.patterns)
+        return any(pattern.position_dependent for pattern in self.patterns)
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]  # two kinds were measured
@@ -129,10 +129,12 @@ def _measured(patterns: tuple[Pattern, ...]) -> bool:
 
 def _finer(layout: Layout, size: int, length: int) -> Layout:
     """The same layout with blocks of `size` tokens, which divides its own."""
-    if layout.block_size is None or layout.block_size == size or layout.chosen is None:
+    if layout.block_size is None or layout.block_size == size or layout.block_indices is None:
         return layout
     parts = layout.block_size // size
-    blocks = layout.chosen[..., None] * parts + torch.arange(parts, device=layout.chosen.device)
-    blocks = blocks.masked_fill(layout.chosen[..., None] < 0, -1).flatten(3)
+    blocks = layout.block_indices[..., None] * parts + torch.arange(
+        parts, device=layout.block_indices.device
+    )
+    blocks = blocks.masked_fill(layout.block_indices[..., None] < 0, -1).flatten(3)
     chosen: Tensor = blocks.repeat_interleave(parts, dim=2)[:, :, : -(-length // size)]
-    return replace(layout, chosen=chosen, block_size=size)
+    return replace(layout, block_indices=chosen, block_size=size)

@@ -1,11 +1,21 @@
-"""A pattern as a module: its dense mask is the reference, blocks of queries do the work, or on a
-GPU FlexAttention.
+"""A pattern as a module: its dense mask is the reference; blocks of queries compute it, or on a GPU
+FlexAttention.
 
-A strided layout is a band among the tokens that are a multiple of its stride away. The text is
-read in that order, and the parts of the one softmax are merged (`leanformer.attention.partial`);
-what an ordinary layout has seen already is left out there.
+In a strided layout (`Layout.stride` = r > 1) a query attends to keys a multiple of r away, which
+have the same position modulo r. So the text is read as r shorter texts, one per residue, and in
+each of them the layout is an ordinary band. For r = 3 and 9 tokens these are
 
-Legend: B batch, H head, T token, S key token, D head width, R token's place modulo the stride.
+    residue 0: 0 3 6        residue 1: 1 4 7        residue 2: 2 5 8
+
+and with `SlidingWindow(left=1, right=1, dilation=3)` token 4 attends to 1, 4 and 7: to its
+neighbors in the text of residue 1.
+
+A pattern may have ordinary and strided layouts. Each strided one is a part of the one softmax, and
+the parts are merged (`leanformer.attention.partial`); pairs that an earlier layout covers are left
+out of later ones, so that each key counts once.
+
+Legend: B batch, H head, T token, S key token, D head dimension, R token's position modulo the
+stride.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,28 +28,28 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from leanformer.attention.blocked import (
+    BlockPlan,
     Kernel,
-    Reading,
     blocked_attention,
-    readings,
+    compress_plans,
+    mask_of,
+    plan_blocks,
     sdpa,
-    seen_by,
-    tidied,
 )
 from leanformer.attention.dense import dense_attention, visible
 from leanformer.attention.flex import Tiles, flexed, tiles_of
 from leanformer.attention.layout import Grid, Layout
 from leanformer.attention.mechanism import Attention, Capabilities, Heads
-from leanformer.attention.partial import merge, partial_attention
+from leanformer.attention.partial import merge_partials, partial_attention
 from leanformer.attention.positions import text_first
 
 Backend = Literal["auto", "blocked", "flex"]
-"""Who computes: "flex" is FlexAttention, "blocked" our loop over blocks of queries; "auto" is the
-first on a GPU and the second elsewhere."""
+"""Kernel used to compute patterns: "flex" is FlexAttention, "blocked" our loop over blocks of
+queries; "auto" is the first on a GPU and the second elsewhere."""
 
 
 Layouts = Callable[[Grid], tuple[Layout, ...]]
-"""From texts to the pattern over them: what is seen is what any of its layouts lets a token see."""
+"""From texts to the layouts over them: a query attends to what any of them lets it attend to."""
 
 
 class PatternAttention(Attention):
@@ -47,10 +57,10 @@ class PatternAttention(Attention):
 
     Attributes:
         layouts: From texts to the layouts of the pattern over them.
-        backend: Who computes. FlexAttention compiles itself at first, for seconds on a GPU and
-            minutes on a CPU, and again for another length. It drops no weights and has no gradients
-            on a CPU: "auto" then takes the other, "flex" refuses. Blocks that are chosen text by
-            text are never its affair.
+        backend: Kernel used. FlexAttention compiles on first use, for seconds on a GPU and minutes
+            on a CPU, and again for another length. It has no dropout, and no gradients on a CPU:
+            "auto" then takes blocks of queries, "flex" refuses. Blocks that are selected text by
+            text are always computed in blocks of queries.
     """
 
     backend: Backend
@@ -65,26 +75,27 @@ class PatternAttention(Attention):
     ) -> None:
         super().__init__(heads, capabilities)
         self.layouts = layouts
-        self.anchored = position_dependent  # type: ignore[misc]  # each pattern says it
+        self.position_dependent = position_dependent  # type: ignore[misc]  # each pattern says it
         self.backend = "auto"
         self._tiles: dict[tuple[int, torch.device], Tiles] = {}
-        self._readings: dict[tuple[int, torch.device], tuple[Reading, ...]] = {}
+        self._plans: dict[tuple[int, torch.device], tuple[BlockPlan, ...]] = {}
 
-    def sees(self, at_BT: Tensor, length: int, lengths_B: Tensor | None = None) -> Tensor:
-        """The pattern as a mask, [B or 1, H or 1, T, S]; hidden places are not its affair."""
+    def pattern_mask(self, at_BT: Tensor, length: int, lengths_B: Tensor | None = None) -> Tensor:
+        """The pattern as a mask, True where a query attends to a key, [B or 1, H or 1, T, S];
+        ignores padding."""
         grid = Grid(length=length, heads=self.heads, lengths=lengths_B, device=at_BT.device)
         keys = torch.arange(length, device=at_BT.device)[None, None, None]
         layouts = list(self.layouts(grid))
-        return seen_by(layouts, at_BT[:, None, :, None], keys, self.heads.causal)
+        return mask_of(layouts, at_BT[:, None, :, None], keys, self.heads.causal)
 
     def dense_mask(self, keep_BT: Tensor) -> Tensor:
         """See `Attention.dense_mask`."""
         length = keep_BT.shape[1]
         place_BT = torch.arange(length, device=keep_BT.device).expand_as(keep_BT)
-        if self.anchored:  # padding moves behind the text, as in `forward`
+        if self.position_dependent:  # padding moves behind the text, as in `forward`
             place_BT = text_first(keep_BT).argsort(1)
-        sees = self.sees(place_BT, length, keep_BT.sum(1))
-        if self.anchored:
+        sees = self.pattern_mask(place_BT, length, keep_BT.sum(1))
+        if self.position_dependent:
             order = place_BT[:, None, None].expand(-1, *sees.shape[1:])
             sees = sees.expand(len(keep_BT), -1, -1, -1).gather(3, order)
         return sees & keep_BT[:, None, None]
@@ -101,7 +112,7 @@ class PatternAttention(Attention):
         dropout: float = 0.0,
     ) -> Tensor:
         """See `Attention.reference`."""
-        sees = self.sees(at_BT, keep_BS.shape[1], keep_BS.sum(1))
+        sees = self.pattern_mask(at_BT, keep_BS.shape[1], keep_BS.sum(1))
         sees = sees & visible(keep_BS, at_BT, self.heads.causal)
         return dense_attention(
             query_BHTD, key_BHSD, value_BHSD, sees, scaling=scaling, dropout=dropout
@@ -123,7 +134,7 @@ class PatternAttention(Attention):
         lengths = None if keep_BT is None else keep_BT.sum(1)
         grid = Grid(length=length, heads=self.heads, lengths=lengths, device=device)
         layouts = self.layouts(grid)
-        rows = sorted({row for layout in layouts for row in layout.rows if row < length})
+        rows = sorted({row for layout in layouts for row in layout.global_queries if row < length})
         if self._flexes(query_BHTD, _by_text(layouts, keep_BT is not None), dropout):
             mixed = flexed(*qkv, keep_BT, self._tiled(length, device), scaling)
             return self._with_rows(mixed, rows, qkv, keep_BT, sdpa(scaling, dropout))
@@ -134,12 +145,12 @@ class PatternAttention(Attention):
             kernel = partial(partial_attention, scaling=scaling, dropout=dropout)
         parts = []
         if near:
-            reads = self._reads(near, length, device, keep_BT is not None)
-            parts.append(blocked_attention(*qkv, keep_BT, near, reads, self.heads.causal, kernel))
+            plans = self._plans_for(near, length, device, keep_BT is not None)
+            parts.append(blocked_attention(*qkv, keep_BT, near, plans, self.heads.causal, kernel))
         for number, layout in enumerate(far):
             before = [*near, *far[:number]]
             parts.append(_strided(qkv, keep_BT, layout, before, self.heads.causal, kernel))
-        mixed = merge(parts, query_BHTD.dtype) if far else parts[0]
+        mixed = merge_partials(parts, query_BHTD.dtype) if far else parts[0]
         return self._with_rows(mixed, rows, qkv, keep_BT, sdpa(scaling, dropout))
 
     def _flexes(self, query_BHTD: Tensor, by_text: bool, dropout: float) -> bool:
@@ -169,24 +180,24 @@ class PatternAttention(Attention):
             self._tiles = {(length, device): tiles}
         return self._tiles[length, device]
 
-    def _reads(
+    def _plans_for(
         self, layouts: tuple[Layout, ...], length: int, device: torch.device, texts: bool
-    ) -> Iterable[Reading]:
-        """What is read of texts of this length; unless `texts` differ and blocks are chosen text
-        by text, it is kept for the next batch, often as long."""
+    ) -> Iterable[BlockPlan]:
+        """The plans for texts of this length. They are kept for the next batch, often as long,
+        unless `texts` differ and blocks are selected text by text."""
         if _by_text(layouts, texts):
-            return readings(layouts, length, self.heads.causal, device)
+            return plan_blocks(layouts, length, self.heads.causal, device)
         return self._kept(length, device)
 
     @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-    def _kept(self, length: int, device: torch.device) -> tuple[Reading, ...]:
+    def _kept(self, length: int, device: torch.device) -> tuple[BlockPlan, ...]:
         key = (length, device)
-        if key not in self._readings:
+        if key not in self._plans:
             grid = Grid(length=length, heads=self.heads, device=device)
             layouts = tuple(one for one in self.layouts(grid) if one.stride == 1)
-            made = readings(layouts, length, self.heads.causal, device)
-            self._readings = {key: tuple(tidied(made))}
-        return self._readings[key]
+            made = plan_blocks(layouts, length, self.heads.causal, device)
+            self._plans = {key: tuple(compress_plans(made))}
+        return self._plans[key]
 
     def _with_rows(
         self,
@@ -196,7 +207,7 @@ class PatternAttention(Attention):
         keep_BT: Tensor | None,
         kernel: Kernel,
     ) -> Tensor:
-        """The same, with the rows that see everything put in."""
+        """The same, with the outputs of the global queries put in."""
         if not rows:
             return mixed_BHTD
         query, key, value = qkv
@@ -211,8 +222,8 @@ class PatternAttention(Attention):
 
 
 def _by_text(layouts: tuple[Layout, ...], texts: bool) -> bool:
-    """Whether blocks are chosen text by text, where texts differ."""
-    return texts and any(layout.chosen is not None for layout in layouts)
+    """Whether blocks are selected text by text, where texts differ."""
+    return texts and any(layout.block_indices is not None for layout in layouts)
 
 
 def _strided(
@@ -223,7 +234,7 @@ def _strided(
     causal: bool,
     kernel: Kernel,
 ) -> Tensor:
-    """One strided layout, as a band over the text read in strides, [B, H, T, D + 2]."""
+    """The part of one strided layout, a band over the texts of residues, [B, H, T, D + 2]."""
     stride, (batch, _, length, _) = layout.stride, qkv[0].shape
     device = qkv[0].device
     short = -(-length // stride)
@@ -233,11 +244,11 @@ def _strided(
         keep = keep & F.pad(keep_BT, (0, short * stride - length))
     residues = torch.arange(stride, device=device).repeat(batch)[:, None, None, None]
 
-    def sees(query: Tensor, key: Tensor) -> Tensor:
+    def mask_mod(query: Tensor, key: Tensor) -> Tensor:
         query, key = query * stride + residues, key * stride + residues
-        return layout.sees(query, key) & ~seen_by(before, query, key, False)
+        return layout.mask_mod(query, key) & ~mask_of(before, query, key, False)
 
-    inner = replace(layout, sees=sees, stride=1)
+    inner = replace(layout, mask_mod=mask_mod, stride=1)
     query, key, value = (_folded(F.pad(x, (0, 0, 0, short * stride - length)), stride) for x in qkv)
     keep_RT = keep.unflatten(1, (short, stride)).transpose(1, 2).flatten(0, 1)
     part = blocked_attention(
@@ -246,7 +257,7 @@ def _strided(
         value,
         keep_RT,
         (inner,),
-        readings((inner,), short, causal, device),
+        plan_blocks((inner,), short, causal, device),
         causal,
         kernel,
     )
@@ -255,5 +266,5 @@ def _strided(
 
 
 def _folded(x_BHTD: Tensor, stride: int) -> Tensor:
-    """Each residue's tokens as a text of their own, [B * stride, H, T / stride, D]."""
+    """The tokens of each residue as a text, [B * stride, H, T / stride, D]."""
     return x_BHTD.unflatten(2, (-1, stride)).permute(0, 3, 1, 2, 4).flatten(0, 1)

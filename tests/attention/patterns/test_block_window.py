@@ -12,7 +12,7 @@ from leanformer.attention import BlockWindow
 @pytest.mark.parametrize(("size", "reach"), [(4, 1), (3, 0), (5, 2), (40, 1)])
 def test_it_sees_its_block_and_the_neighbours(size: int, reach: int, causal: bool) -> None:
     attention: Any = built(BlockWindow(block_size=size, reach=reach), causal)
-    found = attention.sees(places(17, 1), 17)[0, 0]
+    found = attention.pattern_mask(places(17, 1), 17)[0, 0]
     for query in range(17):
         own = query // size
         window = {key for key in range(17) if abs(key // size - own) <= reach}
@@ -26,7 +26,7 @@ def test_it_counts_what_it_sees(size: int, reach: int, blocks: int, causal: bool
     pattern = BlockWindow(block_size=size, reach=reach)
     attention: Any = built(pattern, causal)
     length = size * blocks
-    counted = attention.sees(places(length, 1), length).sum().item() / length
+    counted = attention.pattern_mask(places(length, 1), length).sum().item() / length
     said = pattern.seen(heads_of(pattern, causal), length)
     assert said == pytest.approx(counted, rel=1e-9)
 

@@ -29,7 +29,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from leanformer.attention.blocked import Kernel, Reading, blocked_attention, readings, sdpa, tidied
+from leanformer.attention.blocked import (
+    BlockPlan,
+    Kernel,
+    blocked_attention,
+    compress_plans,
+    plan_blocks,
+    sdpa,
+)
 from leanformer.attention.convert.heads import join_heads, refuse_weights, split_heads
 from leanformer.attention.layout import Grid
 from leanformer.attention.mechanism import Heads
@@ -52,7 +59,7 @@ class ConvertedLongformer(nn.Module):
         for name in PROJECTIONS:
             self.add_module(name, getattr(theirs, name))
         self.training = theirs.training
-        self._readings: dict[tuple[int, torch.device], tuple[Reading, ...]] = {}
+        self._plans: dict[tuple[int, torch.device], tuple[BlockPlan, ...]] = {}
 
     def forward(
         self,
@@ -112,18 +119,18 @@ class ConvertedLongformer(nn.Module):
         return self.dropout if self.training else 0.0
 
     @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-    def _kept(self, length: int, device: torch.device) -> tuple[Reading, ...]:
+    def _kept(self, length: int, device: torch.device) -> tuple[BlockPlan, ...]:
         """What the window reads, kept for the next batch, often as long."""
-        if (length, device) not in self._readings:
+        if (length, device) not in self._plans:
             side = self.one_sided_attn_window_size
             heads = Heads(
                 num_heads=self.num_heads, num_kv_heads=self.num_heads, head_dim=self.head_dim
             )
             grid = Grid(length=length, heads=heads, device=device)
             layouts = SlidingWindow(left=side, right=side).layouts(grid)
-            made = tuple(tidied(readings(layouts, length, False, device)))
-            self._readings = {(length, device): made}
-        return self._readings[length, device]
+            made = tuple(compress_plans(plan_blocks(layouts, length, False, device)))
+            self._plans = {(length, device): made}
+        return self._plans[length, device]
 
     def _rows(self, hidden_BTC: Tensor, places_BG: Tensor, keep_BT: Tensor) -> Tensor:
         """The rows of the global tokens, [B, G, C]."""

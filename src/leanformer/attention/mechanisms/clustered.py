@@ -24,7 +24,7 @@ from leanformer.core.technique import technique
 class ClusteredAttention(Attention):
     """Attention of groups of queries, built."""
 
-    chooses = True  # rounding a query can move it to another group
+    data_dependent = True  # rounding a query can move it to another group
 
     def __init__(self, mechanism: "Clustered", heads: Heads) -> None:
         super().__init__(heads, mechanism.capabilities)

@@ -50,7 +50,7 @@ def slots(group_BHT: Tensor, clusters: int, size: int) -> tuple[Tensor, Tensor]:
 class ImprovedClusteredAttention(Attention):
     """Attention of groups of queries with exact weights at their best keys, built."""
 
-    chooses = True  # rounding a query can move it to another group
+    data_dependent = True  # rounding a query can move it to another group
 
     def __init__(self, mechanism: "ImprovedClustered", heads: Heads) -> None:
         super().__init__(heads, mechanism.capabilities)

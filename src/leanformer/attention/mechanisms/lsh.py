@@ -36,8 +36,8 @@ def angular_hash(x_BHTD: Tensor, rotations_RDK: Tensor) -> Tensor:
 class LSHAttention(Attention):
     """Attention among tokens with the same hash."""
 
-    anchored = False
-    chooses = True
+    position_dependent = False
+    data_dependent = True
     rotations: Tensor
 
     def __init__(self, mechanism: "LSH", heads: Heads) -> None:

@@ -41,8 +41,8 @@ def members(like_BHTC: Tensor, keep_BT: Tensor, window: int) -> tuple[Tensor, Te
 class RoutingAttention(MovingCentroids):
     """Attention within clusters."""
 
-    anchored = False
-    chooses = True
+    position_dependent = False
+    data_dependent = True
 
     def __init__(self, mechanism: "Routing", heads: Heads) -> None:
         super().__init__(

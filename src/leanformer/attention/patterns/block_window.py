@@ -39,15 +39,15 @@ class BlockWindow(Pattern):
         """See `Pattern.layouts`."""
         size, after = self.block_size, 0 if grid.heads.causal else self.reach
 
-        def sees(query: Tensor, key: Tensor) -> Tensor:
+        def mask_mod(query: Tensor, key: Tensor) -> Tensor:
             back = query // size - key // size
             return (back <= self.reach) & (back >= -after)
 
-        def spans(first: int, last: int) -> list[tuple[int, int]]:
+        def key_ranges(first: int, last: int) -> list[tuple[int, int]]:
             start, stop = first // size - self.reach, (last - 1) // size + after + 1
             return [(start * size, stop * size)]
 
-        return (Layout(sees=sees, spans=spans),)
+        return (Layout(mask_mod=mask_mod, key_ranges=key_ranges),)
 
     def seen(self, heads: Heads, length: int) -> float:
         """See `Pattern.seen`: the ends of the text cut windows off."""

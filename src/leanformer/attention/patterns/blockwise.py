@@ -39,7 +39,7 @@ class Blockwise(Pattern):
         shared = set(self.shifts) == {0}
         chosen = self._permuted(grid)
 
-        def sees(query: Tensor, key: Tensor) -> Tensor:
+        def mask_mod(query: Tensor, key: Tensor) -> Tensor:
             if shared:
                 return query // self.block_size == key // self.block_size
             block = (query // self.block_size).clamp(max=chosen.shape[2] - 1)
@@ -47,7 +47,7 @@ class Blockwise(Pattern):
             table = chosen.expand(*shape, -1, -1)
             return table.gather(2, block.expand(*shape, -1, -1)) == key // self.block_size
 
-        def spans(first: int, last: int) -> list[tuple[int, int]]:
+        def key_ranges(first: int, last: int) -> list[tuple[int, int]]:
             return [
                 (
                     first // self.block_size * self.block_size,
@@ -56,8 +56,8 @@ class Blockwise(Pattern):
             ]
 
         if shared:
-            return (Layout(sees=sees, spans=spans),)
-        return (Layout(sees=sees, chosen=chosen, block_size=self.block_size),)
+            return (Layout(mask_mod=mask_mod, key_ranges=key_ranges),)
+        return (Layout(mask_mod=mask_mod, block_indices=chosen, block_size=self.block_size),)
 
     def _permuted(self, grid: Grid) -> Tensor:
         """The block that each block sees, [B or 1, H, N, 1]."""

@@ -33,14 +33,14 @@ class Fixed(Pattern):
         """See `Pattern.layouts`."""
         size, begin = self.block_size, self.block_size - self.summary
 
-        def sees(query: Tensor, key: Tensor) -> Tensor:
+        def mask_mod(query: Tensor, key: Tensor) -> Tensor:
             return (query // size == key // size) | (key % size >= begin)
 
-        def spans(first: int, last: int) -> list[tuple[int, int]]:
+        def key_ranges(first: int, last: int) -> list[tuple[int, int]]:
             return [(first // size * size, ((last - 1) // size + 1) * size)]
 
         columns = tuple(place for place in range(grid.length) if place % size >= begin)
-        return (Layout(sees=sees, spans=spans, columns=columns),)
+        return (Layout(mask_mod=mask_mod, key_ranges=key_ranges, global_keys=columns),)
 
     def seen(self, heads: Heads, length: int) -> float:
         """See `Pattern.seen`."""

@@ -37,11 +37,11 @@ class GlobalTokens(Pattern):
         """See `Pattern.layouts`."""
         places = torch.tensor(sorted(set(self.tokens)), device=grid.device)
 
-        def sees(query: Tensor, key: Tensor) -> Tensor:
+        def mask_mod(query: Tensor, key: Tensor) -> Tensor:
             return torch.isin(query, places) | torch.isin(key, places)
 
         tokens = tuple(sorted(set(self.tokens)))
-        return (Layout(sees=sees, columns=tokens, rows=tokens),)
+        return (Layout(mask_mod=mask_mod, global_keys=tokens, global_queries=tokens),)
 
     def seen(self, heads: Heads, length: int) -> float:
         """See `Pattern.seen`."""

@@ -93,7 +93,7 @@ class RandomBlocks(Pattern):
         def own(query: Tensor, key: Tensor) -> Tensor:
             return query // size == key // size
 
-        def sees(query: Tensor, key: Tensor) -> Tensor:
+        def mask_mod(query: Tensor, key: Tensor) -> Tensor:
             shape = (max(len(chosen), len(query)), chosen.shape[1])
             table = chosen.expand(*shape, -1, -1)
             block = (query // size).expand(*shape, -1, chosen.shape[3])
@@ -103,10 +103,13 @@ class RandomBlocks(Pattern):
                 found = found | (seen_BHTC[..., one : one + 1] == key // size)
             return found
 
-        def spans(first: int, last: int) -> list[tuple[int, int]]:
+        def key_ranges(first: int, last: int) -> list[tuple[int, int]]:
             return [(first // size * size, ((last - 1) // size + 1) * size)]
 
-        return (Layout(sees=own, spans=spans), Layout(sees=sees, chosen=chosen, block_size=size))
+        return (
+            Layout(mask_mod=own, key_ranges=key_ranges),
+            Layout(mask_mod=mask_mod, block_indices=chosen, block_size=size),
+        )
 
     def seen(self, heads: Heads, length: int) -> float:
         """See `Pattern.seen`."""

@@ -18,7 +18,7 @@ from leanformer.core.technique import technique
 class Strided(Pattern):
     """See the neighbours and every l-th token: for texts with a period, such as rows of pixels."""
 
-    anchored = False
+    position_dependent = False
 
     stride: int = 64
     """Tokens from one distant key to the next, and neighbours seen beside them, plus one."""
@@ -44,8 +44,8 @@ class Strided(Pattern):
             return [(0, grid.length)]
 
         return (
-            Layout(sees=near, spans=window),
-            Layout(sees=far, spans=column, stride=self.stride),
+            Layout(mask_mod=near, key_ranges=window),
+            Layout(mask_mod=far, key_ranges=column, stride=self.stride),
         )
 
     def seen(self, heads: Heads, length: int) -> float:
