@@ -29,8 +29,8 @@ from attention_tables import PEERS, write_table
 from torch import Tensor
 
 from leanformer.attention import LSH, Linear, Mechanism, Performer, SlidingWindow
-from leanformer.attention.peak import growth
-from leanformer.attention.workload import System, Workload, inputs
+from leanformer.attention.bench.peak import growth
+from leanformer.attention.bench.workload import System, Workload, inputs
 from leanformer.core.record import Record
 from leanformer.measure.environment import environment
 from leanformer.measure.interleave import interleave, speedup, spread

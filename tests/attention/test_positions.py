@@ -12,7 +12,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from leanformer.attention import GlobalTokens, Mechanism, SlidingWindow
-from leanformer.attention.attach import attach, attached
+from leanformer.attention.hf.attach import attach, attached
 from leanformer.attention.positions import unless_whole
 from leanformer.attention.presets import bigbird
 from leanformer.models.tiny import tiny_model

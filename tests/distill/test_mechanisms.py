@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from leanformer.attention import Blockwise, GlobalTokens, Linear, Mechanism, SlidingWindow
-from leanformer.attention.attach import attach
+from leanformer.attention.hf.attach import attach
 from leanformer.data import Batch, Task
-from leanformer.distill.attention_pairs import visible
+from leanformer.distill.comparisons.attention_pairs import visible
 from leanformer.distill.distillation import Distillation, outputs_of
 from leanformer.distill.objectives import AttentionMaps, AttentionScores, Relations, SoftTargets
 from leanformer.models.families import FAMILIES

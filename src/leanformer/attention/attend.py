@@ -3,8 +3,8 @@
 from dataclasses import field
 from typing import Any
 
-from leanformer.attention.attach import attach, attached
-from leanformer.attention.exchanged import MEANING
+from leanformer.attention.bench.exchanged import MEANING
+from leanformer.attention.hf.attach import attach, attached
 from leanformer.attention.mechanism import Mechanism
 from leanformer.attention.patterns import SlidingWindow
 from leanformer.core.proof import Proof, require

@@ -70,10 +70,10 @@ class Capabilities:
     mechanism without any may need training all the same, see `swap`."""
     swap: Swap = "unmeasured"
     """What it means for a trained model to attend by this mechanism from now on, with nothing
-    trained: as we measured it (`leanformer.attention.exchanged`), or "loses" by the equation, where
-    the softmax is replaced or keys are chosen by what begins at random. "keeps": its quality within
-    noise; "loses": it must be trained with the mechanism, which brings some of the quality back or
-    all; "ruins": its answers are close to guesses; "unmeasured": nobody knows."""
+    trained: as we measured it (`leanformer.attention.bench.exchanged`), or "loses" by the equation,
+    where the softmax is replaced or keys are chosen by what begins at random. "keeps": its quality
+    within noise; "loses": it must be trained with the mechanism, which brings some of the quality
+    back or all; "ruins": its answers are close to guesses; "unmeasured": nobody knows."""
 
 
 @dataclass(frozen=True, kw_only=True)

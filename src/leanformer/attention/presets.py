@@ -14,7 +14,6 @@ from leanformer.attention.mechanisms import (
     Sinkhorn,
     Synthesizer,
 )
-from leanformer.attention.pattern import Pattern
 from leanformer.attention.patterns import (
     BlockWindow,
     Blockwise,
@@ -24,6 +23,7 @@ from leanformer.attention.patterns import (
     SlidingWindow,
     Strided,
 )
+from leanformer.attention.patterns.pattern import Pattern
 
 
 def longformer(window: int = 512, tokens: tuple[int, ...] = (0,)) -> Pattern:

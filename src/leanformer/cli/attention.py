@@ -29,10 +29,10 @@ def bench(
     measured already is not measured again, so that an interrupted bench goes on. Memory is measured
     at the longest length.
     """
-    from leanformer.attention.bench import PADDED, here, measure
-    from leanformer.attention.picture import picture
+    from leanformer.attention.bench.measure import PADDED, here, measure
+    from leanformer.attention.bench.picture import picture
+    from leanformer.attention.bench.workload import Workload
     from leanformer.attention.presets import mechanisms
-    from leanformer.attention.workload import Workload
     from leanformer.core.codec import decode, encode
     from leanformer.core.record import Record, read
     from leanformer.measure.machine import machine_of
@@ -102,8 +102,8 @@ def advise(
     trained may be recommended too. If no such mechanism is faster, keep dense attention.
     """
     import leanformer.attention  # noqa: F401  (registers every mechanism)
-    from leanformer.attention.advice import KEEP, Question, advise
-    from leanformer.attention.bench import here
+    from leanformer.attention.bench.advice import KEEP, Question, advise
+    from leanformer.attention.bench.measure import here
     from leanformer.core.record import read
 
     if not record.is_file():

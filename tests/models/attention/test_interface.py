@@ -6,7 +6,7 @@ from attached_cases import QWEN3, drawn_model, two_texts
 from transformers import Qwen3Config
 
 from leanformer.attention import SlidingWindow
-from leanformer.attention.attach import attach, attached, detach
+from leanformer.attention.hf.attach import attach, attached, detach
 from leanformer.models.tiny import tiny_model
 
 EVERYTHING = SlidingWindow(left=999, right=999)

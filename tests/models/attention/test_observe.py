@@ -11,8 +11,8 @@ from leanformer.attention import (
     Mechanism,
     SlidingWindow,
 )
-from leanformer.attention.attach import attach
-from leanformer.attention.dense import mix
+from leanformer.attention.hf.attach import attach
+from leanformer.attention.kernels.dense import mix
 from leanformer.models.attention.inputs import AttentionInputs
 from leanformer.models.attention.observe import observe_attention
 from leanformer.models.families import FAMILIES

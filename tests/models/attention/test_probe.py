@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from leanformer.attention import SlidingWindow
-from leanformer.attention.attach import attach, attached
+from leanformer.attention.hf.attach import attach, attached
 from leanformer.models.attention.implementations import implementations
 from leanformer.models.attention.probe import layers_of
 

@@ -18,10 +18,10 @@ What is kept of transformers' module, so that its checkpoints mean the same:
 
 It is computed otherwise. transformers gathers each block's keys, and in each call writes down the
 weights of all pairs of tokens, seen or not, for callers who may ask for them; here a block of
-queries reads its blocks in one softmax (`leanformer.attention.blocked`), and nothing is quadratic.
-Blocks are drawn once for each length and not in each call, and numpy's random state, which
-transformers seeds again in each call, stays as it was. transformers hides a key by taking 10,000
-from its score; here nothing is left of it, however far apart scores are.
+queries reads its blocks in one softmax (`leanformer.attention.kernels.blocked`), and nothing is
+quadratic. Blocks are drawn once for each length and not in each call, and numpy's random state,
+which transformers seeds again in each call, stays as it was. transformers hides a key by taking
+10,000 from its score; here nothing is left of it, however far apart scores are.
 
 Legend: B batch, H head, T token, N block between the first and the last, R drawn block, D head
 width, C width of the hidden states, K token of a query block, W key that it reads.
@@ -35,9 +35,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leanformer.attention.blocked import BlockPlan, Kernel, bias_of, blocked_attention, sdpa
 from leanformer.attention.convert.heads import join_heads, refuse_weights, split_heads
-from leanformer.attention.layout import Layout
+from leanformer.attention.kernels.blocked import BlockPlan, Kernel, bias_of, blocked_attention, sdpa
+from leanformer.attention.kernels.layout import Layout
 
 NAMES = ("BigBirdBlockSparseAttention", "BigBirdPegasusBlockSparseAttention")
 PROJECTIONS = ("query", "key", "value")

@@ -11,8 +11,8 @@ q, k, v come from `query`, `key`, `value`; q', k', v' from `query_global`, `key_
 - the row of a hidden place is 0.
 
 It is computed otherwise. A block of queries reads the blocks of its window and the global keys in
-one softmax (`leanformer.attention.blocked`). For a few global rows the whole text is not projected
-once more: with the projections drawn to the other side of the products,
+one softmax (`leanformer.attention.kernels.blocked`). For a few global rows the whole text is not
+projected once more: with the projections drawn to the other side of the products,
 
     q'_t . (K x_s + b) = (K^T q'_t) . x_s + q'_t . b
     sum_s w_s (V x_s + c) = V sum_s w_s x_s + c
@@ -29,7 +29,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from leanformer.attention.blocked import (
+from leanformer.attention.convert.heads import join_heads, refuse_weights, split_heads
+from leanformer.attention.kernels.blocked import (
     BlockPlan,
     Kernel,
     blocked_attention,
@@ -37,8 +38,7 @@ from leanformer.attention.blocked import (
     plan_blocks,
     sdpa,
 )
-from leanformer.attention.convert.heads import join_heads, refuse_weights, split_heads
-from leanformer.attention.layout import Grid
+from leanformer.attention.kernels.layout import Grid
 from leanformer.attention.mechanism import Heads
 from leanformer.attention.patterns import SlidingWindow
 from leanformer.attention.positions import text_first

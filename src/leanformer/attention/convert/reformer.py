@@ -35,12 +35,12 @@ import torch
 from torch import Tensor
 from transformers.models.reformer.modeling_reformer import LSHSelfAttention, LSHSelfAttentionOutput
 
-from leanformer.attention.blocked import Kernel, sdpa
 from leanformer.attention.convert.heads import TakesOver, refuse_weights
 from leanformer.attention.convert.reformer_hash import drawn, factors_of, hashed
 from leanformer.attention.convert.reformer_local import ring_of
 from leanformer.attention.convert.ring import Mask, Ring, ring_attention
-from leanformer.attention.partial import merge_partials, partial_attention
+from leanformer.attention.kernels.blocked import Kernel, sdpa
+from leanformer.attention.kernels.partial import merge_partials, partial_attention
 from leanformer.attention.positions import unless_whole
 
 NAMES = ("LSHSelfAttention",)

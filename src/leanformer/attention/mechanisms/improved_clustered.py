@@ -18,9 +18,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leanformer.attention.blocked import sdpa
+from leanformer.attention.kernels.blocked import sdpa
+from leanformer.attention.kernels.query_clusters import (
+    QueryClusters,
+    of_group,
+    refuse_clusters,
+    summed,
+)
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
-from leanformer.attention.query_clusters import QueryClusters, of_group, refuse_clusters, summed
 from leanformer.core.technique import technique
 
 SIZE = 32  # slots of a block; a group leaves some of its last one empty

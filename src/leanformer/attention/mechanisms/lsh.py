@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leanformer.attention.bucketed import Band, bucketed_attention, seen_in_buckets
-from leanformer.attention.dense import dense_attention
+from leanformer.attention.kernels.bucketed import Band, bucketed_attention, seen_in_buckets
+from leanformer.attention.kernels.dense import dense_attention
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism, Swap
 from leanformer.core.technique import technique
 

@@ -27,8 +27,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from leanformer.attention.blocked import sdpa
-from leanformer.attention.dense import mix
+from leanformer.attention.kernels.blocked import sdpa
+from leanformer.attention.kernels.dense import mix
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism, Swap
 from leanformer.core.technique import technique
 

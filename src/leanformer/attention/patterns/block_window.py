@@ -8,9 +8,9 @@ than a window that slides by tokens, in less time.
 
 from torch import Tensor
 
-from leanformer.attention.layout import Grid, Layout
+from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Pattern, Role
+from leanformer.attention.patterns.pattern import Pattern, Role
 from leanformer.core.technique import technique
 
 

@@ -11,9 +11,9 @@ Legend: B batch, H head, N query block, M key block, C chosen block, T token.
 import torch
 from torch import Tensor
 
-from leanformer.attention.layout import Grid, Layout
+from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Pattern, Role
+from leanformer.attention.patterns.pattern import Pattern, Role
 from leanformer.core.technique import technique
 
 _LOW = 0xFFFFFFFF

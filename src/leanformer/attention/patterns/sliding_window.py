@@ -10,9 +10,9 @@ Legend: T token, S key token.
 
 from torch import Tensor
 
-from leanformer.attention.layout import Grid, Layout
+from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Pattern, Role
+from leanformer.attention.patterns.pattern import Pattern, Role
 from leanformer.core.technique import technique
 
 
