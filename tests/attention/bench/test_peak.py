@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from leanformer.attention import Linear, Synthesizer
 from leanformer.attention.bench.peak import peak_bytes
@@ -25,3 +26,17 @@ def test_padded_texts_bring_their_mask() -> None:
 def test_a_process_that_fails_says_why() -> None:
     with pytest.raises(ValueError, match="peak memory at -3 tokens could not be measured"):
         peak_bytes(None, Workload(length=-3))
+
+
+def test_a_device_that_does_not_count_bytes_has_no_peak() -> None:
+    assert peak_bytes(None, Workload(length=8, device="mps")) is None
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_peaks_are_counted_on_a_gpu() -> None:
+    work = Workload(length=1024, device="cuda")
+    scores, linear = peak_bytes(Synthesizer(), work), peak_bytes(Linear(), work)
+    assert scores is not None
+    assert linear is not None
+    assert 0 < linear < scores

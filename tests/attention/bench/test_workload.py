@@ -62,3 +62,15 @@ def test_a_text_without_padding_has_no_mask() -> None:
 def test_shares_of_padding_that_leave_no_text_are_refused(share: float) -> None:
     with pytest.raises(ValueError, match=rf"padded: {share} of a text; it is at least 0"):
         Workload(length=8, padded=share)
+
+
+def test_the_clock_waits_for_a_device_that_computes_on_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[torch.device] = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
+    Workload(length=8).wait()
+    assert not waited
+    Workload(length=8, device="cuda:1").wait()
+    Workload(length=8, device="mps").wait()
+    assert waited == [torch.device("cuda:1"), torch.device("mps")]

@@ -6,7 +6,8 @@ from attention_cases import built, random_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leanformer.attention import Linear, Mechanism, Performer, PerformerRelu, feature_attention
+from leanformer.attention import Linear, Mechanism, Performer, PerformerRelu
+from leanformer.attention.kernels import feature_attention
 from leanformer.attention.kernels.features import causal_linear_attention, query_state, update_state
 
 MAPS = [Linear(), Performer(features=12), PerformerRelu(features=10)]

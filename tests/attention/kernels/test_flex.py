@@ -16,9 +16,9 @@ from leanformer.attention import (
     RandomBlocks,
     SlidingWindow,
     Strided,
-    flex,
 )
 from leanformer.attention.hf.attach import attach
+from leanformer.attention.kernels import flex
 from leanformer.attention.kernels.flex import TILE, tiles_of
 from leanformer.attention.kernels.layout import Grid
 from leanformer.attention.mechanism import Heads

@@ -50,8 +50,9 @@ class Measured:
 def measure(
     mechanisms: Mapping[str, Mechanism], work: Workload, *, rounds: int = 7, memory: bool = True
 ) -> Iterator[Measured]:
-    """Time mechanisms and dense attention in turn; those that cannot be causal are left out of
-    causal work.
+    """Time mechanisms and dense attention in turn.
+
+    Mechanisms that cannot be causal are left out of causal work.
 
     Args:
         mechanisms: By name.
@@ -91,7 +92,27 @@ def measure(
 def here(device: str) -> dict[str, Any]:
     """The environment of what is measured on a device of this machine; of a GPU its name too."""
     found = environment(torch.get_num_threads())
-    return {**found, "gpu": torch.cuda.get_device_name()} if device == "cuda" else found
+    if device.startswith("cuda"):
+        return {**found, "gpu": torch.cuda.get_device_name(torch.device(device))}
+    return found
+
+
+def device_named(name: str) -> str:
+    """The device of this name; "auto" is a GPU where there is one, and else the CPU.
+
+    Raises:
+        ValueError: torch knows no such device, or this machine does not have it.
+    """
+    found = torch.accelerator.current_accelerator(check_available=True)
+    here = ["cpu"] if found is None else ["cpu", found.type]
+    if name == "auto":
+        return here[-1]
+    if name.split(":")[0] not in here:
+        raise ValueError(
+            f"device: {name} is not on this machine, which has {' and '.join(here)}; give one of "
+            'these, or "auto"'
+        )
+    return name
 
 
 def _cpu(one: Timing, other: Timing) -> Quantity:

@@ -18,15 +18,24 @@ from leanformer.core.codec import decode, encode
 from leanformer.core.process_memory import process_bytes
 
 
-def peak_bytes(mechanism: Mechanism | None, work: Workload) -> int:
-    """Bytes that one call takes beyond queries, keys and values; None = dense attention.
+def peak_bytes(mechanism: Mechanism | None, work: Workload) -> int | None:
+    """Bytes that one call takes beyond queries, keys and values.
+
+    Args:
+        mechanism: What is called; None = dense attention.
+        work: The call.
+
+    Returns:
+        The bytes; None on a device that does not count them (other than a CPU and CUDA).
 
     Raises:
         ValueError: The process failed; the message says how.
         PassingFault: There was no memory or thread for it.
     """
-    if work.device == "cuda":
+    if work.device.startswith("cuda"):
         return _on_gpu(mechanism, work)
+    if work.device != "cpu":
+        return None
     asked = {"mechanism": None if mechanism is None else encode(mechanism), "work": encode(work)}
     try:
         return int(call_in_child("leanformer.attention.bench.peak:call_once", asked, seconds=3600))
@@ -37,12 +46,14 @@ def peak_bytes(mechanism: Mechanism | None, work: Workload) -> int:
 
 
 def _on_gpu(mechanism: Mechanism | None, work: Workload) -> int:
-    call = work.call(dense(work) if mechanism is None else mechanism.build(work.heads))
+    device = torch.device(work.device)
+    built = dense(work) if mechanism is None else mechanism.build(work.heads).to(device).eval()
+    call = work.call(built)
     call()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
     call()
-    return torch.cuda.max_memory_allocated() - before
+    return torch.cuda.max_memory_allocated(device) - before
 
 
 def call_once(mechanism: dict[str, Any] | None, work: dict[str, Any]) -> int:

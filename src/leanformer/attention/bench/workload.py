@@ -5,7 +5,6 @@ Legend: B batch, H head, T token, S key token, D head width.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -30,7 +29,8 @@ class Workload:
         head_dim: Width of a head.
         batch: Texts.
         padded: Share of the token positions that are padding, behind each text.
-        device: "cpu" or "cuda"; numbers are float32 on the first, bfloat16 on the second.
+        device: What torch calls it, as "cpu", "cuda", "cuda:1", "mps"; numbers are bfloat16 on CUDA
+            and float32 elsewhere.
     """
 
     length: int
@@ -40,7 +40,7 @@ class Workload:
     head_dim: int = 64
     batch: int = 1
     padded: float = 0.0
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if not 0 <= self.padded < 1:
@@ -86,16 +86,16 @@ class Workload:
         return both if self.backward else forward
 
     def wait(self) -> None:
-        """Until a GPU has done what it was given."""
-        if self.device == "cuda":
-            torch.cuda.synchronize()
+        """Wait until a device that computes on its own has done what it was given."""
+        if self.device != "cpu":
+            torch.accelerator.synchronize(torch.device(self.device))
 
 
 def inputs(work: Workload) -> tuple[Tensor, Tensor, Tensor]:
     """Random queries, keys and values, [B, H, T, D]."""
     generator = torch.Generator().manual_seed(0)
     shape = (work.batch, work.num_heads, work.length, work.head_dim)
-    dtype = torch.bfloat16 if work.device == "cuda" else torch.float32
+    dtype = torch.bfloat16 if work.device.startswith("cuda") else torch.float32
     query, key, value = (
         torch.randn(shape, generator=generator).to(work.device, dtype).requires_grad_(work.backward)
         for _ in range(3)
