@@ -15,7 +15,7 @@ from leanformer.data import Batch, Task
 from leanformer.distill.augmentation import token_swap
 from leanformer.distill.objective import Objective, Outputs, dims_of
 from leanformer.distill.teachers.teacher_cache import TeacherCache
-from leanformer.models.attended import attended
+from leanformer.models.attention.observe import observe_attention
 from leanformer.models.embedding import text_vectors
 from leanformer.tasks import kind_named
 from leanformer.train.loss import Loss, Term, Unit
@@ -107,7 +107,7 @@ def outputs_of(
     model: Any, inputs: dict[str, Tensor], kind: str, hidden: bool = False, attention: bool = False
 ) -> Outputs:
     """What `model` says about `inputs`; for embedding, `logits` is the pooled vector."""
-    with attended(model) if attention else nullcontext(()) as layers:
+    with observe_attention(model) if attention else nullcontext(()) as layers:
         output = model(**inputs, output_hidden_states=hidden)
     mask = inputs["attention_mask"]
     if kind_named(kind).output == "vector":

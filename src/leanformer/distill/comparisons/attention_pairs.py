@@ -2,22 +2,27 @@
 
 A local layer beside a global one sees less; it is compared in what it sees.
 
-Legend: B batch, T token, S key token.
+Legend: B batch, H head, T token, S key token.
 """
 
 from collections.abc import Sequence
 
 from torch import Tensor
 
-from leanformer.models.attended import Attended
+from leanformer.models.attention.inputs import AttentionInputs
 
 
-def visible(student: Attended, teacher: Attended, keep_BT: Tensor) -> Tensor:
-    """[B, T, S] True where a real query may look at a real key, in both models."""
-    seen = keep_BT.unsqueeze(2) & keep_BT.unsqueeze(1)
+def visible(student: AttentionInputs, teacher: AttentionInputs, keep_BT: Tensor) -> Tensor:
+    """[B, H or 1, T, S] True where a real query attends to a real key, in both models.
+
+    Raises:
+        ValueError: A mechanism attends in one of the layers and has no such mask.
+    """
+    seen = (keep_BT.unsqueeze(2) & keep_BT.unsqueeze(1)).unsqueeze(1)
     for layer in (student, teacher):
-        if layer.allowed is not None:
-            seen = seen & layer.allowed[:, 0]
+        mask = layer.mask()
+        if mask is not None:
+            seen = seen & mask
     return seen
 
 
@@ -43,6 +48,6 @@ def check_heads(
             )
 
 
-def heads_of(layers: Sequence[Attended]) -> list[int]:
+def heads_of(layers: Sequence[AttentionInputs]) -> list[int]:
     """How many heads each layer has."""
     return [layer.query.shape[1] for layer in layers]

@@ -41,9 +41,9 @@ def relation_divergence(
     student_BJTK: Tensor, teacher_BJTK: Tensor, keep_BT: Tensor, relation_heads: int
 ) -> Tensor:
     """The divergence of one relation in nats, averaged over relation heads and real tokens."""
-    real_BTT = keep_BT.unsqueeze(2) & keep_BT.unsqueeze(1)
+    real_B1TT = (keep_BT.unsqueeze(2) & keep_BT.unsqueeze(1)).unsqueeze(1)
     ours, theirs = (relation_scores(x, relation_heads) for x in (student_BJTK, teacher_BJTK))
-    return map_divergence(ours, theirs, real_BTT)
+    return map_divergence(ours, theirs, real_B1TT)
 
 
 @technique("relations", paper="Wang et al. 2021 (MiniLMv2), arXiv:2012.15828")
