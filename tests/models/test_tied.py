@@ -81,6 +81,15 @@ def test_tied_weights_are_read_under_any_of_their_names(kind: str) -> None:
     assert tied_names(target) == names
 
 
+def test_a_name_that_does_not_count_leaves_the_tensor_to_its_other_name() -> None:
+    model = tiny("bert")
+    (table, decoder) = ("bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight")
+    assert tied_names(model)[decoder] == table
+    assert decoder not in tied_names(model, without={table})
+    assert weights(model, without={table}).keys() == (weights(model).keys() | {decoder}) - {table}
+    assert not {table, decoder} & weights(model, without={table, decoder}).keys()
+
+
 def test_weights_of_another_model_are_refused_and_nothing_is_copied() -> None:
     model = tiny("bert")
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -7,24 +7,30 @@ of its memory: tensors on some devices, and the shards of a distributed model, h
 says anything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
 
 
-def tied_names(module: nn.Module) -> dict[str, str]:
-    """The other names of parameters and buffers that have several, each with the first name."""
+def tied_names(module: nn.Module, without: Container[str] = ()) -> dict[str, str]:
+    """The other names of parameters and buffers that have several, each with the first name.
+
+    Args:
+        module: What has them.
+        without: Names that do not count, so that another name of the same tensor may be its first.
+    """
     first: dict[int, str] = {}
     state = module.state_dict(keep_vars=True)  # the parameters themselves, not detached copies
-    names = {name: first.setdefault(id(tensor), name) for name, tensor in state.items()}
+    counted = {name: tensor for name, tensor in state.items() if name not in without}
+    names = {name: first.setdefault(id(tensor), name) for name, tensor in counted.items()}
     return {name: own for name, own in names.items() if name != own}
 
 
-def weights(module: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by name, detached, tied ones under their first name only."""
-    others = tied_names(module)
-    return {name: tensor for name, tensor in module.state_dict().items() if name not in others}
+def weights(module: nn.Module, without: Container[str] = ()) -> dict[str, Tensor]:
+    """Parameters and buffers by name, detached, tied ones once: as `tied_names` says."""
+    others, state = tied_names(module, without), module.state_dict()
+    return {n: tensor for n, tensor in state.items() if n not in others and n not in without}
 
 
 def cpu_state(module: nn.Module) -> dict[str, Tensor]:

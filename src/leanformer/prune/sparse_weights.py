@@ -144,9 +144,8 @@ def sparse_bytes(model: nn.Module, names: Mapping[str, int]) -> dict[str, int]:
     """What a checkpoint of `model` with these layers in sparse form must hold, by kind."""
     left_out = {f"{name}.weight" for name in names}
     maps: dict[str, Any] = {name: model.get_submodule(name).weight for name in names}
-    others = [tensor for name, tensor in weights(model).items() if name not in left_out]
     return {
         "bitmaps": sum(packed_bytes(weight.numel(), 1) for weight in maps.values()),
         "values": 4 * sum(names.values()),
-        "float": sum(tensor.nbytes for tensor in others),
+        "float": sum(t.nbytes for t in weights(model, without=left_out).values()),
     }

@@ -172,8 +172,7 @@ def arithmetic_bytes(model: nn.Module, stored: Mapping[str, Quantized]) -> dict[
         zeros = 0 if codes.zero_point is None else codes.zero_point.numel()
         counts["codes"] += packed_bytes(codes.codes_OI.numel(), codes.bits)
         counts["scales"] += codes.scale.numel() * codes.scale.element_size() + zeros
-    others = [tensor for name, tensor in weights(model).items() if name not in latent]
-    counts["float"] = sum(tensor.nbytes for tensor in others)
+    counts["float"] = sum(tensor.nbytes for tensor in weights(model, without=latent).values())
     return counts
 
 
