@@ -22,13 +22,9 @@ from leanformer.models.embedding import Embedding, describe_embedding
 from leanformer.models.tiny import tiny_model
 from leanformer.numerics.pooling import Pooling
 from leanformer.train import Supervised, fit
-from leanformer.train.identity import (
-    differences,
-    digest,
-    identify,
-    refuse_other,
-    weights_digest,
-)
+from leanformer.train.batches import ShuffledBatches
+from leanformer.train.digest import digest, weights_digest
+from leanformer.train.identity import differences, identify, refuse_other
 from leanformer.train.masking import Masking
 from leanformer.train.pretrain import MaskedLanguage
 
@@ -38,7 +34,8 @@ MASKING = Masking(mask=4, vocabulary=99, special=(0, 1))
 
 def identity(**changes: Any) -> dict[str, Any]:
     model, encoded = toy()
-    parts = {"model": model, "encoded": encoded, "loss": Supervised("classification")}
+    batches = ShuffledBatches(changes.pop("data", encoded), batch_size=4, max_tokens=64, seed=0)
+    parts = {"model": model, "batches": batches, "loss": Supervised("classification")}
     parts |= {"setup": FAST, "seed": 0}
     return identify(**{**parts, **changes})
 
@@ -67,14 +64,14 @@ def test_the_same_training_is_the_same() -> None:
     assert json.loads(json.dumps(first)) == first
     assert identity(setup=replace(FAST, checkpoint_seconds=7.0)) == identity()
     ours, labels = toy()[1], np.array(toy()[1].labels)
-    assert identity(encoded=replace(ours, labels=labels.tolist())) == identity()
+    assert identity(data=replace(ours, labels=labels.tolist())) == identity()
 
 
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ({}, lambda: {"encoded": relabelled()}, "the labels of the training data"),
-        ({}, lambda: {"encoded": retexted()}, "the texts of the training data"),
+        ({}, lambda: {"data": relabelled()}, "the labels of the training data"),
+        ({}, lambda: {"data": retexted()}, "the texts of the training data"),
         ({}, lambda: {"setup": replace(FAST, epochs=4)}, "setup.epochs (3 → 4)"),
         ({}, lambda: {"setup": replace(FAST, precision="bf16")}, "setup.precision (fp32 → bf16)"),
         ({}, lambda: {"seed": 1}, "seed (0 → 1)"),
@@ -146,7 +143,7 @@ def test_a_checkpoint_without_an_identity_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"encoded": relabelled()}, "which differs in the labels of the training data; remove"),
+        ({"data": relabelled()}, "which differs in the labels of the training data; remove"),
         ({"setup": replace(FAST, epochs=2)}, r"which differs in setup.epochs \(3 → 2\); remove"),
         (
             {"seed": 9},
@@ -161,7 +158,7 @@ def test_the_loop_refuses_another_training(
 ) -> None:
     for changed in ({}, change):
         model, encoded = toy()
-        parts = {"model": model, "encoded": encoded, "loss": Supervised("classification")}
+        parts = {"model": model, "data": encoded, "loss": Supervised("classification")}
         parts |= {"setup": FAST, "folder": tmp_path / "c", **changed}
         if changed:
             before = {path.name: path.read_bytes() for path in (tmp_path / "c").iterdir()}

@@ -2,7 +2,7 @@
 
     decay      matrices alone; embeddings, biases and norms have none, and neither has what is
                trained at a rate of its own
-    factor     rate of a group over the setup's: 1, or what `own_rate` asked for
+    factor     rate of a group over the setup's: 1, or what `set_lr_scale` asked for
 
 Loshchilov & Hutter 2019, arXiv:1711.05101.
 """
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from leanformer.train.follower import rate_of
+from leanformer.train.scheduled_module import lr_scale
 from leanformer.train.setup import TrainSetup
 
 
@@ -35,7 +35,7 @@ def adamw(modules: Sequence[nn.Module], setup: TrainSetup) -> torch.optim.AdamW:
         if parameter.requires_grad
     ]
     for name, parameter in named:
-        factor = rate_of(parameter)
+        factor = lr_scale(parameter)
         plain = parameter.dim() < 2 or id(parameter) in embeddings or factor is not None
         key = (0.0 if plain else setup.weight_decay, 1.0 if factor is None else factor)
         groups.setdefault(key, []).append((name, parameter))  # checkpoints know them by name
