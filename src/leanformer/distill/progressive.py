@@ -115,8 +115,10 @@ class Progressive(Step):
         checkpoint.save(place / "done", {"model": checkpoint.weights(workspace.model)}, state)
         shutil.rmtree(place / "checkpoint", ignore_errors=True)
         if layer:  # its weights are in what was just written
-            before = place.with_name(f"layer-{layer - 1:02}") / "done" / "model.safetensors"
-            before.unlink(missing_ok=True)
+            before = place.with_name(f"layer-{layer - 1:02}") / "done"
+            found = checkpoint.load(before)
+            assert found is not None, "the layer before was finished"
+            checkpoint.save(before, {}, found[1])
         return list(done.proofs)
 
     def _finished(self, model: nn.Module, place: Path) -> list[Proof] | None:
@@ -130,7 +132,8 @@ class Progressive(Step):
                 f"{place} holds a progressive transfer with other settings; remove "
                 f"{place.parent} to begin anew"
             )
-        model.load_state_dict(groups.get("model", {}), strict=False)
+        if "model" in groups:  # of the last finished layer alone
+            checkpoint.load_weights(model, groups["model"], place / "done")
         return [Proof(**proof) for proof in state["proofs"]]
 
     def _check(self, student: Dims, teacher: Dims) -> None:

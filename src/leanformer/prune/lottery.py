@@ -102,7 +102,7 @@ class Lottery(Step):
                     f"{place} holds a lottery with other settings; remove {place.parent} to begin "
                     "anew"
                 )
-            workspace.model.load_state_dict(groups["model"], strict=False)
+            checkpoint.load_weights(workspace.model, groups["model"], place / "done")
             return float(state["quality"])
         by: Any = self.by
         train = replace(by.train, start=self.rewind if number else 0.0)

@@ -1,9 +1,11 @@
 """Pre-training as a step: the model learns to fill in words that are hidden from it."""
 
 from dataclasses import field
+from typing import Any
 
 from torch import nn
 
+from leanformer.core import codec
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -64,6 +66,10 @@ class MaskedLanguage(Loss):
         super().__init__()
         self._hide = hide
         self._supervised = Supervised("masked-lm")
+
+    def identity(self) -> dict[str, Any]:
+        """How tokens are hidden."""
+        return {"masking": codec.encode(self._hide)}
 
     def prepared(self, batch: Batch) -> Batch:
         """The batch with tokens hidden."""
