@@ -2,7 +2,8 @@
 
 from leanformer.data.encode import Batch, Encoded, Words, by_length, encode_examples
 from leanformer.data.source import Source
-from leanformer.data.task import IGNORE, Dataset, Examples, Kind, Task
+from leanformer.data.task import Dataset, Examples, Task
+from leanformer.tasks import IGNORE
 
 __all__ = [
     "IGNORE",
@@ -10,7 +11,6 @@ __all__ = [
     "Dataset",
     "Encoded",
     "Examples",
-    "Kind",
     "Source",
     "Task",
     "Words",

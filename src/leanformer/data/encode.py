@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leanformer.data.task import IGNORE, Examples, Kind
+from leanformer.data.task import Examples
+from leanformer.tasks import IGNORE, kind_named
 from leanformer.text import Reading, reader_of
 from leanformer.text.texts import repair
 
@@ -70,7 +71,7 @@ class Encoded:
     labels: list[Any] | None
     padding: int
     truncated: int
-    kind: Kind
+    kind: str
     words: list[Words] | None = None
 
     def __len__(self) -> int:
@@ -107,12 +108,14 @@ class Encoded:
         if self.labels is None:
             return None
         chosen = [self.labels[index] for index in indices]
-        if self.kind in ("tokens", "masked-lm"):
+        about = kind_named(self.kind)
+        if about.per_token:
             return torch.tensor([_padded(labels, width, IGNORE) for labels in chosen])
-        return torch.tensor(chosen, dtype=torch.float if self.kind == "regression" else torch.long)
+        assert about.form is not None, "a task with labels says how they are kept"
+        return torch.tensor(chosen, dtype=getattr(torch, about.form.dtype))
 
 
-def encode_examples(examples: Examples, tokenizer: Any, kind: Kind, max_length: int) -> Encoded:
+def encode_examples(examples: Examples, tokenizer: Any, kind: str, max_length: int) -> Encoded:
     """Token ids of `examples`, read as a served model reads them.
 
     Args:

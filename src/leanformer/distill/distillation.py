@@ -17,6 +17,7 @@ from leanformer.distill.objective import Objective, Outputs, dims_of
 from leanformer.distill.teachers.teacher_cache import TeacherCache
 from leanformer.models.attended import attended
 from leanformer.models.embedding import text_vectors
+from leanformer.tasks import kind_named
 from leanformer.train.loss import Loss, Term, Unit
 from leanformer.train.masking import Masking
 
@@ -98,7 +99,7 @@ class Distillation(Loss):
     def _unit(self, objective: Objective) -> Unit:
         """What the objective's mean is over, in the words of the loop."""
         if objective.unit == "output":
-            return "token" if self.kind in ("tokens", "masked-lm") else "example"
+            return "token" if kind_named(self.kind).per_token else "example"
         return objective.unit
 
 
@@ -109,7 +110,7 @@ def outputs_of(
     with attended(model) if attention else nullcontext(()) as layers:
         output = model(**inputs, output_hidden_states=hidden)
     mask = inputs["attention_mask"]
-    if kind == "embedding":
+    if kind_named(kind).output == "vector":
         logits = text_vectors(model, output.last_hidden_state, mask)
     else:
         logits = output.logits

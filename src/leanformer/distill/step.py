@@ -107,12 +107,12 @@ class Distill(Training):
         teacher = workspace.teacher
         if self.teachers:
             teacher = with_teachers(teacher, theirs, self.teachers, task, self.average_hidden)
-        if task.kind == "embedding":
+        if task.about.output == "vector":
             follow_description(
                 workspace.model, workspace.tokenizer, teacher, theirs, self.objectives
             )
         texts = self._texts(workspace, teacher, theirs)
-        masked = task.kind == "masked-lm"
+        masked = task.about.hides_words
         hide = masking(workspace.tokenizer, self.mlm_probability) if masked else None
         dev, targets = self._dev(workspace, teacher, theirs, hide)
         evaluate = judge(dev, task, targets, self.train.precision)
@@ -151,7 +151,7 @@ class Distill(Training):
         task, dev = workspace.dataset.task, workspace.dataset.dev
         encoded = encode_examples(dev, workspace.tokenizer, task.kind, self.max_length)
         targets = None
-        if task.kind == "embedding":
+        if task.about.output == "vector":
             _check_vectors(dims_of(workspace.model).hidden, dims_of(teacher).hidden)
             asked = encode_examples(dev, theirs, task.kind, self.max_length)
             targets = np.stack(outputs(teacher, asked, task.kind))
@@ -184,7 +184,7 @@ class Distill(Training):
     ) -> TeacherCache | None:
         if self.teacher_cache is None:
             return None
-        if task.kind == "masked-lm":
+        if task.about.hides_words:
             raise ValueError(
                 "teacher_cache: other tokens are hidden each time a text is seen, so that the "
                 "teacher must be asked each time; leave teacher_cache out"
@@ -195,8 +195,8 @@ class Distill(Training):
             self.teacher_cache,
             key_of(teacher, encoded, translate, task.kind),
             [encoded.length(index) for index in range(len(encoded))],
-            width=dims.hidden if task.kind == "embedding" else task.outputs,
-            per_token=task.kind == "tokens",
+            width=dims.hidden if task.about.output == "vector" else task.outputs,
+            per_token=task.about.per_token,
             hidden=(dims.layers + 1, dims.hidden) if needs else (0, 0),
         )
 

@@ -26,6 +26,7 @@ from leanformer.prune.criteria.units import Taylor
 from leanformer.prune.structured.allocation import allocate
 from leanformer.prune.structured.depth import measured_layers, spaced_layers
 from leanformer.prune.structured.proof import prove_smaller, prove_units
+from leanformer.tasks import kind_named
 from leanformer.train.batches import shuffled
 from leanformer.train.evaluate import head_output
 from leanformer.train.loss import Supervised
@@ -115,10 +116,10 @@ class Shrink(Step):
 
     def _check_labels(self, kind: Any) -> None:
         scored = self.heads < 1 or self.ffn < 1
-        if scored and self.criterion.needs_labels and kind == "embedding":
+        if scored and self.criterion.needs_labels and kind_named(kind).form is None:
             name = self.criterion.technique  # type: ignore[attr-defined]
             raise ValueError(
-                f"criterion: {name} needs labels and an embedding task has none; use activation"
+                f"criterion: {name} needs labels and a task of kind {kind} has none; use activation"
             )
 
     def _batches(self, workspace: Workspace) -> list[Batch]:
@@ -146,7 +147,7 @@ class Shrink(Step):
 
 def _loss(kind: Any) -> Any:
     """The scalar of the pass: the task's loss, or without labels the size of the output."""
-    if kind != "embedding":
+    if kind_named(kind).form is not None:
         supervised = Supervised(kind)
         return lambda model, batch: supervised(model, batch)[0].mean
 

@@ -25,10 +25,9 @@ from leanformer.measure.promise import Promise
 from leanformer.models.anatomy import anatomy_of
 from leanformer.models.embedding import embedding_of
 from leanformer.models.load import has_head
-from leanformer.recipe import HEADS, Recipe, align_labels, open_model, run
+from leanformer.recipe import Recipe, align_labels, open_model, run
 from leanformer.report import write_report
 from leanformer.report.units import at_least, percent, share
-from leanformer.runtime.session import served_kind
 from leanformer.search.climb import Trial, climb
 from leanformer.search.contest import INT8_TEACHER, TEACHER, Contest
 from leanformer.search.describe import describe
@@ -39,6 +38,7 @@ from leanformer.search.outcome import beside_majority
 from leanformer.search.request import Request, claim
 from leanformer.search.student import steps_of
 from leanformer.search.teacher_cache import have_room
+from leanformer.tasks import served_kind
 from leanformer.train.finetune import Finetune
 
 Watch = Callable[[str, Any], None]
@@ -119,8 +119,8 @@ class _Search:
 
     def teach(self) -> None:
         """Have a teacher: fine-tune the model unless it knows the task."""
-        request, kind = self.request, self.dataset.task.kind
-        if not request.fresh_head and has_head(request.model, HEADS[kind]):
+        request = self.request
+        if not request.fresh_head and has_head(request.model, self.dataset.task.about.head):
             self.contest.enter_teacher(request.model)
         else:
             setup = request.teacher_setup(len(self.dataset.train))

@@ -37,13 +37,12 @@ def steps_of(
         objectives: What a student is compared with its teacher in.
         teacher_cache: Where the teacher's outputs are kept; None = nowhere.
     """
-    kind = dataset.task.kind
     cut = CutVocabulary(min_count=request.min_count, first=request.first_pieces, missing_ok=True)
     shrink = Shrink(
         layers=rung.layers,
         heads=rung.heads / (start.heads if start else 1),
         ffn=rung.ffn / (start.ffn if start else 1),
-        criterion=Activation() if kind == "embedding" else Taylor(),
+        criterion=Activation() if dataset.task.about.form is None else Taylor(),
         max_length=request.max_length,
     )
     distill = Distill(

@@ -39,12 +39,8 @@ class Finetune(Training):
             NoEffect: The model did not improve, and `require_improvement` is set.
         """
         task = workspace.dataset.task
-        if task.kind == "embedding":
-            raise ValueError(
-                "finetune: an embedding task has no labels; its model is its own teacher"
-            )
-        if task.kind == "masked-lm":
-            raise ValueError("finetune: plain text has no labels; the step for it is pretrain")
+        if task.about.form is None:
+            raise ValueError(f"finetune: {task.about.no_labels}")
         train, dev = (
             encode_examples(split, workspace.tokenizer, task.kind, self.max_length)
             for split in (workspace.dataset.train, workspace.dataset.dev)

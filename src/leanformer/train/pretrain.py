@@ -43,7 +43,7 @@ class Pretrain(Step):
             NoEffect: The trained model fills in no better than before.
         """
         dataset, task = workspace.dataset, workspace.dataset.task
-        if task.kind != "masked-lm":
+        if not task.about.hides_words:
             raise ValueError(
                 f"pretrain: the task is {task.kind}; plain text has kind = 'masked-lm' in [data]"
             )

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leanformer.core import codec
-from leanformer.data import Kind
 from leanformer.distill.objective import Objective, dims_of
 from leanformer.models.embedding import FIELD, embedding_of, text_vectors
 from leanformer.numerics.widen import widened
+from leanformer.tasks import kind_named
 
 _WHOSE = (
     "teachers: hidden states of several teachers are not compared, for whose would they be? "
@@ -55,7 +55,7 @@ class Ensemble(nn.Module):
     Args:
         teachers: Two or more models that read the same token ids and have the same head; the
             first one's configuration and embeddings stand for all.
-        kind: Kind of the task.
+        kind: str of the task.
         average_hidden: Average hidden states too.
 
     Raises:
@@ -63,7 +63,7 @@ class Ensemble(nn.Module):
             differ, or hidden states are to be averaged and the shapes differ.
     """
 
-    def __init__(self, teachers: Sequence[Any], kind: Kind, average_hidden: bool = False) -> None:
+    def __init__(self, teachers: Sequence[Any], kind: str, average_hidden: bool = False) -> None:
         super().__init__()
         assert len(teachers) > 1, "one teacher needs no average"
         _check_widths(teachers, kind)
@@ -92,7 +92,7 @@ class Ensemble(nn.Module):
                 torch.stack(level).mean(0)
                 for level in zip(*(one.hidden_states for one in said), strict=True)
             )
-        if self.kind == "embedding":
+        if kind_named(self.kind).output == "vector":
             mask_BT = inputs["attention_mask"]
             vectors = [
                 text_vectors(model, one.last_hidden_state, mask_BT)
@@ -120,21 +120,21 @@ def check_comparable(objectives: Sequence[Objective], average_hidden: bool) -> N
         raise ValueError(_WHOSE)
 
 
-def average_answers(logits: Sequence[Tensor], kind: Kind) -> Tensor:
+def average_answers(logits: Sequence[Tensor], kind: str) -> Tensor:
     """Logits whose softmax is the mean of the teachers' softmax; for regression their mean."""
     stacked = widened(torch.stack(list(logits)))
-    if kind == "regression":
+    if kind_named(kind).output == "numbers":
         return stacked.mean(0)
     return F.log_softmax(stacked, dim=-1).logsumexp(0) - math.log(len(logits))
 
 
-def _config(teachers: Sequence[Any], kind: Kind) -> Any:
+def _config(teachers: Sequence[Any], kind: str) -> Any:
     """The first teacher's configuration; vectors that are averaged already are pooled by the mean.
 
     Raises:
         ValueError: The teachers' vectors have no common form.
     """
-    if kind != "embedding":
+    if kind_named(kind).output != "vector":
         return teachers[0].config
     first, *others = [embedding_of(teacher) for teacher in teachers]
     for other in others:
@@ -154,11 +154,12 @@ def _config(teachers: Sequence[Any], kind: Kind) -> Any:
     return config
 
 
-def _check_widths(teachers: Sequence[Any], kind: Kind) -> None:
+def _check_widths(teachers: Sequence[Any], kind: str) -> None:
     """Whether all answer with as many numbers."""
-    if kind == "embedding":
+    about = kind_named(kind)
+    if about.output == "vector":
         widths = [dims_of(teacher).hidden for teacher in teachers]
-    elif kind == "masked-lm":
+    elif about.form is None:
         widths = [teacher.config.vocab_size for teacher in teachers]
     else:
         widths = [teacher.config.num_labels for teacher in teachers]

@@ -9,9 +9,7 @@ from typing import Any
 
 from leanformer.data import Task
 from leanformer.distill.teachers.ensemble import Ensemble
-from leanformer.models.load import Head, has_head, load_model
-
-_HEADS: dict[str, Head] = {"tokens": "tokens", "embedding": "embedding", "masked-lm": "masked"}
+from leanformer.models.load import has_head, load_model
 
 
 def with_teachers(
@@ -32,12 +30,12 @@ def with_teachers(
     """
     teachers = [first]
     for folder in folders:
-        head = _HEADS.get(task.kind, "classification")
+        head = task.about.head
         if not has_head(folder, head):
             raise ValueError(
                 f"teachers: {folder} has no trained head for {task.kind}; fine-tune it first"
             )
-        bare = head in ("embedding", "masked")
+        bare = task.about.form is None
         model, theirs = load_model(
             folder,
             head,

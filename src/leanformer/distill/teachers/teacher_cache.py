@@ -28,6 +28,7 @@ from leanformer.core.files import check_space, write_text
 from leanformer.data import Batch, Encoded
 from leanformer.distill.objective import Outputs
 from leanformer.models.embedding import embedding_of
+from leanformer.tasks import kind_named
 
 _FLUSH = 256  # batches between two writes to disk
 
@@ -141,7 +142,7 @@ class TeacherCache:
 def key_of(teacher: nn.Module, encoded: Encoded, translate: Tensor | None, kind: str) -> str:
     """A hash of the teacher's weights and of its inputs: equal keys mean equal outputs."""
     seen = hashlib.sha256(kind.encode())
-    if kind == "embedding":  # other pooling gives other vectors with the same weights
+    if kind_named(kind).output == "vector":  # other pooling gives other vectors
         members: Any = getattr(teacher, "models", [teacher])
         seen.update(repr([embedding_of(member).pooling for member in members]).encode())
     for name, value in sorted(teacher.state_dict().items()):

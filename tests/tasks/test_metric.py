@@ -1,21 +1,23 @@
 import pytest
 
-from leanformer.data.metric import METRICS, check_metric, metric_named
 from leanformer.numerics.metrics import F1, MacroF1, Matthews
+from leanformer.tasks import check_metric, kind_named, kind_names, metric_named
 
+CLASSES = kind_named("classification")
 LABELS = ("fraud", "normal", "other")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in METRICS if kind != "masked-lm"])
+@pytest.mark.parametrize("kind", [kind for kind in kind_names() if kind != "masked-lm"])
 def test_a_metric_is_called_what_it_is_asked_for_by(kind: str) -> None:
-    for name in METRICS[kind]:
-        assert metric_named(name, kind, LABELS).name == name
+    about = kind_named(kind)
+    for name in about.metrics:
+        assert metric_named(name, about, LABELS).name == name
 
 
 def test_metrics_of_classes_know_the_classes() -> None:
-    assert metric_named("f1:normal", "classification", LABELS) == F1(1, "f1:normal")
-    assert metric_named("macro-f1", "classification", LABELS) == MacroF1(3)
-    assert metric_named("mcc", "classification", LABELS) == Matthews(3)
+    assert metric_named("f1:normal", CLASSES, LABELS) == F1(1, "f1:normal")
+    assert metric_named("macro-f1", CLASSES, LABELS) == MacroF1(3)
+    assert metric_named("mcc", CLASSES, LABELS) == Matthews(3)
 
 
 @pytest.mark.parametrize(
@@ -39,11 +41,11 @@ def test_metrics_of_classes_know_the_classes() -> None:
 )
 def test_what_is_not_there_is_refused_with_what_is(name: str, kind: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        check_metric(name, kind, LABELS)
+        check_metric(name, kind_named(kind), LABELS)
     with pytest.raises(ValueError, match=message):
-        metric_named(name, kind, LABELS)
+        metric_named(name, kind_named(kind), LABELS)
 
 
 def test_a_refusal_lists_no_more_than_twenty_labels() -> None:
     with pytest.raises(ValueError, match=r"19, and 30 more$"):
-        check_metric("f1:x", "classification", tuple(str(number) for number in range(50)))
+        check_metric("f1:x", CLASSES, tuple(str(number) for number in range(50)))
