@@ -17,8 +17,8 @@ from torch import nn
 
 from leanformer.models.anatomy import Anatomy, require_prunable
 from leanformer.models.cuts import cut_heads
+from leanformer.models.per_layer_shapes import describe
 from leanformer.models.selection import Keep, per_layer
-from leanformer.models.uneven import describe
 
 
 def keep_heads(model: nn.Module, keep: Keep) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 from torch import nn
 
 from leanformer.models.anatomy import require_prunable
+from leanformer.models.per_layer_shapes import configurations, describe
 from leanformer.models.selection import chosen
-from leanformer.models.uneven import configurations, describe
 
 
 def keep_layers(model: nn.Module, keep: Iterable[int]) -> None:

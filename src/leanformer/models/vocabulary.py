@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.models.anatomy import Anatomy, anatomy_of, require_prunable
+from leanformer.models.per_layer_shapes import configurations
 from leanformer.models.pieces import Pieces, choose
 from leanformer.models.tokenizer_json import backend_of, cut_tokenizer
-from leanformer.models.uneven import configurations
 from leanformer.text.texts import repair
 
 _BATCH = 1000
