@@ -15,6 +15,7 @@ from leanformer.data import Batch, Task
 from leanformer.distill.kept_outputs import KeptOutputs
 from leanformer.distill.noise import swapped
 from leanformer.distill.objective import Objective, Outputs, dims_of
+from leanformer.distill.teacher_reading import OwnReading
 from leanformer.models.attended import attended
 from leanformer.models.embedding import text_vectors
 from leanformer.train.loss import Loss, Term, Unit
@@ -34,6 +35,8 @@ class Distillation(Loss):
         special: Token ids that are never replaced.
         hide: How tokens are hidden from a masked language model; both models see the same.
         kept: Where the teacher's outputs are kept; None = it is asked each time.
+        own: The texts as the teacher's own tokenizer encodes them; None = it reads the student's
+            token ids.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Distillation(Loss):
         special: Sequence[int] = (),
         hide: Masking | None = None,
         kept: KeptOutputs | None = None,
+        own: OwnReading | None = None,
     ) -> None:
         super().__init__()
         sizes = dims_of(student), dims_of(teacher)
@@ -59,7 +63,7 @@ class Distillation(Loss):
         self._teacher = [copy.deepcopy(teacher).to(torch.bfloat16).eval().requires_grad_(False)]
         self._translate = translate
         self.noise, self._special = noise, torch.tensor(list(special), dtype=torch.long)
-        self._hide, self._kept = hide, kept
+        self._hide, self._kept, self._own = hide, kept, own
 
     def prepared(self, batch: Batch) -> Batch:
         """The batch with some tokens swapped or hidden, the same for both models."""
@@ -88,12 +92,18 @@ class Distillation(Loss):
         said = self._kept.read(batch) if self._kept is not None else None
         if said is not None:
             return said
+        with torch.no_grad():
+            said = self._answer(batch)
+        return said if self._kept is None else self._kept.write(batch, said)
+
+    def _answer(self, batch: Batch) -> Outputs:
+        """What the teacher says now: about its own reading of the texts, or about the same ids."""
+        if self._own is not None:
+            return self._own.outputs(self._teacher[0], batch)
         theirs = dict(batch.inputs)
         if self._translate is not None:
             theirs["input_ids"] = self._translate[theirs["input_ids"]]
-        with torch.no_grad():
-            said = outputs_of(self._teacher[0], theirs, self.kind, self.hidden, self.attention)
-        return said if self._kept is None else self._kept.write(batch, said)
+        return outputs_of(self._teacher[0], theirs, self.kind, self.hidden, self.attention)
 
     def _unit(self, objective: Objective) -> Unit:
         """What the objective's mean is over, in the words of the loop."""
