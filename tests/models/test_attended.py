@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from leanformer.models.attended import attended
-from leanformer.models.families import FAMILIES
+from leanformer.models.families import FAMILIES, OWN_ATTENTION
 from leanformer.models.heads import keep_heads
 from leanformer.models.tiny import tiny_model
 
@@ -17,7 +17,7 @@ WHOLE = {name: values[:1] for name, values in INPUTS.items()}
 
 @pytest.mark.parametrize("before", ["sdpa", "eager"])
 @pytest.mark.parametrize("inputs", [INPUTS, WHOLE], ids=["padded", "whole"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [one for one in FAMILIES if one not in OWN_ATTENTION])
 def test_its_scores_give_the_probabilities_of_the_eager_path(
     family: str, inputs: dict[str, torch.Tensor], before: str
 ) -> None:
@@ -89,5 +89,15 @@ def test_a_model_with_attention_of_its_own_is_refused() -> None:
     with (
         pytest.raises(ValueError, match="Closed: its attention cannot be observed"),
         attended(Closed()),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("family", OWN_ATTENTION)
+def test_attention_in_code_of_the_familys_own_is_refused(family: str) -> None:
+    model, _ = tiny_model(family, head="embedding")
+    with (
+        pytest.raises(ValueError, match="does not go through transformers' AttentionInterface"),
+        attended(model),
     ):
         pass
