@@ -58,7 +58,8 @@ def test_query_key_and_value_read_the_same_and_nobody_else_does(family):
         for one in layers
         for other in layers
         if "pos_" not in one + other  # DeBERTa's layers read views of one table
-        and seen[one].shape == seen[other].shape and torch.equal(seen[one], seen[other])
+        and seen[one].shape == seen[other].shape
+        and torch.equal(seen[one], seen[other])
     }
     pairs = {(one, other) for names in groups for one in names for other in names}
     assert alike == {(one, other) for one, other in pairs if "pos_" not in one + other}

@@ -9,7 +9,6 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForSequenceClassification,
-    BertTokenizer,
     GemmaTokenizer,
     Qwen2Tokenizer,
     T5Tokenizer,
@@ -35,7 +34,14 @@ _SPECIFIC: dict[str, dict[str, Any]] = {
     "qwen3": {"num_key_value_heads": 2, "head_dim": 8},
     "gemma": {"num_key_value_heads": 1, "head_dim": 8},
     "gemma3_text": {"num_key_value_heads": 1, "head_dim": 8, "sliding_window": 8},
-    "t5": {"d_model": 32, "d_ff": 48, "d_kv": 8, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0},
+    "t5": {
+        "d_model": 32,
+        "d_ff": 48,
+        "d_kv": 8,
+        "num_layers": 2,
+        "num_heads": 4,
+        "decoder_start_token_id": 0,
+    },
 }
 
 

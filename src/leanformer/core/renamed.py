@@ -24,7 +24,48 @@ class Renamed:
     convert: Callable[[Any], Any] = lambda value: value
 
 
-FIELDS: dict[str, dict[str, Renamed]] = {}
+def _sparsity(keep: Any) -> Any:
+    return round(1 - keep, 12) if type(keep) in (int, float) else keep
+
+
+def _is_best(choose: Any) -> Any:
+    return choose == "best" if choose in ("best", "last") else choose
+
+
+def _negated(flag: Any) -> Any:
+    return not flag if isinstance(flag, bool) else flag
+
+
+FIELDS: dict[str, dict[str, Renamed]] = {
+    "Finetune": {
+        "choose": Renamed("load_best_at_end", _is_best),
+        "regain": Renamed("require_improvement"),
+    },
+    "Pretrain": {"share": Renamed("mlm_probability")},
+    "Distill": {
+        "choose": Renamed("load_best_at_end", _is_best),
+        "regain": Renamed("require_improvement"),
+        "masked": Renamed("mlm_probability"),
+        "keep_outputs": Renamed("teacher_cache"),
+    },
+    "Progressive": {
+        "masked": Renamed("mlm_probability"),
+        "keep_outputs": Renamed("teacher_cache"),
+    },
+    "CutVocabulary": {"needed": Renamed("missing_ok", _negated)},
+    "Sparsify": {
+        "keep": Renamed("sparsity", _sparsity),
+        "saliency": Renamed("criterion"),
+    },
+    "SparseGpt": {
+        "keep": Renamed("sparsity", _sparsity),
+        "span": Renamed("block_size"),
+        "damping": Renamed("damp_percent"),
+    },
+    "BrainSurgeon": {"block": Renamed("block_size"), "damping": Renamed("damp_percent")},
+    "Hybrid": {"block": Renamed("block_size")},
+    "Lottery": {"remove": Renamed("prune_fraction")},
+}
 """Name of a class -> name that one of its fields had -> what became of it."""
 
 

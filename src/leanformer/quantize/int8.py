@@ -34,7 +34,8 @@ from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.onnx_session import OnnxSession
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.openvino_session import OpenVinoSession
-from leanformer.runtime.session import Backend, Session, graph_file, served_kind
+from leanformer.runtime.session import Backend, Session, graph_file
+from leanformer.tasks import served_kind
 from leanformer.train.evaluate import outputs, quality
 
 _LEAST = 0.9  # agreement with PyTorch below which the graph is not a copy of the model
@@ -198,7 +199,7 @@ class Int8(Step):
         task, dev = workspace.dataset.task, workspace.dataset.dev
         encoded = encode_examples(dev, workspace.tokenizer, task.kind, self.max_length)
         exact = outputs(workspace.model, encoded, task.kind, precision="fp32")
-        targets = np.stack(exact) if task.kind == "embedding" else None
+        targets = np.stack(exact) if task.about.output == "vector" else None
         asked = self.keep * quality(exact, encoded, task, targets)
 
         def holds(count: int) -> bool:
