@@ -15,6 +15,7 @@ from leanformer.core import codec
 from leanformer.data import Batch, Task
 from leanformer.distill.augmentation import token_swap
 from leanformer.distill.objective import Objective, Outputs, dims_of
+from leanformer.distill.teachers.reading import OwnReading
 from leanformer.distill.teachers.teacher_cache import TeacherCache
 from leanformer.models.attention.observe import observe_attention
 from leanformer.models.embedding import embedding_of, text_vectors
@@ -37,6 +38,8 @@ class Distillation(Loss):
         special: Token ids that are never replaced.
         hide: How tokens are hidden from a masked language model; both models see the same.
         kept: Where the teacher's outputs are kept; None = it is asked each time.
+        own: The texts as the teacher's own tokenizer encodes them; None = it reads the student's
+            token ids.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Distillation(Loss):
         special: Sequence[int] = (),
         hide: Masking | None = None,
         kept: TeacherCache | None = None,
+        own: OwnReading | None = None,
     ) -> None:
         super().__init__()
         sizes = dims_of(student), dims_of(teacher)
@@ -62,7 +66,7 @@ class Distillation(Loss):
         self._teacher = [copy.deepcopy(teacher).to(torch.bfloat16).eval().requires_grad_(False)]
         self._translate = translate
         self.noise, self._special = noise, torch.tensor(list(special), dtype=torch.long)
-        self._hide, self._kept = hide, kept
+        self._hide, self._kept, self._own = hide, kept, own
 
     def identity(self) -> dict[str, Any]:
         """The objectives, the teacher by its weights, and what is done to the texts."""
@@ -103,12 +107,18 @@ class Distillation(Loss):
         said = self._kept.read(batch) if self._kept is not None else None
         if said is not None:
             return said
+        with torch.no_grad():
+            said = self._answer(batch)
+        return said if self._kept is None else self._kept.write(batch, said)
+
+    def _answer(self, batch: Batch) -> Outputs:
+        """What the teacher says now: about its own reading of the texts, or about the same ids."""
+        if self._own is not None:
+            return self._own.outputs(self._teacher[0], batch)
         theirs = dict(batch.inputs)
         if self._translate is not None:
             theirs["input_ids"] = self._translate[theirs["input_ids"]]
-        with torch.no_grad():
-            said = outputs_of(self._teacher[0], theirs, self.kind, self.hidden, self.attention)
-        return said if self._kept is None else self._kept.write(batch, said)
+        return outputs_of(self._teacher[0], theirs, self.kind, self.hidden, self.attention)
 
     def _unit(self, objective: Objective) -> Unit:
         """What the objective's mean is over, in the words of the loop."""

@@ -18,7 +18,7 @@ class Unanswered:
 
 def words_read(logits_WL: NDArray[np.float32]) -> list[int | None]:
     """The row of each word; None where all its logits are -inf: it was not read."""
-    there = np.isfinite(logits_WL).any(-1)
+    there = np.isfinite(logits_WL).any(axis=-1, keepdims=True)[:, 0]
     return [place if read else None for place, read in enumerate(there)]
 
 
