@@ -18,8 +18,7 @@ class Unanswered:
 
 def words_read(logits_WL: NDArray[np.float32]) -> list[int | None]:
     """The row of each word; None where all its logits are -inf: it was not read."""
-    there = np.isfinite(logits_WL).any(axis=-1, keepdims=True)[:, 0]
-    return [place if read else None for place, read in enumerate(there)]
+    return [place if np.isfinite(row).any() else None for place, row in enumerate(logits_WL)]
 
 
 def readings_of(rows_WL: Sequence[NDArray[np.float32]]) -> list[Reading]:
