@@ -261,7 +261,7 @@ def test_what_needs_the_same_tokens_is_refused(
 
 def test_a_task_about_tokens_needs_one_vocabulary(tmp_path: Path) -> None:
     given = workspace(tmp_path, "tokens", teacher_of("deberta-v2", "classification"))
-    with pytest.raises(ValueError, match="distill: tokens compares the answers .* token by token"):
+    with pytest.raises(ValueError, match=r"distill: tokens compares the answers .* token by token"):
         Distill(train=SETUP).apply(given)
     with pytest.raises(ValueError, match="teacher_max_length: 0 is not at least 1"):
         Distill(teacher_max_length=0)
