@@ -18,7 +18,7 @@ class Unanswered:
 
 def words_read(logits_WL: NDArray[np.float32]) -> list[int | None]:
     """The row of each word; None where all its logits are -inf: it was not read."""
-    there = np.isfinite(logits_WL).any(-1)
+    there = np.asarray(np.isfinite(logits_WL).any(-1))
     return [place if read else None for place, read in enumerate(there)]
 
 
