@@ -29,8 +29,8 @@ from attention_tables import PEERS, write_table
 from torch import Tensor
 
 from leanformer.attention import LSH, Linear, Mechanism, Performer, SlidingWindow
-from leanformer.attention.peak import growth
-from leanformer.attention.workload import System, Workload, inputs
+from leanformer.attention.bench.peak import growth
+from leanformer.attention.bench.workload import System, Workload, inputs
 from leanformer.core.record import Record
 from leanformer.measure.environment import environment
 from leanformer.measure.interleave import interleave, speedup, spread
@@ -190,8 +190,8 @@ PAIRS: dict[str, tuple[Mechanism, bool, Callable[[int], System]]] = {
     "window / local-attention": (SlidingWindow(), False, local_attention(False)),
     "causal window / local-attention": (SlidingWindow(), True, local_attention(True)),
     "FAVOR+ / performer-pytorch": (Performer(), False, performer),
-    "LSH / reformer-pytorch": (LSH(shared=True), False, reformer(False)),
-    "causal LSH / reformer-pytorch": (LSH(shared=True), True, reformer(True)),
+    "LSH / reformer-pytorch": (LSH(shared_qk=True), False, reformer(False)),
+    "causal LSH / reformer-pytorch": (LSH(shared_qk=True), True, reformer(True)),
     "linear / fast-transformers": (Linear(), False, idiap(False)),
     "causal linear / fast-transformers": (Linear(), True, idiap(True)),
 }

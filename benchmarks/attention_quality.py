@@ -26,10 +26,10 @@ from foundation_plans import SHARED
 from foundation_tables import ROOT
 
 from leanformer.attention.attend import Attend
+from leanformer.attention.bench.timed import time_model
 from leanformer.attention.extend_positions import ExtendPositions
 from leanformer.attention.mechanism import Mechanism
 from leanformer.attention.presets import bigbird, longformer, mechanisms
-from leanformer.attention.timed import time_model
 from leanformer.core.files import write_text
 from leanformer.core.record import Record, read
 from leanformer.data import Source, encode_examples
@@ -60,7 +60,7 @@ OTHERS = (
 WAYS: dict[str, Mechanism | None] = {
     "dense": None,
     "longformer": longformer(256),
-    "bigbird": bigbird(size=32),
+    "bigbird": bigbird(block_size=32),
     **{name: mechanisms()[name] for name in OTHERS},
 }
 

@@ -33,31 +33,31 @@ from leanformer.attention import (
 
 EXAMPLES: list[Mechanism] = [
     SlidingWindow(left=3, right=2),
-    BlockWindow(size=5),
-    BlockWindow(size=16, reach=2)
-    | RandomBlocks(count=2, size=16)
+    BlockWindow(block_size=5),
+    BlockWindow(block_size=16, reach=2)
+    | RandomBlocks(num_random_blocks=2, block_size=16)
     | GlobalTokens(tokens=tuple(range(16))),
     SlidingWindow(left=150, right=140),  # spans more than a block
     SlidingWindow(left=2, right=1, dilation=3),
     Strided(stride=4),
-    Fixed(stretch=6, summary=2),
-    Blockwise(size=4, shifts=(0,)),
-    Blockwise(size=4, shifts=(0, 1, 2)),
-    RandomBlocks(count=2, size=4, seed=1),
+    Fixed(block_size=6, summary=2),
+    Blockwise(block_size=4, shifts=(0,)),
+    Blockwise(block_size=4, shifts=(0, 1, 2)),
+    RandomBlocks(num_random_blocks=2, block_size=4, seed=1),
     GlobalTokens(tokens=(0, 5)),
     Union(
         patterns=(SlidingWindow(left=2, right=2), GlobalTokens(tokens=(0, 7)), Strided(stride=5))
     ),
     SlidingWindow(left=3, right=3)
     | GlobalTokens(tokens=(1,))
-    | RandomBlocks(count=1, size=16)
-    | Blockwise(size=32, shifts=(0, 1)),
+    | RandomBlocks(num_random_blocks=1, block_size=16)
+    | Blockwise(block_size=32, shifts=(0, 1)),
     LSH(buckets=4, window=3),
-    LSH(buckets=6, rounds=3, window=200, seed=2),
-    LSH(buckets=16, window=4, shared=True),
-    LSH(buckets=4, rounds=2, window=4, shared=True),
-    LSH(buckets=16, window=6, shared=True, chunks=True),
-    LSH(buckets=4, rounds=2, window=6, chunks=True),
+    LSH(buckets=6, num_hashes=3, window=200, seed=2),
+    LSH(buckets=16, window=4, shared_qk=True),
+    LSH(buckets=4, num_hashes=2, window=4, shared_qk=True),
+    LSH(buckets=16, window=6, shared_qk=True, full_chunks=True),
+    LSH(buckets=4, num_hashes=2, window=6, full_chunks=True),
     Routing(clusters=3, window=4),
     Routing(clusters=5, window=7, balanced=True),
     Linear(),
@@ -80,9 +80,9 @@ EXAMPLES: list[Mechanism] = [
     Synthesizer(scores="random", trainable=False, seed=1),
     Synthesizer(scores="factorized-dense", mix=True),
     Synthesizer(scores="factorized-random", rank=3, mix=True),
-    Sinkhorn(size=4, iterations=3),
-    Sinkhorn(size=64),
-    Sinkhorn(size=6, cut=2),
+    Sinkhorn(block_size=4, iterations=3),
+    Sinkhorn(block_size=64),
+    Sinkhorn(block_size=6, n_top=2),
 ]
 
 

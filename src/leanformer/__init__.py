@@ -15,7 +15,7 @@ __all__ = ["__version__"]
 
 
 def _register_forms() -> None:
-    from leanformer.attention.checkpoint import AttentionForm
+    from leanformer.attention.hf.checkpoint import AttentionForm
     from leanformer.models.stored_form import register
     from leanformer.prune.sparse.sparse_checkpoint import SparseForm
     from leanformer.quantize.checkpoint import QuantizedForm

@@ -5,8 +5,8 @@ from quantize.test_quantize_aware import workspace_of
 
 from leanformer.attention import Linear, Linformer, SlidingWindow
 from leanformer.attention import attend as module
-from leanformer.attention.attach import attached
 from leanformer.attention.attend import Attend
+from leanformer.attention.hf.attach import attached
 from leanformer.core.proof import NoEffect
 from leanformer.train import TrainSetup
 from leanformer.train.finetune import Finetune

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from leanformer.attention import GlobalTokens, Mechanism, SlidingWindow
-from leanformer.attention.attach import attach, attached
+from leanformer.attention.hf.attach import attach, attached
 from leanformer.attention.positions import unless_whole
 from leanformer.attention.presets import bigbird
 from leanformer.models.tiny import tiny_model
@@ -48,7 +48,7 @@ def test_a_mask_of_ones_is_no_mask(mechanism: Mechanism, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(("family", "head"), [("bert", "classification"), ("llama", "causal")])
-@pytest.mark.parametrize("mechanism", [NEAR, bigbird(size=4)], ids=["longformer", "bigbird"])
+@pytest.mark.parametrize("mechanism", [NEAR, bigbird(block_size=4)], ids=["longformer", "bigbird"])
 def test_a_model_is_given_no_mask_where_nothing_is_padded(
     family: str, head: Any, mechanism: Mechanism, monkeypatch: pytest.MonkeyPatch
 ) -> None:

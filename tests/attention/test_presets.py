@@ -9,7 +9,7 @@ from leanformer.attention.presets import bigbird, longformer, mechanisms
 
 def test_longformer_is_its_window_and_its_global_tokens() -> None:
     attention: Any = built(longformer(window=4, tokens=(0,)))
-    sees = attention.sees(places(17, 1), 17)[0, 0]
+    sees = attention.pattern_mask(places(17, 1), 17)[0, 0]
     assert sees[8].nonzero().flatten().tolist() == [0, 6, 7, 8, 9, 10]
     assert sees[0].all()
     assert sees[:, 0].all()
@@ -18,8 +18,8 @@ def test_longformer_is_its_window_and_its_global_tokens() -> None:
 
 
 def test_bigbird_sees_window_first_block_and_random_blocks() -> None:
-    attention: Any = built(bigbird(size=4, count=2))
-    sees = attention.sees(places(80, 1), 80)[0]
+    attention: Any = built(bigbird(block_size=4, num_random_blocks=2))
+    sees = attention.pattern_mask(places(80, 1), 80)[0]
     assert sees[:, :4].all()
     assert sees[:, :, :4].all()
     row = sees[1, 50]

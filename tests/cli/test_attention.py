@@ -3,8 +3,8 @@ import json
 import pytest
 from transformers import AutoModelForSequenceClassification
 
-from leanformer.attention import bench
-from leanformer.attention.bench import here
+from leanformer.attention.bench import measure as bench
+from leanformer.attention.bench.measure import here
 from leanformer.attention.presets import longformer
 from leanformer.core.codec import encode
 from leanformer.models.tiny import tiny_model

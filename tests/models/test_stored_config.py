@@ -14,7 +14,7 @@ import transformers
 from transformers import AutoConfig, AutoTokenizer
 
 from leanformer.attention import SlidingWindow
-from leanformer.attention.attach import attach, attached, detach
+from leanformer.attention.hf.attach import attach, attached, detach
 from leanformer.models.families import FAMILIES
 from leanformer.models.ffn import keep_neurons
 from leanformer.models.load import has_head, load_model

@@ -23,7 +23,6 @@ from leanformer.attention.mechanisms import (
     Sinkhorn,
     Synthesizer,
 )
-from leanformer.attention.pattern import Pattern
 from leanformer.attention.patterns import (
     BlockWindow,
     Blockwise,
@@ -34,6 +33,7 @@ from leanformer.attention.patterns import (
     Strided,
     Union,
 )
+from leanformer.attention.patterns.pattern import Pattern
 
 __all__ = [
     "LSH",

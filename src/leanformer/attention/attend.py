@@ -3,15 +3,15 @@
 from dataclasses import field
 from typing import Any
 
-from leanformer.attention.attach import attach, attached
-from leanformer.attention.exchanged import MEANING
+from leanformer.attention.bench.exchanged import MEANING
+from leanformer.attention.hf.attach import attach, attached
 from leanformer.attention.mechanism import Mechanism
 from leanformer.attention.patterns import SlidingWindow
-from leanformer.attention.probe import calls_of
 from leanformer.core.proof import Proof, require
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
+from leanformer.models.attention.probe import calls_of
 
 
 @technique("attend", paper="Tay et al. 2022 (Efficient Transformers: A Survey), arXiv:2009.06732")

@@ -70,10 +70,10 @@ class Capabilities:
     mechanism without any may need training all the same, see `swap`."""
     swap: Swap = "unmeasured"
     """What it means for a trained model to attend by this mechanism from now on, with nothing
-    trained: as we measured it (`leanformer.attention.exchanged`), or "loses" by the equation, where
-    the softmax is replaced or keys are chosen by what begins at random. "keeps": its quality within
-    noise; "loses": it must be trained with the mechanism, which brings some of the quality back or
-    all; "ruins": its answers are close to guesses; "unmeasured": nobody knows."""
+    trained: as we measured it (`leanformer.attention.bench.exchanged`), or "loses" by the equation,
+    where the softmax is replaced or keys are chosen by what begins at random. "keeps": its quality
+    within noise; "loses": it must be trained with the mechanism, which brings some of the quality
+    back or all; "ruins": its answers are close to guesses; "unmeasured": nobody knows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,10 +127,10 @@ class Attention(nn.Module, ABC):
     """A built mechanism. `forward` sees to shapes, shared keys and padding; a mechanism fills in
     `reference` and `efficient`."""
 
-    anchored: ClassVar[bool] = True
+    position_dependent: ClassVar[bool] = True
     """Whether outputs depend on how far a token is from the beginning of its text, and not only
     on how far from another."""
-    chooses: ClassVar[bool] = False
+    data_dependent: ClassVar[bool] = False
     """Whether which tokens are seen depends on what they are, so that rounding may change it."""
 
     def __init__(self, heads: Heads, capabilities: Capabilities) -> None:
@@ -156,7 +156,8 @@ class Attention(nn.Module, ABC):
             query_BHTD: Queries.
             key_BHSD: Keys, one head a query head.
             value_BHSD: Values, as the keys.
-            keep_BS: True at keys of the text. Unless `anchored` is False they stand first.
+            keep_BS: True at keys of the text, False at padding, which stands behind the text unless
+                `position_dependent` is False.
             at_BT: Place of each query among the keys: 0..S-1 for a whole text, S-1 for the last.
             scaling: Factor of the scores.
             dropout: Share of the weights that are dropped.
@@ -174,6 +175,15 @@ class Attention(nn.Module, ABC):
         dropout: float = 0.0,
     ) -> Tensor:
         """The same for a whole text, [B, H, T, D], in the time that the paper promises."""
+
+    def dense_mask(self, keep_BT: Tensor) -> Tensor | None:
+        """The mask under which softmax attention is this mechanism, [B, H or 1, T, T], True where a
+        query attends to a key; None = there is none that follows from positions alone.
+
+        Args:
+            keep_BT: True at tokens of the text, False at padding on whichever side.
+        """
+        return None
 
     def forward(
         self,
@@ -218,7 +228,7 @@ class Attention(nn.Module, ABC):
         key, value = (each_head(x, groups) for x in (key_BJSD, value_BJSD))
         if tokens != seen:
             return self._last(query_BHTD, key, value, keep_BS, offset, scaling, dropout)
-        if keep_BS is None or not self.anchored:
+        if keep_BS is None or not self.position_dependent:
             return self.efficient(query_BHTD, key, value, keep_BS, scaling=scaling, dropout=dropout)
         order_BS = text_first(keep_BS)
         query, key, value = (at_places(x, order_BS) for x in (query_BHTD, key, value))
@@ -267,7 +277,7 @@ class Attention(nn.Module, ABC):
         if keep_BS is None:
             keep_BS = torch.ones(batch, key.shape[2], dtype=torch.bool, device=key.device)
         at_BT = torch.arange(offset, offset + tokens, device=key.device).expand(batch, -1)
-        if self.anchored:
+        if self.position_dependent:
             order_BS = text_first(keep_BS)
             key, value = at_places(key, order_BS), at_places(value, order_BS)
             keep_BS = keep_BS.gather(1, order_BS)

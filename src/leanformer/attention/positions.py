@@ -15,8 +15,8 @@ def unless_whole(keep: Tensor | None) -> Tensor | None:
     """The mask, or None where it hides no key, so that texts without padding need no mask.
 
     On a GPU the mask stays: reading it in every layer would make the CPU wait for the GPU, and
-    `leanformer.attention.asked.MaskSpec` reads it once per forward pass. It also stays while a
-    graph is traced, when its values are not known.
+    `leanformer.models.attention.requests.MaskSpec` reads it once per forward pass. It also stays
+    while a graph is traced, when its values are not known.
     """
     if keep is None or keep.device.type != "cpu":
         return keep

@@ -14,7 +14,6 @@ from leanformer.attention.mechanisms import (
     Sinkhorn,
     Synthesizer,
 )
-from leanformer.attention.pattern import Pattern
 from leanformer.attention.patterns import (
     BlockWindow,
     Blockwise,
@@ -24,6 +23,7 @@ from leanformer.attention.patterns import (
     SlidingWindow,
     Strided,
 )
+from leanformer.attention.patterns.pattern import Pattern
 
 
 def longformer(window: int = 512, tokens: tuple[int, ...] = (0,)) -> Pattern:
@@ -41,16 +41,18 @@ def longformer(window: int = 512, tokens: tuple[int, ...] = (0,)) -> Pattern:
     return SlidingWindow(left=window // 2, right=window // 2) | GlobalTokens(tokens=tokens)
 
 
-def bigbird(size: int = 64, window: int = 3, count: int = 3, seed: int = 0) -> Pattern:
+def bigbird(
+    block_size: int = 64, window: int = 3, num_random_blocks: int = 3, seed: int = 0
+) -> Pattern:
     """BigBird (Zaheer et al. 2020, arXiv:2007.14062): window, global and random blocks.
 
     The first block is global; a text's last block, global in the paper too, is seen through its
     neighbours alone.
 
     Args:
-        size: Tokens of a block.
+        block_size: Tokens of a block.
         window: Blocks of the window, the own one in the middle: an odd number.
-        count: Random blocks that each block sees.
+        num_random_blocks: Random blocks that each block sees.
         seed: Of the draw.
 
     Raises:
@@ -59,9 +61,9 @@ def bigbird(size: int = 64, window: int = 3, count: int = 3, seed: int = 0) -> P
     if window % 2 == 0:
         raise ValueError(f"window: {window} blocks have no middle; give an odd number")
     return (
-        BlockWindow(size=size, reach=window // 2)
-        | GlobalTokens(tokens=tuple(range(size)))
-        | RandomBlocks(count=count, size=size, seed=seed)
+        BlockWindow(block_size=block_size, reach=window // 2)
+        | GlobalTokens(tokens=tuple(range(block_size)))
+        | RandomBlocks(num_random_blocks=num_random_blocks, block_size=block_size, seed=seed)
     )
 
 

@@ -11,7 +11,7 @@ def attend(
     with_: Annotated[
         str,
         typer.Option(
-            "--with", help='A name (longformer, lsh ...) or TOML: { use = "lsh", rounds = 2 }.'
+            "--with", help='A name (longformer, lsh ...) or TOML: { use = "lsh", num_hashes = 2 }.'
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
@@ -28,11 +28,11 @@ def attend(
     import tomllib
 
     import leanformer.attention  # noqa: F401  (registers every mechanism)
-    from leanformer.attention.attach import attach
-    from leanformer.attention.exchanged import cost_of
+    from leanformer.attention.bench.exchanged import cost_of
+    from leanformer.attention.bench.timed import time_model
+    from leanformer.attention.hf.attach import attach
     from leanformer.attention.mechanism import Mechanism
     from leanformer.attention.presets import mechanisms
-    from leanformer.attention.timed import time_model
     from leanformer.core.codec import decode
     from leanformer.core.files import check_free
     from leanformer.models.load import load_model

@@ -1,7 +1,7 @@
 """`leanformer attention bench` and `advise`: what is faster here, and from which length on."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,7 +21,7 @@ def bench(
     out: Annotated[Path, typer.Option(help="Record that results are appended to.")] = RECORD,
     only: Annotated[list[str] | None, typer.Option(help="Mechanisms; all without it.")] = None,
     rounds: Annotated[int, typer.Option(help="Times that each runs at each length.")] = 7,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "cpu",
 ) -> None:
     """Time every mechanism against dense attention, forward and backward, and draw it.
 
@@ -29,57 +29,97 @@ def bench(
     measured already is not measured again, so that an interrupted bench goes on. Memory is measured
     at the longest length.
     """
-    from leanformer.attention.bench import PADDED, here, measure
-    from leanformer.attention.picture import picture
+    from leanformer.attention.bench.measure import device_named, here
     from leanformer.attention.presets import mechanisms
-    from leanformer.attention.workload import Workload
-    from leanformer.core.codec import decode, encode
     from leanformer.core.record import Record, read
-    from leanformer.measure.machine import machine_of
-    from leanformer.report.attention import write_page
 
     known = mechanisms()
     for name in only or []:
         if name not in known:
             raise ValueError(f"--only {name}: there are {', '.join(known)}")
     chosen = {name: known[name] for name in only or known}
-    record = Record(out)
+    device = device_named(device)
+    record, environment = Record(out), here(device)
     done = read(out) if out.is_file() else []
-    environment = here(device)
-    mine = machine_of(environment)
-    timed = [
-        event
-        for event in done
-        if event["event"] == "attention" and machine_of(event.get("environment")) == mine
-    ]
+    _draw(record, done, chosen)
+    works = _works(lengths, device)
+    for number, work in enumerate(works):
+        left = _left(done, chosen, work, environment)
+        if left:
+            typer.echo(f"[{number + 1}/{len(works)}] {_described(work)}")
+            memory = work.length == max(lengths)
+            _time(record, left, work, environment, rounds=rounds, memory=memory)
+    from leanformer.report.attention import write_page
+
+    typer.echo(f"wrote {out} and {write_page(out)}")
+
+
+def _draw(record: Any, done: list[Any], chosen: dict[str, Any]) -> None:
+    """Record a picture of each mechanism that has none yet."""
+    from leanformer.attention.bench.picture import picture
+
     drawn = {event["name"] for event in done if event["event"] == "picture"}
     for name, one in chosen.items():
         if name not in drawn:
             record.write("picture", name=name, picture=picture(one))
-    works = [
-        decode(
-            Workload,
-            {"length": one, "causal": causal, "backward": back, "padded": share, "device": device},
-        )
-        for one in sorted(set(lengths))
+
+
+def _works(lengths: list[int], device: str) -> list[Any]:
+    """What is timed: each length without and with padding, causal or not, training or not."""
+    from leanformer.attention.bench.measure import PADDED
+    from leanformer.attention.bench.workload import Workload
+
+    return [
+        Workload(length=length, causal=causal, backward=backward, padded=share, device=device)
+        for length in sorted(set(lengths))
         for share in (0.0, PADDED)
         for causal in (False, True)
-        for back in (False, True)
+        for backward in (False, True)
     ]
-    for number, work in enumerate(works):
-        names = {e["name"] for e in timed if decode(Workload, e["work"]) == work}
-        left = {name: one for name, one in chosen.items() if name not in names}
-        if not left:
-            continue
-        kind = f"{'causal ' if work.causal else ''}{'training' if work.backward else 'inference'}"
-        kind += f", {work.padded:.0%} padding" if work.padded else ""
-        typer.echo(f"[{number + 1}/{len(works)}] {work.length} tokens, {kind}")
-        for found in measure(left, work, rounds=rounds, memory=work.length == max(lengths)):
-            said = {**vars(found), "mechanism": encode(found.mechanism), "work": encode(work)}
-            record.write("attention", **said, environment=environment)
-            peak = "" if found.peak is None else f"  {found.peak / 2**20:8.1f} MiB"
-            typer.echo(f"  {found.name:20} {found.ratio.value:7.3f}x of dense{peak}")
-    typer.echo(f"wrote {out} and {write_page(out)}")
+
+
+def _left(
+    done: list[Any], chosen: dict[str, Any], work: Any, environment: dict[str, Any]
+) -> dict[str, Any]:
+    """The mechanisms that this machine has not timed at this work."""
+    from leanformer.core.codec import decode
+    from leanformer.measure.machine import machine_of
+
+    mine = machine_of(environment)
+    names = {
+        event["name"]
+        for event in done
+        if event["event"] == "attention"
+        and machine_of(event.get("environment")) == mine
+        and decode(type(work), event["work"]) == work
+    }
+    return {name: one for name, one in chosen.items() if name not in names}
+
+
+def _described(work: Any) -> str:
+    kind = f"{'causal ' if work.causal else ''}{'training' if work.backward else 'inference'}"
+    padding = f", {work.padded:.0%} padding" if work.padded else ""
+    return f"{work.length} tokens, {kind}{padding}"
+
+
+def _time(
+    record: Any,
+    mechanisms: dict[str, Any],
+    work: Any,
+    environment: dict[str, Any],
+    *,
+    rounds: int,
+    memory: bool,
+) -> None:
+    """Time mechanisms at one work, record each and say how it compares."""
+    from leanformer.attention.bench.measure import measure
+    from leanformer.core.codec import encode
+
+    for found in measure(mechanisms, work, rounds=rounds, memory=memory):
+        said = {**vars(found), "mechanism": encode(found.mechanism), "work": encode(work)}
+        record.write("attention", **said, environment=environment)
+        peak = "" if found.peak is None else f"  {found.peak / 2**20:8.1f} MiB"
+        typer.echo(f"  {found.name:20} {found.ratio.value:7.3f}x of dense{peak}")
 
 
 @attention.command()
@@ -92,7 +132,7 @@ def advise(
     padded: Annotated[
         bool, typer.Option(help="Whether texts are padded to the longest of their batch.")
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "cpu",
     record: Annotated[Path, typer.Option(help="What `bench` wrote.")] = RECORD,
 ) -> None:
     """Say which mechanism is fastest for texts of a length, and what it costs a trained model.
@@ -102,13 +142,14 @@ def advise(
     trained may be recommended too. If no such mechanism is faster, keep dense attention.
     """
     import leanformer.attention  # noqa: F401  (registers every mechanism)
-    from leanformer.attention.advice import KEEP, Question, advise
-    from leanformer.attention.bench import here
+    from leanformer.attention.bench.advice import KEEP, Question, advise
+    from leanformer.attention.bench.measure import device_named, here
     from leanformer.core.record import read
 
     if not record.is_file():
         raise ValueError(f"{record} does not exist; run leanformer attention bench first")
     events = [event for event in read(record) if event["event"] == "attention"]
+    device = device_named(device)
     question = Question(
         length=length,
         environment=here(device),

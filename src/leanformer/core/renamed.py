@@ -37,6 +37,16 @@ def _negated(flag: Any) -> Any:
 
 
 FIELDS: dict[str, dict[str, Renamed]] = {
+    "BlockWindow": {"size": Renamed("block_size")},
+    "Blockwise": {"size": Renamed("block_size")},
+    "Fixed": {"stretch": Renamed("block_size")},
+    "LSH": {
+        "rounds": Renamed("num_hashes"),
+        "shared": Renamed("shared_qk"),
+        "chunks": Renamed("full_chunks"),
+    },
+    "RandomBlocks": {"count": Renamed("num_random_blocks"), "size": Renamed("block_size")},
+    "Sinkhorn": {"cut": Renamed("n_top"), "size": Renamed("block_size")},
     "Finetune": {
         "choose": Renamed("load_best_at_end", _is_best),
         "regain": Renamed("require_improvement"),

@@ -11,13 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from leanformer.core import codec
 from leanformer.data import Batch, Task
 from leanformer.distill.augmentation import token_swap
 from leanformer.distill.objective import Objective, Outputs, dims_of
 from leanformer.distill.teachers.teacher_cache import TeacherCache
-from leanformer.models.attended import attended
-from leanformer.models.embedding import text_vectors
+from leanformer.models.attention.observe import observe_attention
+from leanformer.models.embedding import embedding_of, text_vectors
 from leanformer.tasks import kind_named
+from leanformer.train.digest import digest, weights_digest
 from leanformer.train.loss import Loss, Term, Unit
 from leanformer.train.masking import Masking
 
@@ -61,6 +63,18 @@ class Distillation(Loss):
         self._translate = translate
         self.noise, self._special = noise, torch.tensor(list(special), dtype=torch.long)
         self._hide, self._kept = hide, kept
+
+    def identity(self) -> dict[str, Any]:
+        """The objectives, the teacher by its weights, and what is done to the texts."""
+        return {
+            "task": self.kind,
+            "objectives": codec.encode(self.objectives),
+            "teacher": teacher_digest(self._teacher[0], self.kind),
+            "translation": None if self._translate is None else digest(self._translate.tolist()),
+            "noise": self.noise,
+            "special": self._special.tolist(),
+            "masking": codec.encode(self._hide),
+        }
 
     def prepared(self, batch: Batch) -> Batch:
         """The batch with some tokens swapped or hidden, the same for both models."""
@@ -107,7 +121,7 @@ def outputs_of(
     model: Any, inputs: dict[str, Tensor], kind: str, hidden: bool = False, attention: bool = False
 ) -> Outputs:
     """What `model` says about `inputs`; for embedding, `logits` is the pooled vector."""
-    with attended(model) if attention else nullcontext(()) as layers:
+    with observe_attention(model) if attention else nullcontext(()) as layers:
         output = model(**inputs, output_hidden_states=hidden)
     mask = inputs["attention_mask"]
     if kind_named(kind).output == "vector":
@@ -116,6 +130,14 @@ def outputs_of(
         logits = output.logits
     states = tuple(output.hidden_states) if hidden else ()
     return Outputs(logits, states, mask.bool(), tuple(layers))
+
+
+def teacher_digest(teacher: nn.Module, kind: str) -> str:
+    """A digest of what decides the teacher's answers: weights, and for embedding the pooling."""
+    vectors = kind_named(kind).output == "vector"
+    members: Any = getattr(teacher, "models", [teacher])
+    pooled = [repr(embedding_of(one).pooling) for one in members] if vectors else []
+    return digest(weights_digest(teacher), pooled)
 
 
 def translation(student: Any, teacher: Any) -> Tensor | None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from leanformer.models.attended import Attended
+from leanformer.models.attention.inputs import AttentionInputs
 from leanformer.train.loss import Unit
 
 
@@ -47,7 +47,7 @@ class Outputs:
     logits: Tensor
     hidden: tuple[Tensor, ...]
     keep: Tensor
-    attention: tuple[Attended, ...] = ()
+    attention: tuple[AttentionInputs, ...] = ()
 
 
 class Objective(ABC):

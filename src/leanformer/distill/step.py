@@ -29,7 +29,7 @@ from leanformer.distill.teachers.named import with_teachers
 from leanformer.distill.teachers.teacher_cache import TeacherCache, key_of
 from leanformer.models.embedding import embedding_of
 from leanformer.train.dropout import without_dropout
-from leanformer.train.evaluate import judge, outputs
+from leanformer.train.evaluate import make_evaluator, outputs
 from leanformer.train.masking import Masking, masking
 from leanformer.train.setup import TrainSetup
 from leanformer.train.trained import Training, train_and_prove
@@ -115,7 +115,7 @@ class Distill(Training):
         masked = task.about.hides_words
         hide = masking(workspace.tokenizer, self.mlm_probability) if masked else None
         dev, targets = self._dev(workspace, teacher, theirs, hide)
-        evaluate = judge(dev, task, targets, self.train.precision)
+        evaluate = make_evaluator(dev, task, targets, self.train.precision)
         free = None if embedding_of(teacher).pooling.normalize else targets
         before = 1.0 if free is None else lengths(workspace.model, dev, free)
         loss = self._loss(workspace, teacher, theirs, texts, hide)

@@ -19,7 +19,7 @@ from torch import nn
 from leanformer.models.families import FAMILIES, WHOLE, family_of
 from leanformer.models.parts import Anatomy
 
-__all__ = ["Anatomy", "anatomy_of", "cuttable", "layers_of", "multiplied"]
+__all__ = ["Anatomy", "anatomy_of", "layers_of", "multiplied", "require_prunable"]
 
 
 def anatomy_of(model_or_config: Any) -> Anatomy:
@@ -45,7 +45,7 @@ def anatomy_of(model_or_config: Any) -> Anatomy:
     return anatomy
 
 
-def cuttable(model: Any) -> Anatomy:
+def require_prunable(model: Any) -> Anatomy:
     """The anatomy of a model that is about to be cut.
 
     Raises:

@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import nn
 
-from leanformer.models.anatomy import cuttable
+from leanformer.models.anatomy import require_prunable
+from leanformer.models.per_layer_shapes import configurations, describe
 from leanformer.models.selection import chosen
-from leanformer.models.uneven import configurations, describe
 
 
 def keep_layers(model: nn.Module, keep: Iterable[int]) -> None:
@@ -21,7 +21,7 @@ def keep_layers(model: nn.Module, keep: Iterable[int]) -> None:
         ValueError: Unknown architecture, indices that do not fit, or a GPT-2 that scales
             attention by the layer's number.
     """
-    anatomy = cuttable(model)
+    anatomy = require_prunable(model)
     layers = anatomy.layers(model)
     kept = chosen(keep, len(layers), "layer")
     if getattr(model.config, "scale_attn_by_inverse_layer_idx", False) and kept != list(

@@ -83,9 +83,9 @@ def test_blocks_are_drawn_once_and_numpy_is_left_alone() -> None:
     found = np.random.rand(2)
     assert (found == expected).all()
     layer = ours.get_submodule(LAYERS[0])
-    kept = layer._readings
+    kept = layer._plans
     assert torch.equal(ours(**inputs).last_hidden_state, first)
-    assert layer._readings is kept
+    assert layer._plans is kept
     evaluated = ours.eval()(**inputs).last_hidden_state
     assert not torch.allclose(evaluated, first)
     assert torch.equal(ours.train()(**inputs).last_hidden_state, first)

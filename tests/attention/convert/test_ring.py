@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from leanformer.attention.blocked import sdpa
 from leanformer.attention.convert.ring import Mask, Ring, ring_attention
+from leanformer.attention.kernels.blocked import sdpa
 
 CPU = torch.device("cpu")
 

@@ -43,7 +43,7 @@ def naive(attention: Any, text: Any, window: int, *, causal: bool, shared: bool 
 def test_it_is_the_softmax_over_the_nearest_of_each_bucket(
     rounds: int, window: int, causal: bool
 ) -> None:
-    attention = built(LSH(buckets=4, rounds=rounds, window=window), causal)
+    attention = built(LSH(buckets=4, num_hashes=rounds, window=window), causal)
     text = random_text(23)
     expected = naive(attention, text, window, causal=causal)
     torch.testing.assert_close(attention(*text), expected)
@@ -51,7 +51,7 @@ def test_it_is_the_softmax_over_the_nearest_of_each_bucket(
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_shared_keys_are_of_length_one_and_a_token_sees_itself_last(causal: bool) -> None:
-    attention = built(LSH(buckets=8, rounds=2, window=3, shared=True), causal)
+    attention = built(LSH(buckets=8, num_hashes=2, window=3, shared_qk=True), causal)
     _, key, value = random_text(19)
     text = (key, key, value)  # queries and keys are one projection
     expected = naive(attention, text, 3, causal=causal, shared=True)
@@ -89,7 +89,7 @@ def test_vectors_at_a_small_angle_share_buckets_more_often() -> None:
 
 def test_chunks_read_no_later_value_but_choose_by_later_tokens() -> None:
     """What `causal = "content"` means, and why it is not the default."""
-    attention = built(LSH(buckets=4, window=3, chunks=True), True)
+    attention = built(LSH(buckets=4, window=3, full_chunks=True), True)
     text = random_text(60)
     value = text.value.clone()
     value[:, :, 40:] += 5
@@ -105,5 +105,5 @@ def test_chunks_read_no_later_value_but_choose_by_later_tokens() -> None:
 def test_impossible_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="buckets: 7; an even number"):
         LSH(buckets=7)
-    with pytest.raises(ValueError, match="rounds, window: 0 and 64"):
-        LSH(rounds=0)
+    with pytest.raises(ValueError, match="num_hashes, window: 0 and 64"):
+        LSH(num_hashes=0)

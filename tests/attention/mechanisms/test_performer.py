@@ -6,8 +6,8 @@ from attention_cases import built, random_text
 from torch import Tensor
 
 from leanformer.attention import Heads, Performer
+from leanformer.attention.kernels.orthogonal import orthogonal_vectors
 from leanformer.attention.mechanisms.performer import log_features
-from leanformer.attention.orthogonal import orthogonal_vectors
 
 
 def estimate(attention: Any, query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:

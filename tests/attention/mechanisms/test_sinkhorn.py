@@ -69,7 +69,7 @@ def test_causal_rows_sum_to_one_and_read_no_later_row() -> None:
 
 @pytest.mark.parametrize("cut", [None, 2])
 def test_it_is_the_equation_of_the_paper(cut: int | None) -> None:
-    attention: Any = built(Sinkhorn(size=4, iterations=3, temperature=0.6, cut=cut))
+    attention: Any = built(Sinkhorn(block_size=4, iterations=3, temperature=0.6, n_top=cut))
     query, key, value = random_text(12)
     found = attention(query, key, value, scaling=0.7)
     for text in range(2):
@@ -93,7 +93,7 @@ def test_it_is_the_equation_of_the_paper(cut: int | None) -> None:
 
 
 def test_noise_is_of_training_alone() -> None:
-    attention = built(Sinkhorn(size=4))
+    attention = built(Sinkhorn(block_size=4))
     text = random_text(20)
     still = attention(*text)
     assert torch.equal(still, attention(*text))
@@ -108,22 +108,22 @@ def test_noise_is_of_training_alone() -> None:
 def test_one_block_is_seen_beside_itself() -> None:
     query, key, value = random_text(7)
     dense = torch.nn.functional.scaled_dot_product_attention(query, key, value)
-    torch.testing.assert_close(built(Sinkhorn(size=8))(query, key, value), dense)
+    torch.testing.assert_close(built(Sinkhorn(block_size=8))(query, key, value), dense)
 
 
 def test_the_sort_learns() -> None:
-    attention: Any = built(Sinkhorn(size=4))
+    attention: Any = built(Sinkhorn(block_size=4))
     attention(*random_text(20)).square().sum().backward()
     assert attention.target.grad.abs().sum() > 0
     assert attention.source.grad.abs().sum() > 0
 
 
 def test_impossible_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="size, iterations: 0 tokens and 8 steps"):
-        Sinkhorn(size=0)
+    with pytest.raises(ValueError, match="block_size, iterations: 0 tokens and 8 steps"):
+        Sinkhorn(block_size=0)
     with pytest.raises(ValueError, match=r"temperature: 0\.0 cannot divide"):
         Sinkhorn(temperature=0.0)
-    with pytest.raises(ValueError, match="cut: 0 sorted blocks"):
-        Sinkhorn(cut=0)
+    with pytest.raises(ValueError, match="n_top: 0 sorted blocks"):
+        Sinkhorn(n_top=0)
     with pytest.raises(ValueError, match="the layer is causal"):
-        Sinkhorn(cut=1).build(heads_of(Sinkhorn(), True))
+        Sinkhorn(n_top=1).build(heads_of(Sinkhorn(), True))

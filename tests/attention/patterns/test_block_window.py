@@ -11,8 +11,8 @@ from leanformer.attention import BlockWindow
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(("size", "reach"), [(4, 1), (3, 0), (5, 2), (40, 1)])
 def test_it_sees_its_block_and_the_neighbours(size: int, reach: int, causal: bool) -> None:
-    attention: Any = built(BlockWindow(size=size, reach=reach), causal)
-    found = attention.sees(places(17, 1), 17)[0, 0]
+    attention: Any = built(BlockWindow(block_size=size, reach=reach), causal)
+    found = attention.pattern_mask(places(17, 1), 17)[0, 0]
     for query in range(17):
         own = query // size
         window = {key for key in range(17) if abs(key // size - own) <= reach}
@@ -23,14 +23,14 @@ def test_it_sees_its_block_and_the_neighbours(size: int, reach: int, causal: boo
 
 @given(st.integers(1, 9), st.integers(0, 4), st.integers(1, 9), st.booleans())
 def test_it_counts_what_it_sees(size: int, reach: int, blocks: int, causal: bool) -> None:
-    pattern = BlockWindow(size=size, reach=reach)
+    pattern = BlockWindow(block_size=size, reach=reach)
     attention: Any = built(pattern, causal)
     length = size * blocks
-    counted = attention.sees(places(length, 1), length).sum().item() / length
+    counted = attention.pattern_mask(places(length, 1), length).sum().item() / length
     said = pattern.seen(heads_of(pattern, causal), length)
     assert said == pytest.approx(counted, rel=1e-9)
 
 
 def test_a_window_of_no_size_is_refused() -> None:
-    with pytest.raises(ValueError, match="size, reach: blocks of 0 tokens, 1 on each side"):
-        BlockWindow(size=0)
+    with pytest.raises(ValueError, match="block_size, reach: blocks of 0 tokens, 1 on each side"):
+        BlockWindow(block_size=0)

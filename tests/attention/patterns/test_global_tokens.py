@@ -10,7 +10,7 @@ from leanformer.attention import GlobalTokens
 def test_it_sees_and_is_seen_by_everything(causal: bool) -> None:
     pattern = GlobalTokens(tokens=(0, 6))
     attention: Any = built(pattern, causal)
-    found = attention.sees(places(11, 1), 11)[0, 0]
+    found = attention.pattern_mask(places(11, 1), 11)[0, 0]
     for query in range(11):
         for key in range(11):
             seen = query in (0, 6) or key in (0, 6)

@@ -48,9 +48,9 @@ def test_a_text_draws_from_its_own_blocks_alone() -> None:
 
 
 def test_it_sees_its_own_and_the_drawn_blocks() -> None:
-    pattern = RandomBlocks(count=2, size=4, seed=5)
+    pattern = RandomBlocks(num_random_blocks=2, block_size=4, seed=5)
     attention: Any = built(pattern)
-    found = attention.sees(places(24, 1), 24)[0]
+    found = attention.pattern_mask(places(24, 1), 24)[0]
     chosen = drawn_blocks(6, 4, 2, 5, causal=False, there_B=torch.tensor([6]))[0]
     for head in range(4):
         for query in range(24):
@@ -61,5 +61,5 @@ def test_it_sees_its_own_and_the_drawn_blocks() -> None:
 
 
 def test_impossible_blocks_are_refused() -> None:
-    with pytest.raises(ValueError, match="count, size: 0 blocks of 64 tokens"):
-        RandomBlocks(count=0)
+    with pytest.raises(ValueError, match="num_random_blocks, block_size: 0 blocks of 64 tokens"):
+        RandomBlocks(num_random_blocks=0)

@@ -15,7 +15,7 @@ from leanformer.attention import SlidingWindow
 )
 def test_it_sees_what_the_paper_says(left: int, right: int, dilation: int, causal: bool) -> None:
     attention: Any = built(SlidingWindow(left=left, right=right, dilation=dilation), causal)
-    found = attention.sees(places(17, 1), 17)[0, 0]
+    found = attention.pattern_mask(places(17, 1), 17)[0, 0]
     for query in range(17):
         window = {query - step * dilation for step in range(left + 1)}
         if not causal:
@@ -29,7 +29,7 @@ def test_it_counts_what_it_sees(
 ) -> None:
     pattern = SlidingWindow(left=left, right=right, dilation=dilation)
     attention: Any = built(pattern, causal)
-    counted = attention.sees(places(length, 1), length).sum().item() / length
+    counted = attention.pattern_mask(places(length, 1), length).sum().item() / length
     said = pattern.seen(heads_of(pattern, causal), length)
     assert said == pytest.approx(counted, rel=1e-9) or (dilation > 1 and length < dilation * 13)
 
@@ -37,7 +37,7 @@ def test_it_counts_what_it_sees(
 def test_longformers_window_is_half_on_each_side() -> None:
     """`attention_window=4` sees 5 keys: 6..10 of query 8."""
     attention: Any = built(SlidingWindow(left=2, right=2))
-    assert attention.sees(torch.tensor([[8]]), 17)[0, 0, 0].nonzero().flatten().tolist() == [
+    assert attention.pattern_mask(torch.tensor([[8]]), 17)[0, 0, 0].nonzero().flatten().tolist() == [
         6, 7, 8, 9, 10,
     ]  # fmt: skip
 

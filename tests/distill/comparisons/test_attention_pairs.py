@@ -19,7 +19,7 @@ def test_a_pair_counts_where_both_tokens_are_real_and_both_models_look() -> None
                     late = s > t and (causal is ours or causal is theirs)
                     far = s < t - 1 and near is ours
                     real = bool(KEEP[b, t]) and bool(KEEP[b, s])
-                    assert found[b, t, s] == (real and not late and not far)
+                    assert found[b, 0, t, s] == (real and not late and not far)
 
 
 def test_heads_are_counted_and_compared_where_layers_are() -> None:

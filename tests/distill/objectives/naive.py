@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from leanformer.distill.objective import Dims, Outputs
-from leanformer.models.attended import Attended
+from leanformer.models.attention.inputs import AttentionInputs
 
 STUDENT, TEACHER = Dims(2, 3, heads=(2, 2)), Dims(4, 5, heads=(2, 2, 2, 2))
 KEEP = torch.tensor([[True] * 7, [True, True, True, False, False, False, False]])
@@ -24,10 +24,10 @@ def softmax(row: list[float], temperature: float) -> list[float]:
     return [power / sum(powers) for power in powers]
 
 
-def attention(heads: int, width: int, tokens: int = 7, seed: int = 0) -> Attended:
+def attention(heads: int, width: int, tokens: int = 7, seed: int = 0) -> AttentionInputs:
     """What a layer of two texts is given; every head is `width` wide."""
     given = (random(2, heads, tokens, width, seed=seed + 1000 * n) for n in range(3))
-    return Attended(*given, scaling=width**-0.5)
+    return AttentionInputs(*given, scaling=width**-0.5)
 
 
 def causal(given: Outputs) -> Outputs:
@@ -59,12 +59,12 @@ def padded(given: Outputs, noise: float, extra: int = 2) -> Outputs:
         real = keep.unsqueeze(-1) if values.dim() == 3 else keep[:, None, :, None]
         return torch.where(real, more, noise)
 
-    def longer(layer: Attended) -> Attended:
+    def longer(layer: AttentionInputs) -> AttentionInputs:
         query, key, value = (wider(part) for part in (layer.query, layer.key, layer.value))
         allowed = layer.allowed
         if allowed is not None:
             allowed = torch.nn.functional.pad(allowed, (0, extra, 0, extra), value=True)
-        return Attended(query, key, value, layer.scaling, allowed)
+        return AttentionInputs(query, key, value, layer.scaling, allowed)
 
     hidden = tuple(wider(level) for level in given.hidden)
     layers = tuple(longer(layer) for layer in given.attention)

@@ -37,13 +37,13 @@ def naive(ours: Tensor, theirs: Tensor, visible: Tensor) -> float:
 @pytest.mark.parametrize("visible", [PAIRS, LATE])
 def test_the_divergence_equals_the_equation(visible: Tensor) -> None:
     ours, theirs = random(2, 3, 7, 7), random(2, 3, 7, 7, seed=1)
-    found = map_divergence(ours, theirs, visible).item()
+    found = map_divergence(ours, theirs, visible[:, None]).item()
     assert found == pytest.approx(naive(ours, theirs, visible), abs=1e-12)
 
 
 def test_its_gradient_is_that_of_the_cross_entropy() -> None:
     ours, theirs = random(2, 1, 7, 7).requires_grad_(), random(2, 1, 7, 7, seed=1)
-    (slope,) = torch.autograd.grad(map_divergence(ours, theirs, LATE), ours)
+    (slope,) = torch.autograd.grad(map_divergence(ours, theirs, LATE[:, None]), ours)
     difference = [
         scores.masked_fill(~LATE.unsqueeze(1), -torch.inf).softmax(-1).nan_to_num()
         for scores in (ours.detach(), theirs)
@@ -55,15 +55,15 @@ def test_its_gradient_is_that_of_the_cross_entropy() -> None:
 def test_gradient() -> None:
     theirs = random(2, 1, 7, 7, seed=1)
     assert torch.autograd.gradcheck(
-        lambda a: map_divergence(a, theirs, LATE), (random(2, 1, 7, 7).requires_grad_(),)
+        lambda a: map_divergence(a, theirs, LATE[:, None]), (random(2, 1, 7, 7).requires_grad_(),)
     )
 
 
 @given(seed=st.integers(0, 99), shift=st.floats(-50, 50))
 def test_it_is_zero_at_the_teacher_and_positive_elsewhere(seed: int, shift: float) -> None:
     ours, theirs = random(2, 2, 7, 7, seed=seed), random(2, 2, 7, 7, seed=seed + 100)
-    assert map_divergence(ours + shift, ours, PAIRS).item() == pytest.approx(0, abs=1e-9)
-    assert map_divergence(ours, theirs, PAIRS).item() > 0
+    assert map_divergence(ours + shift, ours, PAIRS[:, None]).item() == pytest.approx(0, abs=1e-9)
+    assert map_divergence(ours, theirs, PAIRS[:, None]).item() > 0
 
 
 @given(noise=st.floats(-1e6, 1e6), extra=st.integers(0, 5), late=st.booleans())

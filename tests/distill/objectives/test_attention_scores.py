@@ -33,14 +33,14 @@ def naive(ours: Tensor, theirs: Tensor, visible: Tensor) -> float:
 
 def test_the_error_equals_the_equation() -> None:
     ours, theirs = random(2, 3, 7, 7), random(2, 3, 7, 7, seed=1)
-    found = score_error(ours, theirs, PAIRS).item()
+    found = score_error(ours, theirs, PAIRS[:, None]).item()
     assert found == pytest.approx(naive(ours, theirs, PAIRS), abs=1e-12)
 
 
 def test_gradient() -> None:
     theirs = random(2, 1, 7, 7, seed=1)
     assert torch.autograd.gradcheck(
-        lambda a: score_error(a, theirs, PAIRS), (random(2, 1, 7, 7).requires_grad_(),)
+        lambda a: score_error(a, theirs, PAIRS[:, None]), (random(2, 1, 7, 7).requires_grad_(),)
     )
 
 

@@ -18,10 +18,10 @@ What is kept of transformers' module, so that its checkpoints mean the same:
 
 It is computed otherwise. transformers gathers each block's keys, and in each call writes down the
 weights of all pairs of tokens, seen or not, for callers who may ask for them; here a block of
-queries reads its blocks in one softmax (`leanformer.attention.blocked`), and nothing is quadratic.
-Blocks are drawn once for each length and not in each call, and numpy's random state, which
-transformers seeds again in each call, stays as it was. transformers hides a key by taking 10,000
-from its score; here nothing is left of it, however far apart scores are.
+queries reads its blocks in one softmax (`leanformer.attention.kernels.blocked`), and nothing is
+quadratic. Blocks are drawn once for each length and not in each call, and numpy's random state,
+which transformers seeds again in each call, stays as it was. transformers hides a key by taking
+10,000 from its score; here nothing is left of it, however far apart scores are.
 
 Legend: B batch, H head, T token, N block between the first and the last, R drawn block, D head
 width, C width of the hidden states, K token of a query block, W key that it reads.
@@ -35,9 +35,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leanformer.attention.blocked import Kernel, Reading, bias_of, blocked_attention, sdpa
 from leanformer.attention.convert.heads import join_heads, refuse_weights, split_heads
-from leanformer.attention.layout import Layout
+from leanformer.attention.kernels.blocked import BlockPlan, Kernel, bias_of, blocked_attention, sdpa
+from leanformer.attention.kernels.layout import Layout
 
 NAMES = ("BigBirdBlockSparseAttention", "BigBirdPegasusBlockSparseAttention")
 PROJECTIONS = ("query", "key", "value")
@@ -59,7 +59,7 @@ class ConvertedBigBird(nn.Module):
             self.add_module(name, getattr(theirs, name))
         self.training = theirs.training
         self._theirs = type(theirs)
-        self._readings: dict[tuple[int, bool, torch.device], tuple[Reading, ...]] = {}
+        self._plans: dict[tuple[int, bool, torch.device], tuple[BlockPlan, ...]] = {}
 
     def forward(
         self,
@@ -94,17 +94,17 @@ class ConvertedBigBird(nn.Module):
         keep_BT = None if to_mask is None else to_mask[:, 0, 0] > 0
         if keep_BT is not None and bool(keep_BT.all()):
             keep_BT = None
-        reads = self._kept(hidden_states.shape[1], self.training, hidden_states.device)
+        plans = self._kept(hidden_states.shape[1], self.training, hidden_states.device)
         size, kernel = self.block_size, sdpa(query.shape[3] ** -0.5, 0.0, empty=False)
         inner = blocked_attention(
             query[:, :, size:-size],
             key,
             value,
             keep_BT,
-            (Layout(sees=torch.eq, size=size),),  # says the size of blocks alone
-            reads,
+            (Layout(mask_mod=torch.eq, block_size=size),),  # says the size of blocks alone
+            plans,
             False,
-            kernel if reads[0].chosen is not None else self._counted(kernel),
+            kernel if plans[0].block_indices is not None else self._counted(kernel),
         )
         ends = torch.cat([query[:, :, :size], query[:, :, -size:]], 2)
         outer = kernel(ends, key, value, None if keep_BT is None else keep_BT[:, None, None])
@@ -139,17 +139,17 @@ class ConvertedBigBird(nn.Module):
         return counted
 
     @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-    def _kept(self, length: int, training: bool, device: torch.device) -> tuple[Reading, ...]:
+    def _kept(self, length: int, training: bool, device: torch.device) -> tuple[BlockPlan, ...]:
         """What the blocks between the first and the last read, kept for the next batch."""
         known = (length, training, device)
-        if known not in self._readings:
+        if known not in self._plans:
             made = self._read(self._plan(length, training).to(device))
             if self.seed is None:  # then transformers draws anew in each call
                 return made
-            self._readings = {known: made}
-        return self._readings[known]
+            self._plans = {known: made}
+        return self._plans[known]
 
-    def _read(self, plan_HNR: Tensor) -> tuple[Reading, ...]:
+    def _read(self, plan_HNR: Tensor) -> tuple[BlockPlan, ...]:
         size, last = self.block_size, plan_HNR.shape[1] + 1
         drawn = bool((plan_HNR > 0).any())  # block 0 is never drawn, it stands for none
         none = torch.empty(0, dtype=torch.long, device=plan_HNR.device)
@@ -157,13 +157,13 @@ class ConvertedBigBird(nn.Module):
         for number in range(1, last):
             window = range(max(number - 1, 1), min(number + 2, last))
             made.append(
-                Reading(
+                BlockPlan(
                     first=number * size,
                     last=number * size + size,
                     blocks=(0, *window, last),
-                    columns=none,
-                    chosen=plan_HNR[None, :, number - 1] if drawn else None,
-                    sees=None,
+                    global_keys=none,
+                    block_indices=plan_HNR[None, :, number - 1] if drawn else None,
+                    mask=None,
                 )
             )
         return tuple(made)

@@ -87,5 +87,5 @@ def _refusal(model: nn.Module) -> str:
     return (
         f"{_name(model)}: none of its layers is one of {', '.join(OURS)}, and nothing was changed; "
         "where a model honours transformers' AttentionInterface, use "
-        "leanformer.attention.attach.attach"
+        "leanformer.attention.hf.attach.attach"
     )

@@ -11,8 +11,8 @@ q, k, v come from `query`, `key`, `value`; q', k', v' from `query_global`, `key_
 - the row of a hidden place is 0.
 
 It is computed otherwise. A block of queries reads the blocks of its window and the global keys in
-one softmax (`leanformer.attention.blocked`). For a few global rows the whole text is not projected
-once more: with the projections drawn to the other side of the products,
+one softmax (`leanformer.attention.kernels.blocked`). For a few global rows the whole text is not
+projected once more: with the projections drawn to the other side of the products,
 
     q'_t . (K x_s + b) = (K^T q'_t) . x_s + q'_t . b
     sum_s w_s (V x_s + c) = V sum_s w_s x_s + c
@@ -29,9 +29,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from leanformer.attention.blocked import Kernel, Reading, blocked_attention, readings, sdpa, tidied
 from leanformer.attention.convert.heads import join_heads, refuse_weights, split_heads
-from leanformer.attention.layout import Grid
+from leanformer.attention.kernels.blocked import (
+    BlockPlan,
+    Kernel,
+    blocked_attention,
+    compress_plans,
+    plan_blocks,
+    sdpa,
+)
+from leanformer.attention.kernels.layout import Grid
 from leanformer.attention.mechanism import Heads
 from leanformer.attention.patterns import SlidingWindow
 from leanformer.attention.positions import text_first
@@ -52,7 +59,7 @@ class ConvertedLongformer(nn.Module):
         for name in PROJECTIONS:
             self.add_module(name, getattr(theirs, name))
         self.training = theirs.training
-        self._readings: dict[tuple[int, torch.device], tuple[Reading, ...]] = {}
+        self._plans: dict[tuple[int, torch.device], tuple[BlockPlan, ...]] = {}
 
     def forward(
         self,
@@ -112,18 +119,18 @@ class ConvertedLongformer(nn.Module):
         return self.dropout if self.training else 0.0
 
     @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-    def _kept(self, length: int, device: torch.device) -> tuple[Reading, ...]:
+    def _kept(self, length: int, device: torch.device) -> tuple[BlockPlan, ...]:
         """What the window reads, kept for the next batch, often as long."""
-        if (length, device) not in self._readings:
+        if (length, device) not in self._plans:
             side = self.one_sided_attn_window_size
             heads = Heads(
                 num_heads=self.num_heads, num_kv_heads=self.num_heads, head_dim=self.head_dim
             )
             grid = Grid(length=length, heads=heads, device=device)
             layouts = SlidingWindow(left=side, right=side).layouts(grid)
-            made = tuple(tidied(readings(layouts, length, False, device)))
-            self._readings = {(length, device): made}
-        return self._readings[length, device]
+            made = tuple(compress_plans(plan_blocks(layouts, length, False, device)))
+            self._plans = {(length, device): made}
+        return self._plans[length, device]
 
     def _rows(self, hidden_BTC: Tensor, places_BG: Tensor, keep_BT: Tensor) -> Tensor:
         """The rows of the global tokens, [B, G, C]."""

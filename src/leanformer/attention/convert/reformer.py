@@ -35,12 +35,12 @@ import torch
 from torch import Tensor
 from transformers.models.reformer.modeling_reformer import LSHSelfAttention, LSHSelfAttentionOutput
 
-from leanformer.attention.blocked import Kernel, sdpa
 from leanformer.attention.convert.heads import TakesOver, refuse_weights
 from leanformer.attention.convert.reformer_hash import drawn, factors_of, hashed
 from leanformer.attention.convert.reformer_local import ring_of
 from leanformer.attention.convert.ring import Mask, Ring, ring_attention
-from leanformer.attention.partial import merge, partial_attention
+from leanformer.attention.kernels.blocked import Kernel, sdpa
+from leanformer.attention.kernels.partial import merge_partials, partial_attention
 from leanformer.attention.positions import unless_whole
 
 NAMES = ("LSHSelfAttention",)
@@ -146,7 +146,7 @@ class ConvertedLSH(TakesOver, LSHSelfAttention):  # type: ignore[misc]  # transf
         part = _taken(part, order_BSH.argsort(1))
         if rounds == 1:
             return part
-        return merge(list(part.unflatten(1, (rounds, length)).unbind(1)), query_BTHD.dtype)
+        return merge_partials(list(part.unflatten(1, (rounds, length)).unbind(1)), query_BTHD.dtype)
 
     def _attended(
         self,

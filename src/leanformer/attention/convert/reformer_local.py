@@ -24,9 +24,9 @@ from transformers.models.reformer.modeling_reformer import (
     LocalSelfAttentionOutput,
 )
 
-from leanformer.attention.blocked import Kernel, sdpa
 from leanformer.attention.convert.heads import TakesOver, refuse_weights
 from leanformer.attention.convert.ring import Mask, Ring, ring_attention
+from leanformer.attention.kernels.blocked import Kernel, sdpa
 
 NAMES = ("LocalSelfAttention",)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from leanformer.attention.blocked import Kernel
+from leanformer.attention.kernels.blocked import Kernel
 
 GROUPS = 8  # at most: the gradient of each is as long as the text
 TOKENS = 1024  # of a group, where that makes fewer

@@ -31,8 +31,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from leanformer.attention.blocked import BLOCK, sdpa
 from leanformer.attention.convert.heads import join_heads, refuse_weights
+from leanformer.attention.kernels.blocked import BLOCK, sdpa
 
 NAMES = ("XLNetRelativeAttention",)
 PARAMETERS = ("q", "k", "v", "o", "r", "r_r_bias", "r_s_bias", "r_w_bias", "seg_embed")

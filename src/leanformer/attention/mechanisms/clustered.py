@@ -3,8 +3,8 @@
     c = group_t     q'_c = mean of q_t in c     o_t = softmax(scaling * q'_c K^T) V
 
 Only the means of the groups attend, so that time is clusters times length. Groups are found by
-`leanformer.attention.query_clusters`; which group a query is in is not differentiated through, the
-means are.
+`leanformer.attention.kernels.query_clusters`; which group a query is in is not differentiated
+through, the means are.
 
 Legend: B batch, H head, T token, S key token, C cluster, D head width.
 """
@@ -15,16 +15,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leanformer.attention.blocked import sdpa
+from leanformer.attention.kernels.blocked import sdpa
+from leanformer.attention.kernels.query_clusters import QueryClusters, of_group, refuse_clusters
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
-from leanformer.attention.query_clusters import QueryClusters, of_group, refuse_clusters
 from leanformer.core.technique import technique
 
 
 class ClusteredAttention(Attention):
     """Attention of groups of queries, built."""
 
-    chooses = True  # rounding a query can move it to another group
+    data_dependent = True  # rounding a query can move it to another group
 
     def __init__(self, mechanism: "Clustered", heads: Heads) -> None:
         super().__init__(heads, mechanism.capabilities)

@@ -18,9 +18,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leanformer.attention.blocked import sdpa
+from leanformer.attention.kernels.blocked import sdpa
+from leanformer.attention.kernels.query_clusters import (
+    QueryClusters,
+    of_group,
+    refuse_clusters,
+    summed,
+)
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
-from leanformer.attention.query_clusters import QueryClusters, of_group, refuse_clusters, summed
 from leanformer.core.technique import technique
 
 SIZE = 32  # slots of a block; a group leaves some of its last one empty
@@ -50,7 +55,7 @@ def slots(group_BHT: Tensor, clusters: int, size: int) -> tuple[Tensor, Tensor]:
 class ImprovedClusteredAttention(Attention):
     """Attention of groups of queries with exact weights at their best keys, built."""
 
-    chooses = True  # rounding a query can move it to another group
+    data_dependent = True  # rounding a query can move it to another group
 
     def __init__(self, mechanism: "ImprovedClustered", heads: Heads) -> None:
         super().__init__(heads, mechanism.capabilities)

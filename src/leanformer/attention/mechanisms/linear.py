@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leanformer.attention.feature_attention import FeatureAttention, widened
+from leanformer.attention.kernels.feature_attention import FeatureAttention, widened
 from leanformer.attention.mechanism import Capabilities, Cost, Heads, Mechanism
 from leanformer.core.technique import technique
 

@@ -15,9 +15,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from leanformer.attention.blocked import sdpa
-from leanformer.attention.dense import mix
-from leanformer.attention.fixed_length import refuse_longer
+from leanformer.attention.kernels.blocked import sdpa
+from leanformer.attention.kernels.dense import mix
+from leanformer.attention.kernels.fixed_length import refuse_longer
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
 from leanformer.core.technique import technique
 

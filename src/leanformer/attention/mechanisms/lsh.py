@@ -3,13 +3,14 @@
     h(x) = argmax [x R ; -x R],    R in D x buckets / 2, random
     t sees s  iff  some round has h(k_t) = h(k_s), and s is among the `window` nearest of the bucket
 
-Vectors at a small angle fall into one bucket with high probability; several rounds, each with its
+Vectors at a small angle fall into one bucket with high probability; several hashes, each with its
 own R, find what one misses. A token's bucket comes from its key, and scores are those of the layer.
 
-In the paper queries and keys are one projection. `shared` does what it says of such layers: keys
-are scaled to length 1, scores by nothing else, and a token sees itself only if it sees nothing
-else. `chunks` cuts the sorted text into chunks that see themselves and the one before, as the paper
-does; no later value is read then, but which earlier ones are depends on later tokens.
+In the paper queries and keys are one projection. `shared_qk` treats them as the paper does: keys
+are scaled to length 1, scores by nothing else, and a token attends to itself only if it attends to
+nothing else. `full_chunks` cuts the sorted text into chunks, as the paper does: all tokens of a
+chunk attend to it and to the one before. No later value is read then, but which earlier ones are
+depends on later tokens.
 
 Legend: R round, B batch, H head, T token, D head width.
 """
@@ -20,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leanformer.attention.bucketed import Band, bucketed_attention, seen_in_buckets
-from leanformer.attention.dense import dense_attention
+from leanformer.attention.kernels.bucketed import Band, bucketed_attention, seen_in_buckets
+from leanformer.attention.kernels.dense import dense_attention
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism, Swap
 from leanformer.core.technique import technique
 
@@ -35,16 +36,16 @@ def angular_hash(x_BHTD: Tensor, rotations_RDK: Tensor) -> Tensor:
 class LSHAttention(Attention):
     """Attention among tokens with the same hash."""
 
-    anchored = False
-    chooses = True
+    position_dependent = False
+    data_dependent = True
     rotations: Tensor
 
     def __init__(self, mechanism: "LSH", heads: Heads) -> None:
         super().__init__(heads, mechanism.capabilities)
-        self.shared = mechanism.shared
-        self.band = Band(mechanism.window, mechanism.chunks, heads.causal)
+        self.shared_qk = mechanism.shared_qk
+        self.band = Band(mechanism.window, mechanism.full_chunks, heads.causal)
         generator = torch.Generator().manual_seed(mechanism.seed)
-        shape = (mechanism.rounds, heads.head_dim, mechanism.buckets // 2)
+        shape = (mechanism.num_hashes, heads.head_dim, mechanism.buckets // 2)
         self.register_buffer("rotations", torch.randn(shape, generator=generator))
 
     def reference(
@@ -60,7 +61,7 @@ class LSHAttention(Attention):
     ) -> Tensor:
         """See `Attention.reference`."""
         buckets = angular_hash(key_BHSD, self.rotations)
-        sees = seen_in_buckets(buckets, keep_BS, at_BT, self.band, alone=self.shared)
+        sees = seen_in_buckets(buckets, keep_BS, at_BT, self.band, alone=self.shared_qk)
         key, scaling = self._keys(key_BHSD, scaling)
         return dense_attention(query_BHTD, key, value_BHSD, sees, scaling=scaling, dropout=dropout)
 
@@ -86,11 +87,11 @@ class LSHAttention(Attention):
             self.band,
             scaling=scaling,
             dropout=dropout,
-            alone=self.shared,
+            alone=self.shared_qk,
         )
 
     def _keys(self, key_BHSD: Tensor, scaling: float) -> tuple[Tensor, float]:
-        return (F.normalize(key_BHSD, dim=-1), 1.0) if self.shared else (key_BHSD, scaling)
+        return (F.normalize(key_BHSD, dim=-1), 1.0) if self.shared_qk else (key_BHSD, scaling)
 
 
 @technique("lsh", paper="Kitaev et al. 2020 (Reformer), arXiv:2001.04451")
@@ -99,13 +100,13 @@ class LSH(Mechanism):
 
     buckets: int = 64
     """Buckets of a round, an even number; about the text's length / `window` fills them."""
-    rounds: int = 1
-    """Rounds of hashing; each costs as much again and finds what the others missed."""
+    num_hashes: int = 1
+    """Number of hashes; each costs as much again and finds what the others missed."""
     window: int = 64
-    """Tokens of its bucket that a token sees on each side; tokens of a chunk with `chunks`."""
-    shared: bool = False
+    """Tokens of its bucket that a token sees on each side; tokens of a chunk with `full_chunks`."""
+    shared_qk: bool = False
     """Treat keys as the paper does, where queries and keys are the same projection."""
-    chunks: bool = False
+    full_chunks: bool = False
     """Cut the sorted text into chunks as the paper does, which is not strictly causal."""
     seed: int = 0
     """Of the random rotations."""
@@ -113,13 +114,15 @@ class LSH(Mechanism):
     def __post_init__(self) -> None:
         if self.buckets < 2 or self.buckets % 2:
             raise ValueError(f"buckets: {self.buckets}; an even number: half mirror the others")
-        if self.rounds < 1 or self.window < 1:
-            raise ValueError(f"rounds, window: {self.rounds} and {self.window}; both are 1 or more")
+        if self.num_hashes < 1 or self.window < 1:
+            raise ValueError(
+                f"num_hashes, window: {self.num_hashes} and {self.window}; both are 1 or more"
+            )
 
     @property
-    def capabilities(self) -> Capabilities:  # type: ignore[override]  # depends on `chunks`
+    def capabilities(self) -> Capabilities:  # type: ignore[override]  # depends on `full_chunks`
         """See `Mechanism.capabilities`."""
-        causal: Literal["exact", "content"] = "content" if self.chunks else "exact"
+        causal: Literal["exact", "content"] = "content" if self.full_chunks else "exact"
         swap: Swap = "ruins" if self == LSH(seed=self.seed) else "unmeasured"
         return Capabilities(causal=causal, dropout=True, swap=swap)
 
@@ -131,6 +134,6 @@ class LSH(Mechanism):
     def cost(self, heads: Heads, length: int) -> Cost:
         """See `Mechanism.cost`: hashes and bands; the sorting is not counted."""
         band = self.window + 1 if heads.causal else 2 * self.window + 1
-        scores = self.rounds * length * min(band, length)
-        hashes = self.rounds * length * heads.head_dim * self.buckets
+        scores = self.num_hashes * length * min(band, length)
+        hashes = self.num_hashes * length * heads.head_dim * self.buckets
         return Cost(flops=4 * scores * heads.head_dim + hashes, scores=scores)

@@ -16,9 +16,9 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from leanformer.attention.feature_attention import FeatureAttention, widened
+from leanformer.attention.kernels.feature_attention import FeatureAttention, widened
+from leanformer.attention.kernels.orthogonal import Lengths, orthogonal_vectors
 from leanformer.attention.mechanism import Capabilities, Cost, Heads, Mechanism
-from leanformer.attention.orthogonal import Lengths, orthogonal_vectors
 from leanformer.core.technique import technique
 
 

@@ -4,7 +4,7 @@
     t sees s  iff  k_t and k_s are nearest to the same centroid, s among the `window` nearest
 
 Centroids are not parameters: while a model trains they follow the tokens that are nearest to them
-(`leanformer.attention.moving_centroids` says when).
+(`leanformer.attention.kernels.moving_centroids` says when).
 
 `balanced` is the paper's form: each centroid takes the `window` queries and the `window` keys that
 are most like it. Clusters are equally large then, but a token may be in several (its outputs are
@@ -18,10 +18,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from leanformer.attention.bucketed import Band, bucketed_attention, seen_in_buckets
-from leanformer.attention.dense import dense_attention
+from leanformer.attention.kernels.bucketed import Band, bucketed_attention, seen_in_buckets
+from leanformer.attention.kernels.dense import dense_attention
+from leanformer.attention.kernels.moving_centroids import MovingCentroids, likeness, nearest
 from leanformer.attention.mechanism import Capabilities, Cost, Heads, Mechanism
-from leanformer.attention.moving_centroids import MovingCentroids, likeness, nearest
 from leanformer.core.technique import technique
 
 
@@ -41,8 +41,8 @@ def members(like_BHTC: Tensor, keep_BT: Tensor, window: int) -> tuple[Tensor, Te
 class RoutingAttention(MovingCentroids):
     """Attention within clusters."""
 
-    anchored = False
-    chooses = True
+    position_dependent = False
+    data_dependent = True
 
     def __init__(self, mechanism: "Routing", heads: Heads) -> None:
         super().__init__(

@@ -27,8 +27,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from leanformer.attention.blocked import sdpa
-from leanformer.attention.dense import mix
+from leanformer.attention.kernels.blocked import sdpa
+from leanformer.attention.kernels.dense import mix
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism, Swap
 from leanformer.core.technique import technique
 
@@ -74,7 +74,7 @@ class SinkhornAttention(Attention):
 
     def __init__(self, mechanism: "Sinkhorn", heads: Heads) -> None:
         super().__init__(heads, mechanism.capabilities)
-        self.size, self.cut = mechanism.size, mechanism.cut
+        self.block_size, self.n_top = mechanism.block_size, mechanism.n_top
         self.iterations, self.temperature = mechanism.iterations, mechanism.temperature
         self.target = nn.Parameter(torch.empty(heads.num_heads, heads.head_dim, heads.head_dim))
         self.source = nn.Parameter(torch.empty_like(self.target))
@@ -118,7 +118,7 @@ class SinkhornAttention(Attention):
         for row, there in enumerate(keep_BS.sum(1).tolist()):
             if there:
                 key, value = (
-                    in_blocks(x[row : row + 1, :, :there], self.size)[0]
+                    in_blocks(x[row : row + 1, :, :there], self.block_size)[0]
                     for x in (key_BHSD, value_BHSD)
                 )
                 weights_HNM = self._slow_permutation(key_BHSD[row, :, :there])
@@ -133,11 +133,11 @@ class SinkhornAttention(Attention):
 
     def _slow_permutation(self, key_HSD: Tensor) -> Tensor:
         """R of one text as products of positive numbers, [H, N, N]."""
-        means = torch.stack([block.mean(1) for block in key_HSD.split(self.size, 1)], 1)
+        means = torch.stack([block.mean(1) for block in key_HSD.split(self.block_size, 1)], 1)
         targets, blocks = means, means.shape[1]
         allowed = torch.ones(blocks, blocks, dtype=torch.bool, device=key_HSD.device)
         if self.heads.causal:
-            first = [key_HSD[:, : max(n * self.size, 1)].mean(1) for n in range(blocks)]
+            first = [key_HSD[:, : max(n * self.block_size, 1)].mean(1) for n in range(blocks)]
             targets, allowed = torch.stack(first, 1), allowed.tril(-1)
         scores = targets @ self.target @ (means @ self.source).mT * key_HSD.shape[-1] ** -0.5
         share = ((scores - scores.amax((1, 2), keepdim=True)) / self.temperature).exp() * allowed
@@ -150,14 +150,17 @@ class SinkhornAttention(Attention):
 
     def _sees(self, at_T: Tensor, there: int) -> Tensor:
         """Which keys and then which sorted places queries see, [T, 2 * N * P]."""
-        place = torch.arange(-(-there // self.size) * self.size, device=at_T.device)
-        block, own = place // self.size, at_T[:, None] // self.size
+        place = torch.arange(-(-there // self.block_size) * self.block_size, device=at_T.device)
+        block, own = place // self.block_size, at_T[:, None] // self.block_size
         near = (block == own) & (place < there)
-        far = (block == own) & (place % self.size < there)
+        far = (block == own) & (place % self.block_size < there)
         if self.heads.causal:
             near, far = near & (place <= at_T[:, None]), far & (block > 0)
-        if self.cut is not None:
-            near, far = torch.zeros_like(near), (block < self.cut) & (place % self.size < there)
+        if self.n_top is not None:
+            near, far = (
+                torch.zeros_like(near),
+                (block < self.n_top) & (place % self.block_size < there),
+            )
             far = far.expand_as(near)
         return torch.cat([near, far], -1)
 
@@ -176,20 +179,22 @@ class SinkhornAttention(Attention):
         if keep_BT is None:
             keep_BT = torch.ones(batch, length, dtype=torch.bool, device=key_BHTD.device)
         hidden = ~keep_BT[:, None, :, None]
-        query = in_blocks(query_BHTD, self.size)
+        query = in_blocks(query_BHTD, self.block_size)
         key, value = (
-            in_blocks(x.masked_fill(hidden, 0), self.size) for x in (key_BHTD, value_BHTD)
+            in_blocks(x.masked_fill(hidden, 0), self.block_size) for x in (key_BHTD, value_BHTD)
         )
-        keep_BNP = in_blocks(~hidden, self.size)[:, 0, :, :, 0]
+        keep_BNP = in_blocks(~hidden, self.block_size)[:, 0, :, :, 0]
         wide = torch.promote_types(key.dtype, torch.float32)
         weights = self.permutation(key.to(wide), keep_BNP).to(key.dtype)
         sorted_key, sorted_value = sort(weights, key), sort(weights, value)
         seen_BNP = keep_BNP.any(1, keepdim=True) & keep_BNP.any(2, keepdim=True)
         attend = sdpa(scaling, dropout)
-        if self.cut is not None:
-            keys, values = (x[:, :, : self.cut].flatten(2, 3) for x in (sorted_key, sorted_value))
-            return attend(query_BHTD, keys, values, seen_BNP[:, None, None, : self.cut].flatten(3))
-        near_BNPQ = keep_BNP[:, :, None].expand(-1, -1, self.size, -1)
+        if self.n_top is not None:
+            keys, values = (x[:, :, : self.n_top].flatten(2, 3) for x in (sorted_key, sorted_value))
+            return attend(
+                query_BHTD, keys, values, seen_BNP[:, None, None, : self.n_top].flatten(3)
+            )
+        near_BNPQ = keep_BNP[:, :, None].expand(-1, -1, self.block_size, -1)
         if self.heads.causal:
             near_BNPQ = near_BNPQ.tril()
             seen_BNP = seen_BNP & (torch.arange(key.shape[2], device=key.device) > 0)[:, None]
@@ -204,34 +209,35 @@ class SinkhornAttention(Attention):
 class Sinkhorn(Mechanism):
     """See the own block and one that a learned sort puts beside it: linear but for the sort."""
 
-    size: int = 64
+    block_size: int = 64
     """Tokens of a block."""
     iterations: int = 8
     """Times that columns and rows are normalised; the paper has 5 to 10."""
     temperature: float = 0.75
     """Divides the scores of the sort: lower is nearer to a permutation."""
-    cut: int | None = None
-    """SortCut: sorted blocks, the first ones, that all tokens see instead of their own two; None =
-    each sees its own two. Not for causal layers."""
+    n_top: int | None = None
+    """SortCut: number of sorted blocks, the first ones, that all tokens attend to; None = each
+    attends to its own block and one sorted block. Not for causal layers."""
 
     def __post_init__(self) -> None:
-        if self.size < 1 or self.iterations < 1:
+        if self.block_size < 1 or self.iterations < 1:
             raise ValueError(
-                f"size, iterations: {self.size} tokens and {self.iterations} steps; both are 1 or "
-                "more"
+                f"block_size, iterations: {self.block_size} tokens and {self.iterations} steps; "
+                "both are 1 or more"
             )
         if not self.temperature > 0:
             raise ValueError(f"temperature: {self.temperature} cannot divide scores; it is above 0")
-        if self.cut is not None and self.cut < 1:
+        if self.n_top is not None and self.n_top < 1:
             raise ValueError(
-                f"cut: {self.cut} sorted blocks show nothing; it is 1 or more, or None for no cut"
+                f"n_top: {self.n_top} sorted blocks show nothing; it is 1 or more, or None for two "
+                "blocks per token"
             )
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]  # sorted blocks mix all
-        """What it can do: with a cut, everything sees mixtures of the whole text."""
-        causal: Literal["exact", "no"] = "exact" if self.cut is None else "no"
-        swap: Swap = "loses" if self.cut is None else "unmeasured"
+        """What it can do: with SortCut, everything sees mixtures of the whole text."""
+        causal: Literal["exact", "no"] = "exact" if self.n_top is None else "no"
+        swap: Swap = "loses" if self.n_top is None else "unmeasured"
         return Capabilities(causal=causal, dropout=True, learned=True, swap=swap)
 
     def build(self, heads: Heads) -> Attention:
@@ -241,7 +247,7 @@ class Sinkhorn(Mechanism):
 
     def cost(self, heads: Heads, length: int) -> Cost:
         """See `Mechanism.cost`: the sort of keys and values, and two products with what is seen."""
-        blocks = -(-length // self.size)
-        scores = length * self.size * (2 if self.cut is None else min(self.cut, blocks))
-        sorting = 4 * blocks * blocks * self.size * heads.head_dim
+        blocks = -(-length // self.block_size)
+        scores = length * self.block_size * (2 if self.n_top is None else min(self.n_top, blocks))
+        sorting = 4 * blocks * blocks * self.block_size * heads.head_dim
         return Cost(flops=sorting + 4 * scores * heads.head_dim, scores=scores)

@@ -8,9 +8,9 @@ than a window that slides by tokens, in less time.
 
 from torch import Tensor
 
-from leanformer.attention.layout import Grid, Layout
+from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Pattern, Role
+from leanformer.attention.patterns.pattern import Pattern, Role
 from leanformer.core.technique import technique
 
 
@@ -18,42 +18,42 @@ from leanformer.core.technique import technique
 class BlockWindow(Pattern):
     """See the own block and its neighbours: a sliding window, rounded to what is read at once."""
 
-    size: int = 64
+    block_size: int = 64
     """Tokens of a block."""
     reach: int = 1
     """Blocks on each side of the own one; in causal layers only those before it."""
 
     def __post_init__(self) -> None:
-        if self.size < 1 or self.reach < 0:
+        if self.block_size < 1 or self.reach < 0:
             raise ValueError(
-                f"size, reach: blocks of {self.size} tokens, {self.reach} on each side; a block "
-                "has 1 or more, and 0 or more are beside it"
+                f"block_size, reach: blocks of {self.block_size} tokens, {self.reach} on each "
+                "side; a block has 1 token or more, and reach is 0 or more"
             )
 
     @property
     def roles(self) -> frozenset[Role]:
         """See `Pattern.roles`."""
-        return frozenset({"block-window"} if self.size * self.reach >= 32 else ())
+        return frozenset({"block-window"} if self.block_size * self.reach >= 32 else ())
 
     def layouts(self, grid: Grid) -> tuple[Layout, ...]:
         """See `Pattern.layouts`."""
-        size, after = self.size, 0 if grid.heads.causal else self.reach
+        size, after = self.block_size, 0 if grid.heads.causal else self.reach
 
-        def sees(query: Tensor, key: Tensor) -> Tensor:
+        def mask_mod(query: Tensor, key: Tensor) -> Tensor:
             back = query // size - key // size
             return (back <= self.reach) & (back >= -after)
 
-        def spans(first: int, last: int) -> list[tuple[int, int]]:
+        def key_ranges(first: int, last: int) -> list[tuple[int, int]]:
             start, stop = first // size - self.reach, (last - 1) // size + after + 1
             return [(start * size, stop * size)]
 
-        return (Layout(sees=sees, spans=spans),)
+        return (Layout(mask_mod=mask_mod, key_ranges=key_ranges),)
 
     def seen(self, heads: Heads, length: int) -> float:
         """See `Pattern.seen`: the ends of the text cut windows off."""
-        blocks = -(-length // self.size)
+        blocks = -(-length // self.block_size)
         reach = min(self.reach, blocks - 1)
         beside = reach * (1 - (reach + 1) / 2 / blocks)  # full blocks before it, on average
         if heads.causal:
-            return (min(self.size, length) + 1) / 2 + beside * self.size
-        return min(length, (1 + 2 * beside) * self.size)
+            return (min(self.block_size, length) + 1) / 2 + beside * self.block_size
+        return min(length, (1 + 2 * beside) * self.block_size)

@@ -11,9 +11,9 @@ Legend: B batch, H head, N query block.
 import torch
 from torch import Tensor
 
-from leanformer.attention.layout import Grid, Layout
+from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Pattern
+from leanformer.attention.patterns.pattern import Pattern
 from leanformer.core.technique import technique
 
 
@@ -21,14 +21,16 @@ from leanformer.core.technique import technique
 class Blockwise(Pattern):
     """See one block of the text, which one depends on the head: the cheapest of all patterns."""
 
-    size: int = 128
+    block_size: int = 128
     """Tokens of a block."""
     shifts: tuple[int, ...] = (0, 0, 0, 0, 0, 1)
     """Blocks from the own to the seen one, head by head, begun again where heads are left."""
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"size: blocks of {self.size} tokens; a block has 1 or more")
+        if self.block_size < 1:
+            raise ValueError(
+                f"block_size: blocks of {self.block_size} tokens; a block has 1 or more"
+            )
         if not self.shifts or min(self.shifts) < 0:
             raise ValueError(f"shifts: {self.shifts}; name one or more, each 0 or more")
 
@@ -37,24 +39,29 @@ class Blockwise(Pattern):
         shared = set(self.shifts) == {0}
         chosen = self._permuted(grid)
 
-        def sees(query: Tensor, key: Tensor) -> Tensor:
+        def mask_mod(query: Tensor, key: Tensor) -> Tensor:
             if shared:
-                return query // self.size == key // self.size
-            block = (query // self.size).clamp(max=chosen.shape[2] - 1)
+                return query // self.block_size == key // self.block_size
+            block = (query // self.block_size).clamp(max=chosen.shape[2] - 1)
             shape = [max(a, b) for a, b in zip(chosen.shape[:2], block.shape[:2], strict=True)]
             table = chosen.expand(*shape, -1, -1)
-            return table.gather(2, block.expand(*shape, -1, -1)) == key // self.size
+            return table.gather(2, block.expand(*shape, -1, -1)) == key // self.block_size
 
-        def spans(first: int, last: int) -> list[tuple[int, int]]:
-            return [(first // self.size * self.size, ((last - 1) // self.size + 1) * self.size)]
+        def key_ranges(first: int, last: int) -> list[tuple[int, int]]:
+            return [
+                (
+                    first // self.block_size * self.block_size,
+                    ((last - 1) // self.block_size + 1) * self.block_size,
+                )
+            ]
 
         if shared:
-            return (Layout(sees=sees, spans=spans),)
-        return (Layout(sees=sees, chosen=chosen, size=self.size),)
+            return (Layout(mask_mod=mask_mod, key_ranges=key_ranges),)
+        return (Layout(mask_mod=mask_mod, block_indices=chosen, block_size=self.block_size),)
 
     def _permuted(self, grid: Grid) -> Tensor:
         """The block that each block sees, [B or 1, H, N, 1]."""
-        blocks = -(-grid.length // self.size)
+        blocks = -(-grid.length // self.block_size)
         own = torch.arange(blocks, device=grid.device)[None, None, :, None]
         turns = [self.shifts[head % len(self.shifts)] for head in range(grid.heads.num_heads)]
         shift = torch.tensor(turns, device=grid.device)[None, :, None, None]
@@ -62,12 +69,12 @@ class Blockwise(Pattern):
             return (own - shift).clamp(min=0)
         there = torch.tensor([blocks], device=grid.device)
         if grid.lengths is not None:
-            there = (-(-grid.lengths // self.size)).clamp(min=1)
+            there = (-(-grid.lengths // self.block_size)).clamp(min=1)
         return (own + shift) % there[:, None, None, None]
 
     def seen(self, heads: Heads, length: int) -> float:
         """See `Pattern.seen`."""
-        size = min(self.size, length)
+        size = min(self.block_size, length)
         if not heads.causal:
             return float(size)
         own = sum(shift == 0 for shift in self.shifts) / len(self.shifts)

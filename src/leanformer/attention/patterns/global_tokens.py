@@ -9,9 +9,9 @@ What one token says reaches every other in two steps. The tokens of a text's beg
 import torch
 from torch import Tensor
 
-from leanformer.attention.layout import Grid, Layout
+from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Pattern, Role
+from leanformer.attention.patterns.pattern import Pattern, Role
 from leanformer.core.technique import technique
 
 
@@ -37,11 +37,11 @@ class GlobalTokens(Pattern):
         """See `Pattern.layouts`."""
         places = torch.tensor(sorted(set(self.tokens)), device=grid.device)
 
-        def sees(query: Tensor, key: Tensor) -> Tensor:
+        def mask_mod(query: Tensor, key: Tensor) -> Tensor:
             return torch.isin(query, places) | torch.isin(key, places)
 
         tokens = tuple(sorted(set(self.tokens)))
-        return (Layout(sees=sees, columns=tokens, rows=tokens),)
+        return (Layout(mask_mod=mask_mod, global_keys=tokens, global_queries=tokens),)
 
     def seen(self, heads: Heads, length: int) -> float:
         """See `Pattern.seen`."""

@@ -11,9 +11,9 @@ Legend: B batch, H head, N query block, M key block, C chosen block, T token.
 import torch
 from torch import Tensor
 
-from leanformer.attention.layout import Grid, Layout
+from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Pattern, Role
+from leanformer.attention.patterns.pattern import Pattern, Role
 from leanformer.core.technique import technique
 
 _LOW = 0xFFFFFFFF
@@ -56,17 +56,18 @@ def drawn_blocks(
 class RandomBlocks(Pattern):
     """See the own block and a few random ones: short ways between distant tokens, in a union."""
 
-    count: int = 3
+    num_random_blocks: int = 3
     """Random blocks that each block of tokens sees."""
-    size: int = 64
+    block_size: int = 64
     """Tokens of a block."""
     seed: int = 0
     """Of the draw; give layers different ones and a token reaches more of the text."""
 
     def __post_init__(self) -> None:
-        if self.count < 1 or self.size < 1:
+        if self.num_random_blocks < 1 or self.block_size < 1:
             raise ValueError(
-                f"count, size: {self.count} blocks of {self.size} tokens; both are 1 or more"
+                f"num_random_blocks, block_size: {self.num_random_blocks} blocks of "
+                f"{self.block_size} tokens; both are 1 or more"
             )
 
     @property
@@ -76,14 +77,14 @@ class RandomBlocks(Pattern):
 
     def layouts(self, grid: Grid) -> tuple[Layout, ...]:
         """See `Pattern.layouts`."""
-        blocks, size = -(-grid.length // self.size), self.size
+        blocks, size = -(-grid.length // self.block_size), self.block_size
         there = torch.tensor([grid.length], device=grid.device)
         if grid.lengths is not None and not grid.heads.causal:
             there = grid.lengths
         chosen = drawn_blocks(
             blocks,
             grid.heads.num_heads,
-            self.count,
+            self.num_random_blocks,
             self.seed,
             causal=grid.heads.causal,
             there_B=-(-there // size),
@@ -92,7 +93,7 @@ class RandomBlocks(Pattern):
         def own(query: Tensor, key: Tensor) -> Tensor:
             return query // size == key // size
 
-        def sees(query: Tensor, key: Tensor) -> Tensor:
+        def mask_mod(query: Tensor, key: Tensor) -> Tensor:
             shape = (max(len(chosen), len(query)), chosen.shape[1])
             table = chosen.expand(*shape, -1, -1)
             block = (query // size).expand(*shape, -1, chosen.shape[3])
@@ -102,15 +103,18 @@ class RandomBlocks(Pattern):
                 found = found | (seen_BHTC[..., one : one + 1] == key // size)
             return found
 
-        def spans(first: int, last: int) -> list[tuple[int, int]]:
+        def key_ranges(first: int, last: int) -> list[tuple[int, int]]:
             return [(first // size * size, ((last - 1) // size + 1) * size)]
 
-        return (Layout(sees=own, spans=spans), Layout(sees=sees, chosen=chosen, size=size))
+        return (
+            Layout(mask_mod=own, key_ranges=key_ranges),
+            Layout(mask_mod=mask_mod, block_indices=chosen, block_size=size),
+        )
 
     def seen(self, heads: Heads, length: int) -> float:
         """See `Pattern.seen`."""
-        size, blocks = min(self.size, length), -(-length // self.size)
+        size, blocks = min(self.block_size, length), -(-length // self.block_size)
         if heads.causal:
-            earlier = sum(min(self.count, block) for block in range(blocks)) / blocks
+            earlier = sum(min(self.num_random_blocks, block) for block in range(blocks)) / blocks
             return size / 2 + earlier * size
-        return size * (1 + min(self.count, blocks - 1))
+        return size * (1 + min(self.num_random_blocks, blocks - 1))

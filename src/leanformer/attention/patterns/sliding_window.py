@@ -10,9 +10,9 @@ Legend: T token, S key token.
 
 from torch import Tensor
 
-from leanformer.attention.layout import Grid, Layout
+from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Pattern, Role
+from leanformer.attention.patterns.pattern import Pattern, Role
 from leanformer.core.technique import technique
 
 
@@ -27,7 +27,7 @@ def in_window(query: Tensor, key: Tensor, left: int, right: int, dilation: int =
 class SlidingWindow(Pattern):
     """See the neighbours: what most tokens need most, at a cost that grows with the text only."""
 
-    anchored = False
+    position_dependent = False
 
     left: int = 256
     """Neighbours before a token that it sees."""
@@ -54,13 +54,13 @@ class SlidingWindow(Pattern):
         """See `Pattern.layouts`."""
         right = 0 if grid.heads.causal else self.right
 
-        def sees(query: Tensor, key: Tensor) -> Tensor:
+        def mask_mod(query: Tensor, key: Tensor) -> Tensor:
             return in_window(query, key, self.left, right, self.dilation)
 
-        def spans(first: int, last: int) -> list[tuple[int, int]]:
+        def key_ranges(first: int, last: int) -> list[tuple[int, int]]:
             return [(first - self.left, last + right)]
 
-        return (Layout(sees=sees, spans=spans, stride=self.dilation),)
+        return (Layout(mask_mod=mask_mod, key_ranges=key_ranges, stride=self.dilation),)
 
     def seen(self, heads: Heads, length: int) -> float:
         """See `Pattern.seen`: the ends of the text cut windows off."""

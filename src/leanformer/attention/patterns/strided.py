@@ -7,9 +7,9 @@ With l near the square root of the length two steps reach every token from any o
 
 from torch import Tensor
 
-from leanformer.attention.layout import Grid, Layout
+from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Pattern
+from leanformer.attention.patterns.pattern import Pattern
 from leanformer.attention.patterns.sliding_window import in_window
 from leanformer.core.technique import technique
 
@@ -18,7 +18,7 @@ from leanformer.core.technique import technique
 class Strided(Pattern):
     """See the neighbours and every l-th token: for texts with a period, such as rows of pixels."""
 
-    anchored = False
+    position_dependent = False
 
     stride: int = 64
     """Tokens from one distant key to the next, and neighbours seen beside them, plus one."""
@@ -44,8 +44,8 @@ class Strided(Pattern):
             return [(0, grid.length)]
 
         return (
-            Layout(sees=near, spans=window),
-            Layout(sees=far, spans=column, stride=self.stride),
+            Layout(mask_mod=near, key_ranges=window),
+            Layout(mask_mod=far, key_ranges=column, stride=self.stride),
         )
 
     def seen(self, heads: Heads, length: int) -> float:

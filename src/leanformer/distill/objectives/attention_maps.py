@@ -6,7 +6,7 @@ MobileBERT's code has the cross entropy, whose gradient is the same. Queries are
 keys what both models may look at. MobileBERT transfers one layer at a time (`layers`), student and
 teacher being of one depth.
 
-Legend: B batch, H head, T token, S key token, K head width, N real token.
+Legend: B batch, H head, T token, S key token, K head width, N query that attends to something.
 """
 
 import torch
@@ -22,25 +22,26 @@ from leanformer.numerics.widen import widened
 _REMEDY = "use relations, which suits any number of heads"
 
 
-def map_divergence(student_BHTS: Tensor, teacher_BHTS: Tensor, visible_BTS: Tensor) -> Tensor:
+def map_divergence(student_BHTS: Tensor, teacher_BHTS: Tensor, visible_BHTS: Tensor) -> Tensor:
     """The divergence of the maps in nats, averaged over heads and over queries that see something.
 
     Args:
         student_BHTS: Scores of the student, before the softmax.
         teacher_BHTS: Scores of the teacher.
-        visible_BTS: True where a query looks at a key.
+        visible_BHTS: True where a query attends to a key; H may be 1.
     """
-    queries_BT = visible_BTS.any(-1)
-    unseen_N1S = ~visible_BTS[queries_BT].unsqueeze(1)
+    visible_BTHS = visible_BHTS.transpose(1, 2).expand(-1, -1, student_BHTS.shape[1], -1)
+    queries_BTH = visible_BTHS.any(-1)
+    unseen_NS = ~visible_BTHS[queries_BTH]
 
     def log_map(scores_BHTS: Tensor) -> Tensor:
-        scores_NHS = widened(scores_BHTS).transpose(1, 2)[queries_BT]
-        lowest = torch.finfo(scores_NHS.dtype).min  # -inf would make 0 * inf of what is unseen
-        return F.log_softmax(scores_NHS.masked_fill(unseen_N1S, lowest), dim=-1)
+        scores_NS = widened(scores_BHTS).transpose(1, 2)[queries_BTH]
+        lowest = torch.finfo(scores_NS.dtype).min  # -inf would make 0 * inf of what is unseen
+        return F.log_softmax(scores_NS.masked_fill(unseen_NS, lowest), dim=-1)
 
     log_student, log_teacher = log_map(student_BHTS), log_map(teacher_BHTS)
     total = F.kl_div(log_student, log_teacher, reduction="sum", log_target=True)
-    return total / log_student.shape[:2].numel()
+    return total / len(log_student)
 
 
 @technique("attention-maps", paper="Sun et al. 2020 (MobileBERT), arXiv:2004.02984")

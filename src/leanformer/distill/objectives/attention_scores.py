@@ -20,23 +20,24 @@ from leanformer.core.technique import technique
 from leanformer.distill.comparisons.attention_pairs import check_heads, heads_of, visible
 from leanformer.distill.comparisons.layer_map import LayerMap, layer_map
 from leanformer.distill.objective import Dims, Objective, Outputs
-from leanformer.models.attended import Attended
+from leanformer.models.attention.inputs import AttentionInputs
 from leanformer.numerics.widen import widened
 
 _REMEDY = "set heads = 'mean' to compare their mean"
 
 
-def score_error(student_BHTS: Tensor, teacher_BHTS: Tensor, visible_BTS: Tensor) -> Tensor:
+def score_error(student_BHTS: Tensor, teacher_BHTS: Tensor, visible_BHTS: Tensor) -> Tensor:
     """Squared difference, averaged over heads and visible pairs of a text, then over texts.
 
     Args:
         student_BHTS: Scores of the student.
         teacher_BHTS: Scores of the teacher.
-        visible_BTS: True at the pairs that count.
+        visible_BHTS: True at the pairs that count; H may be 1.
     """
     difference = widened(student_BHTS) - widened(teacher_BHTS)
-    squared_BTS = difference.masked_fill(~visible_BTS.unsqueeze(1), 0.0).pow(2).mean(1)
-    return (squared_BTS.sum((1, 2)) / visible_BTS.sum((1, 2))).mean()
+    squared_BTS = difference.masked_fill(~visible_BHTS, 0.0).pow(2).mean(1)
+    pairs_BTS = visible_BHTS.to(squared_BTS.dtype).mean(1)  # of a head, on average
+    return (squared_BTS.sum((1, 2)) / pairs_BTS.sum((1, 2))).mean()
 
 
 @technique("attention-scores", paper="Jiao et al. 2020 (TinyBERT), arXiv:1909.10351")
@@ -79,9 +80,14 @@ class _AttentionScores(nn.Module):
         for ours, layer in zip(student.attention, self.teacher_layers, strict=True):
             theirs = teacher.attention[layer]
             seen = visible(ours, theirs, student.keep)
+            if self.mean and seen.shape[1] > 1:
+                raise ValueError(
+                    "heads: 'mean' compares the mean over heads, and the heads of a layer attend "
+                    "to different tokens here; set heads = 'each', or use relations"
+                )
             errors.append(score_error(self._scores(ours), self._scores(theirs), seen))
         return torch.stack(errors).mean()
 
-    def _scores(self, layer: Attended) -> Tensor:
+    def _scores(self, layer: AttentionInputs) -> Tensor:
         scores = layer.scores()
         return scores.mean(1, keepdim=True) if self.mean else scores

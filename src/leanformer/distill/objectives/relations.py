@@ -4,7 +4,7 @@
     R_x = softmax( x x^T / sqrt(d_r) )
 
 The heads of queries, keys and values are joined and cut anew into R relation heads, d_r wide in
-each model: so neither widths nor heads of the two need be equal, and no projection is learnt. One
+each model: so neither widths nor heads of the two need be equal, and no projection is learned. One
 pair of layers is compared, the student's last with one of the teacher's. Every real token is
 related to every real one, in a decoder too.
 
@@ -41,9 +41,9 @@ def relation_divergence(
     student_BJTK: Tensor, teacher_BJTK: Tensor, keep_BT: Tensor, relation_heads: int
 ) -> Tensor:
     """The divergence of one relation in nats, averaged over relation heads and real tokens."""
-    real_BTT = keep_BT.unsqueeze(2) & keep_BT.unsqueeze(1)
+    real_B1TT = (keep_BT.unsqueeze(2) & keep_BT.unsqueeze(1)).unsqueeze(1)
     ours, theirs = (relation_scores(x, relation_heads) for x in (student_BJTK, teacher_BJTK))
-    return map_divergence(ours, theirs, real_BTT)
+    return map_divergence(ours, theirs, real_B1TT)
 
 
 @technique("relations", paper="Wang et al. 2021 (MiniLMv2), arXiv:2012.15828")
@@ -75,7 +75,7 @@ class Relations(Objective):
         layer = teacher.layers - 1 if self.teacher_layer is None else self.teacher_layer
         if not 0 <= layer < teacher.layers:
             raise ValueError(
-                f"teacher_layer: {layer} is no layer of the teacher; it has 0 to "
+                f"teacher_layer: {layer} is not a layer of the teacher, which has 0 to "
                 f"{teacher.layers - 1}"
             )
         return _Relations(self.relation_heads, layer)

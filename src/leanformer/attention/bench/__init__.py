@@ -1,0 +1,1 @@
+"""Mechanisms against dense attention: measured on this machine, drawn and advised."""

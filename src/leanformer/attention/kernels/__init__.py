@@ -1,0 +1,1 @@
+"""How attention is computed: kernels that several mechanisms and patterns share."""
