@@ -26,6 +26,7 @@ from leanformer.distill.ensemble import check_comparable
 from leanformer.distill.kept_outputs import KeptOutputs, key_of
 from leanformer.distill.objective import Objective, dims_of
 from leanformer.distill.objectives import SoftTargets
+from leanformer.distill.substitution import Substitution as Substitution
 from leanformer.distill.teachers import with_teachers
 from leanformer.models.embedding import embedding_of
 from leanformer.train.dropout import without_dropout

@@ -22,6 +22,8 @@ from leanformer.train.trained import trained
 class Pretrain(Step):
     """Train a masked language model on plain text, before any task or to fit it to a domain."""
 
+    makes_teacher = True
+
     train: TrainSetup = field(default_factory=lambda: TrainSetup(learning_rate=5e-4))
     """How to train."""
     share: float = 0.15
