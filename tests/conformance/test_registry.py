@@ -48,7 +48,7 @@ NO_PROJECTION = ("feature-maps", "last-hidden")  # refuse unequal widths
 
 _NEEDED: dict[str, Any] = {
     "Shrink": {"ffn": 0.5},
-    "ListedBits": {"bits": (4, 2)},
+    "FixedBits": {"bits": (4, 2)},
     "Sparsify": {"by": Finetune()},
     "Lottery": {"by": Finetune()},
     "Union": {"patterns": (SlidingWindow(), GlobalTokens())},

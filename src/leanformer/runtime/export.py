@@ -39,7 +39,7 @@ def export_folder(
     calibration: Calibration,
     *,
     candidates: Sequence[Candidate] = DEFAULT,
-    keep_float: tuple[str, ...] = (),
+    modules_to_not_convert: tuple[str, ...] = (),
     made: Mapping[Candidate, Path] | None = None,
     threads: int | None = None,
     least_agreement: float = 0.95,
@@ -55,7 +55,7 @@ def export_folder(
         folder: The folder to make; PyTorch weights and the winner's graph stay in it.
         calibration: Texts for int8 and for the race; also decides max_length and pairs.
         candidates: What may race, besides PyTorch.
-        keep_float: Linear layers that stay in floating point in OpenVINO's int8.
+        modules_to_not_convert: Linear layers that stay in floating point in OpenVINO's int8.
         made: Folders of graphs that exist and are proved; they are copied, so that the graph that
             was judged is served, with its own scales.
         threads: As many as there are cores, unless given.
@@ -84,7 +84,7 @@ def export_folder(
             continue
         try:
             proofs[backend, precision] = _export_one(
-                model, kind, target, (backend, precision), calibration, keep_float
+                model, kind, target, (backend, precision), calibration, modules_to_not_convert
             )
         except (ValueError, ImportError, RuntimeError) as error:
             reason = f"could not be exported: {error}"
@@ -126,7 +126,7 @@ def _export_one(
     target: Path,
     candidate: Candidate,
     calibration: Calibration,
-    keep_float: tuple[str, ...],
+    modules_to_not_convert: tuple[str, ...],
 ) -> list[Proof]:
     backend, precision = candidate
     pairs = calibration.pairs is not None
@@ -139,5 +139,5 @@ def _export_one(
         precision=precision,
         pairs=pairs,
         calibration=calibration,
-        keep_float=keep_float,
+        modules_to_not_convert=modules_to_not_convert,
     )

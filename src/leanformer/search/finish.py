@@ -10,7 +10,7 @@ from leanformer.core.record import Record, read
 from leanformer.measure.folders import measure_folders
 from leanformer.measure.promise import Promise
 from leanformer.measure.systems import System as Timed
-from leanformer.quantize.integer import rounds
+from leanformer.quantize.to_int8 import is_fake_quantized
 from leanformer.recipe import open_model
 from leanformer.report.units import share
 from leanformer.runtime.export import DEFAULT, export_folder
@@ -170,7 +170,7 @@ def _race(contest: Contest, chosen: System, model: Any, tokenizer: Any, folder: 
         folder,
         contest.calibration(),
         # others would round again a model that was trained to round
-        candidates=(_INT8,) if rounds(model) else DEFAULT,
+        candidates=(_INT8,) if is_fake_quantized(model) else DEFAULT,
         made={_INT8: graph} if graph.is_dir() else None,
         threads=contest.request.threads or None,
         batch_dependent=contest.request.batch_dependent,
