@@ -136,7 +136,7 @@ def train(way: str, teacher: Path) -> None:
         name=f"imdb-long-{way}",
         model=str(teacher),
         data=reviews(),
-        steps=(*exchanged, tuned(AFTER, choose="last", regain=False)),
+        steps=(*exchanged, tuned(AFTER, load_best_at_end=False, require_improvement=False)),
     )
     saved = run(recipe, OURS / way, watch=show).saved
     at_once = teacher if mechanism is None else next((OURS / way).glob("00-*")) / "model"

@@ -103,7 +103,10 @@ def finetuned(
     """A model trained on the labels of a data set."""
     setup = TrainSetup(epochs=epochs, learning_rate=rate, batch_size=32)
     recipe = Recipe(
-        name="teacher", model=model, data=source, steps=(Finetune(train=setup, regain=False),)
+        name="teacher",
+        model=model,
+        data=source,
+        steps=(Finetune(train=setup, require_improvement=False),),
     )
     return run(recipe, folder, dataset=dataset, watch=show)
 

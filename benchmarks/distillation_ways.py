@@ -29,7 +29,7 @@ from leanformer.distill.objectives import (
 from leanformer.distill.progressive import Progressive
 from leanformer.distill.step import Distill
 from leanformer.distill.substitution import Substitution
-from leanformer.prune.criteria import Activation
+from leanformer.prune.criteria.units import Activation
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
 from leanformer.recipe import Recipe, run
@@ -132,8 +132,8 @@ def _general(start: str) -> Path:
     taught = Distill(
         objectives=(AttentionScores(heads="mean"), HiddenStates()),
         train=_budget(dataset, GENERAL_STEPS, 1, False, schedule="constant"),
-        choose="last",
-        regain=False,
+        load_best_at_end=False,
+        require_improvement=False,
     )
     cut = Shrink(**SEVENTH, criterion=Activation())  # nothing has labels here
     recipe = Recipe(
@@ -159,39 +159,43 @@ def steps_of(name: str, way: str, dataset: Dataset) -> tuple[Step, ...]:
 
     def stage(*objectives, share=1.0, texts=1.0, transfer=False, **more) -> Distill:
         # TinyBERT's layers are taught at a constant rate
-        schedule = "constant" if "choose" in more else "linear"
+        schedule = "constant" if "load_best_at_end" in more else "linear"
         train = _budget(dataset, task.steps * share, texts, transfer, schedule)
         # a way that does not help is a result too
         return Distill(
-            objectives=objectives, unlabelled=transfer, train=train, regain=False, **more
+            objectives=objectives,
+            unlabelled=transfer,
+            train=train,
+            require_improvement=False,
+            **more,
         )
 
     def tinybert(kept=None, **more) -> tuple[Step, ...]:
         layers = (AttentionScores(heads="mean"), HiddenStates())
         return (
-            stage(*layers, share=0.5, choose="last", **more),
-            stage(answers, share=0.5, keep_outputs=kept, **more),
+            stage(*layers, share=0.5, load_best_at_end=False, **more),
+            stage(answers, share=0.5, teacher_cache=kept, **more),
         )
 
     def mobilebert() -> tuple[Step, ...]:
         each = _budget(dataset, task.steps / 4, 1, False)
         return (
             Progressive(attention=0, unlabelled=False, train=each),
-            stage(answers, share=0.5, keep_outputs=said),
+            stage(answers, share=0.5, teacher_cache=said),
         )
 
     def soft_hidden(**more) -> tuple[Step, ...]:
         kept = shown if few else None
-        return (stage(answers, HiddenStates(), transfer=True, keep_outputs=kept, **more),)
+        return (stage(answers, HiddenStates(), transfer=True, teacher_cache=kept, **more),)
 
     def labels() -> tuple[Step, ...]:
-        return (stage(Labels(), keep_outputs=said),)
+        return (stage(Labels(), teacher_cache=said),)
 
     def soft() -> tuple[Step, ...]:
-        return (stage(answers, keep_outputs=said),)
+        return (stage(answers, teacher_cache=said),)
 
     def distilbert(kept=shown, **more) -> tuple[Step, ...]:
-        return (stage(softer, Labels(weight=2.0), LastHidden(), keep_outputs=kept, **more),)
+        return (stage(softer, Labels(weight=2.0), LastHidden(), teacher_cache=kept, **more),)
 
     def distilbert_half() -> tuple[Step, ...]:
         # what RTE's teacher knows it knows from SNLI's pairs; RTE's 2,241 alone do not show it
@@ -205,7 +209,7 @@ def steps_of(name: str, way: str, dataset: Dataset) -> tuple[Step, ...]:
         "mobilebert": mobilebert,
         "tinybert": lambda: tinybert(said),
         "tinybert-augmented": lambda: tinybert(texts=1 + task.copies, augmentation=augment),
-        "transfer": lambda: (stage(answers, transfer=True, keep_outputs=told),),
+        "transfer": lambda: (stage(answers, transfer=True, teacher_cache=told),),
         "soft-hidden": soft_hidden,
         "two-rungs": lambda: soft_hidden(share=4),
         "neither": labels,

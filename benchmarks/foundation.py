@@ -133,7 +133,7 @@ def students_steps(name: str, student: str, shape: dict) -> tuple:
             epochs=plan.student_epochs, learning_rate=4e-4, batch_size=64, evaluations=6
         ),
         # two epochs of SST-2's many texts would win less than writing 9 GB costs
-        keep_outputs=None if name == "sst2" else RUNS / name / "outputs",
+        teacher_cache=None if name == "sst2" else RUNS / name / "outputs",
     )
     steps = (Shrink(**shape), taught, Int8())
     cut = (CutVocabulary(min_count=plan.min_count, size=plan.pieces),)

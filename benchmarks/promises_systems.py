@@ -91,7 +91,7 @@ def steps_of(name: str, start: str, shape: dict[str, Any]) -> tuple[Any, ...]:
     taught = Distill(
         objectives=(Logits() if name == "stsb" else SoftTargets(), HiddenStates()),
         train=setup,
-        keep_outputs=RUNS / name / "outputs",
+        teacher_cache=RUNS / name / "outputs",
     )
     steps = (Shrink(**shape), taught, Int8())
     return (CutVocabulary(), *steps) if start == "teacher" else steps

@@ -35,8 +35,8 @@ def tickets(name: str, seed: int) -> None:
     """Four rounds, down to a fifth of the weights, and the barrier; append what is not there."""
     dataset = dataset_of(name)
     train = setup(name, dataset, 1e-4, STEPS)
-    by = Finetune(train=train, regain=False)
-    ticket = Lottery(by=by, rounds=4, remove=0.331, rewind=REWIND, controls=CONTROLS)
+    by = Finetune(train=train, require_improvement=False)
+    ticket = Lottery(by=by, rounds=4, prune_fraction=0.331, rewind=REWIND, controls=CONTROLS)
     place = OURS / name / f"tickets-{seed}"
     recipe = Recipe(
         name=f"{name}-tickets-{seed}",

@@ -20,10 +20,10 @@ from leanformer.core.step import Step
 from leanformer.data import Dataset, Source
 from leanformer.distill.objectives import HiddenStates, Labels, Logits, SoftTargets
 from leanformer.distill.step import Distill
+from leanformer.prune.criteria.weights import BrainSurgeon, Movement, WeightMagnitude
 from leanformer.prune.drop_empty import DropEmpty
 from leanformer.prune.pack_sparse import PackSparse
 from leanformer.prune.patterns import Hybrid
-from leanformer.prune.saliencies import BrainSurgeon, Movement, WeightMagnitude
 from leanformer.prune.schedules import Cubic
 from leanformer.prune.shrink import Shrink
 from leanformer.prune.sparse_gpt import SparseGpt
@@ -34,14 +34,14 @@ from leanformer.train.setup import TrainSetup
 OURS = ROOT / "runs" / "pruning"
 BATCH = 32
 STEPS = {"banking77": 1200, "sst2": 600, "rte": 1000}
-SALIENCIES = {
+CRITERIA = {
     "magnitude": WeightMagnitude(),
     "movement": Movement(rate=100.0),
-    "surgeon": BrainSurgeon(block=8),
+    "surgeon": BrainSurgeon(block_size=8),
     "blocks": Movement(rate=100.0),
     "block-magnitude": WeightMagnitude(),
 }
-SPARSE = ("sparse-gpt", *SALIENCIES)
+SPARSE = ("sparse-gpt", *CRITERIA)
 HALF = Shrink(layers=3, ffn=0.5)
 SHAPES = {
     "depth": (Shrink(layers=4),),
@@ -57,17 +57,17 @@ WAYS = (*SPARSE, *SHAPES)
 
 
 def steps_of(name: str, way: str, share: float | None, dataset: Dataset) -> tuple[Step, ...]:
-    """A way as steps of a recipe; `share` is of the weights that stay, where the way asks."""
+    """A way as steps of a recipe; `share` is of the weights that stay, where the way has one."""
     if way in SHAPES:
         teaching = taught(name, way, dataset)
         return *(step for shrink in SHAPES[way] for step in (shrink, teaching)), Int8()
     assert share is not None
     if way == "sparse-gpt":
-        return SparseGpt(keep=share), PackSparse()
+        return SparseGpt(sparsity=1 - share), PackSparse()
     sparse = Sparsify(
         by=taught(name, way, dataset),
-        keep=share,
-        saliency=SALIENCIES[way],
+        sparsity=1 - share,
+        criterion=CRITERIA[way],
         schedule=Cubic(hold=0.1, cool=0.3),
         every=100 if way == "surgeon" else 10,
     )
@@ -84,9 +84,9 @@ def taught(name: str, way: str, dataset: Dataset) -> Distill:
         objectives=(answer, HiddenStates()) if shaped else (answer, HiddenStates(), Labels()),
         train=setup(name, dataset, 4e-4 if shaped else 3e-4, unlabelled=transfer),
         unlabelled=transfer,
-        regain=False,
+        require_improvement=False,
         # a fifth of a step; one process a task writes them, and transfer texts would take 9 GB
-        keep_outputs=None if transfer else OURS / name / "outputs",
+        teacher_cache=None if transfer else OURS / name / "outputs",
     )
 
 

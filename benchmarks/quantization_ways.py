@@ -130,7 +130,7 @@ def steps_of(
         objectives=objectives,
         train=setup,
         unlabelled=more,
-        regain=False,
+        require_improvement=False,
     )
     return rounding, taught, *(() if way == "q8bert" else (Pack(),)), Int8()
 

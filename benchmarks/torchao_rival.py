@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
 
-from leanformer.runtime.session import Kind
 from leanformer.runtime.torch_backend import TorchSession
 
 
@@ -18,7 +17,7 @@ class TorchAoSession(TorchSession):
     """A model of its own: `model` is changed."""
 
     def __init__(
-        self, model: Any, kind: Kind, *, pairs: bool = False, threads: int | None = None
+        self, model: Any, kind: str, *, pairs: bool = False, threads: int | None = None
     ) -> None:
         super().__init__(model, kind, pairs=pairs, threads=threads)
         quantize_(self.graph, Int8DynamicActivationInt8WeightConfig())

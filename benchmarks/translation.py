@@ -32,10 +32,10 @@ from leanformer.core.record import Record, read
 from leanformer.data import IGNORE, Batch, Encoded
 from leanformer.data.encode import by_length
 from leanformer.measure.environment import environment
-from leanformer.prune.masked import Masked
+from leanformer.prune.criteria.weights import WeightMagnitude
+from leanformer.prune.masks.masked_linear import MaskedLinear
+from leanformer.prune.masks.tickets import Tickets, kept_share
 from leanformer.prune.patterns import Unstructured
-from leanformer.prune.saliencies import WeightMagnitude
-from leanformer.prune.tickets import Tickets, kept_share
 from leanformer.train import checkpoint
 from leanformer.train.loop import Progress, fit
 from leanformer.train.loss import Supervised
@@ -66,18 +66,18 @@ def main() -> None:
         return
     for seed in asked.seeds:
         for name in asked.searches:
-            for remove in ROUNDS:
-                search(name, remove, seed)
+            for fraction in ROUNDS:
+                search(name, fraction, seed)
 
 
-def search(name: str, remove: float, seed: int) -> None:
+def search(name: str, fraction: float, seed: int) -> None:
     """All rounds of one search; the training of the whole model is shared by all."""
     tokenizer = pieces()
     splits = {split: pairs(split, tokenizer) for split in FILES}
     torch.manual_seed(seed)
     model = transformer()
     layers = {
-        place: Masked(one, Unstructured(), WeightMagnitude())
+        place: MaskedLinear(one, Unstructured(), WeightMagnitude())
         for place, one in model.named_modules()
         if isinstance(one, torch.nn.Linear) and ".layers." in place
     }
@@ -88,7 +88,7 @@ def search(name: str, remove: float, seed: int) -> None:
         way = name if way == "ticket" else way
         return trained(seed, way, model, layers, splits, tokenizer)
 
-    tickets = SEARCHES[name](rounds=ROUNDS[remove], remove=remove)
+    tickets = SEARCHES[name](rounds=ROUNDS[fraction], prune_fraction=fraction)
     tickets.search(model, layers, OURS / f"{seed}" / "early", train, seed)
 
 
@@ -96,7 +96,7 @@ def trained(
     seed: int,
     way: str,
     model: MBartForConditionalGeneration,
-    layers: dict[str, Masked],
+    layers: dict[str, MaskedLinear],
     splits: dict[str, "Pairs"],
     tokenizer: Tokenizer,
 ) -> float:

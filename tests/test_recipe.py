@@ -117,7 +117,9 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
             Finetune(train=replace(SETUP, epochs=6)),
             CutVocabulary(),
             Shrink(layers=2, heads=0.5, ffn=0.5, multiple=8),
-            Distill(objectives=(SoftTargets(), HiddenStates()), train=SETUP, regain=False),
+            Distill(
+                objectives=(SoftTargets(), HiddenStates()), train=SETUP, require_improvement=False
+            ),
         ),
         seed=5,
     )
@@ -232,7 +234,7 @@ def test_a_student_without_a_teacher_is_refused(recipe: Recipe, tmp_path: Path) 
 
 
 def test_a_teacher_can_be_named(recipe: Recipe, whole: Workspace, tmp_path: Path) -> None:
-    short = Distill(train=replace(SETUP, epochs=1.0), regain=False)
+    short = Distill(train=replace(SETUP, epochs=1.0), require_improvement=False)
     done = run(replace(recipe, teacher=whole.teacher_saved, steps=(short,)), tmp_path)
     assert done.teacher_saved == whole.teacher_saved
     assert same(done.with_(model=done.teacher), whole.with_(model=whole.teacher))

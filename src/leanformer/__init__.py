@@ -17,7 +17,7 @@ __all__ = ["__version__"]
 def _register_forms() -> None:
     from leanformer.attention.checkpoint import AttentionForm
     from leanformer.models.stored_form import register
-    from leanformer.prune.sparse_checkpoint import SparseForm
+    from leanformer.prune.sparse.sparse_checkpoint import SparseForm
     from leanformer.quantize.checkpoint import QuantizedForm
 
     for form in (AttentionForm, QuantizedForm, SparseForm):

@@ -40,21 +40,13 @@ from leanformer.core.step import Step, steps_of
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Source
 from leanformer.data.relabel import relabeled
-from leanformer.models.load import Head, has_head, head_labels, load_model
+from leanformer.models.load import has_head, head_labels, load_model
 from leanformer.models.save import save_model
 
 STEPS: tuple[type[Step], ...] = tuple(
     step for family in (train, attention, prune, distill, quantize) for step in steps_of(family)
 )
 """Everything that a recipe may list; each family lists its own."""
-
-HEADS: dict[str, Head] = {
-    "classification": "classification",
-    "regression": "classification",
-    "tokens": "tokens",
-    "embedding": "embedding",
-    "masked-lm": "masked",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +114,7 @@ def align_labels(dataset: Dataset, *models: str | None) -> Dataset:
     task = dataset.task
     for model in models:
         if model is not None and task.labels:
-            labels = head_labels(model, HEADS[task.kind], task.labels)
+            labels = head_labels(model, task.about.head, task.labels)
             if labels is not None:
                 return relabeled(dataset, labels)
     return dataset
@@ -151,8 +143,8 @@ def open_model(
     task = dataset.task
     return load_model(
         source,
-        HEADS[task.kind],
-        num_labels=None if HEADS[task.kind] in ("embedding", "masked") else task.outputs,
+        task.about.head,
+        num_labels=None if task.about.form is None else task.outputs,
         labels=task.labels or None,
         fresh_head=fresh_head,
         seed=seed,
@@ -214,7 +206,7 @@ def _begin(
     teacher, theirs, place = None, None, recipe.teacher
     if place is not None:
         teacher, theirs = open_model(place, dataset, recipe.seed)
-    elif not recipe.fresh_head and has_head(recipe.model, HEADS[dataset.task.kind]):
+    elif not recipe.fresh_head and has_head(recipe.model, dataset.task.about.head):
         teacher, theirs, place = copy.deepcopy(model), tokenizer, recipe.model
     return Workspace(
         name=recipe.name,

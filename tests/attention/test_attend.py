@@ -48,6 +48,6 @@ def test_a_model_is_trained_with_it(tmp_path: Path) -> None:
     done = Attend(mechanism=Linformer(rank=4)).apply(workspace)
     before = {name: core.projection.clone() for name, core in attached(done.model).items()}
     setup = TrainSetup(epochs=1, batch_size=4)
-    trained = Finetune(train=setup, regain=False, choose="last").apply(done)
+    trained = Finetune(train=setup, require_improvement=False, load_best_at_end=False).apply(done)
     for name, core in attached(trained.model).items():
         assert not core.projection.equal(before[name])

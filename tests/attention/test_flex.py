@@ -20,8 +20,8 @@ from leanformer.attention import (
 )
 from leanformer.attention.attach import attach
 from leanformer.attention.flex import TILE, tiles_of
+from leanformer.attention.layout import Grid
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Grid
 from leanformer.attention.presets import bigbird, longformer
 from leanformer.models.tiny import tiny_model
 

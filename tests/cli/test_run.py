@@ -17,7 +17,7 @@ layers = 1
 use = "distill"
 objectives = [{{ use = "soft-targets", temperature = 2.0 }}]
 train = {{ epochs = 2, learning_rate = 1e-3, batch_size = 16 }}
-regain = false
+require_improvement = false
 [[steps]]
 use = "int8"
 texts = 8

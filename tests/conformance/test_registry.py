@@ -27,7 +27,7 @@ from leanformer.train.finetune import Finetune
 from leanformer.train.loss import count
 
 TESTS = Path(__file__).parents[1]
-FAMILIES = ("attention", "calibrate", "distill", "prune", "quantize", "train")
+FAMILIES = ("attention", "calibrate", "distill", "prune", "quantize", "tasks", "train")
 
 for package in FAMILIES:
     home = importlib.import_module(f"leanformer.{package}")
@@ -70,8 +70,9 @@ def test_the_first_techniques_are_there() -> None:
     assert {"jensen-shannon", "last-hidden", "relations", "reverse-kl"} <= set(
         families()["objective"]
     )
-    assert {"taylor", "activation", "magnitude"} <= set(families()["criterion"])
+    assert {"taylor", "activation", "magnitude"} <= set(families()["unit-criterion"])
     assert {"finetune", "distill", "shrink", "cut-vocabulary", "int8"} <= set(families()["step"])
+    assert {"classification", "regression", "tokens", "embedding"} <= set(families()["task"])
     assert len(OBJECTIVES) >= 13
 
 

@@ -96,6 +96,75 @@ def test_every_row_leads_to_a_field_that_is_there(monkeypatch):
             assert old not in fields, f"{name}.{old} is a field again"
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            {"use": "finetune", "choose": "last", "regain": False},
+            {"use": "finetune", "load_best_at_end": False, "require_improvement": False},
+        ),
+        ({"use": "finetune", "choose": "best"}, {"use": "finetune", "load_best_at_end": True}),
+        ({"use": "pretrain", "share": 0.2}, {"use": "pretrain", "mlm_probability": 0.2}),
+        (
+            {"use": "distill", "masked": 0.2, "keep_outputs": "kept"},
+            {"use": "distill", "mlm_probability": 0.2, "teacher_cache": "kept"},
+        ),
+        (
+            {"use": "progressive", "masked": 0.2, "attention": 0.0, "keep_outputs": "kept"},
+            {"use": "progressive", "mlm_probability": 0.2, "attention": 0.0}
+            | {"teacher_cache": "kept"},
+        ),
+        (
+            {"use": "cut-vocabulary", "needed": False},
+            {"use": "cut-vocabulary", "missing_ok": True},
+        ),
+        (
+            {"use": "sparsify", "by": "finetune", "keep": 0.15}
+            | {"saliency": {"use": "brain-surgeon", "block": 8, "damping": 0.2}}
+            | {"pattern": {"use": "hybrid", "block": 8}},
+            {"use": "sparsify", "by": "finetune", "sparsity": 0.85}
+            | {"criterion": {"use": "brain-surgeon", "block_size": 8, "damp_percent": 0.2}}
+            | {"pattern": {"use": "hybrid", "block_size": 8}},
+        ),
+        (
+            {"use": "sparse-gpt", "keep": 0.7, "span": 16, "damping": 0.1},
+            {"use": "sparse-gpt", "sparsity": 0.3, "block_size": 16, "damp_percent": 0.1},
+        ),
+        (
+            {"use": "lottery", "by": "finetune", "remove": 0.3},
+            {"use": "lottery", "by": "finetune", "prune_fraction": 0.3},
+        ),
+    ],
+    ids=lambda table: table["use"],
+)
+def test_steps_of_an_earlier_version_read(monkeypatch, recwarn, old, new):
+    monkeypatch.undo()
+    import leanformer.recipe  # noqa: F401  (registers all techniques)
+    from leanformer.core.step import Step
+
+    made = codec.decode(Step, new)
+    assert not recwarn.list
+    with pytest.warns(FutureWarning, match="is called"):
+        assert codec.decode(Step, old) == made
+
+
+@pytest.mark.parametrize(
+    ("old", "match"),
+    [
+        ({"use": "finetune", "choose": "some"}, "load_best_at_end: 'some' is not true or false"),
+        ({"use": "sparse-gpt", "keep": "half"}, "sparsity: 'half' is not a number"),
+        ({"use": "cut-vocabulary", "needed": 1}, "missing_ok: 1 is not true or false"),
+    ],
+)
+def test_a_wrong_value_by_an_old_name_is_refused_by_the_new_one(monkeypatch, old, match):
+    monkeypatch.undo()
+    import leanformer.recipe  # noqa: F401  (registers all techniques)
+    from leanformer.core.step import Step
+
+    with pytest.raises(ValueError, match=match), pytest.warns(FutureWarning):
+        codec.decode(Step, old)
+
+
 def _dataclasses():
     from leanformer.core.technique import families
     from leanformer.recipe import Recipe

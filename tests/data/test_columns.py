@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from leanformer.data.columns import Columns, to_dataset
-from leanformer.data.task import Dataset, Kind
+from leanformer.data.task import Dataset
 
 GOOD = [{"text": "a b", "label": "yes"}, {"text": "c", "label": "no"}, {"text": "d", "label": "no"}]
 NER = [
@@ -55,7 +55,7 @@ def test_classification_is_told_from_names() -> None:
     ],
 )
 def test_numbers_with_fractions_are_a_regression(
-    scores: list[Any], kind: Kind, labels: list[float]
+    scores: list[Any], kind: str, labels: list[float]
 ) -> None:
     rows = [{"sentence1": "a", "sentence2": "b", "score": score} for score in scores]
     found = read(rows)

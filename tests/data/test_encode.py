@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanformer.data import IGNORE, Encoded, Examples, Words, by_length, encode_examples, shuffled
+from leanformer.data import IGNORE, Encoded, Examples, Words, by_length, encode_examples
 from leanformer.models.families import FAMILIES
 from leanformer.models.tiny_tokenizers import TEXTS, tiny_tokenizer
 
@@ -103,33 +103,6 @@ def test_half_of_a_character_is_read_as_unknown() -> None:
     assert row["input_ids"] == tokenizer("the fox \ufffd", "\ufffd dog")["input_ids"]
     words = Examples(texts=["fox \ud83d"], words=[["fox", "\ud83d"]], labels=[[0, 1]])
     assert encode_examples(words, tokenizer, "tokens", 64).words is not None
-
-
-@given(lengths=LENGTHS, size=st.integers(1, 7), seed=st.integers(0, 99), pool=st.integers(1, 5))
-def test_an_epoch_holds_each_example_once(
-    lengths: list[int], size: int, seed: int, pool: int
-) -> None:
-    encoded = of_lengths(lengths)
-    batches = shuffled(encoded, size, seed, pool)
-    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
-    assert len(batches) == -(-len(lengths) // size)
-    assert sum(len(batch) < size for batch in batches) <= 1
-    assert batches == shuffled(encoded, size, seed, pool)
-
-
-@given(lengths=LENGTHS, size=st.integers(1, 7))
-def test_one_pool_of_everything_pads_as_little_as_sorting(lengths: list[int], size: int) -> None:
-    encoded = of_lengths(lengths)
-
-    def padded(batches: list[list[int]]) -> int:
-        return sum(len(batch) * max(lengths[index] for index in batch) for batch in batches)
-
-    assert padded(shuffled(encoded, size, 0, pool=60)) == padded(by_length(encoded, size))
-
-
-def test_epochs_differ() -> None:
-    encoded = of_lengths(list(range(1, 41)))
-    assert shuffled(encoded, 4, 0) != shuffled(encoded, 4, 1)
 
 
 @given(lengths=LENGTHS, size=st.integers(1, 7))

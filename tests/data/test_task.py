@@ -2,15 +2,15 @@ import math
 
 import pytest
 
-from leanformer.data.metric import METRICS
-from leanformer.data.task import IGNORE, Examples, Task, joined
+from leanformer.data.task import Examples, Task, joined
+from leanformer.tasks import IGNORE, kind_named, kind_names
 
 PLAIN = Examples(texts=["a", "b", "c"], labels=[0, 1, 0])
 
 
 def test_each_kind_has_a_metric_and_a_width() -> None:
-    defaults = [names[0] for names in METRICS.values()]
-    assert [Task(kind=kind).metric for kind in METRICS] == defaults  # type: ignore[arg-type]
+    for kind in kind_names():
+        assert Task(kind=kind).metric == kind_named(kind).metrics[0]
     assert Task(kind="classification", labels=("x", "y", "z")).outputs == 3
     assert Task(kind="regression").outputs == 1
 

@@ -11,10 +11,10 @@ from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Encoded, Examples, Task, encode_examples
 from leanformer.distill.description import follow_description, lengths
-from leanformer.distill.kept_outputs import key_of
 from leanformer.distill.objectives import Cosine, HiddenStates, Logits, Vectors
 from leanformer.distill.step import Distill
 from leanformer.distill.students.source import with_student
+from leanformer.distill.teachers.teacher_cache import key_of
 from leanformer.models.embedding import Embedding, describe_embedding, embedding_of
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.numerics.pooling import Pooling
@@ -113,7 +113,9 @@ def test_lengths_are_learned_and_proved_where_the_teacher_does_not_normalize(
 
 def test_normalized_vectors_need_no_such_proof(tmp_path: Path) -> None:
     given = workspace(tmp_path, None, Embedding())
-    step = Distill(objectives=(Cosine(),), train=replace(SETUP, epochs=1), regain=False)
+    step = Distill(
+        objectives=(Cosine(),), train=replace(SETUP, epochs=1), require_improvement=False
+    )
     assert [proof.claim for proof in step.apply(given).proofs] == ["cosine on dev"]
 
 
@@ -128,7 +130,9 @@ def test_the_prompt_is_read_in_training_and_in_judging(
 
     monkeypatch.setattr("leanformer.distill.step.encode_examples", noted)
     given = workspace(tmp_path, None, ASKED)
-    Distill(objectives=(Cosine(),), train=replace(SETUP, epochs=1), regain=False).apply(given)
+    Distill(
+        objectives=(Cosine(),), train=replace(SETUP, epochs=1), require_improvement=False
+    ).apply(given)
     expected = tiny_tokenizer("bert")([f"play {text}" for text in TEXTS])["input_ids"]
     assert len(seen) == 3  # to train on, to judge the student by, and to ask the teacher
     assert all([row["input_ids"] for row in encoded.rows] == expected for encoded in seen)
@@ -149,7 +153,7 @@ def test_a_student_of_another_architecture_takes_it_over_too(tmp_path: Path) -> 
     assert embedding_of(with_student(given, student, 2, "").model) == RAW
 
 
-def test_kept_outputs_belong_to_a_pooling() -> None:
+def test_a_teacher_cache_belongs_to_a_pooling() -> None:
     teacher, tokenizer = model_for("embedding"), tiny_tokenizer("bert")
     encoded = encode_examples(Examples(texts=TEXTS), tokenizer, "embedding", 32)
     keys = set()

@@ -133,7 +133,7 @@ def test_a_killed_transfer_goes_on_exactly(tmp_path: Path, stop: int) -> None:
 
 
 def test_outputs_are_kept_once_for_all_layers(tmp_path: Path) -> None:
-    step = replace(STEP, attention=0.0, keep_outputs=tmp_path / "kept")
+    step = replace(STEP, attention=0.0, teacher_cache=tmp_path / "kept")
     assert len(step.apply(workspace(tmp_path)).proofs) == 3
     assert (tmp_path / "kept" / "hidden.bin").is_file()
 
@@ -154,7 +154,7 @@ def test_what_cannot_be_transferred_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"attention: -1 is negative"):
         Progressive(attention=-1)
     with pytest.raises(ValueError, match="too large to keep"):
-        Progressive(keep_outputs=tmp_path)
+        Progressive(teacher_cache=tmp_path)
 
 
 def test_a_folder_of_another_transfer_is_refused(tmp_path: Path) -> None:

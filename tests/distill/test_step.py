@@ -64,7 +64,7 @@ def test_the_student_learns_what_the_teacher_says(
 
 
 def test_unlabelled_texts_can_be_left_out(tmp_path: Path) -> None:
-    step = Distill(train=replace(SETUP, epochs=1), unlabelled=False, regain=False)
+    step = Distill(train=replace(SETUP, epochs=1), unlabelled=False, require_improvement=False)
     (proof,) = step.apply(workspace(tmp_path, "classification")).proofs
     assert proof.note.startswith("16 texts")
 
@@ -78,7 +78,7 @@ def test_a_projection_begins_the_same_way_whatever_was_drawn_before(tmp_path: Pa
         torch.rand(100 * index)
         step = Distill(
             objectives=(HiddenStates(), SoftTargets()), train=replace(SETUP, epochs=1),
-            noise=0.2, regain=False,
+            noise=0.2, require_improvement=False,
         )  # fmt: skip
         results.append(step.apply(given).model.classifier.weight)
     assert torch.equal(*results)
@@ -89,7 +89,10 @@ def test_a_training_without_effect_fails_unless_it_may(tmp_path: Path) -> None:
     with pytest.raises(NoEffect, match="accuracy on dev: was"):
         step.apply(workspace(tmp_path, "classification"))
     assert (
-        replace(step, regain=False).apply(workspace(tmp_path / "b", "classification")).proofs[0].ok
+        replace(step, require_improvement=False)
+        .apply(workspace(tmp_path / "b", "classification"))
+        .proofs[0]
+        .ok
     )
 
 
@@ -103,7 +106,7 @@ def test_a_missing_teacher_is_refused(tmp_path: Path) -> None:
     [
         ({"objectives": ()}, "objectives: none is named; soft-targets is the usual first one"),
         ({"noise": 1.0}, r"noise: 1.0 is not a share of the tokens in \[0, 1\)"),
-        ({"noise": 0.1, "keep_outputs": Path("x")}, "keep_outputs: noise changes what the teacher"),
+        ({"noise": 0.1, "teacher_cache": Path("x")}, "teacher_cache: noise changes what the teacher"),
         ({"noise": 0.1, "objectives": (Labels(),)}, "noise: gold labels do not hold for noisy texts"),
     ],
 )  # fmt: skip
@@ -133,18 +136,20 @@ def test_a_masked_language_model_learns_from_another(tmp_path: Path) -> None:
         name="student", model=student, tokenizer=tokenizer, dataset=dataset, folder=tmp_path,
         record=Record(tmp_path / "record.jsonl"), teacher=teacher,
     )  # fmt: skip
-    step = Distill(objectives=(SoftTargets(temperature=2.0), Labels()), train=setup, masked=0.3)
-    with pytest.raises(ValueError, match="keep_outputs: other tokens are hidden each time"):
-        replace(step, keep_outputs=tmp_path / "outputs").apply(given)
+    step = Distill(
+        objectives=(SoftTargets(temperature=2.0), Labels()), train=setup, mlm_probability=0.3
+    )
+    with pytest.raises(ValueError, match="teacher_cache: other tokens are hidden each time"):
+        replace(step, teacher_cache=tmp_path / "outputs").apply(given)
     (proof,) = step.apply(given).proofs
     assert proof.claim == "masked_accuracy on dev"
     assert proof.before is not None
     assert proof.after > proof.before + 0.1
 
 
-def test_kept_outputs_give_the_same_student_also_to_the_next(tmp_path: Path) -> None:
+def test_cached_outputs_give_the_same_student_also_to_the_next(tmp_path: Path) -> None:
     kept = tmp_path / "outputs"
-    step = Distill(objectives=(SoftTargets(), HiddenStates()), train=SETUP, keep_outputs=kept)
+    step = Distill(objectives=(SoftTargets(), HiddenStates()), train=SETUP, teacher_cache=kept)
     first = step.apply(workspace(tmp_path / "1", "classification"))
     assert np.fromfile(kept / "filled.bin", np.uint8).all()
     second = step.apply(workspace(tmp_path / "2", "classification"))
@@ -155,6 +160,6 @@ def test_kept_outputs_give_the_same_student_also_to_the_next(tmp_path: Path) -> 
 
 def test_vectors_of_another_width_than_the_teachers_are_refused(tmp_path: Path) -> None:
     thin = model_for("embedding", hidden_size=16)
-    step = Distill(objectives=(HiddenStates(),), train=SETUP, choose="last")
+    step = Distill(objectives=(HiddenStates(),), train=SETUP, load_best_at_end=False)
     with pytest.raises(ValueError, match="vectors are 16 wide and the teacher's 32"):
         step.apply(workspace(tmp_path, "embedding", model=thin))

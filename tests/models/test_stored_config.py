@@ -23,7 +23,7 @@ from leanformer.models.save import save_model
 from leanformer.models.stored_config import is_stored
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import TEXTS
-from leanformer.prune.sparse_weights import hold_sparse, sparse_layers
+from leanformer.prune.sparse.sparse_weights import encode_sparse, sparse_layers
 from leanformer.quantize.packed import codes_of_layers, hold
 from leanformer.quantize.quantizers import Uniform
 from leanformer.quantize.swap import swap
@@ -49,7 +49,7 @@ def sparse(model: Any) -> None:
     for layer in model.bert.encoder.layer:
         with torch.no_grad():
             layer.output.dense.weight.mul_(layer.output.dense.weight > 0)
-    hold_sparse(model, sparse_layers(model))
+    encode_sparse(model, sparse_layers(model))
 
 
 FORMS: dict[str, Callable[[Any], None]] = {

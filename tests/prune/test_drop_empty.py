@@ -11,9 +11,9 @@ from leanformer.models.anatomy import anatomy_of
 from leanformer.models.channels import weight_of
 from leanformer.models.families import FAMILIES
 from leanformer.models.shape import shape_of
+from leanformer.prune.criteria.weights import Movement
 from leanformer.prune.drop_empty import DropEmpty
 from leanformer.prune.patterns import Hybrid
-from leanformer.prune.saliencies import Movement
 from leanformer.prune.sparsify import Sparsify
 from leanformer.quantize.quantize_aware import QuantizeAware
 from leanformer.quantize.quantizers import Uniform
@@ -89,7 +89,7 @@ def test_block_movement_ends_with_a_smaller_model(tmp_path: Any) -> None:
     workspace = workspace_of(tmp_path)
     before = shape_of(workspace.model)
     by = Finetune(train=FAST, max_length=32)
-    step = Sparsify(by=by, keep=0.3, saliency=Movement(rate=10), pattern=Hybrid(block=8))
+    step = Sparsify(by=by, sparsity=0.7, criterion=Movement(rate=10), pattern=Hybrid(block_size=8))
     done = DropEmpty().apply(step.apply(workspace))
     after = shape_of(done.model)
     assert sum(after.ffn) < sum(before.ffn)

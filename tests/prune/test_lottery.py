@@ -12,29 +12,29 @@ from leanformer.core.record import read
 from leanformer.core.step import Step
 from leanformer.prune import lottery
 from leanformer.prune.lottery import Lottery
-from leanformer.prune.masked import Masked
-from leanformer.prune.tickets import Snapshot
+from leanformer.prune.masks.masked_linear import MaskedLinear
+from leanformer.prune.masks.tickets import Snapshot
 from leanformer.quantize.quantize_aware import QuantizeAware
 from leanformer.quantize.quantizers import Uniform
 from leanformer.train.finetune import Finetune
 
 FINETUNE = Finetune(train=FAST, max_length=32)  # 12 steps
-STEP = Lottery(by=FINETUNE, rounds=2, remove=0.5, rewind=0.25)
+STEP = Lottery(by=FINETUNE, rounds=2, prune_fraction=0.5, rewind=0.25)
 
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, dict[str, Tensor], dict[str, Tensor]]]:
     """At each step of each training: its number, the weights and the masks of the layers."""
     found: list[Any] = []
-    follow = Snapshot.follow
+    update = Snapshot.update
 
     def noted(self: Any, step: int, steps: int) -> None:
-        follow(self, step, steps)
+        update(self, step, steps)
         weights = {name: layer.weight.detach().clone() for name, layer in self.layers.items()}
         masks = {name: layer.kept.clone() for name, layer in self.layers.items()}
         found.append((step, weights, masks))
 
-    monkeypatch.setattr(Snapshot, "follow", noted)
+    monkeypatch.setattr(Snapshot, "update", noted)
     return found
 
 
@@ -67,7 +67,7 @@ def test_tickets_are_nested_and_begin_with_the_very_weights_of_the_early_step(
     kept = torch.cat([largest[name][mask] for name, mask in masks.items()])
     gone = torch.cat([largest[name][~mask] for name, mask in masks.items()])
     assert kept.sort().values[len(masks)] >= gone.max()  # each matrix keeps its largest in any case
-    assert not any(isinstance(m, Masked | Snapshot) for m in done.model.modules())
+    assert not any(isinstance(m, MaskedLinear | Snapshot) for m in done.model.modules())
 
 
 def test_the_first_ticket_of_all_begins_at_the_beginning(tmp_path: Any, seen: list[Any]) -> None:
@@ -92,7 +92,7 @@ def test_with_the_rate_alone_put_back_weights_stay_as_they_were_trained(
 def test_controls_are_trained_beside_and_recorded(tmp_path: Any) -> None:
     workspace = workspace_of(tmp_path)
     controls = ("random-weights", "random-mask", "signs")
-    step = Lottery(by=FINETUNE, rounds=1, remove=0.5, controls=controls)
+    step = Lottery(by=FINETUNE, rounds=1, prune_fraction=0.5, controls=controls)
     done = step.apply(workspace)
     events = [e for e in read(workspace.record.path) if e["event"] == "ticket"]
     assert [e["way"] for e in events] == ["dense", "ticket", *controls]
@@ -108,16 +108,16 @@ def test_a_killed_search_goes_on_and_ends_the_same(
     step = Lottery(by=FINETUNE, rounds=2, controls=("random-mask",))
     whole = step.apply(workspace_of(tmp_path / "whole")).model.state_dict()
     count = []
-    follow = Snapshot.follow
+    update = Snapshot.update
 
     def killed(self: Any, step: int, steps: int) -> None:
         count.append(step)
         if len(count) == 30:
             raise KeyboardInterrupt
-        follow(self, step, steps)
+        update(self, step, steps)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Snapshot, "follow", killed)
+        patch.setattr(Snapshot, "update", killed)
         step.apply(workspace_of(tmp_path / "cut"))
     again = step.apply(workspace_of(tmp_path / "cut")).model.state_dict()
     for name, tensor in whole.items():
@@ -135,7 +135,7 @@ def test_it_is_written_in_a_recipe_and_back() -> None:
     ("settings", "message"),
     [
         ({"rounds": 0}, "rounds: 0 is not at least 1"),
-        ({"remove": 1.0}, "remove: 1.0 is not a share of the weights"),
+        ({"prune_fraction": 1.0}, "prune_fraction: 1.0 is not a share of the weights"),
         ({"rewind": 1.0}, "rewind: 1.0 is not a share of the steps"),
         ({"by": QuantizeAware()}, "does not train; use distill or finetune"),
     ],
@@ -148,7 +148,7 @@ def test_what_cannot_be_done_is_refused_when_it_is_named(
 
 
 def test_models_of_other_layers_or_that_round_are_refused(tmp_path: Any) -> None:
-    with pytest.raises(ValueError, match=r"lottery: .*c_attn is no nn\.Linear; sparse-gpt"):
+    with pytest.raises(ValueError, match=r"lottery: .*c_attn is not an nn\.Linear; use sparse-gpt"):
         STEP.apply(workspace_of(tmp_path, "gpt2"))
     workspace = workspace_of(tmp_path)
     QuantizeAware(weights=Uniform()).apply(workspace)
@@ -159,9 +159,9 @@ def test_models_of_other_layers_or_that_round_are_refused(tmp_path: Any) -> None
 def test_a_ticket_that_is_not_sparse_is_noticed(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dense(self: Masked) -> nn.Linear:
+    def dense(self: MaskedLinear) -> nn.Linear:
         return nn.Linear(self.in_features, self.out_features)
 
-    monkeypatch.setattr(lottery.Masked, "plain", dense)
+    monkeypatch.setattr(lottery.MaskedLinear, "as_linear", dense)
     with pytest.raises(NoEffect, match="weights of the layers that are not zero"):
         STEP.apply(workspace_of(tmp_path))

@@ -13,7 +13,7 @@ from leanformer.quantize.quantizers import Uniform
 
 @pytest.mark.parametrize("family", ["bert", "gpt2"])
 def test_the_file_is_bitmaps_and_values_and_the_model_the_same(tmp_path: Path, family: str) -> None:
-    workspace = SparseGpt(keep=0.1).apply(workspace_of(tmp_path, family, "embedding"))
+    workspace = SparseGpt(sparsity=0.9).apply(workspace_of(tmp_path, family, "embedding"))
     done = PackSparse().apply(workspace)
     size, tensors, outputs = done.proofs
     assert size.ok
@@ -24,7 +24,7 @@ def test_the_file_is_bitmaps_and_values_and_the_model_the_same(tmp_path: Path, f
 
 
 def test_a_file_that_is_too_large_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace = SparseGpt(keep=0.5).apply(workspace_of(tmp_path))
+    workspace = SparseGpt(sparsity=0.5).apply(workspace_of(tmp_path))
     monkeypatch.setattr(pack_sparse, "sparse_bytes", lambda model, names: {"values": 10})
     with pytest.raises(NoEffect, match="weights on disk"):
         PackSparse().apply(workspace)

@@ -6,13 +6,13 @@ from leanformer.prune.pattern import kept_units
 from leanformer.prune.patterns import Unstructured
 
 
-@given(rows=st.integers(1, 6), columns=st.integers(1, 6), keep=st.floats(0.01, 1.0))
-def test_exactly_the_asked_share_is_kept_also_among_equals(
-    rows: int, columns: int, keep: float
+@given(rows=st.integers(1, 6), columns=st.integers(1, 6), sparsity=st.floats(0, 0.99))
+def test_exactly_the_asked_sparsity_is_reached_also_among_equals(
+    rows: int, columns: int, sparsity: float
 ) -> None:
     for scores in (torch.zeros(rows, columns), torch.randn(rows, columns)):
-        (kept,) = kept_units(Unstructured(), [scores], keep)
-        assert kept.sum() == max(1, round(keep * rows * columns))
+        (kept,) = kept_units(Unstructured(), [scores], sparsity)
+        assert kept.sum() == max(1, round((1 - sparsity) * rows * columns))
         if not kept.all():
             assert scores[kept].min() >= scores[~kept].max()
 

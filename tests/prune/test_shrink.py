@@ -11,7 +11,7 @@ from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Task
 from leanformer.models.shape import shape_of
 from leanformer.models.tiny import tiny_model
-from leanformer.prune.criteria import Activation, Magnitude
+from leanformer.prune.criteria.units import Activation, Magnitude
 from leanformer.prune.shrink import Shrink
 
 LABELS = {"classification": ("music", "rice"), "tokens": ("O", "rice")}
@@ -110,7 +110,7 @@ def test_settings_out_of_range_are_refused(fields: dict[str, Any], message: str)
 @pytest.mark.parametrize(
     ("kind", "step", "message"),
     [
-        ("embedding", Shrink(layers=1, ffn=0.5), "criterion: taylor needs labels and an embedding task"),
+        ("embedding", Shrink(layers=1, ffn=0.5), "criterion: taylor needs labels and a task of kind embedding has none"),
         ("classification", Shrink(layers=4), "layers: 4 of the model's 3 cannot be kept"),
         ("classification", Shrink(layers=0), "layers: 0 of the model's 3 cannot be kept"),
         ("classification", Shrink(layers=(0, 7)), "layer 7 is out of range"),

@@ -49,10 +49,10 @@ def test_it_loses_less_than_dropping_the_same_weights(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"keep": 1.0}, "keep: 1.0 is not a share of the weights in"),
-        ({"keep": 0.3, "pattern": NOfM()}, "keep: 0.3 is less than 0.5, the least that"),
-        ({"damping": 0.0}, "damping: 0.0 is not positive"),
-        ({"span": 0}, "span: 0 is not at least 1"),
+        ({"sparsity": 1.0}, "sparsity: 1.0 is not a share of the weights in"),
+        ({"sparsity": 0.7, "pattern": NOfM()}, "sparsity: 0.7 is more than 0.5, the most that"),
+        ({"damp_percent": 0.0}, "damp_percent: 0.0 is not positive"),
+        ({"block_size": 0}, "block_size: 0 is not at least 1"),
     ],
 )
 def test_what_cannot_be_done_is_refused_when_it_is_named(

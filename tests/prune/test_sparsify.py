@@ -14,10 +14,7 @@ from leanformer.core.step import Step
 from leanformer.distill.objectives import HiddenStates, SoftTargets
 from leanformer.distill.step import Distill
 from leanformer.models.tiny import tiny_model
-from leanformer.prune.masked import Masked
-from leanformer.prune.masks import Masks
-from leanformer.prune.patterns import Blocks, Hybrid, NOfM
-from leanformer.prune.saliencies import (
+from leanformer.prune.criteria.weights import (
     BrainDamage,
     BrainSurgeon,
     HardConcrete,
@@ -26,6 +23,9 @@ from leanformer.prune.saliencies import (
     WeightMagnitude,
     WeightTaylor,
 )
+from leanformer.prune.masks.masked_linear import MaskedLinear
+from leanformer.prune.masks.masks import Masks
+from leanformer.prune.patterns import Blocks, Hybrid, NOfM
 from leanformer.prune.schedules import Cubic, OneShot, Rounds
 from leanformer.prune.sparsify import Sparsify
 from leanformer.quantize.quantize_aware import QuantizeAware
@@ -45,25 +45,25 @@ def sparse(model: Any) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    ("saliency", "schedule"),
+    ("criterion", "schedule"),
     [
         (WeightMagnitude(), OneShot()),
         (WeightMagnitude(), Rounds(rounds=2)),
         (WeightTaylor(), Cubic()),
         (BrainDamage(), OneShot(at=0.3)),
-        (BrainSurgeon(block=8), Rounds(rounds=2)),
+        (BrainSurgeon(block_size=8), Rounds(rounds=2)),
         (Movement(rate=10), Cubic()),
     ],
     ids=repr,
 )
-def test_as_many_weights_are_zero_as_asked(tmp_path: Any, saliency: Any, schedule: Any) -> None:
+def test_as_many_weights_are_zero_as_asked(tmp_path: Any, criterion: Any, schedule: Any) -> None:
     workspace = workspace_of(tmp_path)
-    step = Sparsify(by=FINETUNE, keep=0.2, saliency=saliency, schedule=schedule, every=1)
+    step = Sparsify(by=FINETUNE, sparsity=0.8, criterion=criterion, schedule=schedule, every=1)
     done = step.apply(workspace)
     shares = sparse(done.model)
     assert len(shares) == 18
     assert all(share == pytest.approx(0.2, abs=0.001) for share in shares.values())
-    assert not any(isinstance(module, Masked | Masks) for module in done.model.modules())
+    assert not any(isinstance(module, MaskedLinear | Masks) for module in done.model.modules())
     assert done.model.state_dict().keys() == tiny_model("bert", num_labels=2)[0].state_dict().keys()
     (event,) = [e for e in read(workspace.record.path) if e["event"] == "sparsity_by_layer"]
     assert {row["layer"]: row["kept"] for row in event["rows"]} == shares
@@ -71,16 +71,16 @@ def test_as_many_weights_are_zero_as_asked(tmp_path: Any, saliency: Any, schedul
 
 
 @pytest.mark.parametrize(
-    "saliency",
+    "criterion",
     [
         SoftMovement(penalty_weight=20, rate=100, threshold=0.45),
         HardConcrete(penalty_weight=5000, rate=1000),
     ],
     ids=repr,
 )
-def test_a_share_that_is_found_is_reported(tmp_path: Any, saliency: Any) -> None:
+def test_a_sparsity_that_training_finds_is_reported(tmp_path: Any, criterion: Any) -> None:
     workspace = workspace_of(tmp_path)
-    done = Sparsify(by=FINETUNE, saliency=saliency, schedule=Cubic(cool=0.1)).apply(workspace)
+    done = Sparsify(by=FINETUNE, criterion=criterion, schedule=Cubic(cool=0.1)).apply(workspace)
     (proof,) = [p for p in done.proofs if "not zero" in p.claim]
     assert proof.asked is None
     assert proof.after < proof.before
@@ -92,7 +92,7 @@ def test_a_teacher_teaches_meanwhile_and_patterns_hold(tmp_path: Any) -> None:
     teacher, _ = tiny_model("bert", num_labels=2, seed=1)
     workspace = replace(workspace, teacher=teacher)
     by = Distill(objectives=(SoftTargets(), HiddenStates()), train=FAST, max_length=32)
-    step = Sparsify(by=by, keep=0.5, pattern=NOfM(), keep_dense=(LAYER,))
+    step = Sparsify(by=by, sparsity=0.5, pattern=NOfM(), keep_dense=(LAYER,))
     done = step.apply(workspace)
     shares = sparse(done.model)
     assert shares.pop(LAYER) == 1
@@ -104,17 +104,17 @@ def test_a_teacher_teaches_meanwhile_and_patterns_hold(tmp_path: Any) -> None:
 def test_what_is_resumed_ends_with_the_same_masks(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = Sparsify(by=FINETUNE, keep=0.3, saliency=Movement(rate=10), every=2)
+    step = Sparsify(by=FINETUNE, sparsity=0.7, criterion=Movement(rate=10), every=2)
     whole = step.apply(workspace_of(tmp_path / "whole")).model.state_dict()
-    follow = Masks.follow
+    update = Masks.update
 
     def killed(self: Any, step: int, steps: int) -> None:
         if step == 7:
             raise KeyboardInterrupt
-        follow(self, step, steps)
+        update(self, step, steps)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Masks, "follow", killed)
+        patch.setattr(Masks, "update", killed)
         step.apply(workspace_of(tmp_path / "cut"))
     again = step.apply(workspace_of(tmp_path / "cut")).model.state_dict()
     for name, tensor in whole.items():
@@ -122,17 +122,19 @@ def test_what_is_resumed_ends_with_the_same_masks(
 
 
 def test_it_is_written_in_a_recipe_and_back() -> None:
-    step = Sparsify(by=FINETUNE, keep=0.1, saliency=Movement(), pattern=Blocks(rows=4, columns=4))
+    step = Sparsify(
+        by=FINETUNE, sparsity=0.9, criterion=Movement(), pattern=Blocks(rows=4, columns=4)
+    )
     assert decode(Step, encode(step)) == step
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"keep": 0.0}, "keep: 0.0 is not a share of the weights"),
-        ({"keep": 0.4, "pattern": NOfM()}, "keep: 0.4 is less than 0.5, the least that"),
+        ({"sparsity": 1.0}, "sparsity: 1.0 is not a share of the weights"),
+        ({"sparsity": 0.6, "pattern": NOfM()}, "sparsity: 0.6 is more than 0.5, the most that"),
         ({"every": 0}, "every: 0 is not at least 1"),
-        ({"saliency": WeightTaylor(), "schedule": OneShot()}, "there are none before the first"),
+        ({"criterion": WeightTaylor(), "schedule": OneShot()}, "there are none before the first"),
         ({"by": QuantizeAware()}, "does not train; use distill or finetune"),
     ],
 )
@@ -147,7 +149,7 @@ def test_what_cannot_be_done_is_refused_when_it_is_named(
     ("settings", "message"),
     [
         ({"keep_dense": ("nowhere",)}, "keep_dense: no layer is named nowhere"),
-        ({"pattern": Hybrid(block=8), "scope": "global"}, "scope: units of .* differ in size"),
+        ({"pattern": Hybrid(block_size=8), "scope": "global"}, "scope: units of .* differ in size"),
         ({"pattern": Blocks(rows=5)}, r"query: rows: .* do not tile .*; or name it in keep_dense"),
     ],
 )
@@ -157,13 +159,13 @@ def test_what_does_not_fit_the_model_is_refused_before_it_is_changed(
     workspace = workspace_of(tmp_path)
     with pytest.raises(ValueError, match=message):
         Sparsify(by=FINETUNE, **settings).apply(workspace)
-    assert not any(isinstance(module, Masked | Masks) for module in workspace.model.modules())
+    assert not any(isinstance(module, MaskedLinear | Masks) for module in workspace.model.modules())
 
 
 def test_gradients_that_are_gathered_may_not_be_scaled() -> None:
     half = replace(FINETUNE, train=replace(FAST, precision="fp16"))
     with pytest.raises(ValueError, match="fp16 scales the gradients"):
-        Sparsify(by=half, saliency=WeightTaylor())
+        Sparsify(by=half, criterion=WeightTaylor())
     assert Sparsify(by=half).by is half
 
 
@@ -179,6 +181,6 @@ def test_a_model_of_other_layers_or_one_that_rounds_is_refused(tmp_path: Any) ->
 def test_zeros_that_are_not_there_are_noticed(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Masks, "follow", lambda self, step, steps: None)
+    monkeypatch.setattr(Masks, "update", lambda self, step, steps: None)
     with pytest.raises(NoEffect, match="weights of the layers that are not zero"):
-        Sparsify(by=FINETUNE, keep=0.2).apply(workspace_of(tmp_path))
+        Sparsify(by=FINETUNE, sparsity=0.8).apply(workspace_of(tmp_path))

@@ -32,7 +32,7 @@ def pruned(seed: int, keep: float) -> tuple[Tensor, Tensor, Tensor]:
     """A weight, what is left of it, and the inputs."""
     x = inputs(seed=seed)
     weight = torch.randn(5, 8, generator=torch.Generator().manual_seed(seed)).double()
-    found = sparse_weight(weight, x.T @ x / 200, Unstructured(), keep, damping=1e-9)
+    found = sparse_weight(weight, x.T @ x / 200, Unstructured(), 1 - keep, damp_percent=1e-9)
     return weight, found, x
 
 
@@ -71,7 +71,7 @@ def test_making_up_for_what_goes_loses_much_less_than_dropping_it() -> None:
         noise = torch.randn(400, 32, generator=generator).double()
         x = noise + 0.8 * noise.roll(1, dims=1) + 0.6 * noise.roll(2, dims=1)
         weight = torch.randn(5, 32, generator=generator).double()
-        found = sparse_weight(weight, x.T @ x / 400, Unstructured(), 0.5, span=8)
+        found = sparse_weight(weight, x.T @ x / 400, Unstructured(), 0.5, block_size=8)
         lost.append(error(weight, found, x))
         dropped.append(error(weight, weight * (found != 0), x))
     assert sum(lost) < 0.7 * sum(dropped)
@@ -79,7 +79,7 @@ def test_making_up_for_what_goes_loses_much_less_than_dropping_it() -> None:
 
 def test_inputs_that_do_not_correlate_leave_the_rest_as_it_is() -> None:
     weight, scale = torch.randn(4, 8).double(), torch.rand(8).double() + 0.1
-    found = sparse_weight(weight, torch.diag(scale), Unstructured(), 0.5, damping=1e-12)
+    found = sparse_weight(weight, torch.diag(scale), Unstructured(), 0.5, damp_percent=1e-12)
     (kept,) = kept_units(Unstructured(), [weight.square() * scale], 0.5)
     torch.testing.assert_close(found, weight * kept)
 
@@ -87,5 +87,5 @@ def test_inputs_that_do_not_correlate_leave_the_rest_as_it_is() -> None:
 @pytest.mark.parametrize("span", [4, 8, 16])
 def test_two_of_four_holds_in_any_span(span: int) -> None:
     x, weight = inputs(size=16), torch.randn(6, 16).double()
-    found = sparse_weight(weight, x.T @ x / 200, NOfM(), 0.5, span=span)
+    found = sparse_weight(weight, x.T @ x / 200, NOfM(), 0.5, block_size=span)
     assert (found.reshape(-1, 4).count_nonzero(dim=1) == 2).all()

@@ -28,7 +28,7 @@ from leanformer.train.finetune import Finetune
 SETUP = TrainSetup(
     epochs=4, learning_rate=1e-3, batch_size=16, precision="fp32", checkpoint_seconds=0.0
 )
-TEACH = Distill(train=SETUP, regain=False)
+TEACH = Distill(train=SETUP, require_improvement=False)
 SHORT = replace(SETUP, epochs=2)
 DEEP = replace(
     TEACH, objectives=(HiddenStates(), AttentionScores(), SoftTargets())

@@ -83,7 +83,7 @@ def _settings(table: dict, model: Path, data: Path) -> list[str]:
         if "train" in step.get("by", step):
             # A random tiny teacher must learn something, a tiny student need not; a loss must fall.
             epochs, rate = _TRAINED.get(step["use"], (1, 1e-3))
-            if step.get("choose") == "last":
+            if step.get("load_best_at_end") is False:
                 epochs, rate = _TRAINED["progressive"]
             settings += [
                 f"steps[{index}].{by}train.epochs={epochs}",
@@ -93,7 +93,7 @@ def _settings(table: dict, model: Path, data: Path) -> list[str]:
                 f'steps[{index}].{by}train.precision="fp32"',
             ]
         if step["use"] == "distill":
-            settings.append(f"steps[{index}].regain=false")
+            settings.append(f"steps[{index}].require_improvement=false")
         if "augmentation" in step:
             settings.append(f"steps[{index}].augmentation.copies=1")
         if step.get("weights", {}).get("groups"):

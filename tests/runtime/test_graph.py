@@ -37,5 +37,5 @@ def test_the_wrapper_itself_is_in_evaluation_mode_or_exporters_would_switch_drop
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="kind: 'ranking' is not one of classification"):
-        InferenceGraph(tiny_model("bert")[0], "ranking")
+    with pytest.raises(ValueError, match="kind: 'topics' is not one of classification"):
+        InferenceGraph(tiny_model("bert")[0], "topics")

@@ -111,9 +111,9 @@ def test_an_int8_result_without_measures_opens_as_what_it_is(
     assert model.predict(["the quick fox"])[0].label in model.manifest.labels
 
 
-@pytest.mark.parametrize(("choose", "weak"), [("last", False), ("best", True)])
-def test_a_promise_says_that_dev_chose_the_weights_too(choose: Any, weak: bool) -> None:
-    distill = Distill(objectives=(SoftTargets(),), choose=choose)
+@pytest.mark.parametrize(("best", "weak"), [(False, False), (True, True)])
+def test_a_promise_says_that_dev_chose_the_weights_too(best: bool, weak: bool) -> None:
+    distill = Distill(objectives=(SoftTargets(),), load_best_at_end=best)
     asked = recipe(Path("model"), Path("data"), Finetune(), distill, Int8())
     assert bool(_MODULE._note(asked)) == weak
     assert _MODULE._note(replace(asked, teacher="teacher"))  # the fine-tuned one is the student

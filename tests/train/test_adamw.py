@@ -3,7 +3,7 @@ from dataclasses import replace
 from train.toy import FAST, toy
 
 from leanformer.train.adamw import adamw
-from leanformer.train.follower import own_rate
+from leanformer.train.scheduled_module import set_lr_scale
 
 
 def test_only_matrices_decay() -> None:
@@ -22,7 +22,7 @@ def test_only_matrices_decay() -> None:
 
 def test_what_has_a_rate_of_its_own_is_a_group_of_its_own_without_decay() -> None:
     model, _ = toy()
-    own_rate(model.classifier.weight, 7.0)
+    set_lr_scale(model.classifier.weight, 7.0)
     *others, own = adamw([model], replace(FAST, weight_decay=0.3)).param_groups
     assert {group["factor"] for group in others} == {1.0}
     assert (own["factor"], own["weight_decay"]) == (7.0, 0.0)

@@ -55,7 +55,9 @@ def test_dropout_can_be_left_out(tmp_path: Path, dropout: bool) -> None:
     for seed in (0, 1):
         setup = replace(FAST, epochs=1, batch_size=64)
         given = replace(workspace(tmp_path / str(seed)), seed=seed)
-        step = Finetune(train=setup, dropout=dropout, choose="last", regain=False)
+        step = Finetune(
+            train=setup, dropout=dropout, load_best_at_end=False, require_improvement=False
+        )
         trained.append(step.apply(given).model.state_dict()["classifier.weight"])
     assert torch.allclose(trained[0], trained[1], rtol=1e-4, atol=1e-6) is not dropout
 

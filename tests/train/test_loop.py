@@ -6,14 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
-from train.toy import FAST, examples, toy
+from train.toy import FAST, toy
 from train.two_terms import TASK, TwoTerms, same, trained
 
-from leanformer.data import Batch, Encoded, encode_examples
-from leanformer.models.tiny_tokenizers import tiny_tokenizer
+from leanformer.data import Batch
 from leanformer.train import Loss, Supervised, Term, fit
 from leanformer.train.evaluate import judge
-from leanformer.train.loop import _parts
 
 
 def test_it_learns() -> None:
@@ -36,8 +34,6 @@ def test_a_batch_in_parts_gives_the_losses_and_weights_of_the_whole(kind: Any) -
         setup = replace(FAST, batch_size=7, micro_tokens=micro_tokens, learning_rate=1e-3)
         fitted = fit(model.double(), encoded, Supervised(kind), setup)
         results.append((fitted.losses, model.state_dict()))
-    assert len(_parts(encoded, list(range(7)), 1)) == 7
-    assert len(_parts(encoded, list(range(7)), 10**6)) == 1
     for losses, weights in results[:-1]:
         assert losses == pytest.approx(results[-1][0], rel=1e-5)
         for key, weight in results[-1][1].items():
@@ -107,15 +103,6 @@ def test_the_rate_follows_the_schedule() -> None:
     finally:
         handle.remove()
     assert rates == pytest.approx([2e-3 * share for share in (1, 3 / 4, 2 / 4, 1 / 4)])
-
-
-def test_parts_hold_each_example_once_and_keep_the_budget() -> None:
-    encoded: Encoded = encode_examples(examples(), tiny_tokenizer("bert"), "classification", 32)
-    for budget in (1, 10, 25, 60, 999):
-        parts = _parts(encoded, list(range(16)), budget)
-        assert sorted(index for part in parts for index in part.index) == list(range(16))
-        for part in parts:
-            assert part.inputs["input_ids"].numel() <= budget or len(part.index) == 1
 
 
 def test_a_training_may_begin_in_the_middle_of_its_schedule_and_data() -> None:

@@ -34,7 +34,7 @@ def workspace(folder: Path, task: Task = TASK) -> Workspace:
 
 
 def test_the_model_learns_to_fill_in_words(tmp_path: Path) -> None:
-    done = Pretrain(train=SETUP, share=0.3).apply(workspace(tmp_path))
+    done = Pretrain(train=SETUP, mlm_probability=0.3).apply(workspace(tmp_path))
     (proof,) = done.proofs
     assert proof.claim == "masked_accuracy on dev"
     assert proof.before is not None
@@ -116,7 +116,7 @@ def test_another_kind_of_task_is_refused(tmp_path: Path) -> None:
         Pretrain().apply(workspace(tmp_path, Task(kind="embedding")))
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_a_share_that_is_none_is_refused(share: float) -> None:
-    with pytest.raises(ValueError, match=f"share: {share} is not a share of the tokens"):
-        Pretrain(share=share)
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_probability_out_of_range_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match=f"mlm_probability: {value} is not a probability"):
+        Pretrain(mlm_probability=value)

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from leanformer.attention.in_blocks import Columns, DrawnBlocks, InBlocks, joined
-from leanformer.attention.pattern import Layout
+from leanformer.attention.layout import Layout
 
 BLOCK = 128  # measured on Zen 4 at 4k and 8k: 64 is slower forward, 256 no faster backward
 

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from leanformer.attention.blocked import block_size, seen_by
-from leanformer.attention.pattern import Layout
+from leanformer.attention.layout import Layout
 
 TILE = 128  # FlexAttention's own; its kernels are slower with less
 EMPTY, FULL = 0, 1

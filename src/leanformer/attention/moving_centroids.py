@@ -8,7 +8,7 @@ checkpointing calls it again during the backward pass. All these calls must see 
 or the gradients are those of another model. So a call only takes note of its tokens (not at all
 during a backward pass, where they come a second time), and the centroids move at the beginning of
 the first call after a backward pass has come through the layer. The layer sees that itself; a move
-by the optimizer or by `leanformer.train.follower` would be left out by every loop that does not
+by the optimizer or by `train.scheduled_module` would be left out by every loop that does not
 know of it, transformers' Trainer among them. With gradient accumulation every part of a batch is a
 forward pass of its own.
 

@@ -2,65 +2,28 @@
 
     SlidingWindow(left=256, right=256) | GlobalTokens(tokens=(0,)) | RandomBlocks(count=3)
 
-A pattern says the same thing twice: `Layout.sees` for any query place i and key place j, the
-oracle, and where in the text the keys of neighbouring queries lie, so that nothing else is read
-(`leanformer.attention.blocked`).
-
-Legend: B batch, H head, N query block, C chosen block, T token, S key token.
+A pattern is a description; laid over texts of one length it is one or more layouts
+(`leanformer.attention.layout`).
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import replace
+from functools import reduce
+from math import gcd
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from leanformer.attention.layout import Grid, Layout
 from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.pattern_attention import PatternAttention
+from leanformer.core.technique import technique
 
+SMALLEST = 16  # tokens of a block; below it more time goes into calls than into products
 
-@dataclass(frozen=True, kw_only=True)
-class Grid:
-    """The texts that a pattern is laid over.
-
-    Attributes:
-        length: Places of each text, hidden ones included.
-        heads: Of the layer.
-        device: Where tensors are made.
-        lengths: [B] places of the text that are there; they stand first. None = all of them.
-    """
-
-    length: int
-    heads: Heads
-    device: torch.device
-    lengths: Tensor | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """A pattern laid over texts of one length.
-
-    Attributes:
-        sees: From query places and key places, which broadcast to [B, H, T, S] (B and H may be 1),
-            to True where a query sees a key; causality and hidden places are not its affair.
-        spans: The stretches of keys that the queries of [first, last) see, all heads alike.
-        columns: Places of keys that are seen from everywhere.
-        rows: Places of queries that see everything.
-        chosen: [B or 1, H or 1, N, C] for each block of `size` queries further blocks of keys,
-            which differ by head or text; below 0 = none.
-        size: Tokens of a chosen block.
-        stride: Queries see keys a multiple of this far away, in bands of `spans` counted in
-            strides; 1 = an ordinary layout.
-    """
-
-    sees: Callable[[Tensor, Tensor], Tensor]
-    spans: Callable[[int, int], list[tuple[int, int]]] = lambda first, last: []
-    columns: tuple[int, ...] = ()
-    rows: tuple[int, ...] = ()
-    chosen: Tensor | None = None
-    size: int | None = None
-    stride: int = 1
+Role = Literal["first-token", "wide-window", "block-window", "random-blocks"]
+"""What a pattern contributes to a union whose effect on a trained model was measured."""
 
 
 class Pattern(Mechanism):
@@ -69,6 +32,11 @@ class Pattern(Mechanism):
     capabilities: ClassVar[Capabilities] = Capabilities(dropout=True)
     anchored: ClassVar[bool] = True
     """Whether what a token sees depends on its distance from the beginning."""
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """What it contributes to the unions that were measured, see `Union.capabilities`."""
+        return frozenset()
 
     @abstractmethod
     def layouts(self, grid: Grid) -> tuple[Layout, ...]:
@@ -80,16 +48,14 @@ class Pattern(Mechanism):
 
     def __or__(self, other: "Pattern") -> "Pattern":
         """What this pattern sees or the other."""
-        from leanformer.attention.patterns.union import Union  # it is a pattern itself
-
         return Union(patterns=(*_parts(self), *_parts(other)))
 
     def build(self, heads: Heads) -> Attention:
         """See `Mechanism.build`."""
-        from leanformer.attention.pattern_attention import PatternAttention
-
         self.check(heads)
-        return PatternAttention(self, heads)
+        return PatternAttention(
+            self.layouts, heads, self.capabilities, position_dependent=self.anchored
+        )
 
     def cost(self, heads: Heads, length: int) -> Cost:
         """See `Mechanism.cost`: two products of each query with what it sees."""
@@ -99,3 +65,74 @@ class Pattern(Mechanism):
 
 def _parts(pattern: Pattern) -> tuple[Pattern, ...]:
     return tuple(getattr(pattern, "patterns", (pattern,)))
+
+
+@technique("union", paper="Zaheer et al. 2020 (BigBird), arXiv:2007.14062")
+class Union(Pattern):
+    """See what any of several patterns sees: written `one | other`."""
+
+    patterns: tuple[Pattern, ...] = ()
+    """The patterns."""
+
+    def __post_init__(self) -> None:
+        if not self.patterns:
+            raise ValueError("patterns: a union of nothing sees nothing; name one or more")
+        for number, pattern in enumerate(self.patterns):
+            if not isinstance(pattern, Pattern):
+                raise ValueError(
+                    f"patterns[{number}]: {type(pattern).__name__} chooses by content and cannot "
+                    "share a softmax; a union is of patterns alone"
+                )
+
+    @property
+    def anchored(self) -> bool:  # type: ignore[override]  # as its patterns are
+        """Whether any of its patterns is."""
+        return any(pattern.anchored for pattern in self.patterns)
+
+    @property
+    def capabilities(self) -> Capabilities:  # type: ignore[override]  # two kinds were measured
+        """What it can do: Longformer's and BigBird's unions were measured in a trained model."""
+        return Capabilities(
+            dropout=True, swap="keeps" if _measured(self.patterns) else "unmeasured"
+        )
+
+    def layouts(self, grid: Grid) -> tuple[Layout, ...]:
+        """See `Pattern.layouts`.
+
+        Raises:
+            ValueError: The blocks of two patterns have no common size.
+        """
+        layouts = [layout for pattern in self.patterns for layout in pattern.layouts(grid)]
+        sizes = {layout.size for layout in layouts if layout.size is not None}
+        if len(sizes) < 2:
+            return tuple(layouts)
+        common = reduce(gcd, sizes)
+        if common < SMALLEST:
+            raise ValueError(
+                f"patterns: blocks of {sorted(sizes)} tokens share none of {SMALLEST} or more; "
+                "make one size a multiple of the other"
+            )
+        return tuple(_finer(layout, common, grid.length) for layout in layouts)
+
+    def seen(self, heads: Heads, length: int) -> float:
+        """See `Pattern.seen`: at most, as if no two patterns saw the same key."""
+        seen = sum(pattern.seen(heads, length) for pattern in self.patterns)
+        return min(seen, (length + 1) / 2 if heads.causal else length)
+
+
+def _measured(patterns: tuple[Pattern, ...]) -> bool:
+    """Whether the union attends to at least what a measured one did (Longformer's, BigBird's)."""
+    roles = frozenset[Role]().union(*(pattern.roles for pattern in patterns))
+    near = "wide-window" in roles or {"block-window", "random-blocks"} <= roles
+    return near and "first-token" in roles
+
+
+def _finer(layout: Layout, size: int, length: int) -> Layout:
+    """The same layout with blocks of `size` tokens, which divides its own."""
+    if layout.size is None or layout.size == size or layout.chosen is None:
+        return layout
+    parts = layout.size // size
+    blocks = layout.chosen[..., None] * parts + torch.arange(parts, device=layout.chosen.device)
+    blocks = blocks.masked_fill(layout.chosen[..., None] < 0, -1).flatten(3)
+    chosen: Tensor = blocks.repeat_interleave(parts, dim=2)[:, :, : -(-length // size)]
+    return replace(layout, chosen=chosen, size=size)

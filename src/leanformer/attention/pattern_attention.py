@@ -8,7 +8,7 @@ what an ordinary layout has seen already is left out there.
 Legend: B batch, H head, T token, S key token, D head width, R token's place modulo the stride.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -28,20 +28,24 @@ from leanformer.attention.blocked import (
 )
 from leanformer.attention.dense import dense_attention, visible
 from leanformer.attention.flex import Tiles, flexed, tiles_of
-from leanformer.attention.mechanism import Attention, Heads
+from leanformer.attention.layout import Grid, Layout
+from leanformer.attention.mechanism import Attention, Capabilities, Heads
 from leanformer.attention.partial import merge, partial_attention
-from leanformer.attention.pattern import Grid, Layout, Pattern
 
 Backend = Literal["auto", "blocked", "flex"]
 """Who computes: "flex" is FlexAttention, "blocked" our loop over blocks of queries; "auto" is the
 first on a GPU and the second elsewhere."""
 
 
+Layouts = Callable[[Grid], tuple[Layout, ...]]
+"""From texts to the pattern over them: what is seen is what any of its layouts lets a token see."""
+
+
 class PatternAttention(Attention):
     """A pattern, built.
 
     Attributes:
-        pattern: What it was built of.
+        layouts: From texts to the layouts of the pattern over them.
         backend: Who computes. FlexAttention compiles itself at first, for seconds on a GPU and
             minutes on a CPU, and again for another length. It drops no weights and has no gradients
             on a CPU: "auto" then takes the other, "flex" refuses. Blocks that are chosen text by
@@ -50,10 +54,17 @@ class PatternAttention(Attention):
 
     backend: Backend
 
-    def __init__(self, pattern: Pattern, heads: Heads) -> None:
-        super().__init__(heads, pattern.capabilities)
-        self.pattern = pattern
-        self.anchored = pattern.anchored  # type: ignore[misc]  # each pattern says it
+    def __init__(
+        self,
+        layouts: Layouts,
+        heads: Heads,
+        capabilities: Capabilities,
+        *,
+        position_dependent: bool = True,
+    ) -> None:
+        super().__init__(heads, capabilities)
+        self.layouts = layouts
+        self.anchored = position_dependent  # type: ignore[misc]  # each pattern says it
         self.backend = "auto"
         self._tiles: dict[tuple[int, torch.device], Tiles] = {}
         self._readings: dict[tuple[int, torch.device], tuple[Reading, ...]] = {}
@@ -62,7 +73,7 @@ class PatternAttention(Attention):
         """The pattern as a mask, [B or 1, H or 1, T, S]; hidden places are not its affair."""
         grid = Grid(length=length, heads=self.heads, lengths=lengths_B, device=at_BT.device)
         keys = torch.arange(length, device=at_BT.device)[None, None, None]
-        layouts = list(self.pattern.layouts(grid))
+        layouts = list(self.layouts(grid))
         return seen_by(layouts, at_BT[:, None, :, None], keys, self.heads.causal)
 
     def reference(
@@ -98,7 +109,7 @@ class PatternAttention(Attention):
         length, device = query_BHTD.shape[2], query_BHTD.device
         lengths = None if keep_BT is None else keep_BT.sum(1)
         grid = Grid(length=length, heads=self.heads, lengths=lengths, device=device)
-        layouts = self.pattern.layouts(grid)
+        layouts = self.layouts(grid)
         rows = sorted({row for layout in layouts for row in layout.rows if row < length})
         if self._flexes(query_BHTD, _by_text(layouts, keep_BT is not None), dropout):
             mixed = flexed(*qkv, keep_BT, self._tiled(length, device), scaling)
@@ -141,7 +152,7 @@ class PatternAttention(Attention):
         """The pattern in tiles, kept for the next batch, often as long."""
         if (length, device) not in self._tiles:
             grid = Grid(length=length, heads=self.heads, device=device)
-            tiles = tiles_of(self.pattern.layouts(grid), length, self.heads.causal, device)
+            tiles = tiles_of(self.layouts(grid), length, self.heads.causal, device)
             self._tiles = {(length, device): tiles}
         return self._tiles[length, device]
 
@@ -159,7 +170,7 @@ class PatternAttention(Attention):
         key = (length, device)
         if key not in self._readings:
             grid = Grid(length=length, heads=self.heads, device=device)
-            layouts = tuple(one for one in self.pattern.layouts(grid) if one.stride == 1)
+            layouts = tuple(one for one in self.layouts(grid) if one.stride == 1)
             made = readings(layouts, length, self.heads.causal, device)
             self._readings = {key: tuple(tidied(made))}
         return self._readings[key]

@@ -39,7 +39,7 @@ def predict(
     if not skip_errors:
         refuse(in_, inputs, "; --skip-errors answers the other rows")
     predictor = load(folder, backend, threads)  # type: ignore[arg-type]
-    if pair is not None and predictor.manifest.kind == "embedding":
+    if pair is not None and predictor.about.output == "vector":
         raise ValueError(f"--pair: {folder} gives the vector of one text; leave --pair out")
     lines = "".join(
         json.dumps(answer, ensure_ascii=False) + "\n"
@@ -64,7 +64,7 @@ def _answers(
     good = [one for one in inputs if not one.error]
     texts = [one.text for one in good if one.text is not None]
     pairs = [one.pair for one in good if one.pair is not None] if pair else None
-    if predictor.manifest.kind == "embedding":
+    if predictor.about.output == "vector":
         found: list[Any] = list(predictor.encode(texts))
     else:
         found = predictor.predict(texts, pairs)

@@ -25,6 +25,18 @@ class Renamed:
     convert: Callable[[Any], Any] = lambda value: value
 
 
+def _sparsity(keep: Any) -> Any:
+    return round(1 - keep, 12) if type(keep) in (int, float) else keep
+
+
+def _is_best(choose: Any) -> Any:
+    return choose == "best" if choose in ("best", "last") else choose
+
+
+def _negated(flag: Any) -> Any:
+    return not flag if isinstance(flag, bool) else flag
+
+
 def _granularity(per: Any) -> Any:
     names = {"rows": "row-group", "columns": "group"}
     return names.get(per, per) if isinstance(per, str) else per
@@ -33,6 +45,34 @@ def _granularity(per: Any) -> Any:
 _FLOAT_LAYERS = {"keep_float": Renamed("modules_to_not_convert")}
 
 FIELDS: dict[str, dict[str, Renamed]] = {
+    "Finetune": {
+        "choose": Renamed("load_best_at_end", _is_best),
+        "regain": Renamed("require_improvement"),
+    },
+    "Pretrain": {"share": Renamed("mlm_probability")},
+    "Distill": {
+        "choose": Renamed("load_best_at_end", _is_best),
+        "regain": Renamed("require_improvement"),
+        "masked": Renamed("mlm_probability"),
+        "keep_outputs": Renamed("teacher_cache"),
+    },
+    "Progressive": {
+        "masked": Renamed("mlm_probability"),
+        "keep_outputs": Renamed("teacher_cache"),
+    },
+    "CutVocabulary": {"needed": Renamed("missing_ok", _negated)},
+    "Sparsify": {
+        "keep": Renamed("sparsity", _sparsity),
+        "saliency": Renamed("criterion"),
+    },
+    "SparseGpt": {
+        "keep": Renamed("sparsity", _sparsity),
+        "span": Renamed("block_size"),
+        "damping": Renamed("damp_percent"),
+    },
+    "BrainSurgeon": {"block": Renamed("block_size"), "damping": Renamed("damp_percent")},
+    "Hybrid": {"block": Renamed("block_size")},
+    "Lottery": {"remove": Renamed("prune_fraction")},
     "Uniform": {
         "per": Renamed("granularity", _granularity),
         "group": Renamed("group_size"),

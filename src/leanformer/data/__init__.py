@@ -1,8 +1,9 @@
 """Where text comes from, what is asked of it, and how it becomes batches."""
 
-from leanformer.data.encode import Batch, Encoded, Words, by_length, encode_examples, shuffled
+from leanformer.data.encode import Batch, Encoded, Words, by_length, encode_examples
 from leanformer.data.source import Source
-from leanformer.data.task import IGNORE, Dataset, Examples, Kind, Task
+from leanformer.data.task import Dataset, Examples, Task
+from leanformer.tasks import IGNORE
 
 __all__ = [
     "IGNORE",
@@ -10,11 +11,9 @@ __all__ = [
     "Dataset",
     "Encoded",
     "Examples",
-    "Kind",
     "Source",
     "Task",
     "Words",
     "by_length",
     "encode_examples",
-    "shuffled",
 ]

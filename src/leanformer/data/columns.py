@@ -4,21 +4,21 @@ Every refusal names the split and the row (1 = the first row of data), and comes
 loaded.
 """
 
-import math
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
-from leanformer.core.label_order import sort_labels
 from leanformer.core.technique import nearest
 from leanformer.data.table import Row
-from leanformer.data.task import Dataset, Examples, Kind, Task
+from leanformer.data.task import Dataset, Examples, Task
+from leanformer.tasks import TaskKind, kind_named
+from leanformer.tasks.labels import is_number, written
 from leanformer.text.texts import repair
 
 _TEXT = ("text", "sentence", "sentence1", "premise", "question", "query", "utterance", "content")
 _PAIR = ("pair", "text2", "sentence2", "hypothesis", "passage", "document")
 _LABEL = ("label", "labels", "score", "intent", "category", "target", "coarse", "class")
-_CLASSES = 1000  # more distinct labels than this is a sign of the wrong column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Columns:
         metric: What the task is judged by; None = the default of its kind.
     """
 
-    kind: Kind | None = None
+    kind: str | None = None
     text: str | None = None
     pair: str | None = None
     label: str | None = None
@@ -50,24 +50,24 @@ def to_dataset(name: str, rows: dict[str, list[Row]], columns: Columns) -> Datas
     """
     first = rows["train"][0]
     if "words" in first and "tags" in first:
-        return _tokens(name, rows, columns)
-    chosen = _choose(first, columns)
-    kind = columns.kind or _guess(rows["train"], chosen.label)
-    if kind == "tokens":
-        raise ValueError("kind = tokens needs a .conll file, or jsonl rows with `words` and `tags`")
-    labels = _labels(rows["train"], chosen.label) if kind == "classification" else ()
-    task = Task(kind=kind, labels=labels, metric=columns.metric or "")
-    label = None if kind in ("embedding", "masked-lm") else chosen.label
-    splits = {
-        split: _examples(
-            split, rows[split], Columns(text=chosen.text, pair=chosen.pair, label=label), task
+        return _of_words(name, rows, columns)
+    about = kind_named(columns.kind) if columns.kind is not None else None
+    chosen = _choose(first, columns, about)
+    about = about or kind_named(_guess(rows["train"], chosen.label))
+    if about.reads_words:
+        raise ValueError(
+            f"kind = {about.technique} needs a .conll file, or jsonl rows with `words` and `tags`"
         )
-        for split in ("train", "dev", "test")
+    label = None if about.form is None else chosen.label
+    columns = replace(chosen, kind=about.technique, label=label, metric=columns.metric)
+    task = _task(rows["train"], columns)
+    splits = {
+        split: _examples(split, rows[split], columns, task) for split in ("train", "dev", "test")
     }
-    return Dataset(name=name, task=task, unlabelled=_unlabelled(rows, chosen, task), **splits)
+    return Dataset(name=name, task=task, unlabelled=_unlabelled(rows, columns, task), **splits)
 
 
-def _choose(first: Row, columns: Columns) -> Columns:
+def _choose(first: Row, columns: Columns, about: TaskKind | None = None) -> Columns:
     """The columns to read, asked for or found."""
     present = list(first)
     for field in ("text", "pair", "label"):
@@ -86,37 +86,39 @@ def _choose(first: Row, columns: Columns) -> Columns:
         None if columns.text else next((k for k in _PAIR if k in present), None)
     )
     label = columns.label or next((key for key in _LABEL if key in present), None)
-    if label is None and columns.kind in ("classification", "regression"):
+    if label is None and about is not None and about.form is not None and not about.reads_words:
         raise ValueError(
             f"no column of labels is recognised among {', '.join(present)}; name it: --label"
         )
     return Columns(text=text, pair=pair, label=label)
 
 
-def _guess(train: list[Row], label: str | None) -> Kind:
+def _guess(train: list[Row], label: str | None) -> str:
     """Regression where labels are numbers with fractions, classification where they are names."""
     if label is None:
         return "embedding"
-    values = [_written("train", number, row, label) for number, row in enumerate(train, 1)]
-    numbers = all(_is_float(value) for value in values)  # a NaN among scores is a bad score
+    values = []
+    for number, row in enumerate(train, 1):
+        with _named("train", number):
+            values.append(written(row, label))
+    numbers = all(is_number(value) for value in values)  # a NaN among scores is a bad score
     fractions = any(not value.lstrip("-").isdigit() for value in values)
     return "regression" if numbers and fractions else "classification"
 
 
-def _labels(train: list[Row], label: str | None) -> tuple[str, ...]:
-    assert label is not None
-    counts = Counter(_written("train", number, row, label) for number, row in enumerate(train, 1))
-    if len(counts) < 2:
-        raise ValueError(
-            f"train: column {label!r} has one class only ({next(iter(counts))!r}); "
-            "classification needs two or more"
-        )
-    if len(counts) > _CLASSES:
-        raise ValueError(
-            f"train: column {label!r} has {len(counts)} different labels; is it the right column? "
-            "For numbers add --task regression"
-        )
-    return sort_labels(counts)
+def _task(train: list[Row], columns: Columns) -> Task:
+    """The task, with the names of the labels in the training rows."""
+    assert columns.kind is not None
+    form, names = kind_named(columns.kind).form, tuple[str, ...]()
+    if form is not None:
+        assert columns.label is not None
+        found = []
+        for number, row in enumerate(train, 1):
+            with _named("train", number):
+                found.append(form.read(row, columns.label))
+        with _named("train"):
+            names = form.names(found, columns.label)
+    return Task(kind=columns.kind, labels=names, metric=columns.metric or "")
 
 
 def _examples(split: str, rows: list[Row], columns: Columns, task: Task) -> Examples:
@@ -127,13 +129,30 @@ def _examples(split: str, rows: list[Row], columns: Columns, task: Task) -> Exam
     pairs = columns.pair and [
         _text(split, number, row, columns.pair) for number, row in enumerate(rows, 1)
     ]
-    labels: Any = columns.label and [
-        _label(split, number, _written(split, number, row, columns.label), task)
-        for number, row in enumerate(rows, 1)
-    ]
-    if task.kind == "embedding" and pairs:  # a vector is of one text: both are learnt from
+    if task.about.pairs == "split" and pairs:  # a vector is of one text: both are learned from
         return Examples(texts=texts + pairs)
-    return Examples(texts=texts, pairs=pairs or None, labels=labels)
+    labels = columns.label and _labels(split, rows, columns.label, task)
+    return Examples(texts=texts, pairs=pairs or None, labels=labels or None)
+
+
+def _labels(split: str, rows: list[Row], column: str, task: Task) -> list[Any]:
+    """The label of each row, as the task keeps it."""
+    form, found = task.about.form, []
+    assert form is not None
+    for number, row in enumerate(rows, 1):
+        with _named(split, number):
+            found.append(form.parse(form.read(row, column), task.labels))
+    return found
+
+
+@contextmanager
+def _named(split: str, number: int | None = None) -> Iterator[None]:
+    """Put split and row before the message of an error."""
+    try:
+        yield
+    except ValueError as error:
+        row = "" if number is None else f" row {number}"
+        raise ValueError(f"{split}{row}: {error}") from error
 
 
 def _text(split: str, number: int, row: Row, column: str) -> str:
@@ -149,45 +168,13 @@ def _text(split: str, number: int, row: Row, column: str) -> str:
     return repair(value)
 
 
-def _written(split: str, number: int, row: Row, column: str) -> str:
-    """The label of a row as it is written."""
-    value = row.get(column)
-    if value is None or not str(value).strip():
-        raise ValueError(
-            f"{split} row {number}: {column} is missing; give the row one, or move its text to the "
-            "unlabelled file"
-        )
-    return str(value)
-
-
-def _label(split: str, number: int, value: str, task: Task) -> int | float:
-    if task.kind == "regression":
-        if not _is_float(value) or not math.isfinite(float(value)):
-            raise ValueError(f"{split} row {number}: score {value!r} is not a finite number")
-        return float(value)
-    if value not in task.labels:
-        raise ValueError(
-            f"{split} row {number}: label {value!r} is not among the training labels"
-            f"{nearest(value, list(task.labels))}"
-        )
-    return task.labels.index(value)
-
-
-def _is_float(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _unlabelled(rows: dict[str, list[Row]], columns: Columns, task: Task) -> Examples | None:
     found = rows.get("unlabelled")
     if not found:
         return None
     names = Columns(text=columns.text) if columns.text in found[0] else _choose(found[0], Columns())
     pair = columns.pair if columns.pair in found[0] else None
-    if columns.pair is not None and pair is None and task.kind != "embedding":
+    if columns.pair is not None and pair is None and task.about.pairs != "split":
         raise ValueError(
             f"unlabelled: no column {columns.pair!r}; the task has pairs, so its unlabelled "
             "rows need both texts"
@@ -195,19 +182,14 @@ def _unlabelled(rows: dict[str, list[Row]], columns: Columns, task: Task) -> Exa
     return _examples("unlabelled", found, Columns(text=names.text, pair=pair), task)
 
 
-def _tokens(name: str, rows: dict[str, list[Row]], columns: Columns) -> Dataset:
-    if columns.kind not in (None, "tokens"):
-        raise ValueError(
-            f"--task {columns.kind}: the file has words with tags; that is --task tokens"
-        )
+def _of_words(name: str, rows: dict[str, list[Row]], columns: Columns) -> Dataset:
+    """The data set of a task that labels words."""
+    kind = columns.kind or "tokens"
+    if not kind_named(kind).reads_words:
+        raise ValueError(f"--task {kind}: the file has words with tags; that is --task tokens")
     for split in ("train", "dev", "test"):
         _check_tagged(split, rows[split])
-    labels = sort_labels({str(tag) for row in rows["train"] for tag in row["tags"]})
-    if len(labels) < 2:
-        raise ValueError(
-            f"train: one tag only ({labels[0]!r}); token classification needs two or more"
-        )
-    task = Task(kind="tokens", labels=labels, metric=columns.metric or "")
+    task = _task(rows["train"], replace(columns, kind=kind, label="tags"))
     splits = {split: _tagged(split, rows[split], task) for split in ("train", "dev", "test")}
     extra = _spare(rows["unlabelled"]) if "unlabelled" in rows else None
     return Dataset(name=name, task=task, unlabelled=extra, **splits)
@@ -230,23 +212,10 @@ def _check_tagged(split: str, rows: list[Row]) -> None:
 
 
 def _tagged(split: str, rows: list[Row], task: Task) -> Examples:
-    index = {label: position for position, label in enumerate(task.labels)}
     words: list[list[str]] = []
-    labels: list[list[int]] = []
     for number, row in enumerate(rows, 1):
-        if len(row["words"]) != len(row["tags"]) or not row["words"]:
-            raise ValueError(
-                f"{split} row {number}: {len(row['words'])} words and {len(row['tags'])} tags; "
-                "give one tag a word and at least one word"
-            )
-        for word, tag in zip(row["words"], row["tags"], strict=True):
-            if not str(word).strip():
-                raise ValueError(f"{split} row {number}: an empty word; remove it with its tag")
-            if str(tag) not in index:
-                raise ValueError(
-                    f"{split} row {number}: tag {tag!r} is not among the training tags"
-                    f"{nearest(str(tag), list(task.labels))}"
-                )
+        if not all(str(word).strip() for word in row["words"]):
+            raise ValueError(f"{split} row {number}: an empty word; remove it with its tag")
         words.append([repair(str(word)) for word in row["words"]])
-        labels.append([index[str(tag)] for tag in row["tags"]])
+    labels = _labels(split, rows, "tags", task)
     return Examples(texts=[" ".join(row) for row in words], words=words, labels=labels)

@@ -7,14 +7,14 @@ texts half of it).
 Legend: B batch, T token.
 """
 
-import random
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from leanformer.data.task import IGNORE, Examples, Kind
+from leanformer.data.task import Examples
+from leanformer.tasks import IGNORE, kind_named
 from leanformer.text import Reading, reader_of
 from leanformer.text.texts import repair
 
@@ -71,7 +71,7 @@ class Encoded:
     labels: list[Any] | None
     padding: int
     truncated: int
-    kind: Kind
+    kind: str
     words: list[Words] | None = None
 
     def __len__(self) -> int:
@@ -108,12 +108,14 @@ class Encoded:
         if self.labels is None:
             return None
         chosen = [self.labels[index] for index in indices]
-        if self.kind in ("tokens", "masked-lm"):
+        about = kind_named(self.kind)
+        if about.per_token:
             return torch.tensor([_padded(labels, width, IGNORE) for labels in chosen])
-        return torch.tensor(chosen, dtype=torch.float if self.kind == "regression" else torch.long)
+        assert about.form is not None, "a task with labels says how they are kept"
+        return torch.tensor(chosen, dtype=getattr(torch, about.form.dtype))
 
 
-def encode_examples(examples: Examples, tokenizer: Any, kind: Kind, max_length: int) -> Encoded:
+def encode_examples(examples: Examples, tokenizer: Any, kind: str, max_length: int) -> Encoded:
     """Token ids of `examples`, read as a served model reads them.
 
     Args:
@@ -148,20 +150,6 @@ def by_length(encoded: Encoded, size: int) -> list[list[int]]:
     """Batches of `size` in order of length, for evaluation."""
     order = sorted(range(len(encoded)), key=encoded.length)
     return [order[start : start + size] for start in range(0, len(order), size)]
-
-
-def shuffled(encoded: Encoded, size: int, seed: int, pool: int = 50) -> list[list[int]]:
-    """Batches of `size` for one epoch: shuffled, then sorted by length within pools of `pool`
-    batches."""
-    rng = random.Random(seed)
-    order = list(range(len(encoded)))
-    rng.shuffle(order)
-    batches = []
-    for start in range(0, len(order), size * pool):
-        part = sorted(order[start : start + size * pool], key=encoded.length)
-        batches += [part[begin : begin + size] for begin in range(0, len(part), size)]
-    rng.shuffle(batches)
-    return batches
 
 
 def _padded(ids: list[int], width: int, fill: int) -> list[int]:

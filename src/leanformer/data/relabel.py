@@ -14,7 +14,7 @@ def relabeled(dataset: Dataset, labels: Sequence[str]) -> Dataset:
     """The same data set with its labels in the order of `labels`.
 
     Args:
-        dataset: Of classification or tokens.
+        dataset: Of a task with named labels.
         labels: Each of the data set's labels once, in any order, and further ones that no example
             has.
 
@@ -29,20 +29,17 @@ def relabeled(dataset: Dataset, labels: Sequence[str]) -> Dataset:
         )
     if tuple(labels) == old:
         return dataset
-    new = [list(labels).index(label) for label in old]
+    new, form = [list(labels).index(label) for label in old], dataset.task.about.form
+    assert form is not None, "only labelled splits are renumbered"
+
+    def renumbered(examples: Examples) -> Examples:
+        own: Any = examples.labels
+        return replace(examples, labels=[form.renumbered(one, new, len(labels)) for one in own])
+
     return replace(
         dataset,
         task=replace(dataset.task, labels=tuple(labels)),
-        train=_renumbered(dataset.train, new),
-        dev=_renumbered(dataset.dev, new),
-        test=_renumbered(dataset.test, new),
+        train=renumbered(dataset.train),
+        dev=renumbered(dataset.dev),
+        test=renumbered(dataset.test),
     )
-
-
-def _renumbered(examples: Examples, new: list[int]) -> Examples:
-    """Examples with `new[i]` in place of each label i."""
-    labels: Any = examples.labels
-    assert labels is not None, "only labelled splits are renumbered"
-    if examples.words is not None:
-        return replace(examples, labels=[[new[label] for label in row] for row in labels])
-    return replace(examples, labels=[new[label] for label in labels])

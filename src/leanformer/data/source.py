@@ -16,7 +16,8 @@ from pathlib import Path
 
 from leanformer.data.columns import Columns, to_dataset
 from leanformer.data.table import FORMATS, Row, format_of, read_rows
-from leanformer.data.task import Dataset, Kind
+from leanformer.data.task import Dataset
+from leanformer.tasks import kind_named
 
 _NAMES = {
     "train": ("train",),
@@ -44,13 +45,17 @@ class Source:
     """
 
     path: str
-    kind: Kind | None = None
+    kind: str | None = None
     text: str | None = None
     pair: str | None = None
     label: str | None = None
     unlabelled: Path | None = None
     limit: int | None = None
     metric: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind is not None:
+            kind_named(self.kind)
 
     def read(self) -> Dataset:
         """The data set, checked.

@@ -1,52 +1,47 @@
 """What a model is asked to do, and the examples that say so.
 
-Five kinds of task, one shape of data. A pair of texts is a property of the examples, not a kind:
-
-    classification   one label per text (or pair)       quality: accuracy, or chosen
-    regression       one number per text (or pair)      quality: rank correlation, or chosen
-    tokens           one label per word (NER)           quality: F1 of whole spans
-    embedding        no labels: keep the geometry       quality: mean cosine to the teacher
-    masked-lm        no labels: fill in hidden words    quality: accuracy at the hidden tokens
+All tasks have one shape of data; what differs, `leanformer.tasks` says. A pair of texts is a
+property of the examples, not a task of its own.
 """
 
-import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from leanformer.data.metric import METRICS, check_metric, metric_named
 from leanformer.numerics.metrics import Metric
-
-Kind = Literal["classification", "regression", "tokens", "embedding", "masked-lm"]
-
-IGNORE = -100  # cross entropy's mark for positions without a label
+from leanformer.tasks import TaskKind, check_metric, kind_named, metric_named
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Kind and label names of a task, and what it is judged by.
+    """What a data set asks: the kind of task, its label names, and what it is judged by.
 
     Attributes:
-        kind: One of "classification", "regression", "tokens", "embedding", "masked-lm".
-        labels: Names by index; only classification and tokens have them.
-        metric: Name of the quality that the task is judged by (`data.metric` lists them); higher is
-            better. "" = the default of the kind, whose name it becomes.
+        kind: Name of the kind of task, one of `leanformer.tasks.kind_names()`.
+        labels: Names by index; () where labels are numbers or there are none.
+        metric: Name of the quality that the task is judged by, one of the kind's; higher is better.
+            "" = the default of the kind, whose name it becomes.
 
     Raises:
-        ValueError: The kind has no such metric.
+        ValueError: There is no such kind, or it has no such metric.
     """
 
-    kind: Kind
+    kind: str
     labels: tuple[str, ...] = ()
     metric: str = ""
 
     def __post_init__(self) -> None:
         if not self.metric:
-            object.__setattr__(self, "metric", METRICS[self.kind][0])
-        check_metric(self.metric, self.kind, self.labels)
+            object.__setattr__(self, "metric", self.about.metrics[0])
+        check_metric(self.metric, self.about, self.labels)
+
+    @property
+    def about(self) -> TaskKind:
+        """What all data sets of this kind have in common."""
+        return kind_named(self.kind)
 
     def scorer(self) -> Metric:
         """The metric itself, to be computed from answers; not for masked language models."""
-        return metric_named(self.metric, self.kind, self.labels)
+        return metric_named(self.metric, self.about, self.labels)
 
     @property
     def outputs(self) -> int:
@@ -62,7 +57,8 @@ class Examples:
         texts: One text per example; for tokens the words joined by spaces.
         pairs: The second texts, or None.
         words: The words of each example for tokens, or None.
-        labels: Label index, number, or list of label indices a word; None where unlabelled.
+        labels: Label index, number, or list of label indices per word, as the task's `LabelForm`
+            keeps them; None where unlabelled.
     """
 
     texts: list[str]
@@ -112,7 +108,7 @@ class Dataset:
     unlabelled: Examples | None = None
 
 
-def joined(labelled: Examples, unlabelled: Examples | None, kind: Kind) -> Examples:
+def joined(labelled: Examples, unlabelled: Examples | None, kind: str) -> Examples:
     """Both sets as one; the second has marks instead of labels that losses leave out.
 
     Raises:
@@ -126,11 +122,13 @@ def joined(labelled: Examples, unlabelled: Examples | None, kind: Kind) -> Examp
         )
     labels: list[Any] | None = None
     if labelled.labels is not None:
-        blank: list[Any] = [math.nan if kind == "regression" else IGNORE] * len(unlabelled)
-        if kind == "tokens":
-            assert unlabelled.words is not None
-            blank = [[IGNORE] * len(words) for words in unlabelled.words]
-        labels = [*labelled.labels, *blank]
+        form, first = kind_named(kind).form, labelled.labels[0]
+        assert form is not None, "a task with labels says how they are kept"
+        width = len(first) if isinstance(first, list) else 1
+        widths = (
+            [width] * len(unlabelled) if unlabelled.words is None else map(len, unlabelled.words)
+        )
+        labels = [*labelled.labels, *map(form.blank, widths)]
 
     def both(first: list[Any] | None, second: list[Any] | None) -> list[Any] | None:
         return None if first is None or second is None else first + second

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.data import Batch, Task
-from leanformer.distill.kept_outputs import KeptOutputs
-from leanformer.distill.noise import swapped
+from leanformer.distill.augmentation import token_swap
 from leanformer.distill.objective import Objective, Outputs, dims_of
+from leanformer.distill.teachers.teacher_cache import TeacherCache
 from leanformer.models.attended import attended
 from leanformer.models.embedding import text_vectors
+from leanformer.tasks import kind_named
 from leanformer.train.loss import Loss, Term, Unit
 from leanformer.train.masking import Masking
 
@@ -46,7 +47,7 @@ class Distillation(Loss):
         noise: float = 0.0,
         special: Sequence[int] = (),
         hide: Masking | None = None,
-        kept: KeptOutputs | None = None,
+        kept: TeacherCache | None = None,
     ) -> None:
         super().__init__()
         sizes = dims_of(student), dims_of(teacher)
@@ -65,7 +66,7 @@ class Distillation(Loss):
         """The batch with some tokens swapped or hidden, the same for both models."""
         ids_BT = batch.inputs["input_ids"]
         free_BT = batch.inputs["attention_mask"].bool() & ~torch.isin(ids_BT, self._special)
-        inputs = {**batch.inputs, "input_ids": swapped(ids_BT, free_BT, self.noise)}
+        inputs = {**batch.inputs, "input_ids": token_swap(ids_BT, free_BT, self.noise)}
         noisy = Batch(inputs, batch.labels, batch.index)
         return noisy if self._hide is None else self._hide.batch(noisy)
 
@@ -98,7 +99,7 @@ class Distillation(Loss):
     def _unit(self, objective: Objective) -> Unit:
         """What the objective's mean is over, in the words of the loop."""
         if objective.unit == "output":
-            return "token" if self.kind in ("tokens", "masked-lm") else "example"
+            return "token" if kind_named(self.kind).per_token else "example"
         return objective.unit
 
 
@@ -109,7 +110,7 @@ def outputs_of(
     with attended(model) if attention else nullcontext(()) as layers:
         output = model(**inputs, output_hidden_states=hidden)
     mask = inputs["attention_mask"]
-    if kind == "embedding":
+    if kind_named(kind).output == "vector":
         logits = text_vectors(model, output.last_hidden_state, mask)
     else:
         logits = output.logits

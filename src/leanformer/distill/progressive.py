@@ -27,8 +27,8 @@ from leanformer.core.proof import NoEffect, Proof
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.distill.attention_pairs import check_heads
-from leanformer.distill.layer_map import LayerMap, layer_map
+from leanformer.distill.comparisons.attention_pairs import check_heads
+from leanformer.distill.comparisons.layer_map import LayerMap, layer_map
 from leanformer.distill.objective import Dims, Objective, dims_of
 from leanformer.distill.objectives import AttentionMaps, FeatureMaps
 from leanformer.distill.step import Distill
@@ -53,13 +53,13 @@ class Progressive(Step):
     """Longer texts are cut to this many tokens."""
     unlabelled: bool = True
     """Learn on the unlabelled texts of the data set too."""
-    masked: float = 0.15
-    """Share of tokens hidden where the task is a masked language model."""
+    mlm_probability: float = 0.15
+    """Probability of masking a token, where the task is a masked language model."""
     dropout: bool = False
     """Train the student with its dropout."""
-    keep_outputs: Path | None = None
-    """Folder for what the teacher says, so that it is asked once for all layers; without attention
-    maps only."""
+    teacher_cache: Path | None = None
+    """Folder that caches the teacher's outputs, so that it reads each text once for all layers. Not
+    with attention maps."""
 
     def __post_init__(self) -> None:
         if self.attention < 0:
@@ -77,10 +77,10 @@ class Progressive(Step):
             train=self.train,
             max_length=self.max_length,
             unlabelled=self.unlabelled,
-            masked=self.masked,
+            mlm_probability=self.mlm_probability,
             dropout=self.dropout,
-            keep_outputs=self.keep_outputs,
-            choose="last",
+            teacher_cache=self.teacher_cache,
+            load_best_at_end=False,
         )
 
     def apply(self, workspace: Workspace) -> Workspace:

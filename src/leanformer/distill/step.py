@@ -22,25 +22,25 @@ from leanformer.data.task import joined
 from leanformer.distill.augmentation import Augmentation
 from leanformer.distill.description import follow_description, lengths, prove_lengths
 from leanformer.distill.distillation import Distillation, translation
-from leanformer.distill.ensemble import check_comparable
-from leanformer.distill.kept_outputs import KeptOutputs, key_of
 from leanformer.distill.objective import Objective, dims_of
 from leanformer.distill.objectives import SoftTargets
 from leanformer.distill.substitution import Substitution as Substitution
-from leanformer.distill.teachers import with_teachers
+from leanformer.distill.teachers.ensemble import check_comparable
+from leanformer.distill.teachers.named import with_teachers
+from leanformer.distill.teachers.teacher_cache import TeacherCache, key_of
 from leanformer.models.embedding import embedding_of
 from leanformer.train.dropout import without_dropout
 from leanformer.train.evaluate import judge, outputs
 from leanformer.train.masking import Masking, masking
 from leanformer.train.setup import TrainSetup
-from leanformer.train.trained import Choice, Training, trained
+from leanformer.train.trained import Training, train_and_prove
 
 
 @technique(
     "distill", paper="Hinton et al. 2015, arXiv:1503.02531; Turc et al. 2019, arXiv:1908.08962"
 )
 class Distill(Training):
-    """Train the model to say what its teacher says."""
+    """Train the model to give the outputs of its teacher."""
 
     objectives: tuple[Objective, ...] = (SoftTargets(),)
     """What is compared, and with which weight."""
@@ -55,21 +55,21 @@ class Distill(Training):
     few; the teacher labels what results."""
     augmentation: Augmentation | None = None
     """How more texts are made of the training texts, as in TinyBERT; None = not at all."""
-    masked: float = 0.15
-    """Share of tokens hidden where the task is a masked language model."""
+    mlm_probability: float = 0.15
+    """Probability of masking a token, where the task is a masked language model."""
     dropout: bool = False
     """Train the student with its dropout; a student too small to learn by heart needs none."""
-    keep_outputs: Path | None = None
-    """Folder for what the teacher says, so that it is asked once a text, also when other students
-    follow; None = it is asked in each epoch anew."""
+    teacher_cache: Path | None = None
+    """Folder that caches the teacher's outputs, so that it reads each text once, for later students
+    too; None = it reads each text in every epoch."""
     teachers: tuple[str, ...] = ()
     """Folders or hub names of more teachers: the student learns the average of what all say."""
     average_hidden: bool = False
     """Average the hidden states of several teachers: where all began with the same weights."""
-    choose: Choice = "best"
-    """Which weights the student ends with: those of the best evaluation; or the last ones, where an
-    objective teaches layers whose head comes later."""
-    regain: bool = True
+    load_best_at_end: bool = True
+    """End with the weights of the best evaluation; false = with the last ones, where the objectives
+    teach layers whose head is trained later."""
+    require_improvement: bool = True
     """Fail when the student ends no better than it began."""
 
     def __post_init__(self) -> None:
@@ -81,9 +81,9 @@ class Distill(Training):
         if self.noise and gold:
             raise ValueError("noise: gold labels do not hold for noisy texts; drop one of the two")
         attentive = any(objective.needs_attention for objective in self.objectives)
-        if self.keep_outputs is not None and (self.noise or attentive):
+        if self.teacher_cache is not None and (self.noise or attentive):
             raise ValueError(
-                "keep_outputs: noise changes what the teacher reads each time, and what attention "
+                "teacher_cache: noise changes what the teacher reads each time, and what attention "
                 "is given is too large to keep; drop one of the two"
             )
         if self.teachers:
@@ -97,7 +97,7 @@ class Distill(Training):
             ValueError: There is no teacher, the tokenizers do not suit the objectives, teachers do
                 not suit each other, an embedding student has another prompt or normalization than
                 its teacher, or outputs are to be kept that differ each time.
-            NoEffect: `regain` is set and the student ends no better than it began.
+            NoEffect: `require_improvement` is set and the student ends no better than it began.
         """
         if workspace.teacher is None:
             raise ValueError(
@@ -108,28 +108,28 @@ class Distill(Training):
         teacher = workspace.teacher
         if self.teachers:
             teacher = with_teachers(teacher, theirs, self.teachers, task, self.average_hidden)
-        if task.kind == "embedding":
+        if task.about.output == "vector":
             follow_description(
                 workspace.model, workspace.tokenizer, teacher, theirs, self.objectives
             )
         texts = self._texts(workspace, teacher, theirs)
-        masked = task.kind == "masked-lm"
-        hide = masking(workspace.tokenizer, self.masked) if masked else None
+        masked = task.about.hides_words
+        hide = masking(workspace.tokenizer, self.mlm_probability) if masked else None
         dev, targets = self._dev(workspace, teacher, theirs, hide)
         evaluate = judge(dev, task, targets, self.train.precision)
         free = None if embedding_of(teacher).pooling.normalize else targets
         before = 1.0 if free is None else lengths(workspace.model, dev, free)
         loss = self._loss(workspace, teacher, theirs, texts, hide)
         with nullcontext() if self.dropout else without_dropout(workspace.model):
-            done = trained(
+            done = train_and_prove(
                 workspace,
                 texts,
                 loss,
                 self.train,
                 evaluate,
                 max_length=self.max_length,
-                choose=self.choose,
-                needed=self.regain,
+                load_best_at_end=self.load_best_at_end,
+                require_improvement=self.require_improvement,
             )
         if free is None:
             return done
@@ -152,7 +152,7 @@ class Distill(Training):
         task, dev = workspace.dataset.task, workspace.dataset.dev
         encoded = encode_examples(dev, workspace.tokenizer, task.kind, self.max_length)
         targets = None
-        if task.kind == "embedding":
+        if task.about.output == "vector":
             _check_vectors(dims_of(workspace.model).hidden, dims_of(teacher).hidden)
             asked = encode_examples(dev, theirs, task.kind, self.max_length)
             targets = np.stack(outputs(teacher, asked, task.kind))
@@ -182,22 +182,22 @@ class Distill(Training):
 
     def _kept(
         self, teacher: Any, task: Task, encoded: Encoded, translate: Tensor | None
-    ) -> KeptOutputs | None:
-        if self.keep_outputs is None:
+    ) -> TeacherCache | None:
+        if self.teacher_cache is None:
             return None
-        if task.kind == "masked-lm":
+        if task.about.hides_words:
             raise ValueError(
-                "keep_outputs: other tokens are hidden each time a text is seen, so that the "
-                "teacher must be asked each time; leave keep_outputs out"
+                "teacher_cache: other tokens are hidden each time a text is seen, so that the "
+                "teacher must be asked each time; leave teacher_cache out"
             )
         needs = any(objective.needs_hidden for objective in self.objectives)
         dims = dims_of(teacher)
-        return KeptOutputs(
-            self.keep_outputs,
+        return TeacherCache(
+            self.teacher_cache,
             key_of(teacher, encoded, translate, task.kind),
             [encoded.length(index) for index in range(len(encoded))],
-            width=dims.hidden if task.kind == "embedding" else task.outputs,
-            per_token=task.kind == "tokens",
+            width=dims.hidden if task.about.output == "vector" else task.outputs,
+            per_token=task.about.per_token,
             hidden=(dims.layers + 1, dims.hidden) if needs else (0, 0),
         )
 

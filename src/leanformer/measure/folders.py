@@ -17,6 +17,7 @@ from leanformer.runtime.opening import open_session
 from leanformer.runtime.predictor import Predictor
 from leanformer.runtime.session import Backend, Precision
 from leanformer.runtime.tokenizer import open_tokenizer
+from leanformer.tasks import kind_named
 
 Served = tuple[Path, Backend, Precision]
 
@@ -86,5 +87,5 @@ def _open(
 
 def _flops(folder: Path) -> Quantity:
     kind = read_manifest(folder).kind
-    model, _ = load_model(folder, "classification" if kind == "regression" else kind)
+    model, _ = load_model(folder, kind_named(kind).head)
     return flops_per_token(model)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.data import Examples, Task
+from leanformer.tasks import TaskKind
 from leanformer.text import split_words
 
 _COMPONENTS = 256  # of the truncated SVD
@@ -47,17 +48,17 @@ class Tfidf:
         """
         started = time.perf_counter()
         self.task = task
-        self.features = _features(task.kind)
-        if task.kind == "tokens":
+        self.features = _features(task.about)
+        if task.about.reads_words:
             assert examples.words is not None
             assert examples.labels is not None
             rows: Any = [row for words in examples.words for row in _windows(words)]
             labels: Any = [label for sentence in examples.labels for label in sentence]  # type: ignore[union-attr]
         else:
-            rows, labels = examples.texts, targets if task.kind == "embedding" else examples.labels
+            rows, labels = examples.texts, targets if task.about.form is None else examples.labels
         self.features.fit([*rows, *(examples.pairs or ())])
         x = self._design(rows, examples.pairs)
-        self.model = _model(task.kind, min(x.shape) - 1).fit(x, labels)
+        self.model = _model(task.about, min(x.shape) - 1).fit(x, labels)
         self.seconds = time.perf_counter() - started
 
     def answer(
@@ -67,7 +68,7 @@ class Tfidf:
 
         For tokens [word, label], for the words that `split_words` finds.
         """
-        if self.task.kind == "tokens":
+        if self.task.about.reads_words:
             places = [split_words(text) for text in texts]
             words = [[t[a:b] for a, b in found] for t, found in zip(texts, places, strict=True)]
             return self.answer_words(words)
@@ -94,7 +95,7 @@ class Tfidf:
         return sparse.hstack([first, second, product, product.sum(1)]).tocsr()
 
     def _outputs(self, x: Any) -> NDArray[np.float32]:
-        if self.task.kind in ("regression", "embedding"):
+        if self.task.about.output in ("numbers", "vector"):
             found = np.asarray(self.model.predict(x), np.float32)
             return found.reshape(len(found), -1)
         scores = np.asarray(self.model.decision_function(x), np.float32)
@@ -105,14 +106,14 @@ class Tfidf:
         return whole
 
 
-def _features(kind: str) -> Any:
+def _features(about: TaskKind) -> Any:
     """Vectorizers of words and characters; for a tagged word, of its window and of the word."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_union
 
     characters: dict[str, Any] = {"analyzer": "char_wb", "ngram_range": (3, 5)}
     words: dict[str, Any] = {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"}
-    if kind == "tokens":
+    if about.reads_words:
         characters |= {"preprocessor": _itself}
         words = {"preprocessor": _neighbours, "token_pattern": r"\S+"}
     return make_union(
@@ -121,15 +122,15 @@ def _features(kind: str) -> Any:
     )
 
 
-def _model(kind: str, rank: int) -> Any:
+def _model(about: TaskKind, rank: int) -> Any:
     from sklearn.decomposition import TruncatedSVD
     from sklearn.linear_model import Ridge
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import LinearSVC
 
-    if kind == "regression":
+    if about.output == "numbers":
         return Ridge(alpha=1.0)
-    if kind == "embedding":
+    if about.output == "vector":
         components = max(1, min(_COMPONENTS, rank))
         return make_pipeline(TruncatedSVD(components, random_state=0), Ridge(alpha=0.1))
     return LinearSVC(random_state=0)

@@ -1,8 +1,8 @@
-"""Cutting the vocabulary as a step: word pieces that no text of the domain asks for are removed.
+"""Cutting the vocabulary, as a step: word pieces that no text of the domain uses are removed.
 
-Half of a small encoder is its word embeddings, and a domain uses a tenth of them. What is unknown
-afterwards is spelled with smaller pieces, as before; nothing becomes unreadable. Texts whose pieces
-are all kept are read exactly as before.
+Half of the weights of a small encoder are word embeddings, and a domain uses a tenth of them. A
+removed word is spelled with smaller pieces, so that every text can still be read. Texts whose
+pieces are all kept are tokenized exactly as before.
 """
 
 from itertools import chain
@@ -17,18 +17,17 @@ from leanformer.models.vocabulary import cut_vocabulary
 
 @technique("cut-vocabulary", paper="Abdaoui et al. 2020, arXiv:2010.05609")
 class CutVocabulary(Step):
-    """Keep only the word pieces that the domain uses: the file shrinks, the model stays exact."""
+    """Keep only the word pieces that the domain uses: a smaller file and the same outputs."""
 
     min_count: int = 1
-    """Pieces seen less often in the training and unlabelled texts are removed."""
+    """Pieces that are rarer than this in the training and unlabelled texts are removed."""
     size: int | None = None
-    """Keep at most so many pieces, the most frequent first; None = as many as there are."""
-
+    """Keep at most this many pieces, the most frequent first; None = no limit."""
     first: int = 0
-    """Keep the first so many pieces of the vocabulary besides: they are numbered by frequency, and
+    """Also keep this many of the first pieces of the vocabulary. They are ordered by frequency, and
     new texts of the domain use them too."""
-    needed: bool = True
-    """Fail when there is nothing to remove, as in a vocabulary that was cut before."""
+    missing_ok: bool = False
+    """Accept that there is nothing to remove, as in a vocabulary that was cut before."""
 
     def __post_init__(self) -> None:
         if self.min_count < 1:
@@ -42,7 +41,7 @@ class CutVocabulary(Step):
         """Cut the model's embeddings and rewrite the tokenizer to match.
 
         Raises:
-            NoEffect: `needed` is set and nothing could be removed.
+            NoEffect: Nothing could be removed and `missing_ok` is not set.
         """
         dataset, embedding = workspace.dataset, embedding_of(workspace.model)
         texts: list[str] = []
@@ -66,7 +65,7 @@ class CutVocabulary(Step):
             before=before,
             after=after,
             unit="",
-            ok=after < before or not self.needed,
+            ok=after < before or self.missing_ok,
         )
         return workspace.with_(
             tokenizer=tokenizer,

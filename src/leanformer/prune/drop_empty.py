@@ -1,16 +1,26 @@
-"""What sparsity emptied is removed physically: heads and neurons without weights.
+"""Removing empty heads and neurons, as a step: sparsity becomes speed.
 
-A neuron, or a channel of a head, reaches the layer only through its column of the matrix behind it
-(`models.anatomy`). It does nothing when that column is zero; and when the weights before it are
-zero it always says the same, which belongs into the bias:
+A neuron, or a channel of a head, reaches the rest of the model only through its column of the
+output projection behind it (`models.anatomy`):
 
-    column of W zero           out loses nothing
-    rows before it zero        b ← b + W[:, c] x_c,   x_c the same for every token
+    y = W x + b = Σ_c W[:, c] x_c + b
 
-So the smaller model says what the sparse one said. This is where block movement pruning becomes
-fast: `sparsify` with the pattern `hybrid`, then this step.
+Removing channel c leaves y as it is in two cases:
 
-Legend: O out, C channels.
+    W[:, c] = 0                          the channel adds nothing
+    the weights that compute x_c are 0   x_c is the same for every token: b ← b + W[:, c] x_c
+
+Example, an FFN of three neurons with GELU and W of 2 x 3. Neuron 0 has zero incoming weights and
+the bias 1, so x_0 = gelu(1) = 0.84 for every token; neuron 1 has a zero column; neuron 2 stays:
+
+    W = 2 0 3    b = 1        →        W = 3    b = 1 + 2 · 0.84 = 2.68
+        0 0 5        0                     5        0
+
+A head is empty if each of its channels is, and heads that share keys and values are removed
+together. The smaller model gives the outputs of the sparse one. This is where block movement
+pruning becomes fast: `sparsify` with the pattern `hybrid`, then this step.
+
+Legend: O out, C channels, H heads, G groups of heads that share keys and values.
 """
 
 import copy
@@ -29,9 +39,9 @@ from leanformer.models.anatomy import Anatomy, cuttable
 from leanformer.models.channels import weight_of
 from leanformer.models.ffn import keep_neurons
 from leanformer.models.heads import keep_heads
-from leanformer.prune.proof import prove_smaller
+from leanformer.prune.structured.proof import prove_smaller
 
-_NOISE = 1e-4  # of fp32 sums in another order, relative to the largest output
+_NOISE = 1e-4  # fp32 sums are in another order; relative to the largest output
 
 
 @technique("drop-empty", paper="Lagunas et al. 2021, arXiv:2109.04838")
@@ -39,48 +49,49 @@ class DropEmpty(Step):
     """Remove the heads and neurons that pruning emptied: sparsity becomes speed."""
 
     multiple: int = 8
-    """FFN widths stay multiples of this, with a few empty neurons if need be."""
+    """FFN widths stay multiples of this; a few empty neurons are kept if necessary."""
     max_length: int = 128
-    """Longer texts are cut to this many tokens where outputs are compared."""
+    """Longer texts are cut to this many tokens when outputs are compared."""
 
     def __post_init__(self) -> None:
         if self.multiple < 1:
             raise ValueError(f"multiple: {self.multiple} is not at least 1")
 
     def apply(self, workspace: Workspace) -> Workspace:
-        """Cut the model, in place.
+        """Remove empty heads and neurons in place.
 
         Raises:
-            ValueError: The architecture is not known, the model rounds, or nothing in it is empty.
-            NoEffect: The model is no smaller or slower, or says something else.
+            ValueError: The architecture is unknown, the model is quantized, or nothing in it is
+                empty. Nothing was changed.
+            NoEffect: The model is not smaller and faster, or its outputs changed.
         """
         model = workspace.model
         anatomy = cuttable(model)
         layers = list(anatomy.layers(model))
-        heads = [_full_heads(anatomy, layer) for layer in layers]
-        neurons = [_full_neurons(anatomy, layer, self.multiple) for layer in layers]
+        heads = [_heads_to_keep(anatomy, layer) for layer in layers]
+        neurons = [_neurons_to_keep(anatomy, layer, self.multiple) for layer in layers]
         counts = [(anatomy.heads(layer), anatomy.ffn_width(layer)) for layer in layers]
         if all((len(h), len(n)) == c for h, n, c in zip(heads, neurons, counts, strict=True)):
             raise ValueError(
                 "drop-empty: no head and no neuron is empty; put sparsify with the pattern hybrid "
-                "before, or use shrink, which removes what matters least"
+                "before it, or use shrink, which removes what matters least"
             )
         before = copy.deepcopy(model)
-        said = dev_outputs(workspace, model, self.max_length)
-        self._fold(workspace, anatomy, layers, heads, neurons)
+        outputs = dev_outputs(workspace, model, self.max_length)
+        self._fold_constants(workspace, anatomy, layers, heads, neurons)
         keep_heads(model, heads)
         keep_neurons(model, neurons)
         proofs = [
-            *_counted(heads, neurons, counts),
+            *_prove_counts(heads, neurons, counts),
             *prove_smaller(before, model),
             same_outputs(
-                said, dev_outputs(workspace, model, self.max_length), "cutting", noise=_NOISE
+                outputs, dev_outputs(workspace, model, self.max_length), "cutting", noise=_NOISE
             ),
         ]
         return workspace.with_(proofs=tuple(require(proofs)))
 
     @torch.no_grad()
-    def _fold(
+    def _fold_constants(
         self,
         workspace: Workspace,
         anatomy: Anatomy,
@@ -88,45 +99,47 @@ class DropEmpty(Step):
         heads: list[list[int]],
         neurons: list[list[int]],
     ) -> None:
-        """Put what empty channels always say into the bias behind them."""
+        """Add the constant contribution of removed channels to the bias behind them."""
         points: list[Any] = [anatomy.head_point(layer) for layer in layers]
         points += [anatomy.ffn_point(layer) for layer in layers]
         widths = [anatomy.head_dim(layer) for layer in layers] + [1] * len(layers)
         text = training_texts(workspace, 1, self.max_length)[0]
-        for point, kept, width, said_C in zip(
-            points, [*heads, *neurons], widths, _inputs(workspace.model, points, text), strict=True
+        inputs = _inputs_of(workspace.model, points, text)
+        for point, kept, width, input_C in zip(
+            points, [*heads, *neurons], widths, inputs, strict=True
         ):
-            stays_C = torch.zeros(len(said_C), dtype=torch.bool)
+            stays_C = torch.zeros(len(input_C), dtype=torch.bool)
             for unit in kept:
                 stays_C[unit * width : (unit + 1) * width] = True
-            lost_O = weight_of(point)[:, ~stays_C] @ said_C[~stays_C]
+            constant_O = weight_of(point)[:, ~stays_C] @ input_C[~stays_C]
             if point.bias is not None:
-                point.bias.data += lost_O
+                point.bias.data += constant_O
 
 
-def _full_heads(anatomy: Anatomy, layer: Any) -> list[int]:
-    """The heads of a layer that do something, or share keys with one that does; one at least."""
+def _heads_to_keep(anatomy: Anatomy, layer: Any) -> list[int]:
+    """The heads of a layer that are not empty, and those that share keys with one; at least one."""
     width, count, groups = anatomy.head_dim(layer), anatomy.heads(layer), anatomy.kv_heads(layer)
     point = anatomy.head_point(layer)
     written_H = _nonzero(weight_of(point), 0).reshape(count, width).any(1)
     values = layer.get_submodule(anatomy.projections[-1])
-    read_C = _nonzero(weight_of(values), 1)[-groups * width :]  # values come last where all are one
+    read_C = _nonzero(weight_of(values), 1)[-groups * width :]  # values come last where fused
     read_H = read_C.reshape(groups, width).any(1).repeat_interleave(count // groups)
     if point.bias is None and values.bias is not None:
-        read_H |= True  # what they always say would have no place
+        read_H |= True  # the constant x_c has no bias to be added to
     full_G = (written_H & read_H).reshape(groups, -1).any(1)
     full_H = full_G.repeat_interleave(count // groups)
     return full_H.nonzero().flatten().tolist() or list(range(count // groups))
 
 
-def _full_neurons(anatomy: Anatomy, layer: Any, multiple: int) -> list[int]:
-    """The neurons of a layer that do something, filled up to a multiple."""
+def _neurons_to_keep(anatomy: Anatomy, layer: Any, multiple: int) -> list[int]:
+    """The neurons of a layer that are not empty, and empty ones up to a multiple."""
     point, count = anatomy.ffn_point(layer), anatomy.ffn_width(layer)
     full = _nonzero(weight_of(point), 0)
     modules: list[Any] = [layer.get_submodule(path) for path in anatomy.ffn_in]
     biased = any(module.bias is not None for module in modules)
     gated = anatomy.stacked * len(modules) > 1
-    # With biases an empty row still says something: always the same, unless a gate multiplies it.
+    # Without incoming weights x_c is 0 if there are no biases. With biases it is a constant, which
+    # needs a bias behind it; a gate would multiply it with a value that depends on the token.
     if not biased or (not gated and point.bias is not None):
         for module in modules:
             for part in _nonzero(weight_of(module), 1).reshape(anatomy.stacked, count):
@@ -138,11 +151,12 @@ def _full_neurons(anatomy: Anatomy, layer: Any, multiple: int) -> list[int]:
 
 
 def _nonzero(weight_OI: Tensor, dim: int) -> Tensor:
+    """Which columns (`dim` 0) or rows (`dim` 1) of a weight have a value that is not zero."""
     return (weight_OI.detach() != 0).any(dim).cpu()
 
 
-def _inputs(model: Any, points: list[Any], text: dict[str, Tensor]) -> list[Tensor]:
-    """What goes into each point at the first token of a text, [C]."""
+def _inputs_of(model: Any, points: list[Any], text: dict[str, Tensor]) -> list[Tensor]:
+    """The input x of each output projection at the first token of a text, [C]."""
     found: dict[int, Tensor] = {}
 
     def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -160,18 +174,19 @@ def _inputs(model: Any, points: list[Any], text: dict[str, Tensor]) -> list[Tens
     return [found[id(point)] for point in points]
 
 
-def _counted(
+def _prove_counts(
     heads: list[list[int]], neurons: list[list[int]], counts: list[tuple[int, int]]
 ) -> list[Proof]:
+    """How many heads and neurons there were and are; not proofs of an effect on their own."""
     kept = {"attention heads": heads, "FFN neurons": neurons}
     return [
         Proof(
             claim=claim,
-            before=sum(count[place] for count in counts),
+            before=sum(count[index] for count in counts),
             after=sum(map(len, units)),
             unit="",
             ok=True,
             note=", ".join(str(len(one)) for one in units) + " by layer",
         )
-        for place, (claim, units) in enumerate(kept.items())
+        for index, (claim, units) in enumerate(kept.items())
     ]

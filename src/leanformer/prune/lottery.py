@@ -1,8 +1,8 @@
-"""Lottery tickets as a step: prune, put the weights back, train again, and compare with controls.
+"""Lottery tickets, as a step: prune, rewind the weights, train again, compare with controls.
 
-The search itself is told in `leanformer.prune.tickets`; here each training is a step's own, of the
-task's texts. What is trained is kept in a folder a training, so that a killed run goes on where it
-was.
+`leanformer.prune.masks.tickets` has the search itself; here each training is a `finetune` or
+`distill` step on the texts of the task. Each training has a folder of its own with its result, so
+that a killed run resumes where it stopped.
 """
 
 from dataclasses import replace
@@ -18,11 +18,11 @@ from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import cuttable
 from leanformer.models.linear_maps import linear_maps
-from leanformer.prune.masked import Masked
+from leanformer.prune.criteria.weights import WeightMagnitude
+from leanformer.prune.masks.masked_linear import MaskedLinear
+from leanformer.prune.masks.tickets import Control, Restart, Tickets, kept_share
 from leanformer.prune.patterns import Unstructured
-from leanformer.prune.saliencies import WeightMagnitude
 from leanformer.prune.shares import record_shares
-from leanformer.prune.tickets import Control, Restart, Tickets, kept_share
 from leanformer.train import checkpoint
 from leanformer.train.trained import Training
 
@@ -33,20 +33,20 @@ from leanformer.train.trained import Training
     "Renda et al. 2020, arXiv:2003.02389",
 )
 class Lottery(Step):
-    """Prune, put the weights back to an early step, train again; and compare with controls."""
+    """Prune, rewind the weights to an early step, train again, and compare with controls."""
 
     by: Training
     """The training of each round, `distill` or `finetune`."""
     rounds: int = 5
     """How often weights are removed."""
-    remove: float = 0.2
-    """Share of the weights that are left which goes in each round."""
+    prune_fraction: float = 0.2
+    """Share of the remaining weights that each round removes."""
     rewind: float = 0.05
-    """The step that weights are put back to, as a share of the steps; 0 = the first."""
+    """The step whose weights are restored, as a share of the steps; 0 = the first."""
     restart: Restart = "weights"
-    """What is put back: weights and learning rate, or the learning rate alone."""
+    """What is rewound: weights and learning rate, or the learning rate alone."""
     controls: tuple[Control, ...] = ()
-    """What is trained beside each ticket."""
+    """Controls that are trained beside each ticket."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.by, Training):
@@ -56,41 +56,43 @@ class Lottery(Step):
     def _tickets(self) -> Tickets:
         return Tickets(
             rounds=self.rounds,
-            remove=self.remove,
+            prune_fraction=self.prune_fraction,
             rewind=self.rewind,
             restart=self.restart,
             controls=self.controls,
         )
 
     def apply(self, workspace: Workspace) -> Workspace:
-        """Find the ticket of the last round; it is left trained, with zeros.
+        """Find the ticket of the last round; the model ends trained, with zeros.
 
         Raises:
-            ValueError: The architecture is not known or built of other layers, the model rounds
-                already, or a folder holds another search.
-            NoEffect: The ticket has not the sparsity that was asked for.
+            ValueError: The architecture is unknown or built of other layers, the model is
+                quantized, or a folder holds another search.
+            NoEffect: The ticket is less sparse than asked for.
         """
         model = workspace.model
         cuttable(model)
         linears = linear_maps(model, (), "lottery")
         if others := [name for name, one in linears.items() if not isinstance(one, nn.Linear)]:
-            raise ValueError(f"lottery: {others[0]} is no nn.Linear; sparse-gpt prunes it")
-        pattern, saliency = Unstructured(), WeightMagnitude()
-        layers = {name: Masked(one, pattern, saliency) for name, one in linears.items()}
+            raise ValueError(
+                f"lottery: {others[0]} is not an nn.Linear; use sparse-gpt, which accepts it"
+            )
+        pattern, criterion = Unstructured(), WeightMagnitude()
+        layers = {name: MaskedLinear(one, pattern, criterion) for name, one in linears.items()}
         for name, layer in layers.items():
             model.set_submodule(name, layer)
         train = partial(self._train, workspace, layers)
         early = workspace.folder / "checkpoint" / "rewind"
         before, quality = self._tickets().search(model, layers, early, train, workspace.seed)
         for name, layer in layers.items():
-            model.set_submodule(name, layer.plain())
+            model.set_submodule(name, layer.as_linear())
         proofs = require(self._proofs(workspace, layers, before, quality))
         return workspace.with_(proofs=tuple(proofs))
 
     def _train(
-        self, workspace: Workspace, layers: dict[str, Masked], number: int, way: str
+        self, workspace: Workspace, layers: dict[str, MaskedLinear], number: int, way: str
     ) -> float:
-        """Train what the model holds, unless an earlier run did; its quality on dev."""
+        """Train the model as it is, or load the result of an earlier run; its quality on dev."""
         place = workspace.folder / "checkpoint" / f"round-{number:02}-{way}"
         found = checkpoint.load(place / "done")
         if found is not None:
@@ -104,7 +106,7 @@ class Lottery(Step):
             return float(state["quality"])
         by: Any = self.by
         train = replace(by.train, start=self.rewind if number else 0.0)
-        done = replace(by, train=train, choose="last", regain=False).apply(
+        done = replace(by, train=train, load_best_at_end=False, require_improvement=False).apply(
             workspace.with_(folder=place)
         )
         quality = done.proofs[0].after
@@ -121,13 +123,13 @@ class Lottery(Step):
         return quality
 
     def _proofs(
-        self, workspace: Workspace, layers: dict[str, Masked], before: float, after: float
+        self, workspace: Workspace, layers: dict[str, MaskedLinear], before: float, after: float
     ) -> list[Proof]:
         weights = {name: workspace.model.get_submodule(name).weight for name in layers}
         record_shares(workspace, weights)
         total = sum(weight.numel() for weight in weights.values())
         kept = sum(int(weight.count_nonzero()) for weight in weights.values())
-        asked = (1 - self.remove) ** self.rounds * total
+        asked = (1 - self.prune_fraction) ** self.rounds * total
         metric = workspace.dataset.task.metric
         return [
             Proof(
@@ -136,7 +138,7 @@ class Lottery(Step):
                 after=after,
                 unit="",
                 ok=True,
-                note="the whole model trained alike, and the ticket",
+                note="the dense model, trained in the same way, and the ticket",
             ),
             Proof(
                 claim="weights of the layers that are not zero",
@@ -145,6 +147,6 @@ class Lottery(Step):
                 unit="",
                 asked=asked,
                 ok=kept <= asked + len(weights),
-                note=f"{len(weights)} matrices, {kept / total:.2%} kept",
+                note=f"{len(weights)} matrices, {1 - kept / total:.2%} sparse",
             ),
         ]

@@ -1,24 +1,24 @@
-"""The interface of pruning schedules: how much is removed when."""
+"""The interface of pruning schedules: how much is removed by when."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
 
 class Schedule(ABC):
-    """Says how far the removal is at each moment of a training."""
+    """Says how much is removed at each step of a training."""
 
     family: ClassVar[str] = "pruning-schedule"
 
     @abstractmethod
     def progress(self, share: float) -> float:
-        """How much of what is to go has gone, from 0 to 1, when `share` of the steps are done.
+        """The share of the final sparsity that is reached after `share` of the steps, from 0 to 1.
 
         It never falls, and it is 1 at the end.
         """
 
 
 def check_shares(**shares: float) -> None:
-    """Refuse shares of a training that leave nothing to prune in.
+    """Refuse shares of a training that leave no step to prune in.
 
     Raises:
         ValueError: One is not in [0, 1), or they add up to 1 or more; the message names the first.

@@ -1,10 +1,10 @@
-"""Where sparsity lies: the share of weights that is left of each matrix, and of each head.
+"""Where a model is sparse: the share of weights kept in each matrix and in each head.
 
     kept(matrix) = nonzero weights / weights
     kept(head)   = the same over its rows of W_Q, W_K, W_V and its columns of the output matrix
 
-A head of which nothing is left is one that `drop-empty` may remove. Where query heads share keys
-and values, those count for each head that reads them.
+`drop-empty` can remove a head without any weights. Keys and values that several query heads share
+count for each of these heads.
 
 Legend: H head, K head width, D hidden width.
 """
@@ -21,7 +21,7 @@ from leanformer.models.channels import weight_of
 
 
 def record_shares(workspace: Workspace, weights: Mapping[str, Tensor]) -> None:
-    """Write `sparsity_by_layer`: the share of each of these weights, and of each head."""
+    """Record the event `sparsity_by_layer`: the share kept in each of `weights` and each head."""
     rows = [
         {
             "layer": name,
@@ -35,7 +35,7 @@ def record_shares(workspace: Workspace, weights: Mapping[str, Tensor]) -> None:
 
 
 def kept_by_head(model: Any) -> list[list[float]]:
-    """The share of weights that is left of each head, layer by layer.
+    """The share of weights kept in each head, layer by layer.
 
     Raises:
         ValueError: The architecture is not known.

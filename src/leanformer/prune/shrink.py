@@ -1,7 +1,7 @@
-"""Structured pruning as a step: layers, heads and FFN neurons are removed physically.
+"""Structured pruning, as a step: layers, heads and FFN neurons are removed physically.
 
-Zeros save nothing on today's hardware; a smaller matrix saves exactly what it lost. The step
-proves it: parameters, bytes, FLOPs and the measured time of the model all fall.
+Zeros in a dense matrix save no time on today's hardware; a smaller matrix does. The step proves
+that parameters, bytes, FLOPs and the measured time of the model all fall.
 """
 
 import copy
@@ -15,17 +15,19 @@ from leanformer.core.proof import require
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.data import Batch, encode_examples, shuffled
+from leanformer.data import Batch, encode_examples
 from leanformer.models.anatomy import anatomy_of
 from leanformer.models.ffn import keep_neurons
 from leanformer.models.heads import keep_heads
 from leanformer.models.layers import keep_layers
 from leanformer.models.shape import shape_of
-from leanformer.prune.allocation import allocate
-from leanformer.prune.criteria import Taylor
-from leanformer.prune.criterion import Criterion
-from leanformer.prune.depth import measured_layers, spaced_layers
-from leanformer.prune.proof import prove_smaller, prove_units
+from leanformer.prune.criteria.interface import UnitCriterion
+from leanformer.prune.criteria.units import Taylor
+from leanformer.prune.structured.allocation import allocate
+from leanformer.prune.structured.depth import measured_layers, spaced_layers
+from leanformer.prune.structured.proof import prove_smaller, prove_units
+from leanformer.tasks import kind_named
+from leanformer.train.batches import shuffled
 from leanformer.train.evaluate import head_output
 from leanformer.train.loss import Supervised
 
@@ -41,20 +43,20 @@ class Shrink(Step):
     layers: int | tuple[int, ...] | None = None
     """Layers to keep: how many, or which; None = all."""
     depth: Literal["spaced", "measured"] = "spaced"
-    """How the layers of a number are chosen: evenly spread, best where a training follows; or by
-    what the outputs miss least, best where none does."""
+    """How a number of layers is chosen: "spaced" evenly, best if a training follows; "measured" by
+    the smallest change of the outputs, best if none does."""
     heads: float = 1.0
     """Share of the attention heads to keep."""
     ffn: float = 1.0
     """Share of the FFN neurons to keep."""
-    criterion: Criterion = Taylor()
-    """What decides which heads and neurons stay."""
+    criterion: UnitCriterion = Taylor()
+    """How much a head or neuron matters."""
     spread: Literal["uniform", "global"] = "uniform"
-    """Whether every layer keeps the same share, or each what it needs."""
+    """Whether every layer keeps the same share, or the model keeps its best units."""
     multiple: int = 32
     """FFN widths are rounded to this."""
     batches: int = 32
-    """Batches of training texts that the criterion looks at."""
+    """Batches of training texts for the statistics of the criterion."""
     max_length: int = 128
     """Longer texts are cut to this many tokens."""
 
@@ -74,8 +76,8 @@ class Shrink(Step):
         """Shrink the model in place.
 
         Raises:
-            ValueError: Unknown architecture, layers that the model does not have, or a criterion
-                that needs labels for a task without.
+            ValueError: The architecture is unknown, the model does not have these layers, or the
+                criterion needs labels and the task has none.
             NoEffect: The model did not become smaller and faster.
         """
         model = workspace.model
@@ -114,10 +116,10 @@ class Shrink(Step):
 
     def _check_labels(self, kind: Any) -> None:
         scored = self.heads < 1 or self.ffn < 1
-        if scored and self.criterion.needs_labels and kind == "embedding":
+        if scored and self.criterion.needs_labels and kind_named(kind).form is None:
             name = self.criterion.technique  # type: ignore[attr-defined]
             raise ValueError(
-                f"criterion: {name} needs labels and an embedding task has none; use activation"
+                f"criterion: {name} needs labels and a task of kind {kind} has none; use activation"
             )
 
     def _batches(self, workspace: Workspace) -> list[Batch]:
@@ -145,7 +147,7 @@ class Shrink(Step):
 
 def _loss(kind: Any) -> Any:
     """The scalar of the pass: the task's loss, or without labels the size of the output."""
-    if kind != "embedding":
+    if kind_named(kind).form is not None:
         supervised = Supervised(kind)
         return lambda model, batch: supervised(model, batch)[0].mean
 

@@ -1,10 +1,10 @@
-"""Sparsity without training: each layer by itself, on statistics of real texts.
+"""Pruning without training: each layer on its own, with statistics of real texts.
 
     min over sparse Ŵ   ‖ W X - Ŵ X ‖²         H = mean of x xᵀ          (`prune.surgeon`)
 
-The loss of a layer is its squared output error relative to its outputs; it is recorded layer by
-layer, worst first. Half of the weights of a large decoder can go so; small encoders bear less, and
-a training (`sparsify`) gets much further.
+The loss of a layer is its squared output error relative to its outputs; it is recorded for each
+layer, worst first. A large decoder can lose half of its weights this way. Small encoders bear less,
+and a training (`sparsify`) gets much further.
 """
 
 import torch
@@ -19,7 +19,7 @@ from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import cuttable
 from leanformer.models.channels import weight_of
 from leanformer.models.linear_maps import linear_maps
-from leanformer.prune.pattern import Pattern
+from leanformer.prune.pattern import Pattern, check_sparsity
 from leanformer.prune.patterns import Unstructured
 from leanformer.prune.shares import record_shares
 from leanformer.prune.surgeon import sparse_weight
@@ -27,44 +27,40 @@ from leanformer.prune.surgeon import sparse_weight
 
 @technique("sparse-gpt", paper="Frantar & Alistarh 2023, arXiv:2301.00774")
 class SparseGpt(Step):
-    """Remove weights of a trained model in one pass, the rest making up for them."""
+    """Remove weights of a trained model in one pass; the remaining ones compensate."""
 
-    keep: float = 0.5
-    """Share of the weights of each linear map that stays."""
+    sparsity: float = 0.5
+    """Share of the weights of each linear map that becomes zero."""
     pattern: Pattern = Unstructured()
-    """What is removed together."""
-    damping: float = 0.01
-    """Share of the mean diagonal added to the Hessian, so that it can be inverted."""
-    span: int = 32
-    """Columns for which it is decided at once what goes; a multiple of what the pattern needs."""
+    """Which weights are removed together."""
+    damp_percent: float = 0.01
+    """Share of the mean diagonal that is added to the Hessian, so that it can be inverted."""
+    block_size: int = 32
+    """Columns whose mask is chosen at once; a multiple of the pattern's width."""
     keep_dense: tuple[str, ...] = ()
-    """Names of linear layers that lose nothing."""
+    """Names of linear layers that are not pruned."""
     texts: int = 128
-    """Training texts that statistics are gathered on."""
+    """Training texts that the Hessian is computed from."""
     max_length: int = 128
     """Longer texts are cut to this many tokens."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.keep < 1:
-            raise ValueError(f"keep: {self.keep} is not a share of the weights in (0, 1)")
-        if self.keep < self.pattern.least():
-            raise ValueError(
-                f"keep: {self.keep} is less than {self.pattern.least():g}, the least that "
-                f"{self.pattern} keeps"
-            )
-        if self.damping <= 0:
-            raise ValueError(f"damping: {self.damping} is not positive; 0.01 is usual")
-        if self.span < 1:
-            raise ValueError(f"span: {self.span} is not at least 1")
+        if not 0 < self.sparsity < 1:
+            raise ValueError(f"sparsity: {self.sparsity} is not a share of the weights in (0, 1)")
+        check_sparsity(self.sparsity, self.pattern)
+        if self.damp_percent <= 0:
+            raise ValueError(f"damp_percent: {self.damp_percent} is not positive; 0.01 is usual")
+        if self.block_size < 1:
+            raise ValueError(f"block_size: {self.block_size} is not at least 1")
 
     @torch.no_grad()
     def apply(self, workspace: Workspace) -> Workspace:
         """Make the weights sparse, in place.
 
         Raises:
-            ValueError: The architecture is not known or the model rounds already, a name in
-                `keep_dense` is unknown, or the pattern does not fit a weight; nothing was changed.
-            NoEffect: The zeros are not as many as asked.
+            ValueError: The architecture is unknown or the model is quantized, a name in
+                `keep_dense` is unknown, or the pattern does not fit a weight. Nothing was changed.
+            NoEffect: The model has fewer zeros than asked for.
         """
         model = workspace.model
         cuttable(model)
@@ -84,13 +80,14 @@ class SparseGpt(Step):
         record_shares(workspace, found)
         total = sum(weight.numel() for weight in found.values())
         after = sum(int(weight.count_nonzero()) for weight in found.values())
+        asked = (1 - self.sparsity) * total
         proof = Proof(
             claim="weights of the layers that are not zero",
             before=total,
             after=after,
             unit="",
-            asked=self.keep * total,
-            ok=after < total and after <= self.keep * total * 1.01,
+            asked=asked,
+            ok=after < total and after <= asked * 1.01,
             note=f"{len(found)} matrices; worst output error {rows[0]['loss']:.2%}",
         )
         return workspace.with_(proofs=tuple(require([proof])))
@@ -98,7 +95,12 @@ class SparseGpt(Step):
     def _sparse(self, name: str, weight_OI: Tensor, gram_II: Tensor) -> Tensor:
         try:
             return sparse_weight(
-                weight_OI, gram_II, self.pattern, self.keep, damping=self.damping, span=self.span
+                weight_OI,
+                gram_II,
+                self.pattern,
+                self.sparsity,
+                damp_percent=self.damp_percent,
+                block_size=self.block_size,
             )
         except ValueError as error:
             raise ValueError(f"sparse-gpt: {name}: {error}; or name it in keep_dense") from error

@@ -1,16 +1,16 @@
-"""Optimal brain surgeon: remove a weight, and let the others make up for it.
+"""Optimal brain surgeon: remove a weight and let the others compensate for it.
 
     loss of removing q    L_q = w_q² / (2 [H⁻¹]_qq)
-    what the others do    δw = - (w_q / [H⁻¹]_qq) H⁻¹ e_q          its entry q is -w_q exactly
+    compensation          δw = - (w_q / [H⁻¹]_qq) H⁻¹ e_q          its entry q is -w_q exactly
     afterwards            H⁻¹ ← H⁻¹ - H⁻¹ e_q e_qᵀ H⁻¹ / [H⁻¹]_qq   row and column q become 0
 
 Exact for a quadratic loss at its minimum, such as the squared error of a linear layer's outputs,
 whose H is the mean of x xᵀ. There every row of the weight has the same H.
 
-`sparse_weight` is the form for whole matrices: columns are taken from left to right, those before
-are fixed, and what a column loses is made up for by those behind it (SparseGPT). Which weights go
-is decided span by span, by L_q as it is when the span is reached: a few columns at a time, because
-L_q counts on the columns behind, of which some will go too.
+`sparse_weight` prunes a whole matrix (SparseGPT). It visits the columns from left to right; later
+columns compensate for what a column loses, earlier ones are final. The mask is chosen per block of
+columns, by L_q at the time the block is reached. Blocks are small because L_q assumes that all
+later columns can compensate, and some of those will be removed too.
 
 Legend: O out, I in.
 """
@@ -23,13 +23,13 @@ from leanformer.prune.pattern import Pattern, kept_units
 
 
 def removal_loss(weight_I: Tensor, inverse_II: Tensor) -> Tensor:
-    """L_q of every weight of a row, [I]; 0 for one that is removed already."""
+    """L_q of every weight of a row, [I]; 0 for one that is already removed."""
     diagonal_I = inverse_II.diagonal()
     return torch.where(diagonal_I > 0, weight_I.square() / (2 * diagonal_I), 0)
 
 
 def remove(weight_I: Tensor, inverse_II: Tensor, index: int) -> tuple[Tensor, Tensor]:
-    """The row without the weight at `index`, the others moved; and the inverse without it."""
+    """Remove the weight at `index`: the compensated row, and the inverse without it."""
     column_I, pivot = inverse_II[:, index], inverse_II[index, index]
     moved_I = weight_I - weight_I[index] / pivot * column_I
     left_II = inverse_II - torch.outer(column_I, column_I) / pivot
@@ -42,32 +42,32 @@ def sparse_weight(
     weight_OI: Tensor,
     hessian_II: Tensor,
     pattern: Pattern,
-    keep: float,
+    sparsity: float,
     *,
-    damping: float = 0.01,
-    span: int = 32,
+    damp_percent: float = 0.01,
+    block_size: int = 32,
 ) -> Tensor:
-    """The weight [O, I] with zeros where least is lost, the rest moved to make up for them.
+    """Prune a weight [O, I] where the loss is smallest; the other weights compensate.
 
     Args:
         weight_OI: The weight.
         hessian_II: Mean of x xᵀ over the layer's inputs.
-        pattern: What is removed together, columns of a span seen as a weight of their own.
-        keep: Share that stays in each span.
-        damping: Share of the mean diagonal that is added to the diagonal.
-        span: Columns for which it is decided at once.
+        pattern: Which weights are removed together; each block is a weight of its own to it.
+        sparsity: Share of the weights to remove in each block.
+        damp_percent: Share of the mean diagonal that is added to the diagonal.
+        block_size: Columns whose mask is chosen at once.
 
     Raises:
         ValueError: The damped Hessian is not positive definite, or the pattern does not fit.
     """
-    factor_II = inverse_factor(hessian_II.double(), damping)
+    factor_II = inverse_factor(hessian_II.double(), damp_percent)
     left_OI = weight_OI.detach().double().clone()
     error_OI = torch.zeros_like(left_OI)
     pivots_I = factor_II.diagonal()
-    for start in range(0, left_OI.shape[1], span):
-        end = min(start + span, left_OI.shape[1])
+    for start in range(0, left_OI.shape[1], block_size):
+        end = min(start + block_size, left_OI.shape[1])
         scores_OI = (left_OI[:, start:end] / pivots_I[start:end]).square()
-        (kept_U,) = kept_units(pattern, [pattern.units(scores_OI)], keep)
+        (kept_U,) = kept_units(pattern, [pattern.units(scores_OI)], sparsity)
         kept_OI = pattern.spread(kept_U, (left_OI.shape[0], end - start))
         for i in range(start, end):
             gone_O = ~kept_OI[:, i - start]

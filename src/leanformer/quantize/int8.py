@@ -53,7 +53,8 @@ from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.onnx_session import OnnxSession
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.openvino_session import OpenVinoSession
-from leanformer.runtime.session import Backend, Session, graph_file, served_kind
+from leanformer.runtime.session import Backend, Session, graph_file
+from leanformer.tasks import served_kind
 from leanformer.train.evaluate import outputs
 
 _LEAST = 0.9  # agreement with PyTorch below which the graph is not a copy of the model

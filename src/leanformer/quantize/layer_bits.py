@@ -36,7 +36,7 @@ def with_bits(
         ValueError: The choice needs labels and there are none, or does not suit the layers.
     """
     dataset, kind = workspace.dataset, workspace.dataset.task.kind
-    if choice.texts and (dataset.train.labels is None or kind == "masked-lm"):
+    if choice.texts and (dataset.train.labels is None or dataset.task.about.form is None):
         raise ValueError(
             f"bits: the curvature of the loss needs labels, and a task of kind {kind} has none; "
             "list the bits (fixed-bits)"

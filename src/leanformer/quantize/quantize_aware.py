@@ -17,8 +17,8 @@ stores the codes or `int8` makes the graph that runs. The settings of the papers
                    embeddings = { use = "ternary", granularity = "row" }
                    activations = { use = "dynamic", symmetric = true }     (or false: its paper)
 
-What follows begins near its best where bits are many: give it `regain = false`, or it fails for
-ending no better than it began.
+What follows begins near its best where bits are many: give it `require_improvement = false`, or it
+fails for ending no better than it began.
 
 In floating point stay: softmax, GELU, norms, residuals, biases, the products inside attention, the
 head unless asked, position and type embeddings unless `tables` = "all".

@@ -1,8 +1,8 @@
 """How far a backend's answers are from PyTorch's on the same texts.
 
-classification, tokens   share of equal labels
-regression               Pearson's correlation of the scores
-embedding                mean cosine; the minimum beside it, because a mean hides damage
+How answers are compared is the task's affair (`TaskKind.agreement`): a share of equal labels, a
+correlation of scores, a mean cosine. Beside a mean cosine stands the minimum, because a mean hides
+damage.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,8 @@ import numpy as np
 
 from leanformer.core.proof import Proof
 from leanformer.numerics.metrics import length_ratio
+from leanformer.tasks import kind_named
+from leanformer.tasks.answers import cosines
 
 
 def agreement(kind: str, reference: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> float:
@@ -21,19 +23,7 @@ def agreement(kind: str, reference: Sequence[np.ndarray], other: Sequence[np.nda
     """
     if not reference or len(reference) != len(other):
         raise ValueError(f"outputs: {len(reference)} and {len(other)}; give as many, at least one")
-    if kind == "embedding":
-        return float(cosines(np.stack(reference), np.stack(other)).mean())
-    if kind == "regression":
-        return _correlation(np.stack(reference)[:, 0], np.stack(other)[:, 0])
-    first = np.concatenate([np.atleast_1d(row.argmax(-1)) for row in reference])
-    second = np.concatenate([np.atleast_1d(row.argmax(-1)) for row in other])
-    return float((first == second).mean())
-
-
-def cosines(first_BD: np.ndarray, second_BD: np.ndarray) -> np.ndarray:
-    """The cosine of each pair of rows."""
-    norms = np.linalg.norm(first_BD, axis=1) * np.linalg.norm(second_BD, axis=1)
-    return np.asarray((first_BD * second_BD).sum(1) / np.maximum(norms, 1e-12))
+    return kind_named(kind).agreement(reference, other)
 
 
 def equal_outputs(
@@ -63,7 +53,7 @@ def agreeing_outputs(
     """The proof that the answers agree with PyTorch's by at least `least`: for int8 and bf16."""
     value = agreement(kind, reference, other)
     note = f"{backend}, {len(reference)} texts"
-    if kind == "embedding":
+    if kind_named(kind).output == "vector":
         rows, others = np.stack(reference), np.stack(other)
         note += f"; lowest {cosines(rows, others).min():.4f}"
         note += f"; lengths {length_ratio(others, rows):.4f} of PyTorch's"
@@ -76,9 +66,3 @@ def agreeing_outputs(
         asked=least,
         note=note,
     )
-
-
-def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    if first.std() == 0 or second.std() == 0:
-        return float(np.allclose(first, second))
-    return float(np.corrcoef(first, second)[0, 1])

@@ -19,7 +19,8 @@ from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.race import Candidate, Row, race
-from leanformer.runtime.session import Kind, graph_file, served_kind
+from leanformer.runtime.session import graph_file
+from leanformer.tasks import served_kind
 
 DEFAULT: tuple[Candidate, ...] = (
     ("openvino", "int8"),
@@ -69,7 +70,9 @@ def export_folder(
     """
     kind = served_kind(task.kind)
     limit = min(calibration.max_length, tokenizer.model_max_length)
-    if kind == "embedding":  # sentence-transformers reads the length from the tokenizer's files
+    if (
+        task.about.output == "vector"
+    ):  # sentence-transformers reads the length from the tokenizer's files
         tokenizer = copy.deepcopy(tokenizer)
         tokenizer.model_max_length = limit
     save_model(model, tokenizer, folder, overwrite=overwrite)
@@ -122,7 +125,7 @@ def _remove_losers(folder: Path, exported: Iterable[Candidate], winner: Candidat
 
 def _export_one(
     model: Any,
-    kind: Kind,
+    kind: str,
     target: Path,
     candidate: Candidate,
     calibration: Calibration,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from leanformer.models.embedding import embedding_of
 from leanformer.numerics.pooling import pool
-from leanformer.runtime.session import KINDS, Kind
+from leanformer.tasks import kind_named, kind_names
 
 
 class InferenceGraph(nn.Module):
@@ -27,11 +27,12 @@ class InferenceGraph(nn.Module):
     Attributes:
         model: The wrapped model, in evaluation mode.
         kind: What the output means.
+        about: What all tasks of this kind have in common.
         inputs: The names of the inputs, in the order of `forward`; `token_type_ids` is last and
             only there for models that tell two texts apart by it.
     """
 
-    def __init__(self, model: Any, kind: Kind, *, pairs: bool = False) -> None:
+    def __init__(self, model: Any, kind: str, *, pairs: bool = False) -> None:
         """Wrap `model`.
 
         Args:
@@ -41,14 +42,15 @@ class InferenceGraph(nn.Module):
             pairs: Whether inputs are pairs of texts; only then are token types an input.
 
         Raises:
-            ValueError: `kind` is not one of `KINDS`.
+            ValueError: `kind` is not a task that is served.
         """
         super().__init__()
-        if kind not in KINDS:
-            raise ValueError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
+        served = kind_names(served=True)
+        if kind not in served:
+            raise ValueError(f"kind: {kind!r} is not one of {', '.join(served)}")
         self.model = model
         self.vocabulary = int(model.config.vocab_size)
-        self.kind = kind
+        self.kind, self.about = kind, kind_named(kind)
         self.pooling = embedding_of(model).pooling
         self.inputs: tuple[str, ...] = ("input_ids", "attention_mask")
         if pairs and _tells_segments_apart(model):
@@ -64,7 +66,7 @@ class InferenceGraph(nn.Module):
         """Logits, or for "embedding" one vector per text, pooled as the model says."""
         types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         outputs = self.model(input_ids=input_ids, attention_mask=attention_mask, **types)
-        if self.kind == "embedding":
+        if self.about.output == "vector":
             return pool(outputs.last_hidden_state.float(), attention_mask, self.pooling)
         return outputs.logits
 

@@ -19,13 +19,12 @@ from leanformer.core.json_file import read_json
 from leanformer.core.processor import instructions
 from leanformer.runtime.session import (
     BACKENDS,
-    KINDS,
     PRECISIONS,
     Backend,
-    Kind,
     Precision,
     graph_file,
 )
+from leanformer.tasks import kind_names
 
 NAME = "leanformer.json"
 _FORMAT = 1
@@ -50,7 +49,7 @@ class Manifest:
         format: Version of this description.
     """
 
-    kind: Kind
+    kind: str
     labels: tuple[str, ...] = ()
     max_length: int = 512
     pairs: bool = False
@@ -102,7 +101,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _check_fields(path: Path, manifest: Manifest) -> None:
     for name, value, known in (
-        ("kind", manifest.kind, KINDS),
+        ("kind", manifest.kind, kind_names(served=True)),
         ("backend", manifest.backend, BACKENDS),
         ("precision", manifest.precision, PRECISIONS),
     ):

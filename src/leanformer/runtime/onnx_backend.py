@@ -30,7 +30,7 @@ from leanformer.numerics.fake_linear import count_fake_quantized
 from leanformer.runtime.executed import nodes_ran, stored_bytes
 from leanformer.runtime.graph import InferenceGraph, example_inputs
 from leanformer.runtime.onnx_session import import_onnxruntime
-from leanformer.runtime.session import Kind, Precision
+from leanformer.runtime.session import Precision
 
 _OPSET = 17
 _FUSED = ("Attention", "MultiHeadAttention", "QAttention")
@@ -45,7 +45,7 @@ integer products in the file and its bytes that are not weights."""
 
 def export_onnx(
     model: Any,
-    kind: Kind,
+    kind: str,
     folder: Path,
     *,
     precision: Precision = "fp32",
@@ -120,7 +120,7 @@ def trace(graph: InferenceGraph, path: Path) -> None:
     graph.model.set_attn_implementation("eager")
     example = example_inputs(graph)
     axes = {name: {0: "batch", 1: "token"} for name in graph.inputs}
-    rest = {1: "token"} if graph.kind == "tokens" else {}
+    rest = {1: "token"} if graph.about.per_token else {}
     try:
         with _quiet():
             torch.onnx.export(

@@ -9,6 +9,7 @@ from leanformer.runtime.manifest import Manifest, check_files, read_manifest
 from leanformer.runtime.onnx_session import OnnxSession
 from leanformer.runtime.openvino_session import OpenVinoSession
 from leanformer.runtime.session import Backend, Precision, Session, graph_file
+from leanformer.tasks import kind_named
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +47,7 @@ def open_session(
     from leanformer.models.load import load_model
     from leanformer.runtime.torch_backend import TorchSession
 
-    head = "classification" if manifest.kind == "regression" else manifest.kind
-    model, _ = load_model(folder, head)
+    model, _ = load_model(folder, kind_named(manifest.kind).head)
     settings: dict[str, Any] = {"threads": threads, "concurrency": concurrency}
     return TorchSession(model, manifest.kind, precision, pairs=manifest.pairs, **settings)
 

@@ -39,12 +39,12 @@ from leanformer.runtime.local_attention import finite_local_attention
 from leanformer.runtime.openvino_graph import write_samples
 from leanformer.runtime.openvino_session import OpenVinoSession as OpenVinoSession
 from leanformer.runtime.openvino_session import import_openvino
-from leanformer.runtime.session import Kind, Precision
+from leanformer.runtime.session import Precision
 
 
 def export_openvino(
     model: nn.Module,
-    kind: Kind,
+    kind: str,
     folder: Path,
     *,
     precision: Precision = "fp32",

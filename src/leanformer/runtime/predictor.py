@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.runtime.answers import Outputs, Unanswered, predictions, spans_of
+from leanformer.runtime.answers import Outputs, Unanswered
 from leanformer.runtime.batching import (
     MAX_TOKENS,
     Batch,
@@ -31,6 +31,7 @@ from leanformer.runtime.manifest import Manifest, read_manifest
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.session import Backend, Precision, Session, concurrency_of, feed
 from leanformer.runtime.tokenizer import open_tokenizer
+from leanformer.tasks import kind_named
 from leanformer.text import Reader, Reading, check_pairs, split_words, word_tags
 from leanformer.text.texts import check_sentences, sort_out
 
@@ -85,6 +86,7 @@ class Predictor:
         session: The opened backend.
         reader: How it reads texts.
         manifest: The description of its folder.
+        about: Its task.
         max_tokens: Padded tokens per batch, at most.
         plan: Function from the number of tokens of each text to batches.
     """
@@ -109,6 +111,7 @@ class Predictor:
                 shapes at the least cost (`plan_batches`).
         """
         self.session, self.reader, self.manifest = session, reader, manifest
+        self.about = kind_named(manifest.kind)
         self.max_tokens, self.plan = max_tokens, plan or self._few_shapes
         self._again: Callable[[], Predictor] | None = None
         self._warned = False
@@ -137,7 +140,7 @@ class Predictor:
                 index is named; pairs do not match, are missing or are not read; or the model
                 makes embeddings.
         """
-        if self.manifest.kind == "embedding":
+        if self.about.output == "vector":
             raise ValueError("this model makes embeddings: call encode(texts)")
         if errors not in ("raise", "return"):
             raise ValueError(f"errors: {errors!r} is not one of raise, return")
@@ -157,7 +160,7 @@ class Predictor:
         Raises:
             ValueError: As `predict`; or the model was not exported for embeddings.
         """
-        if self.manifest.kind != "embedding":
+        if self.about.output != "vector":
             raise ValueError(f"this model does {self.manifest.kind}: call predict(texts)")
         rows = self.answer(texts, truncate=truncate)
         return np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32)
@@ -181,7 +184,7 @@ class Predictor:
             ValueError: A sentence is a string or holds something that is not a word, or the model
                 does not label words.
         """
-        if self.manifest.kind != "tokens":
+        if not self.about.reads_words:
             raise ValueError(f"this model does {self.manifest.kind}: call predict(texts)")
         rows = check_sentences(sentences)
         readings = self.reader.read_words(rows, parallel=self._parallel(rows))
@@ -202,7 +205,7 @@ class Predictor:
         if pairs is not None and not self.manifest.pairs:
             raise ValueError("pairs: this model reads single texts; leave the second ones out")
         parallel = self._parallel(texts)
-        if self.manifest.kind == "tokens":
+        if self.about.reads_words:
             words = [[text[start:end] for start, end in split_words(text)] for text in texts]
             return self.reader.read_words(words, parallel=parallel)
         return self.reader.read(texts, pairs, parallel=parallel)
@@ -244,13 +247,7 @@ class Predictor:
         )
 
     def _answers(self, texts: list[str], readings: list[Reading]) -> list[Any]:
-        rows, labels = self._run(readings), self.manifest.labels
-        if self.manifest.kind == "regression":
-            return [float(row[0]) for row in rows]
-        if self.manifest.kind == "tokens":
-            each = zip(texts, readings, rows, strict=True)
-            return [spans_of(text, reading, row, labels) for text, reading, row in each]
-        return list(predictions(rows, labels))
+        return self.about.serve(self._run(readings), self.manifest.labels, texts, readings)
 
     def _parallel(self, texts: Sequence[Any]) -> bool:
         return self.session.threads > 1 and len(texts) >= _MANY
@@ -269,7 +266,7 @@ class Predictor:
         pad = self.reader.pad_id
         results = [feed(self.session, stack(readings, batch, pad)) for batch in batches]
         rows = restore(batches, results)
-        if self.manifest.kind == "tokens":
+        if self.about.per_token:
             return [row[:length] for row, length in zip(rows, lengths, strict=True)]
         return rows
 

@@ -11,31 +11,13 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-# As in `leanformer.data.task`, which would bring torch into processes that only serve.
-Kind = Literal["classification", "regression", "tokens", "embedding"]
 Backend = Literal["openvino", "onnxruntime", "pytorch"]
 Precision = Literal["fp32", "bf16", "int8"]
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-KINDS: tuple[str, ...] = get_args(Kind)
 BACKENDS: tuple[str, ...] = get_args(Backend)
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 _MOST_AT_A_TIME = 4  # by default; each keeps kernels for the shapes that it has seen
 _GRAPHS = {"openvino": ("openvino", "model.xml"), "onnxruntime": ("onnx", "model.onnx")}
-
-
-def served_kind(kind: str) -> Kind:
-    """`kind`, where a model of it can be served.
-
-    Raises:
-        ValueError: It cannot: it is a training on the way to a task.
-    """
-    for known in get_args(Kind):
-        if kind == known:
-            return known  # type: ignore[no-any-return]
-    raise ValueError(
-        f"kind {kind!r} is trained and not served; fine-tune the model for one of "
-        f"{', '.join(KINDS)} first (for a recipe that ends before that: measure = false)"
-    )
 
 
 class Session(ABC):

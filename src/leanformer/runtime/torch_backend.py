@@ -18,7 +18,6 @@ from leanformer.runtime.graph import InferenceGraph
 from leanformer.runtime.session import (
     Arrays,
     Backend,
-    Kind,
     Precision,
     Session,
     cores,
@@ -40,7 +39,7 @@ class TorchSession(Session):
     def __init__(
         self,
         model: Any,
-        kind: Kind,
+        kind: str,
         precision: Precision = "fp32",
         *,
         pairs: bool = False,

@@ -25,20 +25,20 @@ from leanformer.measure.promise import Promise
 from leanformer.models.anatomy import anatomy_of
 from leanformer.models.embedding import embedding_of
 from leanformer.models.load import has_head
-from leanformer.recipe import HEADS, Recipe, align_labels, open_model, run
+from leanformer.recipe import Recipe, align_labels, open_model, run
 from leanformer.report import write_report
 from leanformer.report.units import at_least, percent, share
-from leanformer.runtime.session import served_kind
 from leanformer.search.climb import Trial, climb
 from leanformer.search.contest import INT8_TEACHER, TEACHER, Contest
 from leanformer.search.describe import describe
 from leanformer.search.finish import finish, finished
 from leanformer.search.judged import check_gold
-from leanformer.search.kept_outputs import have_room
 from leanformer.search.ladder import Rung, ladder
 from leanformer.search.outcome import beside_majority
 from leanformer.search.request import Request, claim
 from leanformer.search.student import steps_of
+from leanformer.search.teacher_cache import have_room
+from leanformer.tasks import served_kind
 from leanformer.train.finetune import Finetune
 
 Watch = Callable[[str, Any], None]
@@ -114,13 +114,13 @@ class _Search:
         self.record = Record(out / "record.jsonl")
         self.known = read(self.record.path) if self.record.path.is_file() else []
         self.contest = Contest(dataset, self.record, request)
-        self.keep_outputs: Path | None = None
+        self.teacher_cache: Path | None = None
         self.provable = False
 
     def teach(self) -> None:
         """Have a teacher: fine-tune the model unless it knows the task."""
-        request, kind = self.request, self.dataset.task.kind
-        if not request.fresh_head and has_head(request.model, HEADS[kind]):
+        request = self.request
+        if not request.fresh_head and has_head(request.model, self.dataset.task.about.head):
             self.contest.enter_teacher(request.model)
         else:
             setup = request.teacher_setup(len(self.dataset.train))
@@ -154,7 +154,7 @@ class _Search:
         if not rungs:
             raise ValueError("the model has one layer; there is no smaller student to search for")
         names = " > ".join(rung.name for rung in rungs)
-        self.keep_outputs = self._room_for_outputs()
+        self.teacher_cache = self._room_for_outputs()
         self._say(f"ladder: {names}; keep {share(self.request.keep)} of the teacher's quality")
         climb(rungs, self._attempt, self._affordable, self._skip)
 
@@ -166,7 +166,7 @@ class _Search:
         normalized = embedding_of(self.contest.teacher).pooling.normalize
         objectives = self.request.objectives(self.dataset.task.kind, normalized=normalized)
         steps = steps_of(
-            rung, start, self.request, self.dataset, objectives, keep_outputs=self.keep_outputs
+            rung, start, self.request, self.dataset, objectives, teacher_cache=self.teacher_cache
         )
         try:
             done = self._run(rung.name, source, self.contest.folder_of(None), steps)

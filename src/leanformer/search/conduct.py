@@ -9,16 +9,17 @@ from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset
 from leanformer.models.load import has_head
 from leanformer.quantize.int8 import Int8
-from leanformer.recipe import HEADS, Recipe, align_labels, own_head, run
+from leanformer.recipe import Recipe, align_labels, own_head, run
 from leanformer.report import write_report
 from leanformer.runtime.manifest import write_manifest
-from leanformer.runtime.session import KINDS, graph_file, served_kind
+from leanformer.runtime.session import graph_file
 from leanformer.search.compress import check_model
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
 from leanformer.search.finish import finish, finished
 from leanformer.search.judged import check_gold
 from leanformer.search.request import Request
+from leanformer.tasks import served_kind
 from leanformer.train.finetune import Finetune
 
 
@@ -55,7 +56,7 @@ def conduct(
     describe(record, dataset, request, command)
     done = run(recipe, folder, dataset=dataset, record=record, watch=watch)
     if not recipe.measure:
-        if dataset.task.kind in KINDS:
+        if dataset.task.about.served:
             _make_servable(Contest(dataset, record, request), done)
         return done, None
     if finished(record):
@@ -91,11 +92,11 @@ def _note(recipe: Recipe) -> str:
     trainings = [step for step in recipe.steps if hasattr(step, "train")]
     if recipe.teacher is None:  # it is fine-tuned: dev flatters the teacher, which is no promise
         trainings = [step for step in trainings if not isinstance(step, Finetune)]
-    if all(getattr(step, "choose", "best") == "last" for step in trainings):
+    if not any(getattr(step, "load_best_at_end", True) for step in trainings):
         return ""
     return (
         "Dev also chose among the evaluations of a training, so that its bound is somewhat too "
-        'high; with choose = "last" in the steps it would not.'
+        "high; with load_best_at_end = false in the steps it would not."
     )
 
 
@@ -118,5 +119,5 @@ def _check_measurable(recipe: Recipe, dataset: Dataset) -> None:
         )
     tuned = any(isinstance(step, Finetune) for step in recipe.steps)
     own = own_head(recipe)
-    if not (recipe.teacher or tuned or (own and has_head(own, HEADS[dataset.task.kind]))):
+    if not (recipe.teacher or tuned or (own and has_head(own, dataset.task.about.head))):
         raise ValueError("teacher: there is none to compare with; name one, or set measure = false")

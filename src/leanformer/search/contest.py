@@ -24,10 +24,11 @@ from leanformer.runtime.manifest import Manifest, write_manifest
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.openvino_backend import export_openvino
-from leanformer.runtime.session import Backend, Precision, Session, graph_file, served_kind
+from leanformer.runtime.session import Backend, Precision, Session, graph_file
 from leanformer.search.judged import Judged, judge_outputs
 from leanformer.search.request import Request
 from leanformer.search.simplest import SIMPLEST, judge_simplest
+from leanformer.tasks import served_kind
 from leanformer.train.evaluate import outputs
 
 TEACHER = "teacher · PyTorch fp32"
@@ -149,7 +150,7 @@ class Contest:
     def enter_simplest(self, watch: Callable[[str, Any], None] | None) -> None:
         """Fit the simplest rival; one that cannot be had is recorded with the reason."""
         train = self.dataset.train
-        targets = self.targets("train") if self.kind == "embedding" else None
+        targets = self.targets("train") if self.dataset.task.about.output == "vector" else None
         try:
             self.simplest = Tfidf(train, self.dataset.task, targets)
         except ValueError as error:  # scikit-learn's: one class, no words
@@ -202,13 +203,13 @@ class Contest:
         """What a session says about a split, and how well."""
         encoded = self.encode(getattr(self.dataset, split), tokenizer)
         found = session_outputs(session, encoded)
-        targets = self.targets(split) if self.kind == "embedding" else None
+        targets = self.targets(split) if self.dataset.task.about.output == "vector" else None
         return judge_outputs(found, encoded, self.dataset.task, targets)
 
     def judge_simplest(self, split: str) -> Judged:
         """What the simplest rival says about a split, and how well."""
         assert self.simplest is not None
-        targets = self.targets(split) if self.kind == "embedding" else None
+        targets = self.targets(split) if self.dataset.task.about.output == "vector" else None
         return judge_simplest(self.simplest, self.dataset, split, targets)
 
     def targets(self, split: str) -> NDArray[np.float32]:

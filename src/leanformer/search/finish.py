@@ -211,7 +211,7 @@ def _write_evidence(contest: Contest, teacher: Judged, student: Judged) -> None:
     encoded = contest.encode(dataset.test, contest.tokenizer)
     rows = evidence.by_length(dataset, encoded, teacher, student)
     record.write("slices", split="test", by="length", metric=dataset.task.metric, rows=rows)
-    if dataset.task.kind == "classification":
+    if dataset.task.about.majority:
         rows = evidence.by_class(dataset, teacher, student)
         record.write("slices", split="test", by="class", metric="accuracy", rows=rows)
         record.write("disagreements", rows=evidence.disagreements(dataset, teacher, student))

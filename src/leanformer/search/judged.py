@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from leanformer.data import Dataset, Encoded, Examples, Task
 from leanformer.numerics.metrics import Statistics
+from leanformer.tasks import Asked
 from leanformer.train.evaluate import answers
 
 
@@ -38,7 +39,7 @@ def check_gold(dataset: Dataset) -> None:
             are equal, the F1 of a class that is not there.
     """
     task = dataset.task
-    if task.kind == "embedding":
+    if task.about.form is None:
         return
     gold = gold_of(dataset.dev, task)
     best = task.scorer().score(gold, gold)
@@ -52,10 +53,13 @@ def check_gold(dataset: Dataset) -> None:
 
 def gold_of(examples: Examples, task: Task) -> Any:
     """The labels of `examples` in the form that the metric takes; not for embedding."""
-    assert examples.labels is not None
-    if task.kind == "tokens":
-        return [[task.labels[index] for index in row] for row in examples.labels]  # type: ignore[union-attr]
-    return np.asarray(examples.labels)
+    return task.about.right(asked_of(examples, task))
+
+
+def asked_of(examples: Examples, task: Task, targets: NDArray[np.float32] | None = None) -> Asked:
+    """What is known of `examples` when whole words are answered, and not tokens of a model."""
+    firsts = None if examples.words is None else [range(len(words)) for words in examples.words]
+    return Asked(names=task.labels, labels=examples.labels, firsts=firsts, vectors=targets)
 
 
 def judge_outputs(

@@ -99,7 +99,7 @@ def refutes(teacher: Judged, student: Judged, task: Task, promise: Promise) -> b
 def beside_majority(judged: Judged, task: Task, confidence: float) -> dict[str, Any] | None:
     """A classifier beside always answering the commonest class, for the record; None for other
     tasks."""
-    if task.kind != "classification":
+    if not task.about.majority:
         return None
     found = against_majority(judged.predicted, judged.gold, confidence=confidence)
     return asdict(found) | {"label": task.labels[found.label]}

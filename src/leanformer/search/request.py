@@ -10,6 +10,7 @@ from leanformer.data import Dataset, Source
 from leanformer.distill.objective import Objective
 from leanformer.distill.objectives import Cosine, HiddenStates, Logits, SoftTargets, Vectors
 from leanformer.measure.promise import check_promise
+from leanformer.tasks import kind_named
 from leanformer.train.setup import TrainSetup
 
 _SEEN = 180_000  # examples that a student sees, where epochs are left to us
@@ -92,13 +93,12 @@ class Request:
                 learns their lengths too.
         """
         outputs: dict[str, Objective] = {
-            "classification": SoftTargets(),
-            "tokens": SoftTargets(),
-            "regression": Logits(),
+            "classes": SoftTargets(),
+            "numbers": Logits(),
             # of one weight: for vectors of length one they are the same objective
-            "embedding": Cosine(weight=10.0) if normalized else Vectors(weight=5.0),
+            "vector": Cosine(weight=10.0) if normalized else Vectors(weight=5.0),
         }
-        return (outputs[kind], HiddenStates())
+        return (outputs[kind_named(kind).output], HiddenStates())
 
 
 def claim(out: Path, request: Request) -> None:

@@ -4,14 +4,12 @@ Whatever a search finds must be worth more than what its user could fit in a min
 simplest rival is judged on the same splits and timed in the same rounds as all others.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.data import Dataset, Examples
 from leanformer.measure.tfidf import Tfidf
-from leanformer.search.judged import Judged, gold_of, judge_answers
+from leanformer.search.judged import Judged, asked_of, judge_answers
 
 SIMPLEST = "TF-IDF · linear model"
 
@@ -29,17 +27,10 @@ def judge_simplest(
     """
     examples: Examples = getattr(dataset, split)
     task = dataset.task
-    predicted: Any
-    if task.kind == "tokens":
+    asked = asked_of(examples, task, targets)
+    if task.about.reads_words:
         assert examples.words is not None
         outputs = fitted.answer_words(examples.words)
-        predicted = [[task.labels[i] for i in rows.argmax(-1)] for rows in outputs]
-        return judge_answers(outputs, predicted, gold_of(examples, task), task)
-    outputs = fitted.answer(examples.texts, examples.pairs)
-    if task.kind == "embedding":
-        return judge_answers(outputs, np.stack(outputs), targets, task)
-    if task.kind == "regression":
-        predicted = [float(row[0]) for row in outputs]
     else:
-        predicted = np.array([int(row.argmax()) for row in outputs])
-    return judge_answers(outputs, predicted, gold_of(examples, task), task)
+        outputs = fitted.answer(examples.texts, examples.pairs)
+    return judge_answers(outputs, task.about.answers(outputs, asked), task.about.right(asked), task)

@@ -10,7 +10,7 @@ from leanformer.core.step import Step
 from leanformer.data import Dataset
 from leanformer.distill.objective import Objective
 from leanformer.distill.step import Distill
-from leanformer.prune.criteria import Activation, Taylor
+from leanformer.prune.criteria.units import Activation, Taylor
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
 from leanformer.quantize.int8 import Int8
@@ -25,7 +25,7 @@ def steps_of(
     dataset: Dataset,
     objectives: tuple[Objective, ...],
     *,
-    keep_outputs: Path | None,
+    teacher_cache: Path | None,
 ) -> tuple[Step, ...]:
     """The steps that lead from a model to a rung.
 
@@ -35,24 +35,23 @@ def steps_of(
         request: What is asked of the search.
         dataset: The splits.
         objectives: What a student is compared with its teacher in.
-        keep_outputs: Where the teacher's outputs are kept; None = nowhere.
+        teacher_cache: Where the teacher's outputs are kept; None = nowhere.
     """
-    kind = dataset.task.kind
-    cut = CutVocabulary(min_count=request.min_count, first=request.first_pieces, needed=False)
+    cut = CutVocabulary(min_count=request.min_count, first=request.first_pieces, missing_ok=True)
     shrink = Shrink(
         layers=rung.layers,
         heads=rung.heads / (start.heads if start else 1),
         ffn=rung.ffn / (start.ffn if start else 1),
-        criterion=Activation() if kind == "embedding" else Taylor(),
+        criterion=Activation() if dataset.task.about.form is None else Taylor(),
         max_length=request.max_length,
     )
     distill = Distill(
         objectives=objectives,
         train=request.student_setup(examples_of(dataset)),
         max_length=request.max_length,
-        keep_outputs=keep_outputs,
-        choose="last",
-        regain=False,  # the quality is judged afterwards, as served, by what was asked
+        teacher_cache=teacher_cache,
+        load_best_at_end=False,
+        require_improvement=False,  # the quality is judged afterwards, as served, by what was asked
     )
     steps = (shrink, distill, Int8(max_length=request.max_length))
     return steps if start else (cut, *steps)

@@ -2,7 +2,7 @@
 
     decay      matrices alone; embeddings, biases and norms have none, and neither has what is
                trained at a rate of its own
-    factor     rate of a group over the setup's: 1, or what `own_rate` asked for
+    factor     rate of a group over the setup's: 1, or what `set_lr_scale` asked for
 
 Loshchilov & Hutter 2019, arXiv:1711.05101.
 """
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from leanformer.train.follower import rate_of
+from leanformer.train.scheduled_module import lr_scale
 from leanformer.train.setup import TrainSetup
 
 
@@ -29,7 +29,7 @@ def adamw(modules: Sequence[nn.Module], setup: TrainSetup) -> torch.optim.AdamW:
         id(sub.weight) for m in modules for sub in m.modules() if hasattr(sub, "num_embeddings")
     }
     for parameter in (p for module in modules for p in module.parameters() if p.requires_grad):
-        factor = rate_of(parameter)
+        factor = lr_scale(parameter)
         plain = parameter.dim() < 2 or id(parameter) in embeddings or factor is not None
         key = (0.0 if plain else setup.weight_decay, 1.0 if factor is None else factor)
         groups.setdefault(key, []).append(parameter)

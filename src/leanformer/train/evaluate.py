@@ -8,17 +8,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leanformer.data import IGNORE, Encoded, Task, by_length
+from leanformer.data import Encoded, Task, by_length
 from leanformer.models.embedding import text_vectors
 from leanformer.numerics.metrics import Statistics
-from leanformer.text import word_tags
+from leanformer.tasks import IGNORE, Asked, kind_named
 from leanformer.train.precision import Precision
 
 
 def head_output(model: Any, inputs: dict[str, Tensor], kind: str) -> Tensor:
     """What the task reads: logits [B, C] or [B, T, C]; for embedding the pooled vector [B, D]."""
     output = model(**inputs)
-    if kind == "embedding":
+    if kind_named(kind).output == "vector":
         return text_vectors(model, output.last_hidden_state, inputs["attention_mask"])
     return output.logits
 
@@ -30,13 +30,14 @@ def outputs(
     """The head's output of every example, in their order; [C], [T, C] or [D] each."""
     model.eval()
     found: list[Any] = [None] * len(encoded)
+    per_token = kind_named(kind).per_token
     cast = Precision(precision, next(model.parameters()).device.type)
     for indices in by_length(encoded, batch_size):
         batch = encoded.batch(indices)
         with cast.autocast():
             result = head_output(model, batch.inputs, kind).float().cpu().numpy()
         for index, row in zip(indices, result, strict=True):
-            found[index] = row[: encoded.length(index)] if kind == "tokens" else row
+            found[index] = row[: encoded.length(index)] if per_token else row
     return found
 
 
@@ -84,21 +85,17 @@ def answers(
     Returns:
         Label indices, numbers, lists of tag names, or vectors [N, D]; and the same for gold.
     """
-    if task.kind == "embedding":
-        assert targets is not None, "an embedding is judged by its teacher's"
-        return np.stack(found), targets
-    assert encoded.labels is not None
-    if task.kind == "classification":
-        return np.array([int(row.argmax()) for row in found]), np.asarray(encoded.labels)
-    if task.kind == "regression":
-        return [float(row.reshape(-1)[0]) for row in found], encoded.labels
-    assert encoded.words is not None, "tags are judged by word"
-    predicted = [
-        word_tags(row, words.firsts, task.labels)
-        for row, words in zip(found, encoded.words, strict=True)
-    ]
-    gold = [[task.labels[label] for label in words.labels] for words in encoded.words]
-    return predicted, gold
+    asked = asked_of(encoded, task, targets)
+    return task.about.answers(found, asked), task.about.right(asked)
+
+
+def asked_of(encoded: Encoded, task: Task, targets: NDArray[np.float32] | None = None) -> Asked:
+    """What is known of the examples that are judged."""
+    labels, firsts = encoded.labels, None
+    if encoded.words is not None:
+        labels = [words.labels for words in encoded.words]
+        firsts = [words.firsts for words in encoded.words]
+    return Asked(names=task.labels, labels=labels, firsts=firsts, vectors=targets)
 
 
 @torch.no_grad()
@@ -127,7 +124,7 @@ def judge(
     precision: str = "bf16",
 ) -> Callable[[nn.Module], float]:
     """The function `model -> quality on encoded` that the loop evaluates with."""
-    if task.kind == "masked-lm":  # [T, V] logits of all texts would not fit into memory
+    if task.about.hides_words:  # [T, V] logits of all texts would not fit into memory
         return lambda model: masked_accuracy(model, encoded, precision)
     return lambda model: quality(
         outputs(model, encoded, task.kind, precision), encoded, task, targets

@@ -11,7 +11,7 @@ from leanformer.train.dropout import without_dropout
 from leanformer.train.evaluate import judge
 from leanformer.train.loss import Supervised
 from leanformer.train.setup import TrainSetup
-from leanformer.train.trained import Choice, Training, trained
+from leanformer.train.trained import Training, train_and_prove
 
 
 @technique("finetune", paper="Devlin et al. 2019 (BERT), arXiv:1810.04805")
@@ -24,12 +24,12 @@ class Finetune(Training):
     """How to train."""
     max_length: int = 128
     """Longer texts are cut to this many tokens."""
-    choose: Choice = "best"
-    """Which weights the model ends with: those of the best evaluation, or the last ones."""
+    load_best_at_end: bool = True
+    """End with the weights of the best evaluation; false = with the last ones."""
     dropout: bool = True
     """Train with the model's dropout. Long texts train faster and in less memory without it, and
     attention that writes no weights down cannot drop any."""
-    regain: bool = True
+    require_improvement: bool = True
     """Fail when the model ends no better than it began."""
 
     def apply(self, workspace: Workspace) -> Workspace:
@@ -38,28 +38,24 @@ class Finetune(Training):
 
         Raises:
             ValueError: The task has no labels, or the loss is not finite.
-            NoEffect: `regain` is set and the trained model is no better than the untrained one.
+            NoEffect: The model did not improve, and `require_improvement` is set.
         """
         task = workspace.dataset.task
-        if task.kind == "embedding":
-            raise ValueError(
-                "finetune: an embedding task has no labels; its model is its own teacher"
-            )
-        if task.kind == "masked-lm":
-            raise ValueError("finetune: plain text has no labels; the step for it is pretrain")
+        if task.about.form is None:
+            raise ValueError(f"finetune: {task.about.no_labels}")
         train, dev = (
             encode_examples(split, workspace.tokenizer, task.kind, self.max_length)
             for split in (workspace.dataset.train, workspace.dataset.dev)
         )
         evaluate = judge(dev, task, precision=self.train.precision)
         with nullcontext() if self.dropout else without_dropout(workspace.model):
-            return trained(
+            return train_and_prove(
                 workspace,
                 train,
                 Supervised(task.kind),
                 self.train,
                 evaluate,
                 max_length=self.max_length,
-                choose=self.choose,
-                needed=self.regain,
+                load_best_at_end=self.load_best_at_end,
+                require_improvement=self.require_improvement,
             )

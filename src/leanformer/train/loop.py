@@ -19,15 +19,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from leanformer.data import Batch, Encoded, shuffled
+from leanformer.data import Encoded
 from leanformer.train import checkpoint
 from leanformer.train.adamw import adamw
 from leanformer.train.attention import short_attention
-from leanformer.train.follower import followers, penalties
+from leanformer.train.batches import Batches, ShuffledBatches
 from leanformer.train.frozen import frozen_embeddings
 from leanformer.train.loss import Loss, Unit, count, merged
 from leanformer.train.precision import Precision
 from leanformer.train.schedule import factor
+from leanformer.train.scheduled_module import penalties, scheduled_modules
 from leanformer.train.setup import TrainSetup
 
 _UNITS: tuple[Unit, ...] = ("example", "token", "target")
@@ -77,7 +78,7 @@ Hook = Callable[[nn.Module, Progress], None]
 
 def fit(
     model: nn.Module,
-    encoded: Encoded,
+    data: Encoded | Batches,
     loss: Loss,
     setup: TrainSetup,
     *,
@@ -92,7 +93,8 @@ def fit(
     Args:
         model: What is trained; its weights end at the best evaluation, or at the last step without
             one or without `keep_best`.
-        encoded: The training examples.
+        data: The training examples, which are shuffled in each epoch; or batches of one's own,
+            which `batch_size` and `micro_tokens` of the setup do not touch.
         loss: What is minimized; its own parameters are trained too.
         setup: Hyperparameters.
         evaluate: Quality on the development split, higher is better.
@@ -105,16 +107,22 @@ def fit(
     Raises:
         ValueError: The loss is not finite, or the checkpoint in `folder` is broken.
     """
-    longest = max(map(encoded.length, range(len(encoded))))
+    batches = data if isinstance(data, Batches) else _shuffled(data, setup, seed)
     frozen = frozen_embeddings(model) if setup.freeze_embeddings else nullcontext()
-    with frozen, short_attention(model, longest):
-        run = _Run(model, encoded, loss, setup, folder, seed, keep_best)
+    with frozen, short_attention(model, batches.longest):
+        run = _Run(model, batches, loss, setup, folder, seed, keep_best)
         run.resume()
         _run_steps(run, evaluate, hooks)
     if run.best_weights is not None:
         model.load_state_dict(run.best_weights, strict=False)
     model.eval()
     return Fitted(run.losses, run.qualities, run.best, run.step)
+
+
+def _shuffled(encoded: Encoded, setup: TrainSetup, seed: int) -> Batches:
+    return ShuffledBatches(
+        encoded, batch_size=setup.batch_size, max_tokens=setup.micro_tokens, seed=seed
+    )
 
 
 def _run_steps(
@@ -132,7 +140,12 @@ def _run_steps(
             quality = run.judge(evaluate)
         now = time.perf_counter()
         progress = Progress(
-            run.step, run.steps, run.step / run.per_epoch, value, now - started, quality
+            run.step,
+            run.steps,
+            run.step / run.batches.steps_per_epoch,
+            value,
+            now - started,
+            quality,
         )
         for hook in hooks:
             hook(run.model, progress)
@@ -147,7 +160,7 @@ class _Run:
     def __init__(
         self,
         model: nn.Module,
-        encoded: Encoded,
+        batches: Batches,
         loss: Loss,
         setup: TrainSetup,
         folder: Path | None,
@@ -155,18 +168,15 @@ class _Run:
         keep_best: bool,
     ) -> None:
         self.keep_best = keep_best
-        self.model, self.encoded, self.loss, self.setup = model, encoded, loss, setup
+        self.model, self.batches, self.loss, self.setup = model, batches, loss, setup
         self.folder, self.seed = folder, seed
-        self.per_epoch = math.ceil(len(encoded) / setup.batch_size)
-        self.steps = max(1, round(setup.epochs * self.per_epoch))
-        pieces = setup.evaluations or max(1, round(setup.epochs))
+        self.steps = batches.steps(setup.duration)
+        pieces = setup.evaluations or max(1, round(batches.epochs(setup.duration)))
         self.evaluations = {round(self.steps * (index + 1) / pieces) for index in range(pieces)}
         self.parameters = [p for m in (model, loss) for p in m.parameters() if p.requires_grad]
-        self.followers = followers(model)
+        self.scheduled_modules = scheduled_modules(model)
         self.optimizer = adamw([model, loss], setup)
         self.precision = Precision(setup.precision, next(model.parameters()).device.type)
-        self.order: list[list[int]] = []
-        self.epoch = -1
         self.step = round(setup.start * self.steps)
         self.stale = 0
         self.losses: list[float] = []
@@ -179,7 +189,7 @@ class _Run:
     def kind(self) -> str:
         """What tells this training from another one that would fit the same checkpoint."""
         setup = replace(self.setup, checkpoint_seconds=0.0)
-        return f"{setup} {type(self.loss).__name__} {self.seed} {len(self.encoded)}"
+        return f"{setup} {type(self.loss).__name__} {self.seed}"
 
     @property
     def stopped(self) -> bool:
@@ -187,16 +197,7 @@ class _Run:
 
     def optimize(self) -> float:
         """One optimizer step; its loss."""
-        epoch, place = divmod(self.step, self.per_epoch)
-        if epoch != self.epoch:
-            self.order = shuffled(
-                self.encoded, self.setup.batch_size, seed=self.seed * 100_003 + epoch
-            )
-            self.epoch = epoch
-        parts = [
-            self.loss.prepared(part)
-            for part in _parts(self.encoded, self.order[place], self.setup.micro_tokens)
-        ]
+        parts = [self.loss.prepared(part) for part in self.batches.at(self.step)]
         whole = {str(unit): sum(count(part, unit) for part in parts) for unit in _UNITS}
         rate = self.setup.learning_rate * factor(
             self.setup.schedule, self.step, self.steps, self.setup.warmup
@@ -208,7 +209,7 @@ class _Run:
         for part in parts:
             with self.precision.autocast():
                 share = merged(self.loss(self.model, part), part, whole)
-                if (penalty := penalties(self.followers)) is not None:
+                if (penalty := penalties(self.scheduled_modules)) is not None:
                     share = share + penalty / len(parts)
             self.precision.backward(share)
             total += float(share.detach())
@@ -225,8 +226,8 @@ class _Run:
 
     def follow(self) -> None:
         """Let the parts of the model that move with the training be where they should."""
-        for part in self.followers:
-            part.follow(self.step, self.steps)
+        for part in self.scheduled_modules:
+            part.update(self.step, self.steps)
 
     def judge(self, evaluate: Callable[[nn.Module], float]) -> float:
         """Evaluate, and keep the weights where they are the best so far."""
@@ -259,6 +260,7 @@ class _Run:
         names = ("step", "steps", "stale", "losses", "qualities", "best")
         state = {name: getattr(self, name) for name in names}
         state |= {"scale": self.precision.scaler.state_dict(), "kind": self.kind}
+        state["data"] = self.batches.state()
         checkpoint.save(self.folder, groups, state)
 
     def resume(self) -> None:
@@ -277,6 +279,10 @@ class _Run:
                 f"{self.folder}: the checkpoint is of a training with another setup, loss, seed or "
                 "data; remove the folder to begin anew"
             )
+        try:
+            self.batches.restore(state.pop("data"))
+        except ValueError as error:
+            raise ValueError(f"{self.folder}: {error}; remove the folder to begin anew") from error
         self.model.load_state_dict(groups["model"], strict=False)
         self.loss.load_state_dict(groups["loss"], strict=False)
         checkpoint.restore_optimizer(self.optimizer, groups["optimizer"])
@@ -286,14 +292,3 @@ class _Run:
         self.qualities = [(step, quality) for step, quality in state.pop("qualities")]
         for name, value in state.items():
             setattr(self, name, value)
-
-
-def _parts(encoded: Encoded, indices: list[int], budget: int) -> list[Batch]:
-    """A batch in parts of at most `budget` padded tokens, one example at least."""
-    order = sorted(indices, key=encoded.length)
-    parts: list[list[int]] = [[]]
-    for index in order:
-        if parts[-1] and (len(parts[-1]) + 1) * encoded.length(index) > budget:
-            parts.append([])
-        parts[-1].append(index)
-    return [encoded.batch(part) for part in parts]

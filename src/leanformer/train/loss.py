@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from leanformer.data import IGNORE, Batch, Kind
+from leanformer.data import IGNORE, Batch
 from leanformer.numerics.widen import widened
+from leanformer.train.tasks import loss_of
 
 Unit = Literal["example", "token", "target"]
 
@@ -64,9 +64,9 @@ def count(batch: Batch, unit: Unit) -> int:
 
 
 class Supervised(Loss):
-    """Cross entropy on labels; mean squared error for regression."""
+    """What the task says of outputs and labels (`train.tasks`), averaged over the labels."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: str) -> None:
         super().__init__()
         self.kind = kind
 
@@ -77,14 +77,10 @@ class Supervised(Loss):
         return [Term("labels", against_labels(logits, batch.labels, self.kind))]
 
 
-def against_labels(logits: Tensor, labels: Tensor, kind: Kind) -> Tensor:
-    """Mean loss of `logits` [B, C] or [B, T, C] against `labels`, over the labelled targets."""
-    if kind == "regression":
-        return F.mse_loss(widened(logits.squeeze(-1)), labels.to(widened(logits).dtype))
-    total = F.cross_entropy(
-        widened(logits).flatten(0, -2), labels.flatten(), ignore_index=IGNORE, reduction="sum"
-    )
-    return total / (labels != IGNORE).sum().clamp(min=1)
+def against_labels(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
+    """Mean loss of logits [B, C] or [B, T, C] over the labelled targets; 0 where there are none."""
+    loss = loss_of(kind)
+    return loss.total(logits, labels) / loss.known(labels).sum().clamp(min=1)
 
 
 def merged(terms: list[Term], batch: Batch, whole: dict[str, int]) -> Tensor:

@@ -13,7 +13,7 @@ from leanformer.train.evaluate import judge
 from leanformer.train.loss import Loss, Supervised, Term
 from leanformer.train.masking import Masking, masking
 from leanformer.train.setup import TrainSetup
-from leanformer.train.trained import trained
+from leanformer.train.trained import train_and_prove
 
 
 @technique(
@@ -26,14 +26,16 @@ class Pretrain(Step):
 
     train: TrainSetup = field(default_factory=lambda: TrainSetup(learning_rate=5e-4))
     """How to train."""
-    share: float = 0.15
-    """Share of the tokens that are hidden."""
+    mlm_probability: float = 0.15
+    """Probability of masking a token."""
     max_length: int = 128
     """Longer texts are cut to this many tokens."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.share < 1:
-            raise ValueError(f"share: {self.share} is not a share of the tokens in (0, 1)")
+        if not 0 < self.mlm_probability < 1:
+            raise ValueError(
+                f"mlm_probability: {self.mlm_probability} is not a probability in (0, 1)"
+            )
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Train the model on the training and unlabelled texts; it ends at its best on dev.
@@ -43,16 +45,16 @@ class Pretrain(Step):
             NoEffect: The trained model fills in no better than before.
         """
         dataset, task = workspace.dataset, workspace.dataset.task
-        if task.kind != "masked-lm":
+        if not task.about.hides_words:
             raise ValueError(
                 f"pretrain: the task is {task.kind}; plain text has kind = 'masked-lm' in [data]"
             )
-        hide = masking(workspace.tokenizer, self.share)
+        hide = masking(workspace.tokenizer, self.mlm_probability)
         texts = joined(dataset.train, dataset.unlabelled, task.kind)
         train = encode_examples(texts, workspace.tokenizer, task.kind, self.max_length)
         dev = encode_examples(dataset.dev, workspace.tokenizer, task.kind, self.max_length)
         evaluate = judge(hide.encoded(dev), task, precision=self.train.precision)
-        return trained(
+        return train_and_prove(
             workspace, train, MaskedLanguage(hide), self.train, evaluate, max_length=self.max_length
         )
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from leanformer.train.batches import Duration
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSetup:
@@ -14,6 +16,10 @@ class TrainSetup:
 
     epochs: float = 3.0
     """Passes over the training examples; may be a fraction."""
+    steps: int | None = None
+    """Optimizer steps, in place of `epochs`."""
+    tokens: int | None = None
+    """Real tokens that the model reads, in place of `epochs`; the last batch is read whole."""
     learning_rate: float = 5e-5
     """Peak learning rate of AdamW."""
     batch_size: int = 32
@@ -44,6 +50,11 @@ class TrainSetup:
     """Least time between two checkpoints."""
 
     def __post_init__(self) -> None:
+        for name in ("steps", "tokens"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name}: {value} is not positive")
+        if self.steps is not None and self.tokens is not None:
+            raise ValueError("steps, tokens: both say how long to train; set one of the two")
         for name in ("epochs", "learning_rate", "batch_size", "micro_tokens"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is not positive")
@@ -54,3 +65,10 @@ class TrainSetup:
         for name in ("weight_decay", "clip", "evaluations", "patience", "checkpoint_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is negative")
+
+    @property
+    def duration(self) -> Duration:
+        """How long to train: `steps` or `tokens` where one is set, else `epochs`."""
+        if self.steps is not None:
+            return Duration(self.steps, "step")
+        return Duration(self.epochs) if self.tokens is None else Duration(self.tokens, "token")

@@ -1,8 +1,7 @@
-"""Training as the body of a step: judge, fit, judge again, and prove that it helped."""
+"""Training as the body of a step: evaluate, fit, evaluate again, and prove that it helped."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
 
 from torch import nn
 
@@ -15,8 +14,6 @@ from leanformer.train.loss import Loss
 from leanformer.train.progress import recorder
 from leanformer.train.setup import TrainSetup
 
-Choice = Literal["best", "last"]
-
 
 class Training(Step):
     """A step that trains the model by the one loop; other steps may be built around it.
@@ -24,20 +21,21 @@ class Training(Step):
     Attributes:
         train: How to train.
         max_length: Longer texts are cut to this many tokens.
-        choose: Which weights the model ends with.
-        regain: Whether it fails when the model ends no better than it began.
+        load_best_at_end: Whether the model ends with the weights of the best evaluation, or with
+            the last ones.
+        require_improvement: Whether the step fails when the model ends no better than it began.
     """
 
     train: TrainSetup
     max_length: int
-    choose: Choice
-    regain: bool
+    load_best_at_end: bool
+    require_improvement: bool
 
 
 _SHARE = 10  # the loss is proved on a tenth of the steps at either end
 
 
-def trained(
+def train_and_prove(
     workspace: Workspace,
     encoded: Encoded,
     loss: Loss,
@@ -45,10 +43,10 @@ def trained(
     evaluate: Callable[[nn.Module], float],
     *,
     max_length: int,
-    choose: Choice = "best",
-    needed: bool = True,
+    load_best_at_end: bool = True,
+    require_improvement: bool = True,
 ) -> Workspace:
-    """The workspace with its model trained, and the proofs.
+    """Train the model of the workspace and attach the proofs.
 
     Args:
         workspace: Its model is trained in place; checkpoints go to its folder.
@@ -57,9 +55,11 @@ def trained(
         setup: Hyperparameters.
         evaluate: Quality on the development split.
         max_length: What longer texts were cut to, for the proof.
-        choose: Keep the weights of the best evaluation; or the last ones, where what is learnt does
-            not show in the quality yet: then the loss must have fallen.
-        needed: Fail where the quality did not grow, or with the last weights the loss not fall.
+        load_best_at_end: Keep the weights of the best evaluation. False keeps the last ones, for
+            trainings whose effect the quality does not show yet; the proof is then that the loss
+            fell.
+        require_improvement: Fail if the quality did not rise, or with the last weights if the loss
+            did not fall.
 
     Raises:
         ValueError: The loss is not finite, or the checkpoint is broken.
@@ -71,8 +71,8 @@ def trained(
         encoded,
         loss,
         setup,
-        evaluate=evaluate if choose == "best" or setup.evaluations else None,
-        keep_best=choose == "best",
+        evaluate=evaluate if load_best_at_end or setup.evaluations else None,
+        keep_best=load_best_at_end,
         folder=workspace.folder / "checkpoint",
         hooks=[recorder(workspace)],
         seed=workspace.seed,
@@ -80,24 +80,24 @@ def trained(
     quality = Proof(
         claim=f"{workspace.dataset.task.metric} on dev",
         before=before,
-        after=_ended(fitted, evaluate, workspace.model, choose),
+        after=_ended(fitted, evaluate, workspace.model, load_best_at_end),
         unit="",
         ok=True,
         note=f"{len(encoded)} texts, {encoded.truncated} cut to {max_length} tokens",
     )
-    if choose == "best":
-        proofs = [replace(quality, ok=quality.after > before or not needed)]
+    if load_best_at_end:
+        proofs = [replace(quality, ok=quality.after > before or not require_improvement)]
     else:
-        loss_fell = fallen(fitted.losses)
-        proofs = [quality, replace(loss_fell, ok=loss_fell.ok or not needed)]
+        loss_fell = prove_loss_fell(fitted.losses)
+        proofs = [quality, replace(loss_fell, ok=loss_fell.ok or not require_improvement)]
     return workspace.with_(proofs=tuple(require(proofs)))
 
 
 def _ended(
-    fitted: Fitted, evaluate: Callable[[nn.Module], float], model: nn.Module, choose: Choice
+    fitted: Fitted, evaluate: Callable[[nn.Module], float], model: nn.Module, best: bool
 ) -> float:
-    """The quality of the weights that a training ended with, asked for once."""
-    if choose == "best":
+    """The quality of the weights that a training ended with, evaluated only once."""
+    if best:
         assert fitted.best is not None
         return fitted.best
     if fitted.qualities and fitted.qualities[-1][0] == fitted.steps:
@@ -105,8 +105,8 @@ def _ended(
     return evaluate(model)
 
 
-def fallen(losses: Sequence[float]) -> Proof:
-    """The proof that the loss fell from the first tenth of the steps to the last."""
+def prove_loss_fell(losses: Sequence[float]) -> Proof:
+    """Prove that the loss fell from the first tenth of the steps to the last."""
     part = max(1, len(losses) // _SHARE)
     first, last = sum(losses[:part]) / part, sum(losses[-part:]) / part
     return Proof(claim="training loss", before=first, after=last, unit="", ok=last < first)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from leanformer.distill.layer_map import LayerMap
+from leanformer.distill.comparisons.layer_map import LayerMap
 from leanformer.distill.objective import Dims
 from leanformer.distill.objectives import AttentionScores
 from leanformer.distill.objectives.attention_scores import score_error

@@ -8,5 +8,5 @@ def test_a_unit_is_a_weight() -> None:
     pattern = Unstructured()
     assert pattern.units(scores) is scores
     assert pattern.spread(scores, (3, 4)) is scores
-    assert pattern.least() == 0
+    assert pattern.max_sparsity() == 1
     assert pattern.protected(scores) is None

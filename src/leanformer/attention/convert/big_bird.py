@@ -37,7 +37,7 @@ from torch import Tensor, nn
 
 from leanformer.attention.blocked import Kernel, Reading, bias_of, blocked_attention, sdpa
 from leanformer.attention.convert.heads import join_heads, refuse_weights, split_heads
-from leanformer.attention.pattern import Layout
+from leanformer.attention.layout import Layout
 
 NAMES = ("BigBirdBlockSparseAttention", "BigBirdPegasusBlockSparseAttention")
 PROJECTIONS = ("query", "key", "value")

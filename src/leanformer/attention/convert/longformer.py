@@ -31,8 +31,8 @@ from torch.nn import functional as F
 
 from leanformer.attention.blocked import Kernel, Reading, blocked_attention, readings, sdpa, tidied
 from leanformer.attention.convert.heads import join_heads, refuse_weights, split_heads
+from leanformer.attention.layout import Grid
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Grid
 from leanformer.attention.patterns import SlidingWindow
 from leanformer.attention.positions import text_first
 

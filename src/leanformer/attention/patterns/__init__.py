@@ -1,5 +1,6 @@
 """Every pattern of attention there is."""
 
+from leanformer.attention.pattern import Union
 from leanformer.attention.patterns.block_window import BlockWindow
 from leanformer.attention.patterns.blockwise import Blockwise
 from leanformer.attention.patterns.fixed import Fixed
@@ -7,7 +8,6 @@ from leanformer.attention.patterns.global_tokens import GlobalTokens
 from leanformer.attention.patterns.random_blocks import RandomBlocks
 from leanformer.attention.patterns.sliding_window import SlidingWindow
 from leanformer.attention.patterns.strided import Strided
-from leanformer.attention.patterns.union import Union
 
 __all__ = [
     "BlockWindow",

@@ -8,8 +8,9 @@ than a window that slides by tokens, in less time.
 
 from torch import Tensor
 
+from leanformer.attention.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Grid, Layout, Pattern
+from leanformer.attention.pattern import Pattern, Role
 from leanformer.core.technique import technique
 
 
@@ -28,6 +29,11 @@ class BlockWindow(Pattern):
                 f"size, reach: blocks of {self.size} tokens, {self.reach} on each side; a block "
                 "has 1 or more, and 0 or more are beside it"
             )
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """See `Pattern.roles`."""
+        return frozenset({"block-window"} if self.size * self.reach >= 32 else ())
 
     def layouts(self, grid: Grid) -> tuple[Layout, ...]:
         """See `Pattern.layouts`."""

@@ -11,8 +11,9 @@ Legend: B batch, H head, N query block.
 import torch
 from torch import Tensor
 
+from leanformer.attention.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Grid, Layout, Pattern
+from leanformer.attention.pattern import Pattern
 from leanformer.core.technique import technique
 
 

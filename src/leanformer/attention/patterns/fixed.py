@@ -7,8 +7,9 @@ The last c tokens of a stretch of l gather what is in it, and all later tokens r
 
 from torch import Tensor
 
+from leanformer.attention.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Grid, Layout, Pattern
+from leanformer.attention.pattern import Pattern
 from leanformer.core.technique import technique
 
 

@@ -9,8 +9,9 @@ What one token says reaches every other in two steps. The tokens of a text's beg
 import torch
 from torch import Tensor
 
+from leanformer.attention.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Grid, Layout, Pattern
+from leanformer.attention.pattern import Pattern, Role
 from leanformer.core.technique import technique
 
 
@@ -26,6 +27,11 @@ class GlobalTokens(Pattern):
             raise ValueError(
                 f"tokens: {self.tokens}; name one or more places, counted from 0 at the beginning"
             )
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """See `Pattern.roles`."""
+        return frozenset({"first-token"} if 0 in self.tokens else ())
 
     def layouts(self, grid: Grid) -> tuple[Layout, ...]:
         """See `Pattern.layouts`."""

@@ -11,8 +11,9 @@ Legend: B batch, H head, N query block, M key block, C chosen block, T token.
 import torch
 from torch import Tensor
 
+from leanformer.attention.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Grid, Layout, Pattern
+from leanformer.attention.pattern import Pattern, Role
 from leanformer.core.technique import technique
 
 _LOW = 0xFFFFFFFF
@@ -67,6 +68,11 @@ class RandomBlocks(Pattern):
             raise ValueError(
                 f"count, size: {self.count} blocks of {self.size} tokens; both are 1 or more"
             )
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """See `Pattern.roles`."""
+        return frozenset({"random-blocks"})
 
     def layouts(self, grid: Grid) -> tuple[Layout, ...]:
         """See `Pattern.layouts`."""

@@ -10,8 +10,9 @@ Legend: T token, S key token.
 
 from torch import Tensor
 
+from leanformer.attention.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Grid, Layout, Pattern
+from leanformer.attention.pattern import Pattern, Role
 from leanformer.core.technique import technique
 
 
@@ -42,6 +43,12 @@ class SlidingWindow(Pattern):
             )
         if self.dilation < 1:
             raise ValueError(f"dilation: {self.dilation} is no distance; it is 1 or more")
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """See `Pattern.roles`."""
+        wide = self.dilation == 1 and min(self.left, self.right) >= 128
+        return frozenset({"wide-window"} if wide else ())
 
     def layouts(self, grid: Grid) -> tuple[Layout, ...]:
         """See `Pattern.layouts`."""

@@ -7,8 +7,9 @@ With l near the square root of the length two steps reach every token from any o
 
 from torch import Tensor
 
+from leanformer.attention.layout import Grid, Layout
 from leanformer.attention.mechanism import Heads
-from leanformer.attention.pattern import Grid, Layout, Pattern
+from leanformer.attention.pattern import Pattern
 from leanformer.attention.patterns.sliding_window import in_window
 from leanformer.core.technique import technique
 

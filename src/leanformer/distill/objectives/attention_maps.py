@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leanformer.core.technique import technique
-from leanformer.distill.attention_pairs import check_heads, heads_of, visible
-from leanformer.distill.layerwise import Layerwise
+from leanformer.distill.comparisons.attention_pairs import check_heads, heads_of, visible
+from leanformer.distill.comparisons.layerwise import Layerwise
 from leanformer.distill.objective import Dims, Outputs
 from leanformer.numerics.widen import widened
 

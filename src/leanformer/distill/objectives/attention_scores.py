@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.core.technique import technique
-from leanformer.distill.attention_pairs import check_heads, heads_of, visible
-from leanformer.distill.layer_map import LayerMap, layer_map
+from leanformer.distill.comparisons.attention_pairs import check_heads, heads_of, visible
+from leanformer.distill.comparisons.layer_map import LayerMap, layer_map
 from leanformer.distill.objective import Dims, Objective, Outputs
 from leanformer.models.attended import Attended
 from leanformer.numerics.widen import widened

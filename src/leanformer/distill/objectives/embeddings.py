@@ -12,9 +12,9 @@ Legend: D hidden width.
 from torch import Tensor, nn
 
 from leanformer.core.technique import technique
+from leanformer.distill.comparisons.projection import projection
 from leanformer.distill.objective import Dims, Objective, Outputs
 from leanformer.distill.objectives.hidden_states import hidden_error
-from leanformer.distill.projection import projection
 
 
 @technique("embeddings", paper="Jiao et al. 2020 (TinyBERT), arXiv:1909.10351")

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leanformer.core.technique import technique
-from leanformer.distill.layerwise import Layerwise
+from leanformer.distill.comparisons.layerwise import Layerwise
+from leanformer.distill.comparisons.projection import check_width
 from leanformer.distill.objective import Dims, Outputs
-from leanformer.distill.projection import check_width
 from leanformer.numerics.widen import widened
 
 _EPS = 1e-12  # as in MobileBERT's code

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.core.technique import technique
-from leanformer.distill.layer_map import level_map
+from leanformer.distill.comparisons.layer_map import level_map
+from leanformer.distill.comparisons.projection import projection
 from leanformer.distill.objective import Dims, Objective, Outputs
-from leanformer.distill.projection import projection
 from leanformer.numerics.widen import widened
 
 

@@ -11,9 +11,9 @@ Legend: M and N last level of student and teacher.
 from torch import Tensor, nn
 
 from leanformer.core.technique import technique
+from leanformer.distill.comparisons.projection import check_width
 from leanformer.distill.objective import Dims, Objective, Outputs
 from leanformer.distill.objectives.cosine import cosine_distance
-from leanformer.distill.projection import check_width
 
 
 @technique("last-hidden", paper="Sanh et al. 2019 (DistilBERT), arXiv:1910.01108")

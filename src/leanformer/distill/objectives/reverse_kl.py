@@ -11,7 +11,7 @@ Legend: T temperature, N examples or tokens, C class.
 from torch import Tensor
 
 from leanformer.core.technique import technique
-from leanformer.distill.divergence import Divergence
+from leanformer.distill.comparisons.divergence import Divergence
 from leanformer.distill.objectives.soft_targets import soft_targets
 
 

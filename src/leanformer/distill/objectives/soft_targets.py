@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from leanformer.core.technique import technique
-from leanformer.distill.divergence import Divergence
+from leanformer.distill.comparisons.divergence import Divergence
 from leanformer.numerics.widen import widened
 
 

@@ -47,7 +47,7 @@ def with_student(workspace: Workspace, student: Any, layers: int, note: str) -> 
     """
     proofs = require(prove_student(workspace.teacher, student, layers, note))
     tokenizer = workspace.teacher_tokenizer or workspace.tokenizer
-    if workspace.dataset.task.kind == "embedding":
+    if workspace.dataset.task.about.output == "vector":
         describe_embedding(student, tokenizer, embedding_of(workspace.teacher))
     return workspace.with_(
         model=student.eval(),

@@ -1,7 +1,1 @@
-"""Every criterion there is."""
-
-from leanformer.prune.criteria.activation import Activation
-from leanformer.prune.criteria.magnitude import Magnitude
-from leanformer.prune.criteria.taylor import Taylor
-
-__all__ = ["Activation", "Magnitude", "Taylor"]
+"""What matters: criteria that score heads and neurons (`units`) or single weights (`weights`)."""

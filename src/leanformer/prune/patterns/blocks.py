@@ -1,7 +1,7 @@
-"""Block sparsity: tiles of the weight stay or go as a whole.
+"""Block sparsity: tiles of the weight are kept or removed as a whole.
 
-The score of a block is the mean of its weights'. Blocks that fill a whole row or column of tiles
-can be removed physically; single ones are what block-sparse kernels skip.
+The score of a block is the mean of the scores of its weights. Blocks that fill a whole row or
+column of tiles can be removed physically; block-sparse kernels skip single ones.
 
 Legend: O out, I in, r x c the block, P rows of blocks, Q columns of blocks.
 """
@@ -14,7 +14,7 @@ from leanformer.prune.pattern import Pattern
 
 @technique("blocks", paper="Lagunas et al. 2021, arXiv:2109.04838")
 class Blocks(Pattern):
-    """Remove whole tiles: what block-sparse kernels can skip."""
+    """Remove whole tiles, which block-sparse kernels can skip."""
 
     rows: int = 32
     """Height of a block."""
@@ -23,7 +23,9 @@ class Blocks(Pattern):
 
     def __post_init__(self) -> None:
         if min(self.rows, self.columns) < 1:
-            raise ValueError(f"rows: a block of {self.rows} x {self.columns} holds nothing")
+            raise ValueError(
+                f"rows: a block of {self.rows} x {self.columns} is empty; both are at least 1"
+            )
 
     def units(self, scores_OI: Tensor) -> Tensor:
         """See `Pattern.units`: the means of the blocks, [P, Q].

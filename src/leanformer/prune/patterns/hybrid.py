@@ -1,8 +1,8 @@
-"""Hybrid sparsity: lines of oblong matrices, blocks of square ones.
+"""Hybrid sparsity: whole rows or columns of oblong matrices, blocks of square ones.
 
-The FFN's two matrices are oblong, and a line along their short side is a neuron: whole neurons go.
-Attention's matrices are square, and blocks as large as a head let whole heads go. What is empty is
-then removed physically (`drop-empty`), which makes the model faster on any hardware.
+The two matrices of the FFN are oblong, and a line along their short side is a neuron: whole neurons
+are removed. The matrices of attention are square; with blocks as wide as a head, whole heads can be
+removed. `drop-empty` then removes what is empty, which makes the model faster on any hardware.
 
 Legend: O out, I in.
 """
@@ -16,14 +16,14 @@ from leanformer.prune.patterns.blocks import Blocks
 
 @technique("hybrid", paper="Lagunas et al. 2021, arXiv:2109.04838")
 class Hybrid(Pattern):
-    """Remove neurons of the FFN, and blocks of attention: sparsity that can be cut out."""
+    """Remove neurons of the FFN and blocks of attention: sparsity that `drop-empty` can use."""
 
-    block: int = 32
-    """Height and width of the blocks of square matrices; the width of a head lets heads go."""
+    block_size: int = 32
+    """Height and width of the blocks of square matrices; use the width of a head."""
 
     def __post_init__(self) -> None:
-        if self.block < 1:
-            raise ValueError(f"block: {self.block} is not at least 1")
+        if self.block_size < 1:
+            raise ValueError(f"block_size: {self.block_size} is not at least 1")
 
     def units(self, scores_OI: Tensor) -> Tensor:
         """See `Pattern.units`.
@@ -43,4 +43,4 @@ class Hybrid(Pattern):
             return Blocks(rows=1, columns=into)
         if into > out:
             return Blocks(rows=out, columns=1)
-        return Blocks(rows=self.block, columns=self.block)
+        return Blocks(rows=self.block_size, columns=self.block_size)

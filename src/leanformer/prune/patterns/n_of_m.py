@@ -1,7 +1,7 @@
-"""N:M sparsity: of every M weights in a row that follow each other, N stay at most.
+"""N:M sparsity: of every M consecutive weights in a row, at most N are kept.
 
-2:4 is what tensor cores of GPUs multiply at up to twice the speed. While a schedule removes less
-than that, the cheapest of what must go in the end goes first.
+Tensor cores of GPUs multiply 2:4 at up to twice the speed. While a schedule removes less than that,
+the lowest scores of those that must be removed in the end are removed first.
 
 Legend: O out, I in, G groups.
 """
@@ -15,16 +15,18 @@ from leanformer.prune.pattern import Pattern
 
 @technique("n-of-m", paper="Mishra et al. 2021, arXiv:2104.08378")
 class NOfM(Pattern):
-    """Keep N of each M neighbours: the pattern of sparse tensor cores."""
+    """Keep N of each M consecutive weights: the pattern of sparse tensor cores."""
 
     n: int = 2
-    """Weights that stay in each group."""
+    """Weights that are kept in each group."""
     m: int = 4
-    """Weights of a group, neighbours in a row."""
+    """Weights per group, consecutive in a row."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.n < self.m:
-            raise ValueError(f"n: {self.n} of {self.m} is no pattern; n is at least 1 and below m")
+            raise ValueError(
+                f"n: {self.n} of {self.m} is not a pattern; n is at least 1 and below m"
+            )
 
     def units(self, scores_OI: Tensor) -> Tensor:
         """See `Pattern.units`: the weights themselves.
@@ -42,9 +44,9 @@ class NOfM(Pattern):
         """See `Pattern.spread`."""
         return units_U
 
-    def least(self) -> float:
-        """See `Pattern.least`."""
-        return self.n / self.m
+    def max_sparsity(self) -> float:
+        """See `Pattern.max_sparsity`."""
+        return 1 - self.n / self.m
 
     def protected(self, scores_U: Tensor) -> Tensor | None:
         """See `Pattern.protected`: the n best of each group."""

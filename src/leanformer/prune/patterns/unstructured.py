@@ -1,7 +1,7 @@
 """Unstructured sparsity: each weight by itself.
 
-The least is lost for a share of zeros, and nothing is won in time: a dense product takes as long
-with zeros in it. What it saves is storage.
+Loses the least quality at a given sparsity and gains no time: a dense product takes as long with
+zeros in it. It saves storage.
 
 Legend: O out, I in.
 """

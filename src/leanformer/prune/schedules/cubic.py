@@ -1,8 +1,8 @@
-"""Gradual pruning: fast while much is superfluous, slow towards the end.
+"""Gradual pruning: fast while many weights are superfluous, slow towards the end.
 
     s_t = s_f + (s_i - s_f) (1 - u)^3        u: 0 until `hold` ends, 1 from where `cool` begins
 
-In `hold` nothing is removed, in `cool` the mask stays and the rest recovers.
+During `hold` nothing is removed; during `cool` the mask is final and the kept weights recover.
 """
 
 from leanformer.core.technique import technique
@@ -11,12 +11,12 @@ from leanformer.prune.schedule import Schedule, check_shares
 
 @technique("cubic", paper="Zhu & Gupta 2017, arXiv:1710.01878")
 class Cubic(Schedule):
-    """Remove by a cubic law between a hold and a cool-down: the usual choice."""
+    """Remove gradually between a hold and a cool-down: the usual choice."""
 
     hold: float = 0.1
-    """Share of the steps in which nothing is removed yet."""
+    """Share of the steps before the removal begins."""
     cool: float = 0.3
-    """Share of the steps in which nothing is removed any more."""
+    """Share of the steps after the removal has ended."""
 
     def __post_init__(self) -> None:
         check_shares(hold=self.hold, cool=self.cool)

@@ -1,4 +1,4 @@
-"""One shot: everything goes at once, and the rest of the training repairs."""
+"""One shot: everything is removed at once, and the rest of the training recovers quality."""
 
 from leanformer.core.technique import technique
 from leanformer.prune.schedule import Schedule, check_shares
@@ -6,10 +6,10 @@ from leanformer.prune.schedule import Schedule, check_shares
 
 @technique("one-shot", paper="Han et al. 2015, arXiv:1506.02626")
 class OneShot(Schedule):
-    """Remove everything at one moment, and train what is left."""
+    """Remove everything at one step, and train the remaining weights."""
 
     at: float = 0.0
-    """Share of the steps before it; what needs gradients needs some."""
+    """Share of the steps before it; criteria that need gradients need more than 0."""
 
     def __post_init__(self) -> None:
         check_shares(at=self.at)

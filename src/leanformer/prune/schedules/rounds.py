@@ -1,7 +1,7 @@
-"""Pruning in rounds: a part goes, the rest trains on, and again: iterative pruning.
+"""Iterative pruning: remove a part, train the rest, and repeat.
 
-The rounds are equally long; after round k of K the share k / K of what is to go has gone, and the
-last round trains what is left.
+The training has K + 1 stretches of equal length. After stretch k a part is removed, so that k / K
+of the final sparsity is reached; the last stretch trains the remaining weights.
 """
 
 import math
@@ -12,10 +12,10 @@ from leanformer.prune.schedule import Schedule
 
 @technique("rounds", paper="Han et al. 2015, arXiv:1506.02626")
 class Rounds(Schedule):
-    """Remove in equal parts with training between them."""
+    """Remove in equal parts, with training in between."""
 
     rounds: int = 5
-    """How many parts."""
+    """Number of parts."""
 
     def __post_init__(self) -> None:
         if self.rounds < 1:

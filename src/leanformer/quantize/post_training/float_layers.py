@@ -75,7 +75,7 @@ def float_layers_for(
     task, dev = workspace.dataset.task, workspace.dataset.dev
     encoded = encode_examples(dev, workspace.tokenizer, task.kind, max_length)
     exact = outputs(workspace.model, encoded, task.kind, precision="fp32")
-    targets = np.stack(exact) if task.kind == "embedding" else None
+    targets = np.stack(exact) if task.about.output == "vector" else None
     asked = share * quality(exact, encoded, task, targets)
 
     def holds(count: int) -> bool:

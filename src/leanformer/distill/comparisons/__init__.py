@@ -1,0 +1,1 @@
+"""What objectives share: which layers, tokens and widths of student and teacher are compared."""

@@ -1,0 +1,59 @@
+"""Divergences: what objectives share that compare the classes' probabilities of two models.
+
+    L = T^2 D( softmax(z_t / T), softmax(z_s / T) )
+
+The factor T^2 keeps the size of the gradient as T grows. Which divergence D it is, a technique says
+in `between`; where logits are compared is the same for all.
+
+Legend: T temperature, N examples or tokens, C class.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from leanformer.distill.comparisons.positions import Tokens, compared
+from leanformer.distill.objective import Dims, Objective, Outputs
+from leanformer.train.loss import Unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Divergence(Objective):
+    """Compares softened class probabilities."""
+
+    temperature: float = 1.0
+    """Divides both logits; higher shows more of what the teacher finds nearly right."""
+    tokens: Tokens = "real"
+    """Where the model has logits for each token: compare all but padding, or only those with a
+    label, such as the masked ones."""
+    weight: float = 1.0
+    """Factor in the sum of objectives."""
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise ValueError(f"temperature: {self.temperature} is not positive")
+
+    @abstractmethod
+    def between(self, student_NC: Tensor, teacher_NC: Tensor) -> Tensor:
+        """The divergence of two sets of logits, averaged over N."""
+
+    @property
+    def unit(self) -> Unit | Literal["output"]:
+        """Targets where only they are compared."""
+        return "target" if self.tokens == "masked" else "output"
+
+    def build(self, student: Dims, teacher: Dims) -> nn.Module:
+        """A module without parameters."""
+        return _Divergence(self)
+
+
+class _Divergence(nn.Module):
+    def __init__(self, divergence: Divergence) -> None:
+        super().__init__()
+        self.divergence = divergence
+
+    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
+        both = compared(student, teacher, labels, self.divergence.tokens)
+        return self.divergence.between(*both)

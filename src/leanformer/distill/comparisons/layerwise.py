@@ -1,0 +1,32 @@
+"""Layer by layer: what objectives share that can teach one layer of the student at a time.
+
+    L = mean_{(m, n)} D(m, n)        m layer of the student, n = g(m) layer of the teacher
+
+MobileBERT's code divides by the number of all layers, also where one is taught; here the mean is
+over the layers that are compared.
+"""
+
+from dataclasses import dataclass
+
+from leanformer.distill.comparisons.layer_map import LayerMap, layer_pairs
+from leanformer.distill.objective import Dims, Objective
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layerwise(Objective):
+    """Compares layers of the student with layers of its teacher, all or some."""
+
+    weight: float = 1.0
+    """Factor in the sum of objectives."""
+    layers: tuple[int, ...] | None = None
+    """Student layers that are compared; None = all; one at a time for progressive transfer."""
+    teacher_layers: LayerMap | tuple[int, ...] = "uniform"
+    """Teacher layer for each student layer: a map, or which."""
+
+    def pairs(self, student: Dims, teacher: Dims) -> list[tuple[int, int]]:
+        """(student layer, teacher layer) of what is compared.
+
+        Raises:
+            ValueError: The student does not have these layers, or the map does not fit.
+        """
+        return layer_pairs(self.layers, self.teacher_layers, student.layers, teacher.layers)

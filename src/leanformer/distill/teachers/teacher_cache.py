@@ -1,0 +1,180 @@
+"""What a teacher said, kept on disk: it is asked once per text, and not again in each epoch.
+
+Logits and hidden states of all texts lie in flat files, mapped into memory, in bf16; a student sees
+the same numbers whether they were just computed or are read. Rows are filled as texts come by; a
+training that was interrupted, or the next student of the same teacher, goes on where the last one
+stopped.
+
+    outputs.json      what the files belong to: teacher, texts and their token ids
+    logits.bin        [N, C], or [sum T, C] where each token has an output
+    hidden.bin        [sum T, L+1, D], where objectives compare hidden states
+    filled.bin        [N] 1 where the rows of a text are there
+
+Legend: N text, B batch, T token, L layer, D hidden width, C output.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from leanformer.core.files import check_space, write_text
+from leanformer.data import Batch, Encoded
+from leanformer.distill.objective import Outputs
+from leanformer.models.embedding import embedding_of
+from leanformer.tasks import kind_named
+
+_FLUSH = 256  # batches after which what is on disk is marked as there
+
+
+class TeacherCache:
+    """The outputs of one teacher on one set of texts.
+
+    Args:
+        folder: Where they lie; made where it is missing.
+        key: Of teacher and texts, from `key_of`.
+        lengths: Tokens of each text.
+        width: Outputs of the head, C.
+        per_token: Whether each token has an output.
+        hidden: Hidden states a token and their width, (L+1, D); (0, 0) = they are not kept.
+
+    Raises:
+        ValueError: `folder` holds what another teacher said, or what was said of other texts.
+        OSError: The disk is too full.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        key: str,
+        lengths: Sequence[int],
+        *,
+        width: int,
+        per_token: bool,
+        hidden: tuple[int, int],
+    ) -> None:
+        self.folder, self.per_token, self.levels = folder, per_token, hidden[0]
+        self.starts = np.concatenate([[0], np.cumsum(lengths)])
+        rows = int(self.starts[-1]) if per_token else len(lengths)
+        shapes = {"logits": (rows, width), "hidden": (int(self.starts[-1]), *hidden)}
+        self._claim(key, shapes)
+        self.logits = _mapped(folder / "logits.bin", shapes["logits"], np.int16)
+        if self.levels:
+            self.hidden = _mapped(folder / "hidden.bin", shapes["hidden"], np.int16)
+        self.marks = _mapped(folder / "filled.bin", (len(lengths),), np.uint8)
+        self.filled = np.array(self.marks, dtype=bool)
+        self.unflushed = 0
+
+    def read(self, batch: Batch) -> Outputs | None:
+        """What the teacher said of the texts of `batch`; None where some were never asked of."""
+        if not self.filled[list(batch.index)].all():
+            return None
+        keep_BT = batch.inputs["attention_mask"].bool()
+        width = keep_BT.shape[1]
+        logits = [self.logits[self._logit_rows(index)] for index in batch.index]
+        hidden: tuple[Tensor, ...] = ()
+        if self.levels:
+            rows = [self.hidden[self._token_rows(index)] for index in batch.index]
+            hidden = torch.stack([_padded(row, width) for row in rows]).unbind(2)
+        if self.per_token:
+            said = torch.stack([_padded(row, width) for row in logits])
+        else:
+            said = torch.cat([_bf16(row) for row in logits])
+        return Outputs(said, hidden, keep_BT)
+
+    def write(self, batch: Batch, said: Outputs) -> Outputs:
+        """Keep what the teacher said of `batch`, padded on the right; it as `read` gives it."""
+        states = torch.stack(said.hidden, dim=2) if self.levels else None
+        for place, index in enumerate(batch.index):
+            rows = self._token_rows(index)
+            real = rows.stop - rows.start
+            logits = said.logits[place, :real] if self.per_token else said.logits[place : place + 1]
+            self.logits[self._logit_rows(index)] = _int16(logits)
+            if states is not None:
+                self.hidden[rows] = _int16(states[place, :real])
+            self.filled[index] = True
+        self.unflushed += 1
+        if self.unflushed >= _FLUSH or self.filled.all():
+            self.flush()
+        kept = self.read(batch)
+        assert kept is not None
+        return kept
+
+    def flush(self) -> None:
+        """Mark as there what is on disk: first the rows, then the marks."""
+        self.logits.flush()
+        if self.levels:
+            self.hidden.flush()
+        self.marks[:] = self.filled
+        self.marks.flush()
+        self.unflushed = 0
+
+    def _token_rows(self, index: int) -> slice:
+        return slice(int(self.starts[index]), int(self.starts[index + 1]))
+
+    def _logit_rows(self, index: int) -> slice:
+        return self._token_rows(index) if self.per_token else slice(index, index + 1)
+
+    def _claim(self, key: str, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Make the folder this teacher's, or find that it is."""
+        about = {"key": key, **{name: list(shape) for name, shape in shapes.items()}}
+        kept = self.folder / "outputs.json"
+        if kept.is_file():
+            if json.loads(kept.read_text(encoding="utf-8")) != about:
+                raise ValueError(
+                    f"{self.folder} holds the outputs of another teacher, of other texts or of "
+                    "other objectives; remove it, or name another folder"
+                )
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        check_space(self.folder, 2 * sum(int(np.prod(shape)) for shape in shapes.values()))
+        for name in ("logits", "hidden", "filled"):
+            (self.folder / f"{name}.bin").unlink(missing_ok=True)
+        write_text(kept, json.dumps(about))
+
+
+def key_of(teacher: nn.Module, encoded: Encoded, translate: Tensor | None, kind: str) -> str:
+    """A hash of the teacher's weights and of how it reads; the same key, the same outputs."""
+    seen = hashlib.sha256(kind.encode())
+    if (
+        kind_named(kind).output == "vector"
+    ):  # the same weights give other vectors where they are pooled otherwise
+        members: Any = getattr(teacher, "models", [teacher])
+        seen.update(repr([embedding_of(member).pooling for member in members]).encode())
+    for name, value in sorted(teacher.state_dict().items()):
+        seen.update(f"{name}{tuple(value.shape)}".encode())
+        seen.update(value.detach().float().cpu().contiguous().numpy().tobytes())
+    for row in encoded.rows:
+        for name, ids in sorted(row.items()):
+            seen.update(f"{name}{len(ids)}".encode() + np.asarray(ids, np.int32).tobytes())
+    if translate is not None:
+        seen.update(translate.numpy().tobytes())
+    return seen.hexdigest()
+
+
+def _mapped(file: Path, shape: tuple[int, ...], dtype: Any) -> Any:
+    return np.memmap(file, dtype=dtype, mode="r+" if file.is_file() else "w+", shape=shape)
+
+
+def _int16(values: Tensor) -> NDArray[np.int16]:
+    bits: NDArray[np.int16] = (
+        values.to("cpu", torch.bfloat16).contiguous().view(torch.int16).numpy()
+    )
+    return bits
+
+
+def _bf16(rows: NDArray[np.int16]) -> Tensor:
+    return torch.from_numpy(np.array(rows)).view(torch.bfloat16)
+
+
+def _padded(rows: NDArray[np.int16], width: int) -> Tensor:
+    """[T, …] with zeros up to `width` tokens."""
+    whole = np.zeros((width, *rows.shape[1:]), np.int16)
+    whole[: len(rows)] = rows
+    return _bf16(whole)

@@ -1,0 +1,1 @@
+"""Weights with zeros, stored and run as such."""

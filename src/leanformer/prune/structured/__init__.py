@@ -1,0 +1,1 @@
+"""What `shrink` decides with: which layers, how many units per layer, and the proof."""

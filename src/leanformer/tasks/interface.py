@@ -1,0 +1,113 @@
+"""The interface of tasks: what is read, how outputs become answers, and what these are worth.
+
+A task is a technique in two halves under one name. This half needs numpy only and is also there
+where a model is served: columns, labels, metrics, answers. The other half, `train.tasks`, holds the
+head's loss.
+
+    labels      how they are written, kept and marked as missing (`tasks.labels`)
+    outputs     what the head says: raw numbers of each text, or of each token
+    answers     what outputs mean, in the form that the metric takes
+    served      what a user of the model gets
+
+Legend: C class, T token, D width of a vector.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leanformer.numerics.metrics import Metric
+from leanformer.tasks.labels import LabelForm
+from leanformer.text import Reading
+
+Outputs = Sequence[NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is known of the texts whose outputs are judged.
+
+    Attributes:
+        names: Names of the labels.
+        labels: One label per text, as `LabelForm.parse` gives it; for words that of each word.
+        firsts: First token of each word, None where it was cut off; only where labels are of words.
+        vectors: The teacher's vectors, [N, D], where a model is judged by them.
+    """
+
+    names: tuple[str, ...] = ()
+    labels: Sequence[Any] | None = None
+    firsts: Sequence[Sequence[int | None]] | None = None
+    vectors: NDArray[np.float32] | None = None
+
+
+class TaskKind(ABC):
+    """What all data sets of one task have in common.
+
+    Attributes:
+        metrics: Names of its metrics, the default first.
+        label_metrics: Whether `f1:LABEL`, the F1 of one label, is a metric too.
+        head: The head that a model needs: "classification" (one vector of logits per text),
+            "tokens" (one per token), "embedding" (none) or "masked" (logits of the vocabulary).
+        form: How its labels are written and kept; None = examples have no labels.
+        no_labels: What fine-tuning says to whoever asks for it without labels.
+        reads_words: Whether examples are words with one label each, instead of texts.
+        pairs: Whether examples may be pairs of texts; "split" = a pair is two texts to learn from.
+        output: What the numbers of an output are: logits of classes that exclude each other
+            (softmax), a number each, or the coordinates of a vector.
+        per_token: Whether there is an output for each token.
+        hides_words: Whether words are hidden from the model, which has to find them.
+        served: Whether a model of this task can be exported and served.
+        majority: Whether answering the commonest label always is a baseline to be beaten.
+    """
+
+    family: ClassVar[str] = "task"
+    technique: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]
+    label_metrics: ClassVar[bool] = False
+    head: ClassVar[Literal["classification", "tokens", "embedding", "masked"]]
+    form: ClassVar[LabelForm | None] = None
+    no_labels: ClassVar[str] = ""
+    reads_words: ClassVar[bool] = False
+    pairs: ClassVar[Literal["optional", "split"]] = "optional"
+    output: ClassVar[Literal["classes", "numbers", "vector"]]
+    per_token: ClassVar[bool] = False
+    hides_words: ClassVar[bool] = False
+    served: ClassVar[bool] = True
+    majority: ClassVar[bool] = False
+
+    @abstractmethod
+    def metric(self, name: str, names: tuple[str, ...]) -> Metric:
+        """The metric called `name`, one of `metrics` or f1:LABEL, for labels called `names`."""
+
+    @abstractmethod
+    def answers(self, outputs: Outputs, asked: Asked) -> Any:
+        """What the outputs mean, in the form that the metrics take."""
+
+    @abstractmethod
+    def right(self, asked: Asked) -> Any:
+        """The right answers, in the form that the metrics take."""
+
+    @abstractmethod
+    def agreement(self, reference: Outputs, other: Outputs) -> float:
+        """How far two backends' answers to the same texts agree; 1 where they are the same."""
+
+    @abstractmethod
+    def serve(
+        self,
+        outputs: Outputs,
+        names: tuple[str, ...],
+        texts: Sequence[str],
+        readings: Sequence[Reading],
+    ) -> list[Any]:
+        """What a user gets for each text.
+
+        Args:
+            outputs: The output of each text.
+            names: Names of the labels.
+            texts: The texts.
+            readings: How each was read.
+        """

@@ -1,0 +1,29 @@
+"""The interface of a task's training half: the loss of its head's outputs against labels.
+
+    loss = sum over the known targets of their loss,  and their number
+
+A sum and a count, not a mean: batches are passed in parts, and parts have different numbers of
+targets. Targets without a label (IGNORE, NaN) have no share in either.
+
+Legend: B batch, T token, C class, L label.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor
+
+
+class TaskLoss(ABC):
+    """How far outputs are from the labels of one task."""
+
+    family: ClassVar[str] = "task-loss"
+    technique: ClassVar[str]
+
+    @abstractmethod
+    def known(self, labels: Tensor) -> Tensor:
+        """True at each target that has a label, in the shape of `labels`."""
+
+    @abstractmethod
+    def total(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss summed over the known targets, a scalar; 0 where none is known."""

@@ -1,0 +1,134 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from train.toy import TEXTS, examples
+
+from leanformer.data import Encoded, Task, encode_examples
+from leanformer.distill.distillation import Distillation
+from leanformer.distill.objectives import HiddenStates, SoftTargets
+from leanformer.distill.teachers.teacher_cache import TeacherCache, key_of
+from leanformer.models.tiny import tiny_model
+
+LABELS = {"classification": ("music", "rice"), "tokens": ("O", "rice")}
+WIDTH, LEVELS = 32, 4
+
+
+def teacher_and_texts(kind: Any) -> tuple[Any, Encoded]:
+    head = "tokens" if kind == "tokens" else "classification"
+    model, tokenizer = tiny_model("bert", head=head, num_labels=2)
+    return model, encode_examples(examples(kind), tokenizer, kind, 32)
+
+
+def kept_in(folder: Path, model: Any, encoded: Encoded, kind: str, hidden: bool = True) -> Any:
+    return TeacherCache(
+        folder,
+        key_of(model, encoded, None, kind),
+        [encoded.length(index) for index in range(len(encoded))],
+        width=2,
+        per_token=kind == "tokens",
+        hidden=(LEVELS, WIDTH) if hidden else (0, 0),
+    )
+
+
+def loss_for(model: Any, kind: Any, kept: TeacherCache | None) -> Distillation:
+    task = Task(kind=kind, labels=LABELS[kind])
+    return Distillation((SoftTargets(), HiddenStates()), model, model, task, kept=kept)
+
+
+@pytest.mark.parametrize("kind", ["classification", "tokens"])
+def test_what_is_read_is_what_was_said_in_any_batch(tmp_path: Path, kind: Any) -> None:
+    model, encoded = teacher_and_texts(kind)
+    loss = loss_for(model, kind, kept_in(tmp_path, model, encoded, kind))
+    assert loss._kept is not None
+    said = {}
+    for index in range(0, 16, 4):
+        batch = encoded.batch([index, index + 1, index + 2, index + 3])
+        assert loss._kept.read(batch) is None
+        said[index] = loss._asked(batch)
+    loss._teacher.clear()  # from here on it cannot be asked
+    for index, before in said.items():
+        again = loss._asked(encoded.batch([index, index + 1, index + 2, index + 3]))
+        assert torch.equal(again.logits, before.logits)
+        assert all(map(torch.equal, again.hidden, before.hidden))
+    mixed = encoded.batch([15, 0, 6])
+    found = loss._asked(mixed)
+    with torch.no_grad():
+        expected = model(**mixed.inputs, output_hidden_states=True)
+    real = mixed.inputs["attention_mask"].bool()
+    near = {"rtol": 0.05, "atol": 0.05}  # bf16
+    logits = (found.logits, expected.logits)
+    ours, theirs = (x[real] for x in logits) if kind == "tokens" else logits
+    torch.testing.assert_close(ours.float(), theirs, **near)
+    for level, state in zip(found.hidden, expected.hidden_states, strict=True):
+        torch.testing.assert_close(level[real].float(), state[real], **near)
+
+
+def test_a_later_training_goes_on_with_what_is_there(tmp_path: Path) -> None:
+    model, encoded = teacher_and_texts("classification")
+    first = kept_in(tmp_path, model, encoded, "classification")
+    batch, other = encoded.batch([0, 1, 2]), encoded.batch([3, 4])
+    said = loss_for(model, "classification", first)._asked(batch)
+    first.flush()
+    again = kept_in(tmp_path, model, encoded, "classification")
+    found = again.read(batch)
+    assert found is not None
+    assert torch.equal(found.logits, said.logits)
+    assert again.read(other) is None
+    assert again.read(encoded.batch([2, 3])) is None
+
+
+def test_rows_without_a_mark_are_asked_for_again(tmp_path: Path) -> None:
+    """After a crash marks are missing, never rows."""
+    model, encoded = teacher_and_texts("classification")
+    first = kept_in(tmp_path, model, encoded, "classification")
+    batch = encoded.batch([0, 1])
+    loss_for(model, "classification", first)._asked(batch)
+    assert kept_in(tmp_path, model, encoded, "classification").read(batch) is None
+
+
+def test_only_what_is_compared_is_kept(tmp_path: Path) -> None:
+    model, encoded = teacher_and_texts("classification")
+    kept = kept_in(tmp_path, model, encoded, "classification", hidden=False)
+    task = Task(kind="classification", labels=LABELS["classification"])
+    loss = Distillation((SoftTargets(),), model, model, task, kept=kept)
+    assert loss._asked(encoded.batch([0, 1])).hidden == ()
+    assert not (tmp_path / "hidden.bin").exists()
+
+
+@pytest.mark.parametrize("change", ["teacher", "texts", "translation", "objectives"])
+def test_a_stale_folder_is_refused(tmp_path: Path, change: str) -> None:
+    model, encoded = teacher_and_texts("classification")
+    kept_in(tmp_path, model, encoded, "classification")
+    key = key_of(model, encoded, None, "classification")
+    if change == "teacher":
+        model.classifier.bias.data += 1e-3
+    if change == "texts":
+        encoded.rows[3]["input_ids"][1] += 1
+    if change == "translation":
+        assert key != key_of(model, encoded, torch.arange(9), "classification")
+        return
+    with pytest.raises(ValueError, match="holds the outputs of another teacher, of other texts"):
+        kept_in(tmp_path, model, encoded, "classification", hidden=change != "objectives")
+
+
+def test_a_full_disk_is_refused_before_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, encoded = teacher_and_texts("classification")
+    free = type("Usage", (), {"free": 10})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: free)
+    with pytest.raises(OSError, match="MiB are needed"):
+        kept_in(tmp_path / "new", model, encoded, "classification")
+    assert not (tmp_path / "new" / "outputs.json").exists()
+
+
+def test_rows_lie_one_after_the_other(tmp_path: Path) -> None:
+    model, encoded = teacher_and_texts("tokens")
+    kept_in(tmp_path, model, encoded, "tokens")
+    tokens = sum(encoded.length(index) for index in range(len(TEXTS)))
+    assert (tmp_path / "hidden.bin").stat().st_size == tokens * LEVELS * WIDTH * 2
+    assert (tmp_path / "logits.bin").stat().st_size == tokens * 2 * 2
+    assert np.fromfile(tmp_path / "filled.bin", np.uint8).sum() == 0

@@ -1,0 +1,47 @@
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+
+from leanformer.models.load import Head
+from leanformer.tasks import kind_named, kind_names, served_kind
+from leanformer.tasks.interface import TaskKind
+
+
+def test_the_room_needs_neither_torch_nor_transformers() -> None:
+    code = (
+        "import sys, leanformer.tasks\n"
+        "assert 'masked-lm' in leanformer.tasks.kind_names()\n"
+        "sys.exit(bool({'torch', 'transformers', 'sklearn'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", kind_names())
+def test_each_task_says_what_a_model_and_its_data_need(name: str) -> None:
+    kind = kind_named(name)
+    assert isinstance(kind, TaskKind)
+    assert kind.technique == name
+    assert kind.head in get_args(Head)
+    assert kind.metrics
+    assert (kind.form is None) == bool(kind.no_labels)
+    assert kind.output in ("classes", "numbers", "vector")
+
+
+@pytest.mark.parametrize("name", kind_names(served=True))
+def test_what_is_served_is_named(name: str) -> None:
+    assert served_kind(name) == name
+
+
+def test_what_is_only_trained_is_refused() -> None:
+    assert {*kind_names()} - {*kind_names(served=True)} == {"masked-lm"}
+    with pytest.raises(ValueError, match="kind 'masked-lm' is trained and not served; fine-tune"):
+        served_kind("masked-lm")
+
+
+def test_a_task_that_is_not_there_is_refused_with_the_nearest() -> None:
+    with pytest.raises(
+        ValueError, match=r"kind: 'regresion' is not one of classification.*did you"
+    ):
+        kind_named("regresion")

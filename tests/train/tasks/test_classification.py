@@ -1,0 +1,29 @@
+import torch
+from torch.autograd import gradcheck
+from train.tasks.losses import check_parts_add_up, check_unknown_has_no_share
+
+from leanformer.tasks import IGNORE
+from leanformer.train.tasks import ClassificationLoss, loss_of
+
+LOSS = ClassificationLoss()
+LOGITS = torch.randn((3, 5), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+LABELS = torch.tensor([0, 4, IGNORE])
+
+
+def test_the_loss_is_the_negative_log_probability_of_each_label() -> None:
+    naive = torch.zeros((), dtype=torch.float64)
+    for place in (LABELS != IGNORE).nonzero():
+        row = LOGITS[tuple(place)]
+        naive -= (row.exp() / row.exp().sum()).log()[LABELS[tuple(place)]]
+    torch.testing.assert_close(LOSS.total(LOGITS, LABELS), naive)
+    assert LOSS.known(LABELS).sum() == 2
+    assert loss_of("classification") == LOSS
+
+
+def test_parts_add_up_and_what_is_unknown_has_no_share() -> None:
+    check_parts_add_up(LOSS, LOGITS, LABELS)
+    check_unknown_has_no_share(LOSS, LOGITS, torch.full_like(LABELS, IGNORE))
+
+
+def test_gradients() -> None:
+    assert gradcheck(lambda z: LOSS.total(z, LABELS), LOGITS.clone().requires_grad_())
