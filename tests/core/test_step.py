@@ -26,3 +26,10 @@ def test_a_line_that_leads_nowhere_is_an_error():
 def test_a_family_is_imported_without_what_its_steps_need(family):
     code = f"import sys, leanformer.{family}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_trainings_of_labels_and_of_plain_text_make_the_teacher():
+    from leanformer.recipe import STEPS
+
+    making = {step.technique for step in STEPS if step.makes_teacher}
+    assert making == {"finetune", "pretrain"}
