@@ -20,9 +20,9 @@ from leanformer.distill.objectives import (
 )
 from leanformer.distill.step import Distill
 from leanformer.quantize.activations import Dynamic, MovingAverage
+from leanformer.quantize.fixed_bits import FixedBits
 from leanformer.quantize.hessian_bits import HessianBits
 from leanformer.quantize.int8 import Int8
-from leanformer.quantize.listed_bits import ListedBits
 from leanformer.quantize.pack import Pack
 from leanformer.quantize.quantize_aware import QuantizeAware
 from leanformer.quantize.quantizers import Gptq, Ternary, TernaryLossAware, Uniform
@@ -41,43 +41,47 @@ UNTRAINED: dict[str, tuple[Step, ...]] = {
     "nncf-keep": (Int8(keep=0.99),),
     "own-keep": (Int8(scales="own", keep=0.99),),
     "dynamic": (
-        QuantizeAware(weights=Uniform(), embeddings=Uniform(), activations=Dynamic(per="token")),
+        QuantizeAware(
+            weights=Uniform(), embeddings=Uniform(), activations=Dynamic(granularity="token")
+        ),
         Pack(),
     ),
-    "nearest-4": (WeightOnly(weights=Uniform(bits=4, per="columns", group=128)),),
+    "nearest-4": (WeightOnly(weights=Uniform(bits=4, granularity="group", group_size=128)),),
     "gptq-4": (WeightOnly(),),
-    "gptq-3": (WeightOnly(weights=Gptq(grid=Uniform(bits=3, per="columns", group=128))),),
+    "gptq-3": (
+        WeightOnly(weights=Gptq(grid=Uniform(bits=3, granularity="group", group_size=128))),
+    ),
 }
 TRAINED: dict[str, QuantizeAware] = {
     "q8bert": QuantizeAware(
-        weights=Uniform(per="tensor"),
-        embeddings=Uniform(per="tensor"),
+        weights=Uniform(granularity="tensor"),
+        embeddings=Uniform(granularity="tensor"),
         tables="all",
         activations=MovingAverage(decay=0.99, start_step=10),
     ),
     "qbert-mixed": QuantizeAware(
-        weights=Uniform(bits=3, symmetric=False, per="rows", groups=128),
+        weights=Uniform(bits=3, symmetric=False, granularity="row-group", num_groups=128),
         bits=HessianBits(),
         embeddings=Uniform(bits=4),
         tables="all",
         activations=MovingAverage(decay=0.99, start_step=50),
     ),
     "qbert-4": QuantizeAware(
-        weights=Uniform(bits=4, symmetric=False, per="rows", groups=128),
+        weights=Uniform(bits=4, symmetric=False, granularity="row-group", num_groups=128),
         embeddings=Uniform(bits=4),
         tables="all",
         activations=MovingAverage(decay=0.99, start_step=50),
     ),
     "ternary-twn": QuantizeAware(
         weights=Ternary(),
-        embeddings=Ternary(per="row"),
+        embeddings=Ternary(granularity="row"),
         tables="all",
         activations=Dynamic(),
         clip=2.5,
     ),
     "ternary-lat": QuantizeAware(
         weights=TernaryLossAware(iterations=4),  # α is then within 1 % of what 10 give
-        embeddings=Ternary(per="row"),
+        embeddings=Ternary(granularity="row"),
         tables="all",
         activations=Dynamic(),
         clip=2.5,
@@ -107,7 +111,7 @@ def steps_of(
         return UNTRAINED[way]
     rounding, more = TRAINED[way], (name, way) in TRANSFERRED
     if bits is not None:
-        rounding = replace(rounding, bits=ListedBits(bits=bits))
+        rounding = replace(rounding, bits=FixedBits(bits=bits))
     texts = len(dataset.train) + (len(dataset.unlabelled or ()) if more else 0)
     numbers = dataset.task.kind == "regression"
     answer = Logits() if numbers else SoftTargets()

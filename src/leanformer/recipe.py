@@ -32,53 +32,21 @@ from typing import Any
 
 import torch
 
-import leanformer.distill.progressive
-import leanformer.distill.students
-import leanformer.distill.substitution  # noqa: F401  (registers what distill may augment with)
-from leanformer.attention.attend import Attend
-from leanformer.attention.extend_positions import ExtendPositions
+from leanformer import attention, distill, prune, quantize, train
 from leanformer.core import codec
 from leanformer.core.files import write_text
 from leanformer.core.record import Record
-from leanformer.core.step import Step
+from leanformer.core.step import Step, steps_of
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Source
 from leanformer.data.relabel import relabeled
-from leanformer.distill.step import Distill
 from leanformer.models.load import has_head, head_labels, load_model
 from leanformer.models.save import save_model
-from leanformer.prune.cut_vocabulary import CutVocabulary
-from leanformer.prune.drop_empty import DropEmpty
-from leanformer.prune.lottery import Lottery
-from leanformer.prune.pack_sparse import PackSparse
-from leanformer.prune.shrink import Shrink
-from leanformer.prune.sparse_gpt import SparseGpt
-from leanformer.prune.sparsify import Sparsify
-from leanformer.quantize.int8 import Int8
-from leanformer.quantize.pack import Pack
-from leanformer.quantize.quantize_aware import QuantizeAware
-from leanformer.quantize.weight_only import WeightOnly
-from leanformer.train.finetune import Finetune
-from leanformer.train.pretrain import Pretrain
 
-STEPS: tuple[type[Step], ...] = (
-    Pretrain,
-    Finetune,
-    CutVocabulary,
-    ExtendPositions,
-    Attend,
-    Shrink,
-    Sparsify,
-    SparseGpt,
-    Lottery,
-    DropEmpty,
-    Distill,
-    QuantizeAware,
-    WeightOnly,
-    Int8,
-    Pack,
-    PackSparse,
+STEPS: tuple[type[Step], ...] = tuple(
+    step for family in (train, attention, prune, distill, quantize) for step in steps_of(family)
 )
+"""Everything that a recipe may list; each family lists its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +186,7 @@ def run(
             workspace = _finished(workspace, place / "model", dataset, recipe.seed)
         else:
             workspace = _do(step, name, workspace)
-        if isinstance(step, Finetune | Pretrain) and recipe.teacher is None:
+        if step.makes_teacher and recipe.teacher is None:
             workspace = workspace.with_(
                 teacher=copy.deepcopy(workspace.model),
                 teacher_tokenizer=workspace.tokenizer,

@@ -5,6 +5,8 @@ import importlib
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import torch
 from torch import Tensor
 
 import leanformer
+from leanformer import recipe
 from leanformer.attention import GlobalTokens, SlidingWindow
 from leanformer.core.codec import decode, encode
+from leanformer.core.step import steps_of
 from leanformer.core.technique import families, field_docs, find
 from leanformer.data import IGNORE, Batch
 from leanformer.distill.objective import Dims, Outputs
@@ -44,7 +48,7 @@ NO_PROJECTION = ("feature-maps", "last-hidden")  # refuse unequal widths
 
 _NEEDED: dict[str, Any] = {
     "Shrink": {"ffn": 0.5},
-    "ListedBits": {"bits": (4, 2)},
+    "FixedBits": {"bits": (4, 2)},
     "Sparsify": {"by": Finetune()},
     "Lottery": {"by": Finetune()},
     "Union": {"patterns": (SlidingWindow(), GlobalTokens())},
@@ -210,6 +214,24 @@ def test_the_mean_of_an_objective_is_over_what_its_unit_says(cls: Any, tokens: s
         total = total + mean * count(part, unit)
         units += count(part, unit)
     torch.testing.assert_close(total / units, module(ours, theirs, labels))
+
+
+@pytest.mark.parametrize("cls", STEPS)
+def test_a_step_is_listed_by_its_family(cls: Any) -> None:
+    """A line in the family's `STEPS` is what makes a step known to recipes."""
+    family = importlib.import_module(".".join(cls.__module__.split(".")[:2]))
+    assert cls in steps_of(family), f"add a line for {cls.__name__} to {family.__file__}"
+    assert cls in recipe.STEPS
+
+
+def test_recipes_know_every_technique_without_naming_a_module() -> None:
+    """What a fresh process can decode is what there is: each technique hangs on a step's import."""
+    code = (
+        "import leanformer.recipe; from leanformer.core.technique import families; "
+        "print(*(n for members in families().values() for n in members))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert set(ran.stdout.split()) == {param.values[0].technique for param in ALL}  # type: ignore[attr-defined]
 
 
 def test_every_module_of_the_families_says_what_it_is() -> None:

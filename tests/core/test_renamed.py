@@ -50,6 +50,40 @@ def test_new_names_say_nothing(recwarn):
     assert not recwarn.list
 
 
+def test_old_name_of_a_technique_is_read_with_a_note():
+    from leanformer.quantize.bit_choice import BitChoice
+    from leanformer.quantize.fixed_bits import FixedBits
+
+    with pytest.warns(FutureWarning, match=r"^bits\.use: listed-bits is called fixed-bits now$"):
+        read = codec.decode(BitChoice, {"use": "listed-bits", "bits": [4, 2]}, "bits")
+    assert read == FixedBits(bits=(4, 2))
+
+
+@pytest.mark.parametrize(
+    ("per", "granularity"),
+    [("tensor", "tensor"), ("row", "row"), ("rows", "row-group"), ("columns", "group")],
+)
+def test_what_shares_a_scale_reads_by_its_old_words(per, granularity, monkeypatch):
+    monkeypatch.undo()
+    from leanformer.quantize.quantizers import Uniform
+
+    size = 0 if per in ("tensor", "row") else 4
+    with pytest.warns(FutureWarning, match="group is called group_size now"):
+        read = codec.decode(Uniform, {"per": per, "group": size, "groups": 0, "ends": "mse"})
+    assert read == Uniform(granularity=granularity, group_size=size, clipping="mse")
+
+
+def test_every_technique_that_is_renamed_is_there_by_its_new_name(monkeypatch):
+    monkeypatch.undo()
+    import leanformer.recipe  # noqa: F401  (registers all techniques)
+    from leanformer.core.technique import families
+
+    for family, rows in renamed.TECHNIQUES.items():
+        for old, new in rows.items():
+            assert new in families()[family]
+            assert old not in families()[family]
+
+
 def test_every_row_leads_to_a_field_that_is_there(monkeypatch):
     monkeypatch.undo()
     import leanformer.recipe  # noqa: F401  (registers all techniques)

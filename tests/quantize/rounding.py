@@ -15,7 +15,7 @@ class Blocks(Quantizer):
 
     bits: int = 4
     """Bits."""
-    per: Literal["tensor", "row", "columns"] = "row"
+    granularity: Literal["tensor", "row", "group"] = "row"
     """Block."""
 
     def quantize(self, weight_OI, statistics=None):
@@ -23,9 +23,9 @@ class Blocks(Quantizer):
         shapes = {
             "tensor": (rows, columns),
             "row": (1, columns),
-            "columns": (1, columns // 2 if columns % 2 == 0 else columns),
+            "group": (1, columns // 2 if columns % 2 == 0 else columns),
         }
-        block = shapes[self.per]
+        block = shapes[self.granularity]
         top = 2 ** (self.bits - 1) - 1
         scale = (block_max(weight_OI, block) / top).clamp(min=1e-7)
         codes = (blocked(weight_OI, block) / scale).round().reshape(rows, columns)

@@ -1,5 +1,6 @@
 """Quantized models through transformers' own `from_pretrained`, in both forms."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -20,8 +21,9 @@ from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import TEXTS
 from leanformer.quantize.activations import Dynamic, MovingAverage
-from leanformer.quantize.fake import QuantEmbedding, QuantLinear, rounded_layers
+from leanformer.quantize.fake import QATEmbedding, QATLinear, rounded_layers
 from leanformer.quantize.packed import codes_of_layers, hold, rounded_state
+from leanformer.quantize.quantizers import Ternary, Uniform
 from leanformer.quantize.swap import swap
 from leanformer.train import Supervised, fit
 
@@ -78,9 +80,11 @@ def test_the_latent_form_comes_back_bit_by_bit_and_training_goes_on(family, quan
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(("per", "bits"), [("tensor", 2), ("row", 3), ("columns", 4)])
-def test_the_packed_form_loads_into_plain_layers_that_say_the_same(family, per, bits, tmp_path):
-    model, tokenizer = rounding_model(family, Blocks(bits=bits, per=per), None)
+@pytest.mark.parametrize(("granularity", "bits"), [("tensor", 2), ("row", 3), ("group", 4)])
+def test_the_packed_form_loads_into_plain_layers_that_say_the_same(
+    family, granularity, bits, tmp_path
+):
+    model, tokenizer = rounding_model(family, Blocks(bits=bits, granularity=granularity), None)
     expected, state = output(model, tokenizer), rounded_state(model, codes_of_layers(model))
     hold(model, codes_of_layers(model))
     save_model(model, tokenizer, tmp_path / "m")
@@ -109,7 +113,7 @@ def test_inputs_that_were_rounded_are_rounded_after_packing(inputs, tmp_path):
     torch.testing.assert_close(output(again, tokenizer), expected, **NOISE)
     layers = rounded_layers(again)
     assert all(layer.quantizer is None for layer in layers.values())
-    assert all(isinstance(layer, QuantLinear) for layer in layers.values())
+    assert all(isinstance(layer, QATLinear) for layer in layers.values())
     assert len(layers) == 19
     save_model(again, tokenizer, tmp_path / "twice")
     twice, _ = load_model(tmp_path / "twice", "classification", num_labels=2)
@@ -129,7 +133,7 @@ def test_other_heads_load_on_a_quantized_encoder(packed, tmp_path):
         with quiet(), torch.no_grad():
             other = getattr(transformers, auto_class).from_pretrained(tmp_path / "m")
             torch.testing.assert_close(other.base_model(**inputs)[0], expected, **NOISE)
-        assert isinstance(other.get_input_embeddings(), QuantEmbedding) is not packed
+        assert isinstance(other.get_input_embeddings(), QATEmbedding) is not packed
         save_model(other, tokenizer, tmp_path / auto_class)
         with quiet(), torch.no_grad():
             again = getattr(transformers, auto_class).from_pretrained(tmp_path / auto_class)
@@ -175,3 +179,63 @@ def test_a_packed_model_loads_in_a_process_that_only_imports_leanformer(tmp_path
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert float(done.stdout) == float(expected)
+
+
+OLD = {  # as an earlier version wrote them
+    "linear": {
+        "use": "uniform", "bits": 4, "symmetric": True, "per": "columns", "group": 8, "groups": 0,
+        "ends": "mse",
+    },
+    "table": {"use": "ternary", "per": "row", "optimal": False},
+    "inputs": {"use": "dynamic", "symmetric": True, "per": "token", "bits": 8},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_folder_with_the_old_names_of_settings_loads_and_is_saved_with_the_present_ones(
+    packed, tmp_path
+):
+    model, tokenizer = tiny_model("bert", num_labels=2)
+    linear, table = "bert.encoder.layer.1.output.dense", "bert.embeddings.word_embeddings"
+    four = Uniform(bits=4, granularity="group", group_size=8, clipping="mse")
+    present = {linear: four, table: Ternary(granularity="row")}
+    swap(model, present, Dynamic(symmetric=True, granularity="token"))
+    expected = output(model, tokenizer)
+    if packed:
+        hold(model, codes_of_layers(model))
+    save_model(model, tokenizer, tmp_path / "m")
+    file = tmp_path / "m" / "config.json"
+    written = json.loads(file.read_text(encoding="utf-8"))
+    form = copy.deepcopy(written["quantization_config"])
+    form["activations"] = OLD["inputs"]
+    if not packed:
+        form["layers"] = {linear: OLD["linear"], table: OLD["table"]}
+    assert form != written["quantization_config"]
+    file.write_text(json.dumps({**written, "quantization_config": form}), encoding="utf-8")
+    with pytest.warns(FutureWarning, match=r"activations\.per is called granularity now"):
+        again, _ = load_model(tmp_path / "m", "classification", num_labels=2)
+    torch.testing.assert_close(output(again, tokenizer), expected, **NOISE)
+    if not packed:
+        layers = rounded_layers(again)
+        assert {name: layer.quantizer for name, layer in layers.items()} == present
+        save_model(again, tokenizer, tmp_path / "twice")
+        file = tmp_path / "twice" / "config.json"
+        saved = json.loads(file.read_text(encoding="utf-8"))["quantization_config"]
+        assert saved == written["quantization_config"]
+
+
+def test_layers_that_share_a_quantizer_warn_of_its_old_names_once(tmp_path, recwarn):
+    model, tokenizer = tiny_model("bert", num_labels=2)
+    linears = [
+        n for n, m in model.bert.named_modules(prefix="bert") if isinstance(m, torch.nn.Linear)
+    ]
+    quantizer = Uniform(granularity="tensor")
+    swap(model, dict.fromkeys(linears, quantizer))
+    save_model(model, tokenizer, tmp_path / "m")
+    file = tmp_path / "m" / "config.json"
+    text = file.read_text(encoding="utf-8")
+    assert text.count('"granularity"') == len(linears)
+    file.write_text(text.replace('"granularity"', '"per"'), encoding="utf-8")
+    again, _ = load_model(tmp_path / "m", "classification", num_labels=2)
+    assert all(layer.quantizer == quantizer for layer in rounded_layers(again).values())
+    assert sum(one.category is FutureWarning for one in recwarn) == 1

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from leanformer.quantize.activations import Dynamic
 from leanformer.quantize.fake import (
-    QuantEmbedding,
-    QuantLinear,
+    QATEmbedding,
+    QATLinear,
     float_linear,
     rounded_layers,
     straight_through,
@@ -23,7 +23,7 @@ def linear(quantizer=BLOCKS, **settings):
     torch.manual_seed(0)
     layer = nn.Linear(6, 5)
     layer.weight.data *= 4
-    return QuantLinear(layer, quantizer, **settings)
+    return QATLinear(layer, quantizer, **settings)
 
 
 def test_the_forward_is_the_product_with_the_rounded_weight():
@@ -72,7 +72,7 @@ def test_a_clip_bounds_what_is_rounded():
 def test_an_embedding_looks_up_rounded_rows():
     torch.manual_seed(0)
     table = nn.Embedding(7, 4, padding_idx=0)
-    module = QuantEmbedding(table, Blocks())
+    module = QATEmbedding(table, Blocks())
     ids = torch.tensor([[1, 6, 0]])
     assert torch.equal(module(ids), Blocks().quantize(table.weight.detach()).dequantized()[ids])
     module(ids).sum().backward()
@@ -82,10 +82,10 @@ def test_an_embedding_looks_up_rounded_rows():
 @pytest.mark.parametrize(
     "quantizer",
     [
-        Ternary(per="row"),
-        Ternary(per="row", optimal=True),
+        Ternary(granularity="row"),
+        Ternary(granularity="row", optimal=True),
         Uniform(),
-        Uniform(bits=4, per="columns", group=2),
+        Uniform(bits=4, granularity="group", group_size=2),
     ],
     ids=repr,
 )
@@ -95,7 +95,7 @@ def test_rows_rounded_alone_are_those_of_the_whole_table(quantizer):
     results = []
     for alone in (True, False):
         torch.manual_seed(0)
-        module = QuantEmbedding(nn.Embedding(7, 4, padding_idx=0), quantizer, clip=1.0)
+        module = QATEmbedding(nn.Embedding(7, 4, padding_idx=0), quantizer, clip=1.0)
         rows = module(ids) if alone else F.embedding(ids, module.rounded(), padding_idx=0)
         (rows * torch.arange(24.0).reshape(2, 3, 4)).sum().backward()
         results.append((rows.detach(), module.weight.grad))
@@ -106,7 +106,14 @@ def test_rows_rounded_alone_are_those_of_the_whole_table(quantizer):
 
 
 @pytest.mark.parametrize(
-    "quantizer", [Ternary(), Uniform(per="tensor"), Uniform(per="rows", groups=1), Gptq()], ids=repr
+    "quantizer",
+    [
+        Ternary(),
+        Uniform(granularity="tensor"),
+        Uniform(granularity="row-group", num_groups=1),
+        Gptq(),
+    ],
+    ids=repr,
 )
 def test_a_range_of_many_rows_needs_the_whole_table(quantizer):
     assert not quantizer.by_row

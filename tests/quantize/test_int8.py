@@ -17,6 +17,7 @@ pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
 
 from leanformer.quantize import int8
 from leanformer.quantize.int8 import Int8
+from leanformer.quantize.post_training import float_layers
 from leanformer.runtime.backends import graph_file
 from leanformer.runtime.openvino_graph import executed_precision
 from leanformer.runtime.openvino_session import OpenVinoSession
@@ -89,14 +90,18 @@ def test_a_graph_that_says_something_else_fails(
 
 def test_a_layer_can_be_kept_in_float(workspace: Workspace) -> None:
     name = "bert.encoder.layer.1.output.dense"
-    done = Int8(scales="own", texts=4, max_length=32, keep_float=(name,)).apply(workspace)
+    done = Int8(scales="own", texts=4, max_length=32, modules_to_not_convert=(name,)).apply(
+        workspace
+    )
     assert done.saved is not None
     session = OpenVinoSession(graph_file(done.saved, "openvino", "int8"), "int8")
     counts = executed_precision(session.compiled)
     assert counts["f32"] == 1
     assert sum(counts.values()) > 18
-    with pytest.raises(ValueError, match="keep_float: no layer is named nonsense"):
-        Int8(scales="own", texts=4, max_length=32, keep_float=("nonsense",)).apply(workspace)
+    with pytest.raises(ValueError, match="modules_to_not_convert: no layer is named nonsense"):
+        Int8(scales="own", texts=4, max_length=32, modules_to_not_convert=("nonsense",)).apply(
+            workspace
+        )
 
 
 def test_layers_go_back_to_float_until_the_quality_holds(
@@ -107,13 +112,15 @@ def test_layers_go_back_to_float_until_the_quality_holds(
     exports: list[int] = []
     export = int8.export_openvino
 
-    def counted(*args: Any, keep_float: Any, **settings: Any) -> Any:
-        exports.append(len(keep_float))
-        return export(*args, keep_float=keep_float, **settings)
+    def counted(*args: Any, modules_to_not_convert: Any, **settings: Any) -> Any:
+        exports.append(len(modules_to_not_convert))
+        return export(*args, modules_to_not_convert=modules_to_not_convert, **settings)
 
     monkeypatch.setattr(int8, "export_openvino", counted)
     made_up = iter([1.0])  # of the float model
-    monkeypatch.setattr(int8, "quality", lambda *_: next(made_up, None) or qualities[exports[-1]])
+    monkeypatch.setattr(
+        float_layers, "quality", lambda *_: next(made_up, None) or qualities[exports[-1]]
+    )
     done = Int8(scales="own", texts=4, max_length=32, keep=0.8).apply(workspace)
     assert exports == [0, 1, 2, 4, 3, 3]
     first, *tried = read(workspace.record.path)
@@ -129,7 +136,7 @@ def test_a_quality_that_cannot_be_had_is_refused(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_up = iter([1.0])
-    monkeypatch.setattr(int8, "quality", lambda *_: next(made_up, 0.1))
+    monkeypatch.setattr(float_layers, "quality", lambda *_: next(made_up, 0.1))
     monkeypatch.setattr(int8.Int8, "_export", lambda *_: [])
     monkeypatch.setattr(int8, "OpenVinoSession", lambda *_: None)
     monkeypatch.setattr(int8, "session_outputs", lambda *_: [])
@@ -140,7 +147,9 @@ def test_a_quality_that_cannot_be_had_is_refused(
 def test_settings_that_cannot_be_meant_are_refused() -> None:
     with pytest.raises(ValueError, match=r"keep: 1\.2 is not a share of the quality"):
         Int8(keep=1.2)
-    with pytest.raises(ValueError, match="keep_float: with keep the layers"):
-        Int8(keep=0.99, keep_float=("a",))
-    with pytest.raises(ValueError, match="scales: ranges, smooth and correct_bias are of our own"):
+    with pytest.raises(ValueError, match="modules_to_not_convert: keep finds the layers"):
+        Int8(keep=0.99, modules_to_not_convert=("a",))
+    with pytest.raises(
+        ValueError, match="scales: ranges, smooth and correct_bias are settings of our own"
+    ):
         Int8(correct_bias=True)

@@ -8,9 +8,9 @@ from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Task
 from leanformer.models.tiny import tiny_model
 from leanformer.quantize.fake import rounded_layers
+from leanformer.quantize.fixed_bits import FixedBits
 from leanformer.quantize.hessian_bits import HessianBits
 from leanformer.quantize.layer_bits import stacked
-from leanformer.quantize.listed_bits import ListedBits
 from leanformer.quantize.quantize_aware import QuantizeAware
 from leanformer.quantize.quantizers import Ternary, Uniform
 
@@ -40,7 +40,7 @@ def bits_of(model):
 def test_each_layer_rounds_to_its_bits_and_keeps_the_other_settings(tmp_path):
     workspace = workspace_of(tmp_path)
     step = QuantizeAware(
-        weights=Uniform(symmetric=False, per="tensor"), bits=ListedBits(bits=(2, 8, 4))
+        weights=Uniform(symmetric=False, granularity="tensor"), bits=FixedBits(bits=(2, 8, 4))
     )
     step.apply(workspace)
     assert bits_of(workspace.model) == {"0": {2}, "1": {8}, "2": {4}}

@@ -29,7 +29,7 @@ def model_of(*, activations=None, **layers):
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])
 def test_the_bytes_are_those_of_the_arithmetic(bits):
-    model = model_of(linear=Blocks(bits=bits), table=Blocks(bits=2, per="tensor"))
+    model = model_of(linear=Blocks(bits=bits), table=Blocks(bits=2, granularity="tensor"))
     linear, table = model.get_submodule(LINEAR).weight, model.get_submodule(TABLE).weight
     whole = sum(t.numel() for t in model.state_dict().values())
     asked = arithmetic_bytes(model, codes_of_layers(model))

@@ -16,7 +16,7 @@ from leanformer.distill.objectives import AttentionScores, HiddenStates, SoftTar
 from leanformer.distill.step import Distill
 from leanformer.models.tiny import tiny_model
 from leanformer.quantize.activations import Calibrated, Dynamic, MovingAverage
-from leanformer.quantize.fake import QuantEmbedding, QuantLinear, rounded_layers
+from leanformer.quantize.fake import QATEmbedding, QATLinear, rounded_layers
 from leanformer.quantize.pack import Pack
 from leanformer.quantize.quantize_aware import QuantizeAware
 from leanformer.quantize.quantizer import Quantizer
@@ -75,7 +75,11 @@ def test_the_encoder_rounds_and_the_rest_stays(tmp_path: Path) -> None:
 def test_what_rounds_can_be_chosen(tmp_path: Path) -> None:
     kept = "bert.encoder.layer.0.output.dense"
     names = swapped(
-        workspace_of(tmp_path), embeddings=Blocks(), tables="all", head=True, keep_float=(kept,)
+        workspace_of(tmp_path),
+        embeddings=Blocks(),
+        tables="all",
+        head=True,
+        modules_to_not_convert=(kept,),
     )
     assert {"classifier", "bert.embeddings.token_type_embeddings"} <= names
     assert kept not in names
@@ -93,7 +97,7 @@ def test_a_layer_that_the_task_does_not_reach_stays(tmp_path: Path) -> None:
 def test_calibrated_ranges_are_those_of_the_float_model(tmp_path: Path) -> None:
     workspace = workspace_of(tmp_path)
     swapped(workspace, activations=Calibrated(), texts=4)
-    layers = [m for m in workspace.model.modules() if isinstance(m, QuantLinear)]
+    layers = [m for m in workspace.model.modules() if isinstance(m, QATLinear)]
     assert all(layer.activations is not None and layer.activations.grid() for layer in layers)
 
 
@@ -108,8 +112,14 @@ class Refuses(Quantizer):
         ({"clip": 0.0}, r"clip: 0.0 is not positive"),
         ({"texts": 0}, "texts: 0 is not at least 1"),
         ({"embeddings": Gptq()}, "embeddings: .* rounds once, on statistics"),
-        ({"keep_float": ("nonsense",)}, "keep_float: no layer is named nonsense"),
-        ({"weights": Refuses()}, "layer.0.attention.self.query: block: 5 does not .*keep_float"),
+        (
+            {"modules_to_not_convert": ("nonsense",)},
+            "modules_to_not_convert: no layer is named nonsense",
+        ),
+        (
+            {"weights": Refuses()},
+            "layer.0.attention.self.query: block: 5 does not .*modules_to_not_convert",
+        ),
     ],
 )
 def test_refusals_leave_the_model_as_it_was(
@@ -128,8 +138,10 @@ def test_models_that_cannot_round_are_refused(tmp_path: Path) -> None:
         swapped(workspace)
     workspace = workspace_of(tmp_path)
     linears = (n for n, m in workspace.model.named_modules() if isinstance(m, nn.Linear))
-    with pytest.raises(ValueError, match="no linear layer to round; keep_float names them all"):
-        swapped(workspace, keep_float=tuple(linears))
+    with pytest.raises(
+        ValueError, match="no linear layer to round; modules_to_not_convert names them all"
+    ):
+        swapped(workspace, modules_to_not_convert=tuple(linears))
     workspace = workspace_of(tmp_path, head="masked")
     with pytest.raises(ValueError, match="word embeddings are the weight of the head too"):
         swapped(workspace, embeddings=Blocks())
@@ -182,7 +194,7 @@ def test_a_recipe_trains_and_packs(recipe: Recipe, tmp_path: Path) -> None:
     assert all(torch.equal(state[n], t) for n, t in again.model.state_dict().items())
 
 
-ROWS = Ternary(per="row")
+ROWS = Ternary(granularity="row")
 
 
 @pytest.mark.parametrize(
@@ -192,11 +204,11 @@ ROWS = Ternary(per="row")
             weights=TernaryLossAware(), embeddings=ROWS, activations=Dynamic(), clip=2.5
         ),
         QuantizeAware(
-            weights=Uniform(per="tensor"), embeddings=Uniform(per="tensor"), tables="all",
+            weights=Uniform(granularity="tensor"), embeddings=Uniform(granularity="tensor"), tables="all",
             activations=MovingAverage(start_step=2),
         ),
-        QuantizeAware(weights=Uniform(bits=3, per="rows", groups=4), activations=Calibrated()),
-        QuantizeAware(weights=Uniform(bits=4, per="columns", group=8, symmetric=False)),
+        QuantizeAware(weights=Uniform(bits=3, granularity="row-group", num_groups=4), activations=Calibrated()),
+        QuantizeAware(weights=Uniform(bits=4, granularity="group", group_size=8, symmetric=False)),
     ],
 )  # fmt: skip
 def test_the_settings_of_the_papers_train_and_pack(
@@ -236,6 +248,6 @@ def test_a_recipe_trains_and_runs_in_integers(recipe: Recipe, tmp_path: Path) ->
     assert all(proof.ok for proof in done.proofs)
     rows = [e for e in read(tmp_path / "record.jsonl") if e["event"] == "requantized_by_layer"]
     assert max(row["loss"] for row in rows[0]["rows"]) == 0
-    with pytest.raises(ValueError, match="keep_float: the model was trained to round"):
-        Int8(keep_float=("classifier",)).apply(done)
-    assert isinstance(done.model.get_input_embeddings(), QuantEmbedding)
+    with pytest.raises(ValueError, match="modules_to_not_convert: the model was trained to round"):
+        Int8(modules_to_not_convert=("classifier",)).apply(done)
+    assert isinstance(done.model.get_input_embeddings(), QATEmbedding)

@@ -10,7 +10,7 @@ from leanformer.models.shape import shape_of
 from leanformer.models.tiny import tiny_model
 from leanformer.models.vocabulary import cut_vocabulary
 from leanformer.quantize.activations import Dynamic
-from leanformer.quantize.fake import QuantEmbedding, QuantLinear
+from leanformer.quantize.fake import QATEmbedding, QATLinear
 from leanformer.quantize.swap import found, swap
 from leanformer.train import TrainSetup
 from leanformer.train.adamw import adamw
@@ -24,14 +24,14 @@ def test_layers_are_swapped_in_place_and_the_configuration_says_so():
     weight = model.get_submodule(LINEAR).weight
     swap(model, {LINEAR: Blocks(bits=3), TABLE: Blocks()}, Dynamic(), clip=2.0)
     layer = model.get_submodule(LINEAR)
-    assert isinstance(layer, QuantLinear)
+    assert isinstance(layer, QATLinear)
     assert layer.weight is weight
     assert (layer.clip, layer.training) == (2.0, False)
-    assert isinstance(model.get_input_embeddings(), QuantEmbedding)
+    assert isinstance(model.get_input_embeddings(), QATEmbedding)
     assert {name for name, _ in model.named_parameters()} == names
     said = model.config.to_dict()["quantization_config"]
     assert said["stored_as"] == "leanformer"
-    assert said["layers"][LINEAR] == {"use": "test-blocks", "bits": 3, "per": "row"}
+    assert said["layers"][LINEAR] == {"use": "test-blocks", "bits": 3, "granularity": "row"}
     assert said["activations"]["use"] == "dynamic"
 
 

@@ -11,7 +11,7 @@ from leanformer.quantize.quantizers import Gptq, Ternary, Uniform
 from leanformer.quantize.weight_only import WeightOnly
 
 LAYER = "bert.encoder.layer.1.output.dense"
-FOUR = Gptq(grid=Uniform(bits=4, per="columns", group=16))
+FOUR = Gptq(grid=Uniform(bits=4, granularity="group", group_size=16))
 
 
 def losses(workspace):
@@ -22,7 +22,9 @@ def losses(workspace):
 def test_the_layers_are_packed_and_the_rest_stays(tmp_path):
     workspace = workspace_of(tmp_path)
     before = {name: t.clone() for name, t in workspace.model.state_dict().items()}
-    done = WeightOnly(weights=FOUR, embeddings=Uniform(), keep_float=(LAYER,)).apply(workspace)
+    done = WeightOnly(weights=FOUR, embeddings=Uniform(), modules_to_not_convert=(LAYER,)).apply(
+        workspace
+    )
     changed = {
         name for name, t in done.model.state_dict().items() if not torch.equal(t, before[name])
     }
@@ -63,13 +65,13 @@ def test_refusals(tmp_path):
     with pytest.raises(ValueError, match=r"embeddings: Gptq.* needs inputs to multiply with"):
         WeightOnly(embeddings=Gptq())
     workspace = workspace_of(tmp_path)
-    with pytest.raises(ValueError, match="keep_float: no layer is named nonsense"):
-        WeightOnly(keep_float=("nonsense",)).apply(workspace)
+    with pytest.raises(ValueError, match="modules_to_not_convert: no layer is named nonsense"):
+        WeightOnly(modules_to_not_convert=("nonsense",)).apply(workspace)
     with pytest.raises(ValueError, match=r"weight-only: bert.*query: group: 128 does not divide"):
         WeightOnly().apply(workspace)
     everything = tuple(n for n, m in workspace.model.named_modules() if n)
-    with pytest.raises(ValueError, match="keep_float: it names every linear layer"):
-        WeightOnly(keep_float=everything).apply(workspace)
+    with pytest.raises(ValueError, match="modules_to_not_convert: it names every linear layer"):
+        WeightOnly(modules_to_not_convert=everything).apply(workspace)
     QuantizeAware().apply(workspace)
     with pytest.raises(ValueError, match="the layers of the model round their weights"):
         WeightOnly(weights=FOUR).apply(workspace)

@@ -98,7 +98,7 @@ def _settings(table: dict, model: Path, data: Path) -> list[str]:
         if "augmentation" in step:
             settings.append(f"steps[{index}].augmentation.copies=1")
         if step.get("weights", {}).get("groups"):
-            settings.append(f"steps[{index}].weights.groups=8")  # as many as divide tiny rows
+            settings.append(f"steps[{index}].weights.num_groups=8")  # as many as divide tiny rows
         if "bits" in step:
             settings += [f"steps[{index}].bits.{name}=2" for name in ("slices", "iterations")]
         settings += [f"steps[{index}].{name}={value}" for name, value in small.items()]

@@ -8,7 +8,7 @@ from runtime_samples import calibration_of, outputs, uneven
 from leanformer.core.child import ChildFailed
 from leanformer.core.proof import NoEffect, require
 from leanformer.models.tiny import tiny_model
-from leanformer.runtime.carry import carry_scales
+from leanformer.quantize.post_training.insert_fake_quant import insert_fake_quant
 from leanformer.runtime.executed import attention_ran, kernels_ran
 from leanformer.runtime.graph import InferenceGraph
 from leanformer.runtime.openvino_backend import export_openvino
@@ -91,18 +91,20 @@ def test_layers_can_be_kept_in_float(tmp_path):
         folder,
         precision="int8",
         calibration=calibration,
-        keep_float=(kept,),
+        modules_to_not_convert=(kept,),
     )
     _, session = run(folder, "int8", calibration, ("input_ids", "attention_mask"))
     assert executed_precision(session.compiled)["f32"] == 1
-    with pytest.raises(ValueError, match=r"keep_float: no linear layer is named nonsense"):
+    with pytest.raises(
+        ValueError, match=r"modules_to_not_convert: no linear layer is named nonsense"
+    ):
         export_openvino(
             model,
             "classification",
             tmp_path / "y",
             precision="int8",
             calibration=calibration,
-            keep_float=("nonsense",),
+            modules_to_not_convert=("nonsense",),
         )
     assert not (tmp_path / "y").exists()
 
@@ -112,7 +114,7 @@ def test_carried_scales_run_on_as_many_integer_kernels_and_match_pytorch(tmp_pat
     calibration = calibration_of(tokenizer)
     graph = InferenceGraph(model, "classification")
     exact = np.stack(outputs(graph, calibration))
-    carry_scales(model, calibration.tensors(graph.inputs))
+    insert_fake_quant(model, calibration.tensors(graph.inputs))
     proofs = export_openvino(model, "classification", tmp_path / "x", precision="int8")
     assert proofs[0].after == proofs[0].asked == 6 * model.config.num_hidden_layers + 2
     if len(proofs) > 2:  # the CPU runs attention in one kernel
@@ -176,7 +178,7 @@ def test_minilm_runs_36_integer_kernels_at_a_quarter_of_the_size(tmp_path):
     calibration = calibration_of(tokenizer, TEXTS)
     graph = InferenceGraph(model, "embedding")
     exact = np.stack(outputs(graph, calibration))
-    carry_scales(model, calibration.tensors(graph.inputs))
+    insert_fake_quant(model, calibration.tensors(graph.inputs))
     proofs = export_openvino(model, "embedding", tmp_path / "x", precision="int8")
     assert proofs[0].after == 36
     assert proofs[1].after < 24e6

@@ -6,7 +6,7 @@ from train.toy import FAST, toy
 
 from leanformer.models.families import FAMILIES
 from leanformer.models.tiny import tiny_model
-from leanformer.quantize.fake import QuantEmbedding
+from leanformer.quantize.fake import QATEmbedding
 from leanformer.quantize.quantizers import Uniform
 from leanformer.train import Supervised, fit
 from leanformer.train.frozen import frozen_embeddings
@@ -34,7 +34,7 @@ def test_what_was_frozen_before_stays_frozen_also_after_an_error() -> None:
 
 def test_an_embedding_that_rounds_is_frozen_too() -> None:
     model, _ = toy()
-    embedding = QuantEmbedding(model.get_input_embeddings(), Uniform())
+    embedding = QATEmbedding(model.get_input_embeddings(), Uniform())
     model.set_input_embeddings(embedding)
     with frozen_embeddings(model):
         assert not embedding.weight.requires_grad

@@ -62,3 +62,9 @@ __all__ = [
     "Synthesizer",
     "Union",
 ]
+
+STEPS = (
+    "extend_positions.ExtendPositions",
+    "attend.Attend",
+)
+"""What recipes may do to attention; see `leanformer.core.step`."""

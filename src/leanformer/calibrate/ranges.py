@@ -2,10 +2,13 @@
 
     min-max          [min x, max x]                  no clipping; one outlier widens every step
     moving-average   m ← m + (m_batch - m) / 10      ends of each batch, averaged
-    percentile, mse, entropy                         see `calibrate.ends`: they look at a histogram
+    a function       (counts, min x, max x) → ends   searches a histogram for where to clip
 
-Padding is left out: only positions whose attention mask is 1 are looked at. Two passes: the first
-finds the outer range and the largest value of each channel, the second fills a histogram inside it.
+Padding is left out: only positions whose attention mask is 1 are looked at. The first pass finds
+the outer range and the largest value of each channel; where ends are searched for, a second pass
+fills a histogram inside that range.
+
+Legend: N row, I in.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,12 +19,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from leanformer.calibrate.ends import entropy_ends, mse_ends, percentile_ends
-from leanformer.numerics.grid import Grid, fake_quantize, input_grid, row_grid
+from leanformer.numerics.grid import Grid, input_grid
 
-Method = Literal["min-max", "moving-average", "percentile", "mse", "entropy"]
-METHODS = ("min-max", "moving-average", "percentile", "mse", "entropy")
-_ENDS = {"percentile": percentile_ends, "mse": mse_ends, "entropy": entropy_ends}
+ClippingSearch = Callable[[Tensor, float, float], tuple[float, float]]
+"""From a histogram over [low, high], its counts and both ends, to the ends at which to clip."""
 _BINS = 1024
 _MOVE = 0.1  # share of the way that a batch moves the average
 
@@ -56,7 +57,7 @@ def observe_ranges(
     model: nn.Module,
     batches: Iterable[dict[str, Tensor]],
     *,
-    method: Method = "min-max",
+    method: Literal["min-max", "moving-average"] | ClippingSearch = "min-max",
     layers: tuple[str, ...] | None = None,
     divisors: dict[str, Tensor] | None = None,
 ) -> dict[str, Range]:
@@ -65,16 +66,14 @@ def observe_ranges(
     Args:
         model: The float model; it is run in evaluation mode.
         batches: Keyword arguments of the model, with `attention_mask` where there is padding.
-        method: How the ends are chosen; see above.
+        method: How the ends are chosen; see the top of this file.
         layers: Only these layers; all that are reached, unless given.
         divisors: Divide the input of a layer by this, channel by channel (SmoothQuant).
 
     Raises:
-        ValueError: `method` is unknown, there are no batches, a layer is no linear layer, or what
-            goes into one is not finite.
+        ValueError: There are no batches, a layer is not a linear layer, or the input of one is not
+            finite.
     """
-    if method not in METHODS:
-        raise ValueError(f"method: {method!r} is not one of {', '.join(METHODS)}")
     batches = list(batches)
     if not batches:
         raise ValueError("batches: none to observe; give about 128 texts")
@@ -104,41 +103,19 @@ def observe_ranges(
     if method == "moving-average":
         ends = {name: (float(low), float(high)) for name, (low, high) in moved.items()}
     elif method != "min-max":
-        ends = _narrowed(model, chosen, batches, divisors, ends, method)
+        ends = _clipped(model, chosen, batches, divisors, ends, method)
     return {name: Range(*ends[name], low, high) for name, (low, high) in outer.items()}
 
 
-def quantization_loss(
-    model: nn.Module, ranges: dict[str, Range], batches: Iterable[dict[str, Tensor]]
-) -> list[tuple[str, float]]:
-    """Relative output error of each layer when only it is in int8, worst first.
-
-    ‖FQ(x) FQ(W)ᵀ - x Wᵀ‖² / ‖x Wᵀ‖² over all real tokens of `batches`.
-    """
-    linears: dict[str, Any] = {name: model.get_submodule(name) for name in ranges}
-    weights = {n: fake_quantize(m.weight, row_grid(m.weight)) for n, m in linears.items()}
-    grids = {name: found.grid() for name, found in ranges.items()}
-    sums = {name: [0.0, 0.0] for name in ranges}
-
-    def compare(name: str, x_NI: Tensor) -> None:
-        exact = x_NI @ linears[name].weight.T
-        error = fake_quantize(x_NI, grids[name]) @ weights[name].T - exact
-        sums[name][0] += float(error.square().sum())
-        sums[name][1] += float(exact.square().sum())
-
-    observe_rows(model, linears, list(batches), compare)
-    losses = [(name, error / max(total, 1e-30)) for name, (error, total) in sums.items()]
-    return sorted(losses, key=lambda pair: pair[1], reverse=True)
-
-
-def _narrowed(
+def _clipped(
     model: nn.Module,
     layers: dict[str, nn.Linear],
     batches: list[dict[str, Tensor]],
     divisors: dict[str, Tensor],
     ends: dict[str, tuple[float, float]],
-    method: Method,
+    search: ClippingSearch,
 ) -> dict[str, tuple[float, float]]:
+    """Ends found by `search` on a histogram of each layer's inputs within its outer `ends`."""
     counts = {name: torch.zeros(_BINS) for name in ends}
 
     def fill(name: str, x_NI: Tensor) -> None:
@@ -146,7 +123,7 @@ def _narrowed(
 
     observe_rows(model, layers, batches, fill, divisors)
     return {
-        name: _ENDS[method](counts[name], low, high) if high > low else (low, high)
+        name: search(counts[name], low, high) if high > low else (low, high)
         for name, (low, high) in ends.items()
     }
 

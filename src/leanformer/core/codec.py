@@ -18,7 +18,7 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from leanformer.core.renamed import with_new_names
+from leanformer.core.renamed import new_technique, with_new_names
 from leanformer.core.technique import find, nearest
 
 _NONE = "none"
@@ -153,8 +153,9 @@ def _technique(kind: Any, value: Any, place: str) -> Any:
     if isinstance(value, str):
         value = {"use": value}
     _expect(isinstance(value, dict) and "use" in value, place, value, 'a table with use = "name"')
+    name = new_technique(value["use"], kind.family, _join(place, "use"))
     try:
-        cls = find(value["use"], kind.family)
+        cls = find(name, kind.family)
     except ValueError as error:
         raise ValueError(f"{_join(place, 'use')}: {error}") from error
     return _dataclass(cls, value, place)

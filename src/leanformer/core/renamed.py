@@ -1,8 +1,9 @@
-"""Fields that were called something else: recipes and checkpoints of an earlier version still read.
+"""Fields and techniques with a new name: recipes and checkpoints of an earlier version still read.
 
-A row of the table names a class, the old field, the new one, and where the value changes with the
-name, how. `leanformer.core.codec` looks here before it decodes a table, so that nothing else has
-to know the old names. A row stays for one version.
+A row of `FIELDS` names a class, the old field, the new one, and where the value changes with the
+name, how. A row of `TECHNIQUES` names a family, an old technique and the new one.
+`leanformer.core.codec` looks here before it decodes a table, so that nothing else has to know the
+old names. A row stays for one version.
 """
 
 import warnings
@@ -35,6 +36,13 @@ def _is_best(choose: Any) -> Any:
 def _negated(flag: Any) -> Any:
     return not flag if isinstance(flag, bool) else flag
 
+
+def _granularity(per: Any) -> Any:
+    names = {"rows": "row-group", "columns": "group"}
+    return names.get(per, per) if isinstance(per, str) else per
+
+
+_FLOAT_LAYERS = {"keep_float": Renamed("modules_to_not_convert")}
 
 FIELDS: dict[str, dict[str, Renamed]] = {
     "BlockWindow": {"size": Renamed("block_size")},
@@ -75,8 +83,39 @@ FIELDS: dict[str, dict[str, Renamed]] = {
     "BrainSurgeon": {"block": Renamed("block_size"), "damping": Renamed("damp_percent")},
     "Hybrid": {"block": Renamed("block_size")},
     "Lottery": {"remove": Renamed("prune_fraction")},
+    "Uniform": {
+        "per": Renamed("granularity", _granularity),
+        "group": Renamed("group_size"),
+        "groups": Renamed("num_groups"),
+        "ends": Renamed("clipping"),
+    },
+    "Ternary": {"per": Renamed("granularity")},
+    "TernaryLossAware": {"per": Renamed("granularity")},
+    "Dynamic": {"per": Renamed("granularity")},
+    "Gptq": {"ordered": Renamed("act_order"), "damping": Renamed("damp_percent")},
+    "Int8": _FLOAT_LAYERS,
+    "QuantizeAware": _FLOAT_LAYERS,
+    "WeightOnly": _FLOAT_LAYERS,
 }
 """Name of a class -> name that one of its fields had -> what became of it."""
+
+TECHNIQUES: dict[str, dict[str, str]] = {"bits": {"listed-bits": "fixed-bits"}}
+"""Name of a family -> name that one of its techniques had -> what it is called now."""
+
+
+def new_technique(name: Any, family: str, place: str) -> Any:
+    """The present name of a technique of `family`; `name` itself unless it is an old one.
+
+    Args:
+        name: What the file holds.
+        family: Where the technique is looked for.
+        place: Where the name stands, for messages.
+    """
+    new = TECHNIQUES.get(family, {}).get(name) if isinstance(name, str) else None
+    if new is None:
+        return name
+    warnings.warn(f"{place}: {name} is called {new} now", FutureWarning, stacklevel=2)
+    return new
 
 
 def with_new_names(cls: type, table: dict[str, Any], place: str) -> dict[str, Any]:

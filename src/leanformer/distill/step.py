@@ -24,6 +24,7 @@ from leanformer.distill.description import follow_description, lengths, prove_le
 from leanformer.distill.distillation import Distillation, translation
 from leanformer.distill.objective import Objective, dims_of
 from leanformer.distill.objectives import SoftTargets
+from leanformer.distill.substitution import Substitution as Substitution
 from leanformer.distill.teachers.ensemble import check_comparable
 from leanformer.distill.teachers.named import with_teachers
 from leanformer.distill.teachers.reading import (

@@ -13,6 +13,7 @@ and an exporter turns each rounding into a FakeQuantize node.
 Legend: B batch, T token, I in, O out, V vocabulary, D model width.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -112,6 +113,22 @@ class FakeQuantEmbedding(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """The rounded rows of `ids`."""
         return F.embedding(ids, self.rounded() if self.held is None else self.held)
+
+
+def count_fake_quantized(model: nn.Module) -> int:
+    """Number of linear layers of `model` that carry int8 scales."""
+    return sum(isinstance(module, FakeQuantLinear) for module in model.modules())
+
+
+def count_integer_attention(model: nn.Module) -> int:
+    """Number of attentions of `model` that multiply queries and keys which are both rounded."""
+    rounding = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, FakeQuantLinear) and module.output_scale is not None
+    ]
+    parents = Counter(name.rpartition(".")[0] for name in rounding)
+    return sum(count == 2 for count in parents.values())
 
 
 @contextmanager

@@ -15,10 +15,11 @@ How transformers is made to load them is told in `leanformer.models.stored_form`
 
 from typing import Any
 
+from leanformer.core.codec import encode
 from leanformer.models.stored_config import mark_stored
 from leanformer.models.stored_form import StoredForm
 from leanformer.quantize.packed import hold_codes, unpack
-from leanformer.quantize.swap import METHOD, swap_described
+from leanformer.quantize.swap import METHOD, activations_of, swap_described
 
 
 class QuantizedForm(StoredForm):
@@ -48,7 +49,9 @@ class QuantizedForm(StoredForm):
         self.form, self.layers, self.activations, self.clip = form, layers, activations, clip
 
     def before_weights(self, model: Any) -> None:
-        """See `StoredForm.before_weights`."""
+        """See `StoredForm.before_weights`; settings by old names are kept by their present ones."""
+        activations = activations_of(self.to_dict())
+        self.activations = None if activations is None else encode(activations)
         put = hold_codes if self.form == "packed" else swap_described
         self.layers = put(model, self.to_dict())
 

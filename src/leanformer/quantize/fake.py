@@ -104,7 +104,7 @@ class RoundedWeight(nn.Module, ABC):
         return f"{rows} x {columns}, {self.quantizer}{clip}"
 
 
-class QuantLinear(RoundedWeight):
+class QATLinear(RoundedWeight):
     """A linear layer that rounds its weight, and its input if it is told how."""
 
     def __init__(
@@ -127,7 +127,7 @@ class QuantLinear(RoundedWeight):
         return F.linear(x, self.rounded(), self.bias)
 
 
-class QuantEmbedding(RoundedWeight):
+class QATEmbedding(RoundedWeight):
     """An embedding table whose rows are rounded; what is looked up is not rounded again."""
 
     def __init__(

@@ -57,7 +57,7 @@ class HessianBits(BitChoice):
         slices: Callable[[int], list[list[Batch]]],
         loss: Callable[[nn.Module, Batch], Tensor],
     ) -> list[Chosen]:
-        """See `BitChoice.choose`; runs a backward pass a layer, slice and iteration."""
+        """See `BitChoice.choose`; runs one backward pass per layer, slice and iteration."""
         if len(layers) < 2:
             raise ValueError(
                 f"bits: {len(layers)} layer cannot have more bits than another; use one number"

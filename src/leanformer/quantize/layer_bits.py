@@ -39,7 +39,7 @@ def with_bits(
     if choice.texts and (dataset.train.labels is None or dataset.task.about.form is None):
         raise ValueError(
             f"bits: the curvature of the loss needs labels, and a task of kind {kind} has none; "
-            "list the bits (listed-bits)"
+            "list the bits (fixed-bits)"
         )
 
     def slices(count: int) -> list[list[Batch]]:

@@ -1,4 +1,4 @@
-"""Packing as a step: the model that learnt to round is stored in as few bits as it rounds to.
+"""Packing as a step: the model that learned to round is stored in as few bits as it rounds to.
 
 The checkpoint loads with `AutoModel….from_pretrained` after `import leanformer`. The step proves
 that the file has its arithmetic size, and that what is loaded are the same weights. Few bits

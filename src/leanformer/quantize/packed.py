@@ -4,7 +4,7 @@
 
 A packed checkpoint loads into plain float layers that hold the dequantized weights, bit by bit
 those that the packed model multiplied with: whatever works on a model works on it. Where inputs are
-rounded too, the layers are `QuantLinear` ones that round only these.
+rounded too, the layers are `QATLinear` ones that round only these.
 
 Legend: O out, I in.
 """
@@ -23,7 +23,7 @@ from leanformer.numerics.bits import pack, packed_bytes
 from leanformer.numerics.bits import unpack as codes_of
 from leanformer.numerics.blocks import Block, Quantized
 from leanformer.quantize.activations import Activations, Rounding
-from leanformer.quantize.fake import QuantLinear, float_linear, rounded_layers
+from leanformer.quantize.fake import QATLinear, float_linear, rounded_layers
 from leanformer.quantize.quantizer import Quantizer
 from leanformer.quantize.swap import activations_of, described, found
 
@@ -145,7 +145,7 @@ def unpack(model: Any, settings: Mapping[str, Any]) -> None:
             layer = _plain(module)
             if module.activations is not None:
                 assert isinstance(layer, nn.Linear)
-                layer = QuantLinear(layer, None, module.activations)
+                layer = QATLinear(layer, None, module.activations)
                 rounding[name] = None
             model.set_submodule(name, layer.train(model.training))
     if rounding:

@@ -6,14 +6,15 @@
 The step trains nothing. The next step of the recipe does (`distill`, `finetune`), then `pack`
 stores the codes or `int8` makes the graph that runs. The settings of the papers:
 
-    Q8BERT         weights = { use = "uniform", per = "tensor" }       tables = "all"
-                   embeddings = { use = "uniform", per = "tensor" }
+    Q8BERT         weights = { use = "uniform", granularity = "tensor" }  tables = "all"
+                   embeddings = { use = "uniform", granularity = "tensor" }
                    activations = { use = "moving-average" }
-    Q-BERT         weights = { use = "uniform", per = "rows", groups = 128, symmetric = false }
+    Q-BERT         weights = { use = "uniform", granularity = "row-group", num_groups = 128,
+                               symmetric = false }
                    bits = "hessian-bits"            embeddings = { use = "uniform", bits = 8 }
                    activations = { use = "moving-average" }
     TernaryBERT    weights = "ternary"                                 clip = 2.5
-                   embeddings = { use = "ternary", per = "row" }
+                   embeddings = { use = "ternary", granularity = "row" }
                    activations = { use = "dynamic", symmetric = true }     (or false: its paper)
 
 What follows begins near its best where bits are many: give it `require_improvement = false`, or it
@@ -29,7 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leanformer.calibrate.ranges import observe_ranges
+from leanformer.calibrate.texts import training_texts
 from leanformer.core.proof import Proof, require
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
@@ -38,9 +39,10 @@ from leanformer.data import encode_examples
 from leanformer.quantize.activations import Activations
 from leanformer.quantize.bit_choice import BitChoice
 from leanformer.quantize.fake import rounded_layers
+from leanformer.quantize.fixed_bits import FixedBits as FixedBits
 from leanformer.quantize.hessian_bits import HessianBits as HessianBits
 from leanformer.quantize.layer_bits import with_bits
-from leanformer.quantize.listed_bits import ListedBits as ListedBits
+from leanformer.quantize.post_training.clipping import calibrate_ranges
 from leanformer.quantize.quantizer import Quantizer
 from leanformer.quantize.quantizers import Uniform
 from leanformer.quantize.swap import swap
@@ -73,7 +75,7 @@ class QuantizeAware(Step):
     """Latent weights beyond ±clip are clipped and get no gradient; TernaryBERT uses 2.5."""
     head: bool = False
     """Round the layers of the head too."""
-    keep_float: tuple[str, ...] = ()
+    modules_to_not_convert: tuple[str, ...] = ()
     """Names of layers that stay in floating point."""
     texts: int = 128
     """Training texts on which layers that are used, and calibrated ranges, are found."""
@@ -101,16 +103,14 @@ class QuantizeAware(Step):
         """Swap the layers of the model in place.
 
         Raises:
-            ValueError: A name in `keep_float` is unknown, the model rounds already or has no linear
-                layer, a weight cannot be rounded so, or the word embeddings are the weight of the
-                head too.
+            ValueError: A name in `modules_to_not_convert` is unknown, the model rounds already or
+                has no linear layer, a weight cannot be rounded so, or the word embeddings are the
+                weight of the head too.
             NoEffect: Nothing is rounded.
         """
         model, dataset = workspace.model, workspace.dataset
         kind = dataset.task.kind
-        sample = dataset.train.take(list(range(min(self.texts, len(dataset.train)))))
-        encoded = encode_examples(sample, workspace.tokenizer, kind, self.max_length)
-        batches = [encoded.batch([index]).inputs for index in range(len(sample))]
+        batches = training_texts(workspace, self.texts, self.max_length)
         layers = self._layers(model, batches)
         if self.bits is not None:
             assert isinstance(self.weights, Uniform)
@@ -141,8 +141,8 @@ class QuantizeAware(Step):
                 "quantize-aware: the model rounds already; begin with one that does not"
             )
         names = dict(model.named_modules())
-        if unknown := [name for name in self.keep_float if name not in names]:
-            raise ValueError(f"keep_float: no layer is named {', '.join(unknown)}")
+        if unknown := [name for name in self.modules_to_not_convert if name not in names]:
+            raise ValueError(f"modules_to_not_convert: no layer is named {', '.join(unknown)}")
         used = _reached(model, batches[0])
         inside = {id(module) for module in model.base_model.modules()}
         layers: dict[str, Quantizer | None] = {
@@ -150,11 +150,11 @@ class QuantizeAware(Step):
             for name in used
             if isinstance(names[name], nn.Linear) and (self.head or id(names[name]) in inside)
         }
-        layers = {name: q for name, q in layers.items() if name not in self.keep_float}
+        layers = {name: q for name, q in layers.items() if name not in self.modules_to_not_convert}
         if not layers:
             raise ValueError(
-                "quantize-aware: there is no linear layer to round; keep_float names them all, or "
-                f"{type(model).__name__} is built of other layers"
+                "quantize-aware: there is no linear layer to round; modules_to_not_convert names "
+                f"them all, or {type(model).__name__} is built of other layers"
             )
         return layers | self._tables(model, names, used)
 
@@ -174,7 +174,7 @@ class QuantizeAware(Step):
             name: self.embeddings
             for name in used
             if isinstance(names[name], nn.Embedding)
-            and name not in self.keep_float
+            and name not in self.modules_to_not_convert
             and (self.tables == "all" or names[name] is words)
         }
         output = model.get_output_embeddings()
@@ -192,7 +192,7 @@ class QuantizeAware(Step):
         if self.activations is None or self.activations.calibration is None:
             return {}
         linears, method = tuple(self._linears(model, layers)), self.activations.calibration
-        found = observe_ranges(model, batches, method=method, layers=linears)
+        found = calibrate_ranges(model, batches, method=method, layers=linears)
         return {name: (seen.low, seen.high) for name, seen in found.items()}
 
 
@@ -205,7 +205,7 @@ def _check(model: Any, layers: dict[str, Quantizer | None]) -> None:
             quantizer.quantize(model.get_submodule(name).weight.detach())
         except ValueError as error:
             raise ValueError(
-                f"quantize-aware: {name}: {error}; or name it in keep_float"
+                f"quantize-aware: {name}: {error}; or name it in modules_to_not_convert"
             ) from error
 
 

@@ -6,6 +6,7 @@ The configuration goes where `save_pretrained` writes it, and `from_pretrained` 
 (`leanformer.quantize.checkpoint`).
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import nn
 from leanformer.core.codec import decode, encode
 from leanformer.models.stored_config import mark_stored
 from leanformer.quantize.activations import Activations
-from leanformer.quantize.fake import QuantEmbedding, QuantLinear
+from leanformer.quantize.fake import QATEmbedding, QATLinear
 from leanformer.quantize.quantizer import Quantizer
 
 METHOD = "leanformer"  # how config.json calls all of our forms
@@ -36,7 +37,7 @@ def swap(
         clip: Latent weights beyond ±clip are clipped.
 
     Raises:
-        ValueError: A name is no linear layer and no embedding. Nothing is changed then.
+        ValueError: A name is not that of a linear layer or embedding. Nothing is changed then.
     """
     kinds = {
         name: module
@@ -45,7 +46,7 @@ def swap(
     }
     if unknown := [name for name in layers if name not in kinds]:
         raise ValueError(
-            f"layers: {', '.join(unknown)} is no linear layer and no embedding of the model; "
+            f"layers: {', '.join(unknown)} is not a linear layer or embedding of the model; "
             "names are those of model.named_modules(), and a layer is swapped once"
         )
     for name, quantizer in layers.items():
@@ -69,18 +70,24 @@ def described(
 def swap_described(model: Any, settings: dict[str, Any]) -> dict[str, Any]:
     """Swap the layers that a configuration names; their tables by the names in `model`.
 
+    The tables have the present names of fields, whatever version of leanformer wrote them.
+
     Raises:
         ValueError: None of the layers is there, or a technique in the configuration is not known.
     """
     import leanformer.quantize.quantizers  # noqa: F401  (registers what configurations name)
 
-    tables = found(model, settings["layers"])
-    place = "config.json: quantization_config"
-    layers = {
-        name: decode(Quantizer | None, table, f"{place}.layers.{name}")
-        for name, table in tables.items()
-    }
-    swap(model, layers, activations_of(settings), settings["clip"])
+    layers: dict[str, Quantizer | None] = {}
+    decoded: dict[str, Quantizer | None] = {}  # most layers share one; old names warn once
+    for name, table in found(model, settings["layers"]).items():
+        text = json.dumps(table, sort_keys=True)
+        if text not in decoded:
+            place = f"config.json: quantization_config.layers.{name}"
+            decoded[text] = decode(Quantizer | None, table, place)
+        layers[name] = decoded[text]
+    activations = activations_of(settings)
+    swap(model, layers, activations, settings["clip"])
+    tables: dict[str, Any] = described(layers, activations, settings["clip"])["layers"]
     return tables
 
 
@@ -123,6 +130,6 @@ def _rounding(
     layer: Any, quantizer: Quantizer | None, activations: Activations | None, clip: float | None
 ) -> nn.Module:
     if isinstance(layer, nn.Embedding):
-        return QuantEmbedding(layer, quantizer, clip).train(layer.training)
+        return QATEmbedding(layer, quantizer, clip).train(layer.training)
     inputs = None if activations is None else activations.build(layer.in_features)
-    return QuantLinear(layer, quantizer, inputs, clip).train(layer.training)
+    return QATLinear(layer, quantizer, inputs, clip).train(layer.training)

@@ -29,13 +29,13 @@ from leanformer.quantize.quantizers import Gptq
 
 @technique("weight-only", paper="Frantar et al. 2022 (GPTQ), arXiv:2210.17323")
 class WeightOnly(Step):
-    """Store a trained model in 4 bits a weight, or 8, without training it again."""
+    """Store a trained model in 4 or 8 bits per weight without training it again."""
 
     weights: Quantizer = Gptq()
     """What rounds the weights of the layers' linear maps."""
     embeddings: Quantizer | None = None
     """What rounds the word embeddings; None = they stay in floating point."""
-    keep_float: tuple[str, ...] = ()
+    modules_to_not_convert: tuple[str, ...] = ()
     """Names of linear layers that stay in floating point."""
     texts: int = 128
     """Training texts that statistics are gathered on."""
@@ -55,13 +55,14 @@ class WeightOnly(Step):
         """Round the weights and write the packed checkpoint.
 
         Raises:
-            ValueError: A name in `keep_float` is unknown, the architecture is not known, the model
-                rounds already, or a weight cannot be rounded so; nothing was changed.
+            ValueError: A name in `modules_to_not_convert` is unknown, the architecture is not
+                known, the model rounds already, or a weight cannot be rounded so; nothing was
+                changed.
             NoEffect: The file is not as small as its codes, or is loaded as something else.
         """
         model = workspace.model
         require_prunable(model)  # a model that rounds has its codes already
-        linears = linear_maps(model, self.keep_float, "keep_float")
+        linears = linear_maps(model, self.modules_to_not_convert, "modules_to_not_convert")
         batches = training_texts(workspace, self.texts, self.max_length)
         grams = gather_grams(model, batches, layers=tuple(linears))
         codes: dict[str, Quantized] = {}
@@ -89,4 +90,6 @@ def _quantized(
     try:
         return quantizer.quantize(weight_OI, WeightStatistics(hessian_II=gram_II))
     except ValueError as error:
-        raise ValueError(f"weight-only: {name}: {error}; or name it in keep_float") from error
+        raise ValueError(
+            f"weight-only: {name}: {error}; or name it in modules_to_not_convert"
+        ) from error

@@ -71,7 +71,7 @@ class Backend(ABC):
         *,
         precision: Precision,
         calibration: Any,
-        keep_float: tuple[str, ...] = (),
+        modules_to_not_convert: tuple[str, ...] = (),
     ) -> list[Proof]:
         """Write the graph of `model` into a served folder, and prove what it executes.
 
@@ -81,7 +81,7 @@ class Backend(ABC):
             folder: The served folder.
             precision: What to store and execute.
             calibration: A `Calibration`: texts to find ranges on; tells whether inputs are pairs.
-            keep_float: Linear layers that stay in floating point.
+            modules_to_not_convert: Linear layers that stay in floating point.
         """
 
     def files(self, names: Sequence[str], precision: Precision, layout: int = FORMAT) -> list[str]:

@@ -51,20 +51,21 @@ def stored_bytes(
     file: Path,
     model: nn.Module,
     precision: str,
-    keep_float: tuple[str, ...] = (),
+    modules_to_not_convert: tuple[str, ...] = (),
     graph: int = 0,
 ) -> Proof:
     """The proof that `file` is as small as `precision` says, next to the fp32 weights of `model`.
 
-    Layers named in `keep_float`, and linear layers without scales in a model that carries scales,
-    count as fp32. `graph` bytes of the file are not weights.
+    Layers named in `modules_to_not_convert`, and linear layers without scales in a model that
+    carries scales, count as fp32. `graph` bytes of the file are not weights.
     """
     before = sum(parameter.numel() for parameter in model.parameters()) * 4
     carries = any(isinstance(module, FakeQuantLinear) for module in model.modules())
     floats = sum(
         module.weight.numel()
         for name, module in model.named_modules()
-        if name in keep_float or (carries and isinstance(module, nn.Linear | nn.Embedding))
+        if name in modules_to_not_convert
+        or (carries and isinstance(module, nn.Linear | nn.Embedding))
     )
     size = {"fp32": 4, "bf16": 2, "int8": 1}[precision]
     asked = (before // 4 - floats) * size + floats * 4

@@ -38,7 +38,7 @@ def export_folder(
     calibration: Calibration,
     *,
     candidates: Sequence[Candidate] = DEFAULT,
-    keep_float: tuple[str, ...] = (),
+    modules_to_not_convert: tuple[str, ...] = (),
     made: Mapping[Candidate, Path] | None = None,
     threads: int | None = None,
     least_agreement: float = 0.95,
@@ -54,7 +54,7 @@ def export_folder(
         folder: The folder to make; PyTorch weights and the winner's graph stay in it.
         calibration: Texts for int8 and for the race; also decides max_length and pairs.
         candidates: What may race, besides PyTorch.
-        keep_float: Linear layers that stay in floating point in OpenVINO's int8.
+        modules_to_not_convert: Linear layers that stay in floating point in OpenVINO's int8.
         made: Graphs that exist and are proved; they are copied, so that the graph that was judged
             is served, with its own scales.
         threads: As many as there are cores, unless given.
@@ -71,7 +71,13 @@ def export_folder(
     _save(model, tokenizer, kind, limit, folder, overwrite)
     asked = dict.fromkeys([*candidates, *(BATCH_DEPENDENT if batch_dependent else ())])
     proofs, failed = _export_all(
-        model, kind, folder, calibration, [*asked], keep_float=keep_float, made=made or {}
+        model,
+        kind,
+        folder,
+        calibration,
+        [*asked],
+        modules_to_not_convert=modules_to_not_convert,
+        made=made or {},
     )
     write_manifest(
         folder,
@@ -116,7 +122,7 @@ def _export_all(
     calibration: Calibration,
     asked: Sequence[Candidate],
     *,
-    keep_float: tuple[str, ...],
+    modules_to_not_convert: tuple[str, ...],
     made: Mapping[Candidate, Path],
 ) -> tuple[dict[Candidate, list[Proof]], list[Row]]:
     """The proofs of each candidate that was exported or copied, and a row with the reason of each
@@ -135,7 +141,7 @@ def _export_all(
                 folder,
                 precision=precision,
                 calibration=calibration,
-                keep_float=keep_float,
+                modules_to_not_convert=modules_to_not_convert,
             )
         except (ValueError, ImportError, RuntimeError) as error:
             reason = f"could not be exported: {error}"

@@ -8,14 +8,15 @@ Three facts, each of which has cost users an afternoon:
 - static int8 of a fused graph quantizes nothing. It is not offered.
 
 int8 is dynamic: weights by row and column on disk, activations quantized as they come. A model that
-carries its own scales keeps them, in a graph that is not fused (`onnx_qdq`).
+carries its own scales keeps them, in a graph that is not fused: the caller passes what writes them
+(`leanformer.quantize.onnx_qdq.write_scales`).
 """
 
 import logging
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,16 +26,21 @@ import torch
 from leanformer.core.child import ChildFailed, call_in_child
 from leanformer.core.files import new_files
 from leanformer.core.proof import NoEffect, Proof, require
-from leanformer.runtime.carry import carried_scales
+from leanformer.numerics.fake_linear import count_fake_quantized
 from leanformer.runtime.executed import nodes_ran, stored_bytes
 from leanformer.runtime.graph import InferenceGraph, example_inputs, exported
-from leanformer.runtime.onnx_qdq import write_scales
 from leanformer.runtime.onnx_session import import_onnxruntime, onnx_file
 from leanformer.runtime.session import Precision
 
 _OPSET = 17
 _FUSED = ("Attention", "MultiHeadAttention", "QAttention")
 _INTEGER = ("QAttention", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "MatMulInteger")
+
+Tracer = Callable[[Any, Path], None]
+"""Exports a graph of plain layers to a file."""
+ScaleWriter = Callable[[Tracer, Any, Path], tuple[int, int]]
+"""From a tracer, a graph whose layers carry int8 scales, and the file to write, to the number of
+integer products in the file and its bytes that are not weights."""
 
 
 def export_onnx(
@@ -45,18 +51,20 @@ def export_onnx(
     precision: Precision = "fp32",
     pairs: bool = False,
     fused: bool = True,
+    write_scales: ScaleWriter | None = None,
     overwrite: bool = False,
 ) -> list[Proof]:
     """Write a graph into `folder`: exported, fused, and for int8 dynamically quantized.
 
     Args:
-        model: A model with a head for `kind`; with `FakeQuantLinear` layers, their scales make the
-            int8 graph.
+        model: A model with a head for `kind`; with `FakeQuantLinear` layers, `write_scales` makes
+            the int8 graph.
         kind: The task; pooling and head become part of the graph.
         folder: Where to write `onnx_file(precision)`, beside other graphs.
         precision: "fp32" or "int8".
         pairs: Whether inputs are pairs of texts.
         fused: Demand that attention is fused in every layer; False accepts what fuses.
+        write_scales: Writes the scales that the layers of `model` carry into the graph.
         overwrite: Replace the graph if it exists.
 
     Returns:
@@ -64,15 +72,21 @@ def export_onnx(
 
     Raises:
         FileExistsError: The graph exists, and `overwrite` is false.
-        ValueError: `precision` is bf16, or fp32 for a model that carries int8 scales.
+        ValueError: `precision` is bf16, or fp32 for a model that carries int8 scales; or the model
+            carries scales and there is no `write_scales`.
         NoEffect: Attention was not fused in every layer, or int8 quantized nothing.
     """
     if precision not in ("fp32", "int8"):
         raise ValueError(f"precision: ONNX Runtime runs fp32 or int8 here, not {precision!r}")
-    carries = carried_scales(model)
+    carries = count_fake_quantized(model)
     if carries and precision == "fp32":
         raise ValueError(
             "precision: the model carries int8 scales, and fp32 would drop them; export it in int8"
+        )
+    if carries and write_scales is None:
+        raise ValueError(
+            "write_scales: the model carries int8 scales; pass the function that writes them, "
+            "leanformer.quantize.onnx_qdq.write_scales"
         )
     import_onnxruntime()
     graph = InferenceGraph(model, kind, pairs=pairs)
@@ -81,7 +95,7 @@ def export_onnx(
         new_files(folder, name, overwrite=overwrite) as path,
         tempfile.TemporaryDirectory() as raw,
     ):
-        if carries:
+        if carries and write_scales is not None:
             products, nodes = write_scales(trace, graph, path)
             executed = _in_child("executed_operators", {"path": str(path)})
             ran = integer_operators(Counter(executed), asked=products)

@@ -31,8 +31,8 @@ from leanformer.core.child import ChildFailed, call_in_child
 from leanformer.core.files import new_files
 from leanformer.core.proof import NoEffect, Proof, require
 from leanformer.models.quiet import quiet
+from leanformer.numerics.fake_linear import count_fake_quantized, count_integer_attention
 from leanformer.runtime.calibration import Calibration
-from leanformer.runtime.carry import carried_products, carried_scales
 from leanformer.runtime.executed import attention_ran, kernels_ran, stored_bytes
 from leanformer.runtime.graph import InferenceGraph, example_inputs, exported
 from leanformer.runtime.local_attention import finite_local_attention
@@ -50,7 +50,7 @@ def export_openvino(
     precision: Precision = "fp32",
     pairs: bool = False,
     calibration: Calibration | None = None,
-    keep_float: tuple[str, ...] = (),
+    modules_to_not_convert: tuple[str, ...] = (),
     overwrite: bool = False,
 ) -> list[Proof]:
     """Write the graph of `openvino_file(precision)` into `folder` and prove what it executes.
@@ -64,8 +64,8 @@ def export_openvino(
         pairs: Whether inputs are pairs of texts.
         calibration: Texts for NNCF's post-training quantization; needed for int8 unless the model
             carries scales.
-        keep_float: Names of linear layers that stay in floating point (NNCF; a model that carries
-            scales decided already).
+        modules_to_not_convert: Names of linear layers that stay in floating point (NNCF; a model
+            that carries scales decided already).
         overwrite: Replace the graph if it exists.
 
     Returns:
@@ -79,7 +79,7 @@ def export_openvino(
         PassingFault: There was no memory, thread or disk for it.
     """
     import_openvino()
-    carries = bool(carried_scales(model))
+    carries = bool(count_fake_quantized(model))
     if precision == "int8" and not carries:
         if calibration is None:
             raise ValueError(
@@ -96,14 +96,14 @@ def export_openvino(
     if precision == "int8" and not carries:
         assert calibration is not None
         samples = list(calibration.arrays(graph.inputs))
-    kept = [] if samples is None else _nodes_of(converted, keep_float)
+    kept = [] if samples is None else _nodes_of(converted, modules_to_not_convert)
     with new_files(folder, openvino_file(precision), overwrite=overwrite) as target:
         counts = _finish(converted, target, precision, samples, kept)
         proofs = [
             kernels_ran(counts["weights"], precision, asked=asked, backend="OpenVINO"),
-            stored_bytes(target.with_suffix(".bin"), model, precision, keep_float),
+            stored_bytes(target.with_suffix(".bin"), model, precision, modules_to_not_convert),
         ]
-        if integers := carried_products(model):
+        if integers := count_integer_attention(model):
             proofs.append(attention_ran(counts["attention"], asked=integers))
         return require(proofs)
 
@@ -113,7 +113,7 @@ def _finish(
     target: Path,
     precision: Precision,
     samples: list[dict[str, NDArray[np.int64]]] | None,
-    keep_float: list[str],
+    float_products: list[str],
 ) -> dict[str, dict[str, int]]:
     """Quantize and compile in a child process: kernels that this CPU dies of end the child."""
     with TemporaryDirectory() as raw:
@@ -126,7 +126,7 @@ def _finish(
             "target": str(target),
             "precision": precision,
             "samples": None if samples is None else str(texts),
-            "keep_float": keep_float,
+            "float_products": float_products,
         }
         try:
             counts = call_in_child("leanformer.runtime.openvino_graph:finish_graph", arguments)
@@ -187,7 +187,7 @@ def _nodes_of(converted: Any, layers: tuple[str, ...]) -> list[str]:
     products = [n.get_friendly_name() for n in converted.get_ops() if n.get_type_name() == "MatMul"]
     chosen = {layer: [name for name in products if f".{layer}/" in name] for layer in layers}
     if unknown := [layer for layer, names in chosen.items() if not names]:
-        raise ValueError(f"keep_float: no linear layer is named {', '.join(unknown)}")
+        raise ValueError(f"modules_to_not_convert: no linear layer is named {', '.join(unknown)}")
     return [name for names in chosen.values() for name in names]
 
 

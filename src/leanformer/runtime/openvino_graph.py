@@ -22,7 +22,7 @@ _ATTENTION = "ScaledDotProductAttention"
 
 
 def finish_graph(
-    source: str, target: str, precision: Precision, samples: str | None, keep_float: list[str]
+    source: str, target: str, precision: Precision, samples: str | None, float_products: list[str]
 ) -> dict[str, dict[str, int]]:
     """Write the graph at `source` to `target` as it is served, and tell what it executes.
 
@@ -32,7 +32,7 @@ def finish_graph(
         precision: What is executed; "bf16" stores weights in fp16.
         samples: A file of calibration inputs for NNCF's int8 (see `write_samples`); None = do not
             quantize.
-        keep_float: Names of products in the graph that stay in floating point.
+        float_products: Names of products in the graph that stay in floating point.
 
     Returns:
         Counts of products with a weight ("weights") and of activations ("attention"), each by
@@ -41,14 +41,14 @@ def finish_graph(
     openvino = import_openvino()
     graph = openvino.Core().read_model(source)
     if samples is not None:
-        graph = post_training_quantize(graph, read_samples(Path(samples)), keep_float)
+        graph = post_training_quantize(graph, read_samples(Path(samples)), float_products)
     openvino.save_model(graph, target, compress_to_fp16=precision == "bf16")
     compiled = openvino.Core().compile_model(target, "CPU", openvino_pins(precision, 1))
     return {"weights": executed_precision(compiled), "attention": attention_precision(compiled)}
 
 
 def post_training_quantize(
-    graph: Any, samples: list[dict[str, np.ndarray]], keep_float: list[str]
+    graph: Any, samples: list[dict[str, np.ndarray]], float_products: list[str]
 ) -> Any:
     """NNCF's static int8 with SmoothQuant and bias correction, calibrated on the caller's texts."""
     os.environ.setdefault("NNCF_CI", "1")  # it would report its use over the network
@@ -61,7 +61,7 @@ def post_training_quantize(
         nncf.Dataset(samples),
         model_type=nncf.ModelType.TRANSFORMER,
         subset_size=len(samples),
-        ignored_scope=nncf.IgnoredScope(names=keep_float) if keep_float else None,
+        ignored_scope=nncf.IgnoredScope(names=float_products) if float_products else None,
         advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
 from leanformer.measure.folders import measure_folders
-from leanformer.quantize.integer import rounds
+from leanformer.quantize.to_int8 import is_fake_quantized
 from leanformer.report.units import share
 from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.export import DEFAULT, export_folder
@@ -175,7 +175,7 @@ def _race(contest: Contest, chosen: Entry, folder: Path) -> None:
         folder,
         contest.calibration(),
         # others would round again a model that was trained to round
-        candidates=(_INT8,) if rounds(chosen.model) else DEFAULT,
+        candidates=(_INT8,) if is_fake_quantized(chosen.model) else DEFAULT,
         made={_INT8: graph} if graph.is_file() else None,
         threads=contest.request.threads or None,
         batch_dependent=contest.request.batch_dependent,

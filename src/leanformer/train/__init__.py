@@ -15,3 +15,9 @@ __all__ = [
     "against_labels",
     "fit",
 ]
+
+STEPS = (
+    "pretrain.Pretrain",
+    "finetune.Finetune",
+)
+"""What recipes may train a model for; see `leanformer.core.step`."""

@@ -18,6 +18,8 @@ from leanformer.train.trained import Training, train_and_prove
 class Finetune(Training):
     """Train all weights on the labels: what makes a teacher of a pretrained model."""
 
+    makes_teacher = True
+
     train: TrainSetup = field(default_factory=TrainSetup)
     """How to train."""
     max_length: int = 128

@@ -24,6 +24,8 @@ from leanformer.train.trained import train_and_prove
 class Pretrain(Step):
     """Train a masked language model on plain text, before any task or to fit it to a domain."""
 
+    makes_teacher = True
+
     train: TrainSetup = field(default_factory=lambda: TrainSetup(learning_rate=5e-4))
     """How to train."""
     mlm_probability: float = 0.15

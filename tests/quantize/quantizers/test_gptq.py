@@ -41,24 +41,26 @@ def naive(weight_OI, hessian_II, given, damping):
     return codes.to(torch.int8)
 
 
-@pytest.mark.parametrize("grid", [Uniform(bits=3), Uniform(bits=4, per="columns", group=4)])
+@pytest.mark.parametrize(
+    "grid", [Uniform(bits=3), Uniform(bits=4, granularity="group", group_size=4)]
+)
 def test_it_equals_obq_column_by_column(grid):
     statistics = hessian(correlated())
-    found = Gptq(grid=grid, ordered=False).quantize(weight(), statistics)
+    found = Gptq(grid=grid, act_order=False).quantize(weight(), statistics)
     rounded = grid.quantize(weight())
     expected = naive(weight(), statistics.hessian_II, rounded, 0.01)
     assert torch.equal(found.codes_OI, expected)
     assert torch.equal(found.scale, rounded.scale)
 
 
-@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("act_order", [False, True])
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_outputs_err_less_than_with_nearest_rounding(ordered, symmetric):
+def test_outputs_err_less_than_with_nearest_rounding(act_order, symmetric):
     worse = 0
     for seed in range(10):
         x, w = correlated(16, 300, seed), weight(12, 16, seed)
         grid = Uniform(bits=3, symmetric=symmetric)
-        quantizer = Gptq(grid=grid, ordered=ordered)
+        quantizer = Gptq(grid=grid, act_order=act_order)
         ours = quantizer.quantize(w, hessian(x)).dequantized()
         nearest = grid.quantize(w).dequantized()
         errors = [((w - found) @ x.T).square().sum() for found in (ours, nearest)]
@@ -68,11 +70,11 @@ def test_outputs_err_less_than_with_nearest_rounding(ordered, symmetric):
 
 @settings(max_examples=20)
 @given(st.integers(1, 16), st.booleans(), st.integers(0, 50))
-def test_spans_change_nothing(span, ordered, seed):
+def test_spans_change_nothing(span, act_order, seed):
     w, h = weight(5, 13, seed), hessian(correlated(13, seed=seed)).hessian_II
     given = Uniform(bits=4, symmetric=False).quantize(w)
-    whole = compensated(w, h, given, 0.01, ordered, span=13)
-    assert torch.equal(compensated(w, h, given, 0.01, ordered, span), whole)
+    whole = compensated(w, h, given, 0.01, act_order, block_size=13)
+    assert torch.equal(compensated(w, h, given, 0.01, act_order, span), whole)
 
 
 @settings(max_examples=20)
@@ -92,8 +94,8 @@ def test_an_input_that_is_always_zero_is_no_trouble():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="damping: 0 is not positive"):
-        Gptq(damping=0)
+    with pytest.raises(ValueError, match="damp_percent: 0 is not positive"):
+        Gptq(damp_percent=0)
     with pytest.raises(ValueError, match="gptq: the layer's inputs were not gathered"):
         Gptq(grid=Uniform(bits=4)).quantize(weight())
     with pytest.raises(

@@ -27,7 +27,7 @@ def test_it_is_the_equation():
 
 
 def test_rows_have_an_alpha_of_their_own():
-    found = Ternary(per="row").quantize(weight())
+    found = Ternary(granularity="row").quantize(weight())
     alone = torch.stack([Ternary().quantize(row[None]).dequantized()[0] for row in weight()])
     torch.testing.assert_close(found.dequantized(), alone)
     assert found.row_scaled
@@ -45,9 +45,9 @@ def test_the_optimum_is_that_of_all_ternary_vectors(seed):
 
 
 @given(st.integers(0, 200), st.sampled_from(["tensor", "row"]))
-def test_the_optimum_is_never_worse_than_the_rule(seed, per):
+def test_the_optimum_is_never_worse_than_the_rule(seed, granularity):
     given = weight(5, 9, seed)
-    rule, best = Ternary(per=per), Ternary(per=per, optimal=True)
+    rule, best = Ternary(granularity=granularity), Ternary(granularity=granularity, optimal=True)
     assert error(given, best.quantize(given)) <= error(given, rule.quantize(given)) + 1e-12
 
 

@@ -58,11 +58,11 @@ def test_second_moments_are_the_square_of_the_curvature():
     assert torch.equal(found.dequantized(), expected.dequantized())
 
 
-@pytest.mark.parametrize("per", ["tensor", "row"])
-def test_without_second_moments_or_with_equal_ones_it_is_plain(per):
+@pytest.mark.parametrize("granularity", ["tensor", "row"])
+def test_without_second_moments_or_with_equal_ones_it_is_plain(granularity):
     given = random(3, 5)
-    plain = Ternary(per=per).quantize(given).dequantized()
-    aware = TernaryLossAware(per=per)
+    plain = Ternary(granularity=granularity).quantize(given).dequantized()
+    aware = TernaryLossAware(granularity=granularity)
     assert torch.equal(aware.quantize(given).dequantized(), plain)
     nothing = WeightStatistics(second_moment_OI=torch.zeros(3, 5).double())
     flat = aware.quantize(given, nothing)

@@ -30,17 +30,17 @@ def test_an_affine_tensor_equals_torchs_fake_quantize(bits):
     scale = (high - low) / (2**bits - 1)
     zero = round(-low / scale)
     expected = torch.fake_quantize_per_tensor_affine(given, scale, zero, 0, 2**bits - 1)
-    found = Uniform(bits=bits, symmetric=False, per="tensor").quantize(given)
+    found = Uniform(bits=bits, symmetric=False, granularity="tensor").quantize(given)
     torch.testing.assert_close(found.dequantized(), expected, rtol=0, atol=1e-5)
     assert not found.row_scaled
 
 
 LAYOUTS = [
-    {"per": "tensor"},
-    {"per": "row"},
-    {"per": "rows", "group": 3},
-    {"per": "rows", "groups": 3},
-    {"per": "columns", "group": 4},
+    {"granularity": "tensor"},
+    {"granularity": "row"},
+    {"granularity": "row-group", "group_size": 3},
+    {"granularity": "row-group", "num_groups": 3},
+    {"granularity": "group", "group_size": 4},
 ]
 
 
@@ -64,13 +64,16 @@ def test_the_error_is_half_a_step_and_zero_stays_zero(bits, symmetric, layout, s
 
 
 def test_groups_are_what_shares_a_scale():
-    by_group = Uniform(per="rows", group=2).quantize(weight())
+    by_group = Uniform(granularity="row-group", group_size=2).quantize(weight())
     assert by_group.scale.shape == (3, 1, 1, 1)
-    assert torch.equal(by_group.codes_OI, Uniform(per="rows", groups=3).quantize(weight()).codes_OI)
-    alone = Uniform(per="tensor").quantize(weight()[2:4])
+    assert torch.equal(
+        by_group.codes_OI,
+        Uniform(granularity="row-group", num_groups=3).quantize(weight()).codes_OI,
+    )
+    alone = Uniform(granularity="tensor").quantize(weight()[2:4])
     assert torch.equal(by_group.codes_OI[2:4], alone.codes_OI)
-    columns = Uniform(per="columns", group=4).quantize(weight())
-    alone = Uniform(per="row").quantize(weight()[:, 4:])
+    columns = Uniform(granularity="group", group_size=4).quantize(weight())
+    alone = Uniform(granularity="row").quantize(weight()[:, 4:])
     assert torch.equal(columns.codes_OI[:, 4:], alone.codes_OI)
 
 
@@ -79,9 +82,9 @@ def test_least_squares_beats_min_max_block_by_block(symmetric):
     given = weight(16, 64)
     given[:, 0] *= 10
     errors = {}
-    for ends in ("min-max", "mse"):
-        found = Uniform(bits=4, symmetric=symmetric, ends=ends).quantize(given)
-        errors[ends] = (found.dequantized() - given).square().sum(1)
+    for clipping in ("min-max", "mse"):
+        found = Uniform(bits=4, symmetric=symmetric, clipping=clipping).quantize(given)
+        errors[clipping] = (found.dequantized() - given).square().sum(1)
     assert (errors["mse"] <= errors["min-max"] + 1e-12).all()
     assert errors["mse"].sum() < 0.95 * errors["min-max"].sum()
 
@@ -90,10 +93,13 @@ def test_least_squares_beats_min_max_block_by_block(symmetric):
     ("fields", "message"),
     [
         ({"bits": 9}, "bits: 9 is not between 2 and 8"),
-        ({"per": "rows"}, "rows that share a scale are counted by group or by groups"),
-        ({"per": "columns", "group": 2, "groups": 2}, "name one of the two"),
-        ({"group": 4}, "there are no groups where a scale is for each row"),
-        ({"per": "rows", "group": -1, "groups": 2}, "group: -1 is negative"),
+        ({"granularity": "row-group"}, "set exactly one of group_size and num_groups"),
+        ({"granularity": "group", "group_size": 2, "num_groups": 2}, '"group" set exactly one of'),
+        ({"group_size": 4}, 'group_size: granularity = "row" has no groups; set it to "group"'),
+        (
+            {"granularity": "row-group", "group_size": -1, "num_groups": 2},
+            "group_size: -1 is negative",
+        ),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(fields, message):
@@ -102,9 +108,9 @@ def test_settings_that_cannot_be_meant_are_refused(fields, message):
 
 
 def test_weights_that_do_not_suit_are_refused():
-    with pytest.raises(ValueError, match="group: 5 does not divide the 8 columns of a weight"):
-        Uniform(per="columns", group=5).quantize(weight())
-    with pytest.raises(ValueError, match="group: 4 does not divide the 6 rows"):
-        Uniform(per="rows", groups=4).quantize(weight())
+    with pytest.raises(ValueError, match="group_size: 5 does not divide the 8 columns of a weight"):
+        Uniform(granularity="group", group_size=5).quantize(weight())
+    with pytest.raises(ValueError, match="num_groups: 4 does not divide the 6 rows"):
+        Uniform(granularity="row-group", num_groups=4).quantize(weight())
     with pytest.raises(ValueError, match="weight: it holds NaN or infinity"):
         Uniform().quantize(torch.full((2, 2), torch.nan))

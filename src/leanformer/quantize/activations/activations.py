@@ -15,8 +15,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from leanformer.calibrate.ranges import Method
 from leanformer.numerics.grid import Grid, fake_quantize
+from leanformer.quantize.post_training.clipping import Method
 
 
 class Rounding(nn.Module, ABC):

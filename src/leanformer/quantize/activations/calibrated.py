@@ -10,10 +10,10 @@ larger than the range is clipped, and gets no gradient from where it was.
 import torch
 from torch import Tensor
 
-from leanformer.calibrate.ranges import Method
 from leanformer.core.technique import technique
 from leanformer.numerics.grid import Grid, affine_grid
 from leanformer.quantize.activations.activations import Activations, Rounding, round_to
+from leanformer.quantize.post_training.clipping import Method
 
 
 @technique("calibrated", paper="Jacob et al. 2018, arXiv:1712.05877")

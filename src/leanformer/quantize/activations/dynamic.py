@@ -18,10 +18,12 @@ from leanformer.core.technique import technique
 from leanformer.numerics.grid import Grid, affine_grid, symmetric_grid
 from leanformer.quantize.activations.activations import Activations, Rounding, round_to
 
-Per = Literal["tensor", "token"]
+Granularity = Literal["tensor", "token"]
 
 
-def range_of(x: Tensor, symmetric: bool = True, per: Per = "tensor", bits: int = 8) -> Grid:
+def range_of(
+    x: Tensor, symmetric: bool = True, granularity: Granularity = "tensor", bits: int = 8
+) -> Grid:
     """The grid over the range of `x`; scalar, or [N] for each token.
 
     Raises:
@@ -29,7 +31,8 @@ def range_of(x: Tensor, symmetric: bool = True, per: Per = "tensor", bits: int =
     """
     wide = x.detach() if x.element_size() >= 4 else x.detach().float()
     # along no axis it is twenty times as fast
-    low, high = wide.aminmax() if per == "tensor" else wide.reshape(-1, x.shape[-1]).aminmax(dim=1)
+    rows_NI = wide.reshape(-1, x.shape[-1])
+    low, high = wide.aminmax() if granularity == "tensor" else rows_NI.aminmax(dim=1)
     if symmetric:
         return symmetric_grid(low.neg().maximum(high), bits)
     return affine_grid(low, high, bits)
@@ -41,11 +44,11 @@ class Dynamic(Activations):
 
     symmetric: bool = False
     """Zero in the middle of the range; otherwise the range is the smallest that holds x and 0."""
-    per: Per = "tensor"
+    granularity: Granularity = "tensor"
     """One range for the batch, padding included; or one for each token, which padding cannot
     change, and which only a runtime with dynamic scales can execute."""
     bits: int = 8
-    """Bits a number."""
+    """Bits per number."""
 
     def __post_init__(self) -> None:
         if not 2 <= self.bits <= 8:
@@ -63,7 +66,7 @@ class _Dynamic(Rounding):
 
     def forward(self, x: Tensor) -> Tensor:
         settings = self.settings
-        return round_to(x, range_of(x, settings.symmetric, settings.per, settings.bits))
+        return round_to(x, range_of(x, settings.symmetric, settings.granularity, settings.bits))
 
     def grid(self) -> Grid | None:
         return None

@@ -1,4 +1,4 @@
-"""Q8BERT's ranges: a running mean of the largest activation, learnt while the model trains.
+"""Q8BERT's ranges: a running mean of the largest activation, learned during training.
 
     m_1 = max|x_1|        m_t = d m_{t-1} + (1 - d) max|x_t|        scale = m / (2^(b-1) - 1)
 
@@ -28,7 +28,7 @@ class MovingAverage(Activations):
     """Training passes in which the range is only observed and nothing is rounded; a pass is a part
     of a batch where the loop accumulates."""
     bits: int = 8
-    """Bits a number."""
+    """Bits per number."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.decay < 1:

@@ -1,15 +1,15 @@
-"""Second-order rounding (GPTQ): the error of each column is made up for by the columns after it.
+"""Second-order rounding (GPTQ): the columns after each column compensate its error.
 
     min over codes   ‖ W X - Ŵ X ‖²          H = E[x xᵀ],  H⁻¹ = Uᵀ U  (U upper triangular)
 
     for column i:    ŵ_i = grid(w_i);   e = (w_i - ŵ_i) / U_ii;   w_j ← w_j - e U_ij  for j > i
 
-Nearest rounding takes each weight for itself; here what a column loses is moved to columns whose
-inputs rise and fall with its own, which costs nothing where inputs are correlated, and they always
-are. The rows of U are the OBS updates of Hassibi and Stork for one column after the other, so the
-inverse is never updated. The grid is the float weight's own, fixed beforehand. Columns are taken in
-spans: inside one the next columns are updated at once, those behind it by one product at its end,
-which gives the same numbers and reads the weight I / span times in place of I.
+Rounding to nearest takes each weight for itself. Here the error of a column is compensated by later
+columns whose inputs are correlated with its own, as a transformer's always are. The rows of U are
+the OBS updates of Hassibi and Stork for one column after the other, so the inverse is never
+updated. The grid is the float weight's own, fixed beforehand. Columns are taken in blocks: within a
+block the next columns are updated at once, later blocks by one product at its end, which gives the
+same numbers and reads the weight I / block_size times in place of I.
 
 Legend: O out, I in.
 """
@@ -28,9 +28,9 @@ def compensated(
     weight_OI: Tensor,
     hessian_II: Tensor,
     given: Quantized,
-    damping: float,
-    ordered: bool,
-    span: int = 128,
+    damp_percent: float,
+    act_order: bool,
+    block_size: int = 128,
 ) -> Tensor:
     """The codes of the weight on the grid of `given`, columns compensated in turn, int8 [O, I].
 
@@ -38,9 +38,9 @@ def compensated(
         weight_OI: The float weight.
         hessian_II: Mean of x xᵀ over the layer's inputs.
         given: The same weight rounded to nearest, whose scales and zero points are used.
-        damping: Share of the mean diagonal that is added to the diagonal.
-        ordered: Begin with the columns of the largest inputs.
-        span: Columns after which those behind are brought up to date; changes only the time.
+        damp_percent: Share of the mean diagonal that is added to the diagonal; 0.01 is one percent.
+        act_order: Begin with the columns of the largest inputs.
+        block_size: Columns after which later blocks are updated; changes only the time.
 
     Raises:
         ValueError: The damped Hessian is not positive definite.
@@ -48,16 +48,16 @@ def compensated(
     hessian_II = hessian_II.double()
     diagonal_I = hessian_II.diagonal()
     order_I = torch.arange(len(diagonal_I), device=diagonal_I.device)
-    if ordered:
+    if act_order:
         order_I = diagonal_I.argsort(descending=True, stable=True)
-    factor_II = inverse_factor(hessian_II[order_I][:, order_I], damping)
+    factor_II = inverse_factor(hessian_II[order_I][:, order_I], damp_percent)
     scale_OI, zero_OI = (spread(values, given)[:, order_I] for values in _grid(given))
     left_OI = weight_OI.detach().double()[:, order_I].clone()
     codes_OI, error_OI = torch.empty_like(left_OI), torch.empty_like(left_OI)
     half = 2 ** (given.bits - 1)
     lowest = 1 - half if given.zero_point is None else -half
-    for start in range(0, left_OI.shape[1], span):
-        end = min(start + span, left_OI.shape[1])
+    for start in range(0, left_OI.shape[1], block_size):
+        end = min(start + block_size, left_OI.shape[1])
         for i in range(start, end):
             codes_O = torch.round(left_OI[:, i] / scale_OI[:, i]) + zero_OI[:, i]
             codes_OI[:, i] = codes_O.clamp(lowest, half - 1)
@@ -80,20 +80,21 @@ def _grid(given: Quantized) -> tuple[Tensor, Tensor]:
 
 @technique("gptq", paper="Frantar et al. 2022, arXiv:2210.17323")
 class Gptq(Quantizer):
-    """Round column after column and let the next ones make up for the error: for 3 and 4 bits."""
+    """Round column after column and let later ones compensate the error: for 3 and 4 bits."""
 
     needs_hessian = True
 
-    grid: Uniform = Uniform(bits=4, per="columns", group=128)
+    grid: Uniform = Uniform(bits=4, granularity="group", group_size=128)
     """The values that a weight may take."""
-    damping: float = 0.01
-    """Share of the mean diagonal added to the Hessian, so that it can be inverted."""
-    ordered: bool = True
-    """Begin with the columns of the largest inputs, while there are many to make up for them."""
+    damp_percent: float = 0.01
+    """Share of the mean diagonal added to the Hessian, so that it can be inverted; 0.01 is one
+    percent."""
+    act_order: bool = True
+    """Begin with the columns of the largest inputs, while many columns are left to compensate."""
 
     def __post_init__(self) -> None:
-        if self.damping <= 0:
-            raise ValueError(f"damping: {self.damping} is not positive; 0.01 is usual")
+        if self.damp_percent <= 0:
+            raise ValueError(f"damp_percent: {self.damp_percent} is not positive; 0.01 is usual")
 
     def quantize(self, weight_OI: Tensor, statistics: WeightStatistics | None = None) -> Quantized:
         """See `Quantizer.quantize`."""
@@ -111,5 +112,5 @@ class Gptq(Quantizer):
                 f"{inputs} x {inputs}, as wide as the weight"
             )
         given = self.grid.quantize(weight_OI)
-        codes_OI = compensated(weight_OI, hessian_II, given, self.damping, self.ordered)
+        codes_OI = compensated(weight_OI, hessian_II, given, self.damp_percent, self.act_order)
         return Quantized(codes_OI, given.scale, given.zero_point, given.bits, given.block)

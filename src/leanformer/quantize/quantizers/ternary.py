@@ -55,10 +55,10 @@ def ones_above(size: Tensor, delta: Tensor) -> Tensor:
     return size.clone().gt_(delta)
 
 
-def ternary_block(weight_OI: Tensor, per: Literal["tensor", "row"]) -> Block:
+def ternary_block(weight_OI: Tensor, granularity: Literal["tensor", "row"]) -> Block:
     """The rows and columns that share one α."""
     rows, columns = weight_OI.shape
-    return (rows, columns) if per == "tensor" else (1, columns)
+    return (rows, columns) if granularity == "tensor" else (1, columns)
 
 
 @technique(
@@ -67,7 +67,7 @@ def ternary_block(weight_OI: Tensor, per: Literal["tensor", "row"]) -> Block:
 class Ternary(Quantizer):
     """Keep the sign of large weights alone: a sixteenth of the size, to be trained with."""
 
-    per: Literal["tensor", "row"] = "tensor"
+    granularity: Literal["tensor", "row"] = "tensor"
     """What shares one α: the whole weight, as TernaryBERT's linear layers, or each row, as its word
     embedding."""
     optimal: bool = False
@@ -76,11 +76,11 @@ class Ternary(Quantizer):
     @property
     def by_row(self) -> bool:
         """See `Quantizer.by_row`."""
-        return self.per == "row"
+        return self.granularity == "row"
 
     def quantize(self, weight_OI: Tensor, statistics: WeightStatistics | None = None) -> Quantized:
         """See `Quantizer.quantize`; no statistics are looked at."""
         check_finite(weight_OI)
-        block = ternary_block(weight_OI, self.per)
+        block = ternary_block(weight_OI, self.granularity)
         find = best_threshold if self.optimal else threshold
         return ternary(weight_OI, find(weight_OI.detach(), block), block)

@@ -61,7 +61,7 @@ class TernaryLossAware(Quantizer):
 
     uses_second_moment = True
 
-    per: Literal["tensor", "row"] = "tensor"
+    granularity: Literal["tensor", "row"] = "tensor"
     """What shares one α: the whole weight, or each row."""
     iterations: int = 10
     """Rounds of alternation."""
@@ -74,7 +74,7 @@ class TernaryLossAware(Quantizer):
         """See `Quantizer.quantize`; plain ternary weights before there are second moments."""
         check_finite(weight_OI)
         weight_OI = weight_OI.detach()
-        block = ternary_block(weight_OI, self.per)
+        block = ternary_block(weight_OI, self.granularity)
         moment_OI = statistics.second_moment_OI if statistics is not None else None
         if moment_OI is None:
             return ternary(weight_OI, threshold(weight_OI, block), block)

@@ -5,12 +5,17 @@
 
 Rounding is half to even. The symmetric grid leaves the lowest integer out, so that both sides are
 alike (narrow range). Inside the range |w - ŵ| ≤ s / 2. A range that is a little too narrow
-clips a few weights and rounds all others finer: `ends = "mse"` tries shrunk ranges and keeps, block
-by block, the one of least squared error.
+clips a few weights and rounds all others finer: `clipping = "mse"` tries shrunk ranges and keeps,
+block by block, the one of least squared error.
 
-Q-BERT's groups are `per = "rows"`: a head's outputs are d / N_h consecutive rows, and every
-d / (2 N_h) of them share one range: `groups` = 2 N_h. Its headline results have `groups` = 128.
-GPTQ's and AWQ's are `per = "columns"`.
+`granularity` says what shares a scale:
+
+    "tensor"   the whole weight                "group"       `group_size` columns of one row
+    "row"      one row (an output channel)     "row-group"   `group_size` whole rows
+
+GPTQ and AWQ use "group". Q-BERT uses "row-group": a head's outputs are d / N_h consecutive rows,
+and every d / (2 N_h) of them share one range: `num_groups` = 2 N_h. Its headline results have
+`num_groups` = 128.
 
 Legend: O out, I in, r x c the block, d model width, N_h heads.
 """
@@ -24,7 +29,7 @@ from leanformer.core.technique import technique
 from leanformer.numerics.blocks import Block, Quantized, blocked
 from leanformer.quantize.quantizer import Quantizer, WeightStatistics, check_finite
 
-Per = Literal["tensor", "row", "rows", "columns"]
+Granularity = Literal["tensor", "row", "group", "row-group"]
 _SMALLEST = torch.finfo(torch.float32).eps  # a block of zeros still needs a step to divide by
 _SHRINK = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.5, 0.4)
 
@@ -39,7 +44,7 @@ def grid(
         block: Rows and columns that share a scale.
         bits: Of a code.
         symmetric: Which of the two grids.
-        shrink: The ends are moved to this share of where the weight ends.
+        shrink: The range is scaled by this; 1 holds every weight.
 
     Affine codes are shifted by 2^(b-1), so that they fit signed integers.
     """
@@ -78,36 +83,37 @@ class Uniform(Quantizer):
     symmetric: bool = True
     """The same range on both sides of zero, as integer kernels multiply fastest; or each block's
     own two ends."""
-    per: Per = "row"
-    """What shares a scale: the whole weight, each row, a group of rows, or a group of columns."""
-    group: int = 0
-    """Rows or columns of a group."""
-    groups: int = 0
-    """Groups of a weight, in place of `group`: Q-BERT's 128."""
-    ends: Literal["min-max", "mse"] = "min-max"
+    granularity: Granularity = "row"
+    """What shares a scale: the whole weight, each row, a group of a row's columns, or a group of
+    rows."""
+    group_size: int = 0
+    """Columns (or rows) per group."""
+    num_groups: int = 0
+    """Groups per row (or per weight), in place of `group_size`: Q-BERT's 128."""
+    clipping: Literal["min-max", "mse"] = "min-max"
     """Whether the range holds every weight, or clips where that makes the error smaller."""
 
     def __post_init__(self) -> None:
         if not 2 <= self.bits <= 8:
             raise ValueError(f"bits: {self.bits} is not between 2 and 8")
-        grouped = self.per in ("rows", "columns")
-        if grouped and (self.group > 0) == (self.groups > 0):
+        grouped = self.granularity in ("group", "row-group")
+        if self.group_size < 0 or self.num_groups < 0:
+            raise ValueError(f"group_size: {min(self.group_size, self.num_groups)} is negative")
+        if grouped and (self.group_size > 0) == (self.num_groups > 0):
             raise ValueError(
-                f"group: {self.per} that share a scale are counted by group or by groups; name "
-                "one of the two"
+                f'group_size: with granularity = "{self.granularity}" set exactly one of '
+                "group_size and num_groups"
             )
-        if not grouped and (self.group or self.groups):
+        if not grouped and (self.group_size or self.num_groups):
             raise ValueError(
-                f"group: there are no groups where a scale is for each {self.per}; use "
-                'per = "rows" or "columns"'
+                f'group_size: granularity = "{self.granularity}" has no groups; set it to "group" '
+                'or "row-group"'
             )
-        if self.group < 0 or self.groups < 0:
-            raise ValueError(f"group: {min(self.group, self.groups)} is negative")
 
     @property
     def by_row(self) -> bool:
         """See `Quantizer.by_row`."""
-        return self.per in ("row", "columns")
+        return self.granularity in ("row", "group")
 
     def block(self, weight_OI: Tensor) -> Block:
         """The rows and columns of `weight_OI` that share a scale.
@@ -116,25 +122,27 @@ class Uniform(Quantizer):
             ValueError: The groups do not divide the weight.
         """
         rows, columns = weight_OI.shape
-        if self.per == "tensor":
+        if self.granularity == "tensor":
             return rows, columns
-        if self.per == "row":
+        if self.granularity == "row":
             return 1, columns
-        size = rows if self.per == "rows" else columns
-        group = self.group or (size // self.groups if size % self.groups == 0 else 0)
-        if not group or size % group:
+        length, noun = (columns, "columns") if self.granularity == "group" else (rows, "rows")
+        field = "group_size" if self.group_size else "num_groups"
+        given = getattr(self, field)
+        if length % given:
             raise ValueError(
-                f"group: {self.group or self.groups} does not divide the {size} {self.per} of a "
-                f"weight of {rows} x {columns}"
+                f"{field}: {given} does not divide the {length} {noun} of a weight of {rows} x "
+                f"{columns}"
             )
-        return (group, columns) if self.per == "rows" else (1, group)
+        size = self.group_size or length // self.num_groups
+        return (1, size) if self.granularity == "group" else (size, columns)
 
     def quantize(self, weight_OI: Tensor, statistics: WeightStatistics | None = None) -> Quantized:
         """See `Quantizer.quantize`; no statistics are looked at."""
         check_finite(weight_OI)
         block = self.block(weight_OI)
         scale, zero_point = grid(weight_OI, block, self.bits, symmetric=self.symmetric)
-        if self.ends == "mse":
+        if self.clipping == "mse":
             scale, zero_point = self._narrowed(weight_OI, block)
         return rounded(weight_OI, block, self.bits, scale, zero_point)
 

@@ -49,7 +49,7 @@ class OnnxRuntime(Backend):
         *,
         precision: Precision,
         calibration: Any,
-        keep_float: tuple[str, ...] = (),
+        modules_to_not_convert: tuple[str, ...] = (),
     ) -> list[Proof]:
         """See `Backend.export`; its int8 has no layers in floating point."""
         # Only here, because torch takes seconds and 200 MB that a server does without.

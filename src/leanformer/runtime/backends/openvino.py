@@ -52,7 +52,7 @@ class OpenVino(Backend):
         *,
         precision: Precision,
         calibration: Any,
-        keep_float: tuple[str, ...] = (),
+        modules_to_not_convert: tuple[str, ...] = (),
     ) -> list[Proof]:
         """See `Backend.export`."""
         # Only here, because torch takes seconds and 200 MB that a server does without.
@@ -65,5 +65,5 @@ class OpenVino(Backend):
             precision=precision,
             pairs=calibration.pairs is not None,
             calibration=calibration,
-            keep_float=keep_float,
+            modules_to_not_convert=modules_to_not_convert,
         )

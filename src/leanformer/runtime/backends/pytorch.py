@@ -56,7 +56,7 @@ class PyTorch(Backend):
         *,
         precision: Precision,
         calibration: Any,
-        keep_float: tuple[str, ...] = (),
+        modules_to_not_convert: tuple[str, ...] = (),
     ) -> list[Proof]:
         """Nothing is left to do: `save_model` wrote the weights."""
         return []

@@ -4,9 +4,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
-from leanformer.calibrate.ends import divergence, entropy_ends, mse_ends, percentile_ends
+from leanformer.calibrate.ranges import observe_ranges
 from leanformer.numerics.grid import affine_grid, fake_quantize
+from leanformer.quantize.post_training.clipping import (
+    calibrate_ranges,
+    divergence,
+    entropy_clipping,
+    mse_clipping,
+    percentile_clipping,
+)
 
 
 def with_outlier(count=200_000, outlier=20.0):
@@ -22,10 +30,10 @@ def error(x, ends):
 
 def test_mse_beats_min_max_where_there_is_an_outlier():
     x, counts, low, high = with_outlier(1_000_000)
-    assert error(x, mse_ends(counts, low, high)) < 0.7 * error(x, (low, high))
+    assert error(x, mse_clipping(counts, low, high)) < 0.7 * error(x, (low, high))
 
 
-@pytest.mark.parametrize("ends", [percentile_ends, entropy_ends])
+@pytest.mark.parametrize("ends", [percentile_clipping, entropy_clipping])
 def test_the_others_leave_the_outlier_out(ends):
     x, counts, low, high = with_outlier()
     found = ends(counts, low, high)
@@ -64,3 +72,31 @@ def test_a_code_for_each_bin_loses_nothing(counts):
     everything = torch.ones(len(counts), dtype=torch.bool)
     lost = divergence(bins, torch.arange(len(counts)), everything)
     assert float(lost) == pytest.approx(0, abs=1e-12)
+
+
+def one_layer():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 2)), [
+        {"input": torch.randn(3, 2000, 4) ** 5} for _ in range(5)
+    ]
+
+
+@pytest.mark.parametrize("method", ["moving-average", "percentile", "mse", "entropy"])
+def test_a_clipped_range_lies_inside_the_outer_one(method):
+    model, data = one_layer()
+    outer = observe_ranges(model, data)["0"]
+    found = calibrate_ranges(model, data, method=method)["0"]
+    assert outer.low - 1e-5 <= found.low <= found.high <= outer.high + 1e-5
+    assert (found.low, found.high) != (outer.low, outer.high)
+
+
+def test_min_max_is_what_was_observed():
+    model, data = one_layer()
+    outer, found = observe_ranges(model, data)["0"], calibrate_ranges(model, data)["0"]
+    assert (found.low, found.high) == (outer.low, outer.high)
+
+
+def test_an_unknown_method_is_refused():
+    model, data = one_layer()
+    with pytest.raises(ValueError, match="method: 'median' is not one of min-max, moving-average"):
+        calibrate_ranges(model, data, method="median")

@@ -1,10 +1,10 @@
 import pytest
 
-from leanformer.quantize.listed_bits import ListedBits
+from leanformer.quantize.fixed_bits import FixedBits
 
 
 def test_each_layer_gets_its_own_in_order():
-    found = ListedBits(bits=(8, 2)).choose(None, {"first": [], "second": []}, None, None)
+    found = FixedBits(bits=(8, 2)).choose(None, {"first": [], "second": []}, None, None)
     assert [(one.layer, one.bits, one.sensitivity) for one in found] == [
         ("first", 8, None),
         ("second", 2, None),
@@ -13,6 +13,6 @@ def test_each_layer_gets_its_own_in_order():
 
 def test_refusals():
     with pytest.raises(ValueError, match=r"bits\[1\]: 9 is not between 2 and 8 bits"):
-        ListedBits(bits=(8, 9))
+        FixedBits(bits=(8, 9))
     with pytest.raises(ValueError, match="bits: 2 are listed for 1 layers"):
-        ListedBits(bits=(8, 2)).choose(None, {"first": []}, None, None)
+        FixedBits(bits=(8, 2)).choose(None, {"first": []}, None, None)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from leanformer.calibrate.products import product_grids
 from leanformer.models.tiny import tiny_model
+from leanformer.quantize.post_training.query_key_grids import query_key_grids
 
 QUERY = "bert.encoder.layer.1.attention.self.query"
 KEY = "bert.encoder.layer.1.attention.self.key"
@@ -22,7 +22,7 @@ def test_grids_reach_to_the_largest_output_on_real_tokens():
         model.get_submodule(name).register_forward_hook(
             lambda _module, _inputs, output, name=name: said.update({name: output.abs()})
         )
-    grids = product_grids(model, data, names)
+    grids = query_key_grids(model, data, names)
     assert set(grids) == {name for name in names if not name.endswith(".value")}
     with torch.no_grad():
         model(**data[0])
@@ -37,7 +37,7 @@ def test_more_texts_never_narrow_a_grid():
     model, tokenizer = tiny_model("bert")
     data = batches(tokenizer)
     few = [{name: tensor[1:2] for name, tensor in data[0].items()}]
-    narrow, wide = (product_grids(model, found, [QUERY, KEY]) for found in (few, few + data))
+    narrow, wide = (query_key_grids(model, found, [QUERY, KEY]) for found in (few, few + data))
     assert all(narrow[name].scale < wide[name].scale for name in (QUERY, KEY))
 
 
@@ -45,4 +45,4 @@ def test_more_texts_never_narrow_a_grid():
 def test_rotated_and_fused_queries_have_none(family):
     model, tokenizer = tiny_model(family)
     names = [name for name, _ in model.named_modules()]
-    assert product_grids(model, batches(tokenizer), names) == {}
+    assert query_key_grids(model, batches(tokenizer), names) == {}

@@ -1,12 +1,15 @@
-"""From layers that were trained to round to layers that integer kernels can run.
+"""A model that was trained to round (fake-quantized) to one whose layers carry int8 scales.
 
     ŵ_oi = (q_oi - z_o) s_o,  |q - z| ≤ 127      is an int8 row as it stands: exact
-    anything else                               is rounded once more, to int8 rows, with an error
+    anything else                                is rounded once more, to int8 rows, with an error
 
-Ternary codes and codes of few bits with one scale a row (or a layer, or a group of rows) are exact;
-groups of columns have several scales in a row, which a kernel cannot multiply with. Inputs keep the
-range that they were trained with; where there is none (dynamic ranges, no rounding) it is found on
-texts.
+Ternary codes and codes of few bits with one scale per row (or per layer, or per group of rows) are
+exact. Groups of columns have several scales in a row, which an integer kernel cannot multiply with.
+Inputs keep the range that they were trained with; where training fixed none (dynamic ranges, inputs
+not rounded) it is found on texts.
+
+Example: a ternary row (-0.3, 0, 0.3) has codes (-1, 0, 1) and s = 0.3. As an int8 row it has the
+same codes and the same scale, and the integer kernel multiplies what was trained.
 
 Legend: O out, I in.
 """
@@ -18,44 +21,44 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leanformer.calibrate.products import product_grids
 from leanformer.calibrate.ranges import observe_ranges
 from leanformer.models.stored_config import mark_plain
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
 from leanformer.numerics.grid import Grid, row_grid
 from leanformer.quantize.fake import (
-    QuantEmbedding,
-    QuantLinear,
+    QATEmbedding,
+    QATLinear,
     RoundedWeight,
     float_linear,
     rounded_layers,
 )
+from leanformer.quantize.post_training.query_key_grids import query_key_grids
 
 _TOP = 127
 _BITS = (0, 255), (-_TOP, _TOP)  # the integers of inputs that the kernels take
 _TINY = torch.finfo(torch.float32).eps  # the step of a weight that is 0 everywhere
 
 
-def rounds(model: nn.Module) -> bool:
-    """Whether layers of `model` were swapped for ones that round."""
+def is_fake_quantized(model: nn.Module) -> bool:
+    """Whether layers of `model` were swapped for ones that round in every forward pass."""
     return bool(rounded_layers(model))
 
 
-def carried(
+def to_int8(
     model: Any, batches: Iterable[dict[str, Tensor]]
 ) -> tuple[Any, list[tuple[str, float]]]:
-    """A copy of `model` whose rounding layers carry int8 scales, as the exporter wants them.
+    """A copy of `model` whose rounding layers carry int8 scales, as the exporters take them.
 
     Args:
-        model: A model with layers that round.
-        batches: Real inputs, on which ranges are found that the model does not know.
+        model: A fake-quantized model.
+        batches: Real inputs, to find the ranges that training did not fix.
 
     Returns:
-        The copy; and the relative squared error of each weight by rounding it once more, worst
-        first: 0 where it is exact.
+        The copy; and the relative squared error of rounding each weight once more, worst first: 0
+        where int8 is exact.
 
     Raises:
-        ValueError: Inputs are rounded to a grid that no int8 kernel takes, or nothing rounds.
+        ValueError: Inputs are rounded to a grid that no int8 kernel takes, or no layer rounds.
     """
     names = list(rounded_layers(model))
     if not names:
@@ -67,20 +70,20 @@ def carried(
     layers = rounded_layers(copied)
     scales = {name: row_scale(layer) for name, layer in layers.items()}
     for name, layer in layers.items():
-        copied.set_submodule(name, plain(layer))
+        copied.set_submodule(name, as_float_layer(layer))
     unknown = [
         name
         for name, layer in layers.items()
-        if isinstance(layer, QuantLinear) and _trained_grid(layer) is None
+        if isinstance(layer, QATLinear) and _trained_grid(layer) is None
     ]
     batches = list(batches)
     ranges = observe_ranges(copied, batches, layers=tuple(unknown)) if unknown else {}
-    outputs = product_grids(copied, batches, layers)
+    outputs = query_key_grids(copied, batches, layers)
     errors = []
     for name, layer in layers.items():
         float_layer = copied.get_submodule(name)
         errors.append((name, error_of(float_layer.weight, scales[name])))
-        if isinstance(layer, QuantEmbedding):
+        if isinstance(layer, QATEmbedding):
             copied.set_submodule(name, FakeQuantEmbedding(float_layer, scales[name]))
             continue
         grid = _trained_grid(layer) or ranges[name].grid()
@@ -105,12 +108,12 @@ def row_scale(layer: RoundedWeight) -> Tensor:
 
 
 @torch.no_grad()
-def plain(layer: RoundedWeight) -> nn.Linear | nn.Embedding:
-    """The float layer that holds the rounded weight, without the rounding of inputs."""
+def as_float_layer(layer: RoundedWeight) -> nn.Linear | nn.Embedding:
+    """A plain layer that holds the rounded weight and does not round its inputs."""
     weight_OI = layer.rounded().detach().clone()
-    if isinstance(layer, QuantLinear):
+    if isinstance(layer, QATLinear):
         return float_linear(weight_OI, layer.bias)
-    assert isinstance(layer, QuantEmbedding)
+    assert isinstance(layer, QATEmbedding)
     rows, columns = weight_OI.shape
     return nn.Embedding(rows, columns, layer.padding_idx, _weight=weight_OI)
 
@@ -125,7 +128,7 @@ def error_of(weight_OI: Tensor, scale_O: Tensor) -> float:
 
 def _trained_grid(layer: RoundedWeight) -> Grid | None:
     """The one grid that the inputs were trained with, if there is one."""
-    inputs = layer.activations if isinstance(layer, QuantLinear) else None
+    inputs = layer.activations if isinstance(layer, QATLinear) else None
     return None if inputs is None else inputs.grid()
 
 

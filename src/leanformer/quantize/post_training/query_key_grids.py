@@ -20,7 +20,7 @@ from leanformer.models.anatomy import multiplied
 from leanformer.numerics.grid import Grid, symmetric_grid
 
 
-def product_grids(
+def query_key_grids(
     model: Any, batches: Iterable[dict[str, Tensor]], layers: Iterable[str]
 ) -> dict[str, Grid]:
     """The grid of the outputs of each query and key layer, by the layer's name.

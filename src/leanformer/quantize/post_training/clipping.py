@@ -1,19 +1,27 @@
-"""Where an activation's range should end, given how often each value was seen.
+"""Where to clip an activation's range, given a histogram of its values.
 
     percentile   [q, 1 - q] quantiles               clips the same share everywhere
     mse          argmin over [l, h] of  Σ_n c_n (x_n - FQ(x_n))²         clips where it pays
     entropy      argmin over [l, h] of  KL(p || q_lh)                    keeps the distribution
 
-q_lh is what the distribution p of bins becomes when it is clipped to [l, h] and said in 256 codes:
-all bins of one code share its mass (Migacz 2017). A narrow range says more of the middle and less
-of the tails; both last methods weigh one against the other, in another currency.
+q_lh is what the distribution p of bins becomes when it is clipped to [l, h] and written in 256
+codes: all bins of one code share its mass (Migacz 2017). A narrow range has finer steps in the
+middle and cuts more off the tails. `mse` weighs the two by squared error, `entropy` by information.
+`min-max` and `moving-average` clip nothing and need no histogram (`leanformer.calibrate.ranges`).
+
+Example: 99 values in [-1, 1] and one of 20. Min-max has a step of 21 / 255 = 0.08 for all of them;
+clipped to [-1, 1] the step is 0.008, and only the outlier is wrong.
 
 Legend: N bin of the histogram, E candidate pair of ends, C code.
 """
 
-import torch
-from torch import Tensor
+from collections.abc import Iterable
+from typing import Literal
 
+import torch
+from torch import Tensor, nn
+
+from leanformer.calibrate.ranges import ClippingSearch, Range, observe_ranges
 from leanformer.numerics.grid import affine_grid, fake_quantize, quantize
 
 _TAIL = 1e-4  # share clipped on each side by "percentile"
@@ -21,7 +29,43 @@ _SHRINK = torch.linspace(0.2, 1.0, 17)
 _FLOOR = 1e-12  # probability of an end bin that holds clipped mass only
 
 
-def percentile_ends(counts_N: Tensor, low: float, high: float) -> tuple[float, float]:
+Method = Literal["min-max", "moving-average", "percentile", "mse", "entropy"]
+"""How the range of an activation is chosen."""
+
+
+def calibrate_ranges(
+    model: nn.Module,
+    batches: Iterable[dict[str, Tensor]],
+    *,
+    method: Method = "min-max",
+    layers: tuple[str, ...] | None = None,
+    divisors: dict[str, Tensor] | None = None,
+) -> dict[str, Range]:
+    """The range of the input of each linear layer, by the layer's name, clipped as `method` says.
+
+    Args:
+        model: The float model; it is run in evaluation mode.
+        batches: Keyword arguments of the model, with `attention_mask` where there is padding.
+        method: How the ends are chosen.
+        layers: Only these layers; all that are reached, unless given.
+        divisors: Divide the input of a layer by this, channel by channel (SmoothQuant).
+
+    Raises:
+        ValueError: `method` is unknown, or as `leanformer.calibrate.ranges.observe_ranges`.
+    """
+    methods: dict[str, Literal["min-max", "moving-average"] | ClippingSearch] = {
+        "min-max": "min-max",
+        "moving-average": "moving-average",
+        "percentile": percentile_clipping,
+        "mse": mse_clipping,
+        "entropy": entropy_clipping,
+    }
+    if method not in methods:
+        raise ValueError(f"method: {method!r} is not one of {', '.join(methods)}")
+    return observe_ranges(model, batches, method=methods[method], layers=layers, divisors=divisors)
+
+
+def percentile_clipping(counts_N: Tensor, low: float, high: float) -> tuple[float, float]:
     """The ends that leave out a share of 1e-4 on each side, given a histogram over [low, high]."""
     share = counts_N.cumsum(0) / counts_N.sum()
     width = (high - low) / len(counts_N)
@@ -30,7 +74,7 @@ def percentile_ends(counts_N: Tensor, low: float, high: float) -> tuple[float, f
     return low + width * first, low + width * (last + 1)
 
 
-def mse_ends(counts_N: Tensor, low: float, high: float) -> tuple[float, float]:
+def mse_clipping(counts_N: Tensor, low: float, high: float) -> tuple[float, float]:
     """The ends of the range of least squared error, given a histogram over [low, high]."""
     x_N = _centres(counts_N, low, high)
     ends_E2 = _candidates(low, high)
@@ -40,7 +84,7 @@ def mse_ends(counts_N: Tensor, low: float, high: float) -> tuple[float, float]:
     return _chosen(ends_E2, error_E)
 
 
-def entropy_ends(counts_N: Tensor, low: float, high: float) -> tuple[float, float]:
+def entropy_clipping(counts_N: Tensor, low: float, high: float) -> tuple[float, float]:
     """The ends whose codes keep most of the distribution, given a histogram over [low, high]."""
     x_N = _centres(counts_N, low, high)
     ends_E2 = _candidates(low, high)

@@ -10,10 +10,10 @@ from leanformer.core.proof import NoEffect
 from leanformer.models.tiny import tiny_model
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
 from leanformer.numerics.grid import Grid
-from leanformer.runtime.carry import carry_scales
+from leanformer.quantize.onnx_qdq import codes_of, write_scales
+from leanformer.quantize.post_training.insert_fake_quant import insert_fake_quant
 from leanformer.runtime.graph import InferenceGraph
 from leanformer.runtime.onnx_backend import export_onnx, trace
-from leanformer.runtime.onnx_qdq import codes_of, write_scales
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
@@ -28,7 +28,7 @@ def batches() -> list[dict[str, torch.Tensor]]:
 
 def carrier(family: str, **settings: Any) -> tuple[Any, Any]:
     model, tokenizer = tiny_model(family)
-    carry_scales(model, batches(), **settings)
+    insert_fake_quant(model, batches(), **settings)
     return model, tokenizer
 
 
@@ -38,7 +38,9 @@ def test_the_graph_rounds_as_the_model_does_and_runs_on_integers(
     family: str, each: int, smooth: float | None, tmp_path: Any
 ) -> None:
     model, tokenizer = carrier(family, smooth=smooth)
-    proofs = export_onnx(model, "classification", tmp_path / "x", precision="int8")
+    proofs = export_onnx(
+        model, "classification", tmp_path / "x", precision="int8", write_scales=write_scales
+    )
     ran, stored = proofs
     assert ran.after >= ran.asked >= each * model.config.num_hidden_layers
     assert "MatMulIntegerToFloat" in ran.note
@@ -56,7 +58,7 @@ def test_the_graph_rounds_as_the_model_does_and_runs_on_integers(
 def test_a_layer_in_floating_point_stays_so(tmp_path: Any) -> None:
     whole, _ = carrier("bert", smooth=None)
     name = "bert.encoder.layer.1.output.dense"
-    other, _ = carrier("bert", smooth=None, keep_float=(name,))
+    other, _ = carrier("bert", smooth=None, modules_to_not_convert=(name,))
     products = [
         write_scales(trace, InferenceGraph(model, "classification"), tmp_path / "model.onnx")[0]
         for model in (whole, other)
@@ -84,6 +86,8 @@ def test_fp32_of_a_model_with_scales_is_refused(tmp_path: Any) -> None:
     model, _ = carrier("bert")
     with pytest.raises(ValueError, match="precision: the model carries int8 scales"):
         export_onnx(model, "classification", tmp_path / "x")
+    with pytest.raises(ValueError, match=r"write_scales: .* leanformer\.quantize\.onnx_qdq"):
+        export_onnx(model, "classification", tmp_path / "x", precision="int8")
     assert not (tmp_path / "x").exists()
 
 

@@ -2,8 +2,11 @@
 
     s_i = max|x_i|^α / max|w_i|^(1-α)        y = (x ⊘ s) (W ⊙ s)ᵀ      (Xiao et al. 2023)
 
-A few channels of a transformer's activations are tens of times larger than the rest and take the
-whole of an 8-bit grid for themselves; weights have no such channels. The product is unchanged.
+A few channels of a transformer's activations are tens of times larger than the rest, and the one
+8-bit grid of the tensor must hold them; weights have no such channels. The product is unchanged.
+
+Example, with α = 1/2: a channel of activations up to 50 whose weights reach 0.5 has
+s = √(50 / 0.5) = 10. Its activations then reach 5, as the others do, and its weights 5.
 
 Legend: i input channel; x activations, w weights, s the divisor.
 """
@@ -15,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 
-def smoothing(channel_I: Tensor, weight_OI: Tensor, alpha: float = 0.5) -> Tensor:
+def smoothquant(channel_I: Tensor, weight_OI: Tensor, alpha: float = 0.5) -> Tensor:
     """The divisor of each input channel, shape [in].
 
     Args:

@@ -1,4 +1,4 @@
-"""Bits layer by layer as you say: the choice of somebody who has measured already."""
+"""Fixed bits for each layer: for users who have measured already which layers need more."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -9,12 +9,12 @@ from leanformer.data import Batch
 from leanformer.quantize.bit_choice import BitChoice, Chosen, check_bits
 
 
-@technique("listed-bits", paper="Shen et al. 2020 (Q-BERT), arXiv:1909.05840")
-class ListedBits(BitChoice):
+@technique("fixed-bits", paper="Shen et al. 2020 (Q-BERT), arXiv:1909.05840")
+class FixedBits(BitChoice):
     """Name the bits of each layer, from the first to the last."""
 
     bits: tuple[int, ...]
-    """Bits of the weights, a layer each."""
+    """Bits of the weights of each layer."""
 
     texts = 0
 

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanformer.calibrate.ranges import observe_ranges
-from leanformer.calibrate.smoothing import same_inputs, smoothing, weights_of
 from leanformer.models.families import FAMILIES
 from leanformer.models.tiny import tiny_model
+from leanformer.quantize.post_training.smoothquant import same_inputs, smoothquant, weights_of
 
 
 @given(st.floats(0, 1), st.integers(0, 99))
@@ -14,7 +14,7 @@ def test_it_is_the_papers_formula_and_leaves_the_product_unchanged(alpha, seed):
     generator = torch.Generator().manual_seed(seed)
     x, weight = torch.randn(9, 5, generator=generator), torch.randn(3, 5, generator=generator)
     channel = x.abs().amax(0)
-    divisor = smoothing(channel, weight, alpha)
+    divisor = smoothquant(channel, weight, alpha)
     torch.testing.assert_close(
         divisor, channel**alpha / weight.abs().amax(0) ** (1 - alpha), rtol=1e-4, atol=1e-4
     )
@@ -24,12 +24,12 @@ def test_it_is_the_papers_formula_and_leaves_the_product_unchanged(alpha, seed):
 
 
 def test_a_dead_channel_is_left_alone():
-    assert smoothing(torch.zeros(2), torch.ones(3, 2)).tolist() == [1, 1]
+    assert smoothquant(torch.zeros(2), torch.ones(3, 2)).tolist() == [1, 1]
 
 
 def test_alpha_has_bounds():
     with pytest.raises(ValueError, match="alpha: 2 is not between 0 and 1"):
-        smoothing(torch.ones(2), torch.ones(3, 2), 2)
+        smoothquant(torch.ones(2), torch.ones(3, 2), 2)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,10 +1,11 @@
-"""SmoothQuant's alpha layer by layer: the one with which a rounded layer misses its outputs least.
+"""Search SmoothQuant's alpha layer by layer: the alpha of least output error after rounding.
 
-    argmin over α of  ‖ FQ(x ⊘ s_α) FQ(W ⊙ s_α)ᵀ - x Wᵀ ‖²        s_α as in `calibrate.smoothing`
+    argmin over α of  ‖ FQ(x ⊘ s_α) FQ(W ⊙ s_α)ᵀ - x Wᵀ ‖²        s_α as in `smoothquant`
 
-One alpha for a whole model is a compromise: what leaves a layer norm has outliers in a few channels
-that want 0.8 and more, what leaves attention has none. Ranges are of all texts; to choose among a
-few alphas some hundred rows are enough, and they fit into memory for every layer at once.
+One alpha for a whole model is a compromise: the outputs of a layer norm have outliers in a few
+channels and need 0.8 and more, those of attention have none. Ranges come from all texts; a few
+hundred rows are enough to choose among a few alphas, and they fit into memory for every layer at
+once.
 
 Layers that read the same tensor (query, key and value) share a divisor, as if they were one layer
 with all their outputs: then the tensor is divided and rounded once, not three times.
@@ -19,8 +20,8 @@ import torch
 from torch import Tensor
 
 from leanformer.calibrate.ranges import Range, observe_rows
-from leanformer.calibrate.smoothing import same_inputs, smoothing, weights_of
 from leanformer.numerics.grid import fake_quantize, input_grid, row_grid
+from leanformer.quantize.post_training.smoothquant import same_inputs, smoothquant, weights_of
 
 ALPHAS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _ROWS = 512  # that a layer is judged on
@@ -62,7 +63,7 @@ def best_divisor(x_NI: Tensor, weight_OI: Tensor, found: Range) -> Tensor:
         weight_OI: Its weight.
         found: The range of all its inputs.
     """
-    divisors = [smoothing(found.channel, weight_OI, alpha) for alpha in ALPHAS]
+    divisors = [smoothquant(found.channel, weight_OI, alpha) for alpha in ALPHAS]
     return min(divisors, key=lambda divisor_I: output_error(x_NI, weight_OI, found, divisor_I))
 
 

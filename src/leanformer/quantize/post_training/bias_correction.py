@@ -1,9 +1,9 @@
-"""Bias correction: rounding moves the mean of a layer's outputs, and its bias moves it back.
+"""Bias correction: rounding shifts the mean of a layer's outputs, and its bias shifts it back.
 
     b_O ← b_O + E_N[ W x_N - FQ(W) FQ(x_N) ]          (Nagel et al. 2019)
 
-The rounding errors of one weight row do not cancel over the inputs, because inputs have a mean. The
-shift is the same for every text, so a constant takes it away at no cost.
+The rounding errors of a weight row do not cancel over the inputs, because inputs have a mean other
+than 0. The shift is the same for every text, so a constant removes it at no cost.
 
 Legend: N real token of any text, I in, O out.
 """
@@ -22,8 +22,8 @@ from leanformer.numerics.fake_linear import FakeQuantLinear, rounded_once
 def correct_biases(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> dict[str, float]:
     """Correct the bias of every `FakeQuantLinear` in `model`, in place, in the order they run.
 
-    Each layer is corrected on what it is given once all layers before it are corrected, so the
-    model is run once a layer.
+    Each layer is corrected on the inputs it has once all layers before it are corrected, so the
+    model is run once per layer.
 
     Args:
         model: A model that carries its scales.
@@ -45,7 +45,7 @@ def correct_biases(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> di
     if not layers or not batches:
         raise ValueError(
             f"{len(layers)} layers carry scales and there are {len(batches)} batches; call "
-            "carry_scales first, and give about 128 texts"
+            "insert_fake_quant first, and give about 128 texts"
         )
     moved = {}
     with rounded_once(model):

@@ -4,11 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from leanformer.calibrate.alphas import ALPHAS, best_divisor, best_divisors, output_error
 from leanformer.calibrate.ranges import observe_ranges
-from leanformer.calibrate.smoothing import smoothing
 from leanformer.models.tiny import tiny_model
 from leanformer.numerics.fake_linear import FakeQuantLinear
+from leanformer.quantize.post_training.smoothquant import smoothquant
+from leanformer.quantize.post_training.smoothquant_search import (
+    ALPHAS,
+    best_divisor,
+    best_divisors,
+    output_error,
+)
 
 
 class One(nn.Module):
@@ -36,7 +41,7 @@ def seen(model, x):
 def test_the_error_is_that_of_the_layer_which_carries_the_scales():
     model, x = sample(0, outlier=9.0)
     _, found = seen(model, x)
-    divisor = smoothing(found.channel, model.layer.weight, 0.6)
+    divisor = smoothquant(found.channel, model.layer.weight, 0.6)
     divided = observe_ranges(model, [{"x": x}], divisors={"layer": divisor})["layer"]
     carrier = FakeQuantLinear(model.layer, divided.grid(), divisor)
     expected = (carrier(x) - model(x)).square().sum().item()
@@ -51,7 +56,7 @@ def test_no_alpha_alone_is_better(seed, outlier):
     rows, weight = x.flatten(0, 1), model.layer.weight.detach()
     best = output_error(rows, weight, found, best_divisor(rows, weight, found))
     each = [
-        output_error(rows, weight, found, smoothing(found.channel, weight, alpha))
+        output_error(rows, weight, found, smoothquant(found.channel, weight, alpha))
         for alpha in ALPHAS
     ]
     assert best == min(each)

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from leanformer.calibrate.bias import correct_biases
 from leanformer.models.tiny import tiny_model
 from leanformer.numerics.fake_linear import FakeQuantLinear
-from leanformer.runtime.carry import carry_scales
+from leanformer.quantize.post_training.bias_correction import correct_biases
+from leanformer.quantize.post_training.insert_fake_quant import insert_fake_quant
 
 
 def batches(count=6):
@@ -32,7 +32,7 @@ def mean_output(model, data):
 def test_a_layer_answers_on_average_as_its_float_weight_does(bias):
     data, model = batches(), Two(bias)
     exact = model.first.weight.clone(), model.first.bias
-    carry_scales(model, data)
+    insert_fake_quant(model, data)
     moved = correct_biases(model, data)
     assert set(moved) == {"first", "second"}
     assert all(0 < size < 0.1 for size in moved.values())
@@ -45,7 +45,7 @@ def test_a_layer_answers_on_average_as_its_float_weight_does(bias):
 def test_the_second_layer_is_corrected_on_what_the_first_says_then():
     data, model = batches(), Two()
     exact = model.second
-    carry_scales(model, data)
+    insert_fake_quant(model, data)
     correct_biases(model, data)
     x = torch.cat([batch["x"].flatten(0, 1) for batch in data])
     with torch.no_grad():
@@ -58,7 +58,7 @@ def test_the_whole_model_comes_nearer_and_its_float_layers_stay():
     data, model = batches(), Two()
     exact, floats = mean_output(model, data), model.first.bias
     before = floats.clone()
-    carry_scales(model, data)
+    insert_fake_quant(model, data)
     rounded = mean_output(model, data)
     correct_biases(model, data)
     corrected = mean_output(model, data)
@@ -73,7 +73,7 @@ def test_padding_is_not_looked_at():
     found = []
     for given in (ids, other):
         carrier, _ = tiny_model("bert")
-        carry_scales(carrier, [{"input_ids": ids, "attention_mask": mask}])
+        insert_fake_quant(carrier, [{"input_ids": ids, "attention_mask": mask}])
         correct_biases(carrier, [{"input_ids": given, "attention_mask": mask}])
         found.append([m.bias for m in carrier.modules() if isinstance(m, FakeQuantLinear)])
     for ours, theirs in zip(*found, strict=True):
@@ -84,6 +84,6 @@ def test_refusals():
     with pytest.raises(ValueError, match="0 layers carry scales and there are 1 batches"):
         correct_biases(Two(), batches(1))
     model = Two()
-    carry_scales(model, batches())
+    insert_fake_quant(model, batches())
     with pytest.raises(ValueError, match="2 layers carry scales and there are 0 batches"):
         correct_biases(model, [])
