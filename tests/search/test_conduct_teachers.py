@@ -18,7 +18,7 @@ from leanformer.train.setup import TrainSetup
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["qwen3", "deberta-v2"])
+@pytest.mark.parametrize("family", ["qwen3"])
 def test_a_teacher_of_another_architecture_is_measured_beside_its_student(
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
