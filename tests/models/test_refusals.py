@@ -1,5 +1,6 @@
 """Surgery refuses what it cannot do, by name, and before it has changed anything."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -103,3 +104,28 @@ def test_gpt2_that_scales_by_layer_number() -> None:
 def test_no_such_tiny_model(family: str, head: str) -> None:
     with pytest.raises(ValueError, match="is not one of"):
         tiny_model(family, head=head)
+
+
+def test_a_deberta_with_a_convolution_keeps_its_first_layer() -> None:
+    model, _ = tiny_model("deberta-v2", conv_kernel_size=3)
+    refused_unchanged(
+        model, r"convolution beside its first layer \(encoder.conv, conv_kernel_size\), which would "
+        "then work beside layer 1; keep layer 0", keep_layers, [1, 2],
+    )  # fmt: skip
+    keep_layers(model, [0, 2])
+    assert model.config.num_hidden_layers == 2
+
+
+@pytest.mark.parametrize(
+    "bias", [None, [[0, 1], [2]], [[0, 1], [2], [4]], [[0], [2], [3]], [[0, 1], [2], 3]]
+)
+def test_columns_of_a_shared_bias_that_do_not_fit_the_heads(bias: Any) -> None:
+    model, _ = tiny_model("mpnet")
+    keep_heads(model, [[0, 1], [2], [3]])
+    config = copy.deepcopy(model.config)
+    assert config.lean["bias_heads"] == [[0, 1], [2], [3]]
+    config.lean["bias_heads"] = bias
+    with pytest.raises(
+        ValueError, match=r"lean\.bias_heads is .* must list, for each layer, which"
+    ):
+        AutoModel.from_config(config)
