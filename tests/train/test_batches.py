@@ -8,7 +8,7 @@ from train.toy import FAST, toy
 
 from leanformer.data import Batch, Encoded, by_length
 from leanformer.train import Supervised, fit
-from leanformer.train.batches import Duration, ShuffledBatches, in_parts, shuffled
+from leanformer.train.batches import Batches, Duration, ShuffledBatches, in_parts, shuffled
 
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=60)
 
@@ -149,3 +149,13 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:
     fewer = encoded.take(list(range(15)))
     with pytest.raises(ValueError, match=r"number of training examples \(16 → 15\)"):
         fit(model, fewer, loss, setup, folder=tmp_path / "c")
+
+
+def test_batches_of_ones_own_are_told_apart_by_their_sizes() -> None:
+    _, encoded = toy()
+    ours, theirs = (
+        Batches.identity(ShuffledBatches(encoded, batch_size=size, max_tokens=99, seed=0))
+        for size in (4, 8)
+    )
+    assert ours == {**theirs, "steps_per_epoch": 4}
+    assert theirs["use"] == "ShuffledBatches"
