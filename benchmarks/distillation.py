@@ -28,7 +28,7 @@ from leanformer.models.shape import shape_of
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe, open_model, run
 from leanformer.runtime.manifest import write_manifest
-from leanformer.train.evaluate import judge
+from leanformer.train.evaluate import make_evaluator
 from leanformer.train.finetune import Finetune
 from leanformer.train.setup import TrainSetup
 
@@ -121,7 +121,7 @@ def record(name: str, seed: int, way: str, folder: Path, dataset: Dataset) -> No
     found = {}
     for split in ("dev", "test"):
         encoded = encode_examples(getattr(dataset, split), tokenizer, dataset.task.kind, 128)
-        found[split] = judge(encoded, dataset.task, None, "fp32")(model)
+        found[split] = make_evaluator(encoded, dataset.task, None, "fp32")(model)
     shape = shape_of(model)
     embedded = model.get_input_embeddings().weight.numel()
     positions = sum(

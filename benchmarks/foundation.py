@@ -32,12 +32,12 @@ from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe, open_model, run
+from leanformer.runtime.backends import graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, write_manifest
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.openvino_backend import export_openvino
-from leanformer.runtime.session import graph_file
 from leanformer.train.evaluate import quality
 from leanformer.train.finetune import Finetune
 from leanformer.train.setup import TrainSetup

@@ -27,10 +27,10 @@ from leanformer.measure.folders import measure_folders
 from leanformer.measure.quality import session_outputs
 from leanformer.models.shape import shape_of
 from leanformer.recipe import Recipe, open_model, run
+from leanformer.runtime.backends import graph_file
 from leanformer.runtime.manifest import write_manifest
 from leanformer.runtime.opening import open_session
-from leanformer.runtime.session import graph_file
-from leanformer.train.evaluate import judge, quality
+from leanformer.train.evaluate import make_evaluator, quality
 
 SHARES = (0.15, 0.05)
 
@@ -130,7 +130,7 @@ def qualities(folder: Path, dataset: Dataset) -> dict[str, float]:
     found: dict[str, float] = {}
     for split in ("dev", "test"):
         encoded = encode_examples(getattr(dataset, split), tokenizer, dataset.task.kind, 128)
-        found[split] = judge(encoded, dataset.task, None, "fp32")(model)
+        found[split] = make_evaluator(encoded, dataset.task, None, "fp32")(model)
         if exported:
             said = session_outputs(open_session(folder, "openvino", "int8"), encoded)
             found[f"{split}_int8"] = quality(said, encoded, dataset.task)

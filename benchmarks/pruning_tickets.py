@@ -20,7 +20,7 @@ from leanformer.prune.connectivity import barrier
 from leanformer.prune.lottery import Lottery
 from leanformer.recipe import Recipe, open_model, run
 from leanformer.train import checkpoint
-from leanformer.train.evaluate import judge
+from leanformer.train.evaluate import make_evaluator
 from leanformer.train.finetune import Finetune
 from leanformer.train.loop import Progress, fit
 from leanformer.train.loss import Supervised
@@ -73,7 +73,7 @@ def between(dataset: Dataset, seed: int, train: TrainSetup) -> float:
     one = copied(model)
     model.load_state_dict(early, strict=False)
     fit(model, texts, Supervised(kind), replace(train, start=REWIND), seed=1000 + seed)
-    return barrier(model, one, copied(model), judge(dev, dataset.task, None, "fp32"))
+    return barrier(model, one, copied(model), make_evaluator(dev, dataset.task, None, "fp32"))
 
 
 def copied(model: nn.Module) -> dict[str, Tensor]:

@@ -29,16 +29,16 @@ from leanformer.data import Dataset, encode_examples
 from leanformer.measure.environment import environment
 from leanformer.measure.folders import measure_folders
 from leanformer.measure.quality import session_outputs
-from leanformer.measure.systems import System
 from leanformer.quantize.int8 import Int8
 from leanformer.quantize.pack import Pack
 from leanformer.quantize.weight_only import WeightOnly
 from leanformer.recipe import Recipe, open_model, run
+from leanformer.runtime.backends import graph_file
 from leanformer.runtime.manifest import write_manifest
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.opening import open_session
-from leanformer.runtime.predictor import Predictor
-from leanformer.runtime.session import Backend, Precision, Session, graph_file
+from leanformer.runtime.session import Precision, Session
+from leanformer.runtime.systems.transformer import Transformer
 from leanformer.text import reader_of
 from leanformer.train.evaluate import quality
 
@@ -103,14 +103,14 @@ class Made:
     weights: int | None = None
 
 
-def served(folder: Path, backend: Backend, precision: Precision) -> Made:
+def served(folder: Path, backend: str, precision: Precision) -> Made:
     """An exported folder on a backend."""
     graph = graph_file(folder, backend, precision)
     weights = graph.with_suffix(".bin") if backend == "openvino" else graph
     return Made(partial(open_session, folder, backend, precision), weights.stat().st_size)
 
 
-def run_by(way: str) -> tuple[Backend, Precision]:
+def run_by(way: str) -> tuple[str, Precision]:
     """Who runs what a way ends with."""
     last = UNTRAINED[way][-1] if way in UNTRAINED else Int8()
     if isinstance(last, WeightOnly | Pack):
@@ -118,7 +118,9 @@ def run_by(way: str) -> tuple[Backend, Precision]:
     return ("onnxruntime" if isinstance(last, Int8) and last.onnx else "openvino"), "int8"
 
 
-def torchao(teacher: Path, dataset: Dataset, threads: int | None = None) -> Predictor:
+def torchao(
+    teacher: Path, dataset: Dataset, threads: int | None = None, rows: int | None = None
+) -> Transformer:
     """The teacher in torchao's int8."""
     from torchao_rival import TorchAoSession  # asked for by this way alone
 
@@ -126,7 +128,7 @@ def torchao(teacher: Path, dataset: Dataset, threads: int | None = None) -> Pred
     pairs = dataset.train.pairs is not None
     session = TorchAoSession(model, dataset.task.kind, pairs=pairs, threads=threads)
     described = manifest(dataset)
-    return Predictor(session, reader_of(tokenizer, described.max_length), described)
+    return Transformer(session, reader_of(tokenizer, described.max_length), described)
 
 
 def quantized(name: str, seed: int, way: str, teacher: Path) -> Path:
@@ -250,7 +252,7 @@ def clock(name: str) -> None:
     for way in TRAINED:
         if found := sorted((OURS / name).glob(f"{way}-[0-9]/*-int8/model")):
             folders[way] = (found[0], *run_by(way))
-    others = {"torchao": System(open=partial(torchao, teacher, dataset))}
+    others = {"torchao": partial(torchao, teacher, dataset)}
     texts = dataset.test.take(list(range(min(TEXTS, len(dataset.test)))))
     quantities, measured = measure_folders(folders, texts.texts, texts.pairs, others=others)
     for system in (*folders, *others):

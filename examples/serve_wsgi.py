@@ -25,7 +25,7 @@ predictor = leanformer.load(os.environ["MODEL"], threads=1)
 @cache
 def pool() -> ThreadPoolExecutor:
     """Threads that compute, made by each worker for itself."""
-    return ThreadPoolExecutor(max_workers=predictor.session.concurrency)
+    return ThreadPoolExecutor(max_workers=predictor.system.concurrency)
 
 
 def application(request: dict, start: Callable) -> Iterable[bytes]:

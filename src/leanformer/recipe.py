@@ -196,7 +196,8 @@ def run(
     Args:
         recipe: What to do.
         folder: Where the models of the steps go, each in `NN-step/`.
-        dataset: The recipe's data, where the caller has read it already.
+        dataset: The recipe's data, where the caller has read it already, with its labels in the
+            order of a trained head (`align_labels`).
         record: Where events go; None = `record.jsonl` in `folder`.
         watch: Called with the name and the progress of each training step.
 
@@ -206,8 +207,8 @@ def run(
         NoEffect: A step had no effect.
     """
     _claim(folder, recipe)
-    dataset = recipe.data.read() if dataset is None else dataset
-    dataset = align_labels(dataset, own_head(recipe), recipe.teacher)
+    if dataset is None:
+        dataset = align_labels(recipe.data.read(), own_head(recipe), recipe.teacher)
     workspace = _begin(recipe, folder, dataset, record or Record(folder / "record.jsonl"), watch)
     for number, step in enumerate(recipe.steps):
         name = step.technique  # type: ignore[attr-defined]

@@ -57,8 +57,11 @@ def test_query_key_and_value_read_the_same_and_nobody_else_does(family):
         (one, other)
         for one in layers
         for other in layers
-        if seen[one].shape == seen[other].shape and torch.equal(seen[one], seen[other])
+        if "pos_" not in one + other  # DeBERTa's layers read views of one table
+        and seen[one].shape == seen[other].shape
+        and torch.equal(seen[one], seen[other])
     }
-    assert alike == {(one, other) for names in groups for one in names for other in names}
+    pairs = {(one, other) for names in groups for one in names for other in names}
+    assert alike == {(one, other) for one, other in pairs if "pos_" not in one + other}
     weight = weights_of(model, groups[0])
     assert weight.shape[0] == sum(model.get_submodule(name).out_features for name in groups[0])

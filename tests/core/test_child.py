@@ -138,3 +138,38 @@ def test_a_child_never_imports_from_the_working_folder(
 )
 def test_reasons(code: int, words: str, reason: str) -> None:
     assert reason_of(code, words) == reason
+
+
+TRACE = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    g()\n'
+
+
+@pytest.mark.parametrize(
+    ("stderr", "counts", "not_counts"),
+    [
+        (f"WARNING: No space left on device\n{TRACE}ValueError: bad\nsecond line\n", "bad\nsecond", "No space"),
+        (f"{TRACE}OSError: No space left on device\n", "No space left", "WARNING"),
+        (
+            f"{TRACE}MemoryError: x\n\nThe above exception was the direct cause of the following "
+            f"exception:\n\n{TRACE}RuntimeError: no\n",
+            "MemoryError: x", "above exception",
+        ),
+        (f"{TRACE}MemoryError: logged\nINFO: went on\n{TRACE}ValueError: bad\n", "bad", "MemoryError"),
+        ("Too many open files, once\nterminate called after\n  what():  std::bad_alloc\n", "bad_alloc", "Too many"),
+        ("MemoryError was caught\nthe last word\n", "the last word", "MemoryError"),
+        ("", "", "x"),
+    ],
+)  # fmt: skip
+def test_only_the_lines_of_the_exception_count(stderr: str, counts: str, not_counts: str) -> None:
+    raised = child.exception_of(stderr)
+    assert counts in raised
+    assert not_counts not in raised
+
+
+def warn_and_refuse() -> None:
+    print("No space left on device, said a library and went on", file=sys.stderr)
+    raise ValueError("no such thing")
+
+
+def test_what_a_library_logged_is_no_passing_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ChildFailed, match="ValueError: no such thing"):
+        called("warn_and_refuse", monkeypatch)

@@ -4,9 +4,11 @@ from typing import Any
 import pytest
 from runtime_samples import TEXTS, plain_folder
 
+from leanformer.data import Examples, Task
 from leanformer.measure.flops import flops_per_token
 from leanformer.measure.folders import folder_system, measure_folders
-from leanformer.measure.systems import LOADS, System
+from leanformer.measure.systems import LOADS
+from leanformer.measure.tfidf import fit_tfidf
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.batching import batches_in_order, plan_batches
 
@@ -48,36 +50,42 @@ def test_other_tasks_are_opened_with_their_head(
     assert asked == [(tmp_path, {"backend": "pytorch", "precision": "fp32", "threads": 1})]
 
 
-def test_systems_without_a_folder_are_timed_beside(
+def test_what_is_no_transformer_is_measured_beside_but_for_its_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain_folder(tmp_path)
+    plain_folder(tmp_path / "one")
+    task = Task(kind="classification", labels=("no", "yes"))
+    rival = fit_tfidf(Examples(texts=list(TEXTS), labels=[0, 1] * 3), task)
+    rival.save(tmp_path / "two")
     monkeypatch.setattr("leanformer.measure.folders.peak_memory", lambda *_, **__: None)
-
-    class Rival:
-        def answer(self, texts: Any, pairs: Any = None) -> Any:
-            return [len(text) for text in texts]
-
-    others = {"two": System(open=lambda _: Rival())}
-    served = {"one": (tmp_path, "pytorch", "fp32")}
-    found, measured = measure_folders(served, TEXTS, others=others, rounds=1, threads=1)  # type: ignore[arg-type]
+    served: Any = {
+        "one": (tmp_path / "one", "pytorch", "fp32"),
+        "two": (tmp_path / "two", "scikit-learn", "fp64"),
+    }
+    others = {"three": lambda threads, rows: rival}
+    found, measured = measure_folders(served, TEXTS, others=others, rounds=1, threads=1)
     assert set(found["one"]) == ALL
-    assert set(found["two"]) == {*LOADS, "cpu_time"}
+    assert set(found["three"]) == {*LOADS, "cpu_time"}
+    assert set(found["two"]) == ALL - {"flops"}
+    files = sum(path.stat().st_size for path in (tmp_path / "two").iterdir())
+    assert found["two"]["size"].value == files
     assert measured.speedup("one", "two").value > 0
 
 
 def test_a_folder_is_answered_from_strings_in_its_own_batches_or_in_order(tmp_path: Path) -> None:
     plain_folder(tmp_path, pairs=True)
     system = folder_system(tmp_path, "pytorch", "fp32")
-    assert system.in_order is not None
-    planned: Any = system.open(1)
-    ordered: Any = system.in_order(1)
-    assert ordered.plan([5, 3, 4] * 7) == batches_in_order([5, 3, 4] * 7, 16)
-    assert planned.plan([5, 3, 4] * 7) == plan_batches([5, 3, 4] * 7, 32)
-    assert planned.session.threads == 1
+    planned: Any = system(1, None)
+    ordered: Any = system(1, 16)
+    assert ordered.system.plan([5, 3, 4] * 7) == batches_in_order([5, 3, 4] * 7, 16)
+    assert planned.system.plan([5, 3, 4] * 7) == plan_batches([5, 3, 4] * 7, 32)
+    assert planned.system.threads == 1
     assert len(planned.answer(TEXTS, TEXTS[::-1])) == len(TEXTS)
-    assert planned.reader.max_length == 32
-    assert planned.padding(TEXTS, TEXTS[::-1]).real > planned.padding(TEXTS, ["x"] * 6).real
+    assert planned.system.max_length == 32
+    assert (
+        planned.system.padding(TEXTS, TEXTS[::-1]).real
+        > planned.system.padding(TEXTS, ["x"] * 6).real
+    )
 
 
 def test_refusals(tmp_path: Path, classifier: Path) -> None:

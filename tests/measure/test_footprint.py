@@ -18,10 +18,10 @@ from leanformer.runtime.manifest import read_manifest, write_manifest
 def test_only_the_files_that_the_backend_reads_count(tmp_path):
     folder = tmp_path / "x"
     plain_folder(folder)
-    graph = folder / "openvino" / "int8"
+    graph = folder / "openvino"
     graph.mkdir(parents=True)
-    (graph / "model.xml").write_bytes(b"x" * 10)
-    (graph / "model.bin").write_bytes(b"x" * 1000)
+    (graph / "openvino_model_qint8_quantized.xml").write_bytes(b"x" * 10)
+    (graph / "openvino_model_qint8_quantized.bin").write_bytes(b"x" * 1000)
     write_manifest(folder, read_manifest(folder))
     weights = (folder / "model.safetensors").stat().st_size
     everything = folder_size(folder).value

@@ -3,16 +3,20 @@ from functools import partial
 import pytest
 from runtime_samples import LABELS, TEXTS
 
-from leanformer.measure.systems import LOADS, System, measure_systems
+from leanformer.measure.systems import LOADS, measure_systems
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.runtime.batching import batches_in_order
 from leanformer.runtime.manifest import Manifest
-from leanformer.runtime.predictor import Predictor
+from leanformer.runtime.systems.transformer import Transformer
 from leanformer.runtime.torch_backend import TorchSession
 from leanformer.text import reader_of
 
 READER = reader_of(tiny_tokenizer("bert"), 48)
+
+
+def length(text):
+    return len(READER(text).ids)
 
 
 def system(layers, opened=None):
@@ -20,14 +24,14 @@ def system(layers, opened=None):
     model, _ = tiny_model("bert", num_hidden_layers=layers)
     manifest = Manifest(kind="classification", labels=LABELS, max_length=48)
 
-    def open_it(threads, rows=None):
+    def open_it(threads, rows):
         if opened is not None:
             opened.append((threads, rows))
         session = TorchSession(model, "classification", threads=threads)
         plan = None if rows is None else partial(batches_in_order, rows=rows)
-        return Predictor(session, READER, manifest, plan=plan)
+        return Transformer(session, READER, manifest, plan=plan)
 
-    return System(open=open_it, in_order=lambda threads: open_it(threads, 16))
+    return open_it
 
 
 class Rival:
@@ -39,8 +43,8 @@ class Rival:
 
 @pytest.fixture(scope="module")
 def measured():
-    systems = {"deep": system(3), "flat": system(1), "rival": System(open=lambda _: Rival())}
-    return measure_systems(systems, READER, TEXTS * 6, rounds=2, threads=1)
+    systems = {"deep": system(3), "flat": system(1), "rival": lambda threads, rows: Rival()}
+    return measure_systems(systems, length, TEXTS * 6, rounds=2, threads=1)
 
 
 def test_every_system_has_every_quantity_with_its_spread(measured):
@@ -62,18 +66,18 @@ def test_both_ran_in_the_same_rounds_so_ratios_can_be_taken(measured):
 
 def test_each_is_opened_once_for_each_number_of_threads_and_order():
     opened = []
-    measure_systems({"one": system(1, opened)}, READER, TEXTS, rounds=1, threads=2)
+    measure_systems({"one": system(1, opened)}, length, TEXTS, rounds=1, threads=2)
     assert sorted(opened, key=repr) == [(1, None), (2, 16), (2, None)]
 
 
 def test_texts_are_read_once_and_whole():
     texts = (text for text in TEXTS)
-    found = measure_systems({"a": system(1)}, READER, texts, rounds=1, loads=("throughput",))
+    found = measure_systems({"a": system(1)}, length, texts, rounds=1, loads=("throughput",))
     assert set(found.quantities["a"]) == {"throughput", "cpu_time"}
 
 
 def test_refusals():
     with pytest.raises(ValueError, match="loads: speed not among latency_32"):
-        measure_systems({"a": system(1)}, READER, TEXTS, loads=("speed",))
+        measure_systems({"a": system(1)}, length, TEXTS, loads=("speed",))
     with pytest.raises(ValueError, match="texts: a load is made of the caller's texts"):
-        measure_systems({"a": system(1)}, READER, [])
+        measure_systems({"a": system(1)}, length, [])

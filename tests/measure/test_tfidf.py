@@ -7,7 +7,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 
 from leanformer.data import Examples, Source, Task
-from leanformer.measure.tfidf import Tfidf
+from leanformer.measure.tfidf import fit_tfidf
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_a_classifier_is_a_linear_machine_on_n_grams_of_words_and_characters(data: Any) -> None:
     dataset = data["classification"]
-    rival = Tfidf(dataset.train, dataset.task)
+    rival = fit_tfidf(dataset.train, dataset.task)
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
     characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
     train = np.hstack([v.fit_transform(dataset.train.texts).toarray() for v in (words, characters)])
@@ -29,13 +29,12 @@ def test_a_classifier_is_a_linear_machine_on_n_grams_of_words_and_characters(dat
     np.testing.assert_allclose([row[1] for row in rows], expected, rtol=1e-3, atol=1e-3)
     assert [row.argmax() for row in rows] == dataset.test.labels
     assert rival.answer([]) == []
-    assert rival.seconds > 0
 
 
 def test_a_class_without_examples_is_never_answered() -> None:
     task = Task(kind="classification", labels=("a", "b", "c", "d"))
     texts = ["dog fox", "dog cat", "card money", "card back", "film slow", "film quiet"]
-    rival = Tfidf(Examples(texts=texts, labels=[0, 0, 1, 1, 3, 3]), task)
+    rival = fit_tfidf(Examples(texts=texts, labels=[0, 0, 1, 1, 3, 3]), task)
     rows = rival.answer(texts)
     assert [row.argmax() for row in rows] == [0, 0, 1, 1, 3, 3]
     assert all(row[2] == -np.inf for row in rows)
@@ -43,7 +42,7 @@ def test_a_class_without_examples_is_never_answered() -> None:
 
 def test_pairs_are_told_apart_by_what_they_share(data: Any) -> None:
     dataset = data["regression"]
-    rival = Tfidf(dataset.train, dataset.task)
+    rival = fit_tfidf(dataset.train, dataset.task)
     rows = rival.answer(dataset.test.texts, dataset.test.pairs)
     assert {row.shape for row in rows} == {(1,)}
     assert np.corrcoef([row[0] for row in rows], dataset.test.labels)[0, 1] > 0.9
@@ -51,13 +50,14 @@ def test_pairs_are_told_apart_by_what_they_share(data: Any) -> None:
 
 def test_words_are_tagged_with_their_neighbours(data: Any) -> None:
     dataset = data["tokens"]
-    rival = Tfidf(dataset.train, dataset.task)
-    rows = rival.answer_words(dataset.test.words)
+    rival = fit_tfidf(dataset.train, dataset.task)
+    rows = rival.answer(dataset.test.words)
     for row, tags in zip(rows, dataset.test.labels, strict=True):
         assert row.argmax(1).tolist() == tags
     text = " ".join(dataset.test.words[0])
-    np.testing.assert_allclose(rival.answer([text])[0], rows[0])
-    assert rival.answer_words([[]])[0].shape == (0, 2)
+    np.testing.assert_allclose(rival.answer([text.split()])[0], rows[0])
+    assert rival.answer([[]])[0].shape == (0, 2)
+    assert rival.answer([]) == []
 
 
 def test_vectors_are_taught_by_the_teacher(data: Any) -> None:
@@ -65,7 +65,7 @@ def test_vectors_are_taught_by_the_teacher(data: Any) -> None:
     rng = np.random.default_rng(0)
     directions = rng.normal(size=(2, 8)).astype(np.float32)
     targets = directions[[int("the" in text.split()) for text in dataset.train.texts]]
-    rival = Tfidf(dataset.train, dataset.task, targets)
+    rival = fit_tfidf(dataset.train, dataset.task, targets)
     rows = np.stack(rival.answer(dataset.train.texts))
     assert rows.shape == targets.shape
     cosines = (

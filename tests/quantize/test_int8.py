@@ -17,9 +17,9 @@ pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
 
 from leanformer.quantize import int8
 from leanformer.quantize.int8 import Int8
+from leanformer.runtime.backends import graph_file
 from leanformer.runtime.openvino_graph import executed_precision
 from leanformer.runtime.openvino_session import OpenVinoSession
-from leanformer.runtime.session import graph_file
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from quantize.rounding import Blocks
+from shadow_device import shadow
 from torch import nn
 
 from leanformer.models.tiny import tiny_model
@@ -64,3 +65,13 @@ def test_there_must_be_something_to_pack():
     model, _ = tiny_model("bert")
     with pytest.raises(ValueError, match="pack: no layer of the model rounds its weight"):
         hold(model, codes_of_layers(model))
+
+
+def test_a_tied_table_is_still_counted_where_the_other_layer_stays_float():
+    model, _ = tiny_model("bert", head="masked")
+    swap(model, {TABLE: Blocks(bits=4)}, None)
+    assert model.get_submodule(TABLE).weight is model.cls.predictions.decoder.weight
+    codes = codes_of_layers(model)
+    asked = arithmetic_bytes(model, codes)
+    assert asked["float"] == sum(p.nbytes for p in model.parameters())
+    assert arithmetic_bytes(model.to(shadow()), codes) == asked

@@ -14,6 +14,7 @@ from leanformer.models.load import load_model
 from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.recipe import Recipe, read, run
+from leanformer.runtime.backends import graph_file
 
 _FOLDER = Path(__file__).parents[2] / "recipes"
 _RECIPES = sorted(_FOLDER.glob("*.toml"))
@@ -126,7 +127,7 @@ def test_a_recipe_runs_to_its_end(path, encoder, wide_encoder, tmp_path):
         recipe = dataclasses.replace(recipe, steps=recipe.steps[:-1])
     done = run(recipe, tmp_path / "run")
     names = [step.technique for step in recipe.steps]
-    assert (done.saved / "openvino" / "int8" / "model.xml").is_file() == ("int8" in names)
+    assert graph_file(done.saved, "openvino", "int8").is_file() == ("int8" in names)
     events = [json.loads(line) for line in (tmp_path / "run" / "record.jsonl").open()]
     steps = [event for event in events if event["event"] == "step"]
     assert [step["step"] for step in steps] == names

@@ -148,3 +148,18 @@ def test_notes_come_last(tmp_path: Path) -> None:
 
 def test_an_older_record_says_nothing(tmp_path: Path) -> None:
     assert lines(tmp_path, outcome=None) == []
+
+
+def test_a_test_split_that_measured_less_without_proof_is_told_beside_the_promise(
+    tmp_path: Path,
+) -> None:
+    record = Record(tmp_path / "record.jsonl")
+    lines(tmp_path)
+    for name, test in (("teacher", 0.9), ("L3", 0.8532)):
+        role = "teacher" if name == "teacher" else "candidate"
+        record.write("model", name=name, role=role, quality={"test": test})
+    (line,) = promise_lines(load(record.path))
+    assert line.startswith("Kept: dev (1,300 texts) proves")
+    assert line.endswith(
+        "The test split measured 94.80 %, less than asked, without proving it with 90% confidence."
+    )

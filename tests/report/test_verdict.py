@@ -92,3 +92,43 @@ def test_the_tile_says_whether_the_bar_was_met(tmp_path, dev, met):
     chosen["quality"] = {"dev": dev, "test": None}
     made = tiles(load(sample.write(tmp_path / "r.jsonl", events)))
     assert next(tile for tile in made if "accuracy" in tile.label).met is met
+
+
+def exported(tmp_path, **changes):
+    """A run whose chosen student is served in fp32, which is slower and larger."""
+    served = sample.model(
+        "L3-h50-f50 · ONNX Runtime fp32", "candidate", "onnxruntime", "fp32", 0.915, 0.911, 2.0, 900.0, 40.0,
+        layers=3,
+    )  # fmt: skip
+    name = "L3-h50-f50 · ONNX Runtime fp32"
+    events = [*sample.full()[:-1], served, sample.verdict(exported=name, **changes)]
+    return load(sample.write(tmp_path / "record.jsonl", events))
+
+
+def test_the_sentence_speaks_of_what_is_exported(tmp_path):
+    events = exported(tmp_path)
+    text = sentence(events)
+    assert text.startswith("3 layers in fp32 run")
+    assert "in int8" not in text
+    assert any("40" in tile.detail for tile in tiles(events) if "disk" in tile.label)
+
+
+def test_the_exported_form_of_the_teacher_is_named(tmp_path):
+    events = exported(tmp_path, chosen="teacher · OpenVINO int8")
+    assert "which is therefore chosen and exported as L3-h50-f50" in sentence(events)
+
+
+def test_a_kept_promise_does_not_stand_beside_short_of_what_was_asked(tmp_path):
+    full = [dict(event) for event in sample.full()[:-1]]
+    for event in full:
+        if event["event"] == "model" and event["name"] == "L3-h50-f50":
+            event["quality"] = {"dev": event["quality"]["dev"], "test": 0.5}
+    for outcome, short in (("kept", False), ("not kept", True)):
+        path = tmp_path / f"{short}.jsonl"
+        events = load(sample.write(path, [*full, sample.verdict(outcome=outcome)]))
+        text = sentence(events)
+        assert ("short of the" in text) == short
+        assert ("on the test split" in text) != short
+        (tile,) = [tile for tile in tiles(events) if "on test" in tile.label]
+        assert tile.met is (False if short else None)
+        assert ("too few texts to prove it" in tile.detail) != short

@@ -5,12 +5,12 @@ from leanformer.core.child import ChildFailed, PassingFault
 from leanformer.data.task import Task
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.agreement import agreement
+from leanformer.runtime.backends import graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.export import export_folder
 from leanformer.runtime.manifest import read_manifest
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.predictor import load
-from leanformer.runtime.session import graph_file
 from leanformer.runtime.torch_backend import TorchSession
 
 
@@ -49,8 +49,8 @@ def test_a_graph_that_was_made_is_served_as_it_is(tmp_path, monkeypatch):
     task, fast = Task(kind="classification", labels=LABELS), ("openvino", "fp32")
     made = tmp_path / "made"
     export_openvino(model, "classification", made)
-    (made / "mark").write_text("this one")
-    monkeypatch.setattr("leanformer.runtime.export._export_one", None)
+    (made / "openvino_model.mark").write_text("this one")
+    monkeypatch.setattr("leanformer.runtime.openvino_backend.export_openvino", None)
     folder = tmp_path / "served"
     rows, proofs = export_folder(
         model,
@@ -59,13 +59,15 @@ def test_a_graph_that_was_made_is_served_as_it_is(tmp_path, monkeypatch):
         folder,
         calibration_of(tokenizer),
         candidates=[fast],
-        made={fast: made},
+        made={fast: made / "openvino_model.xml"},
         threads=1,
         least_agreement=0.0,
     )
     assert not proofs
     winner = next(row for row in rows if row.chosen)
-    assert (graph_file(folder, *fast).parent / "mark").is_file() == (winner.backend == "openvino")
+    assert graph_file(folder, *fast).with_suffix(".mark").is_file() == (
+        winner.backend == "openvino"
+    )
     assert {row.agreement for row in rows if row.backend == "openvino"} == {1.0}
 
 
@@ -98,7 +100,7 @@ def test_a_candidate_that_kills_its_process_is_skipped_with_its_reason(tmp_path,
         candidates=[("openvino", "bf16")], threads=1,
     )  # fmt: skip
     assert rows[-1].reason == "could not be exported: OpenVINO bf16: crashed with SIGFPE"
-    assert load(tmp_path / "x", threads=1).session.backend == "pytorch"
+    assert load(tmp_path / "x", threads=1).manifest.backend == "pytorch"
 
 
 def test_a_fault_that_passes_ends_the_export(tmp_path, monkeypatch):

@@ -42,7 +42,7 @@ def test_a_missing_file_is_found(folder):
 def test_a_backend_that_is_not_there_is_refused_with_what_is(folder):
     with pytest.raises(ValueError, match="holds no openvino int8 model; it has pytorch fp32"):
         load(folder, "openvino", precision="int8")
-    with pytest.raises(ValueError, match="PyTorch runs fp32 or bf16 here, not 'int8'"):
+    with pytest.raises(ValueError, match="PyTorch runs bf16 or fp32 here, not 'int8'"):
         open_session(folder, "pytorch", "int8")
 
 
@@ -79,8 +79,22 @@ def test_values_of_another_type_are_refused(folder, field, value, kind):
         read_manifest(folder)
 
 
-@pytest.mark.parametrize("field", ["kind", "backend", "precision"])
-def test_unknown_words_in_the_description_are_refused(folder, field):
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("kind", "kind 'magic' is not one of classification"),
+        ("system", "system 'magic' is not one of ngrams, transformer"),
+        ("backend", "backend 'magic' is not one of onnxruntime, openvino, pytorch"),
+        ("precision", "precision: PyTorch runs bf16 or fp32 here, not 'magic'"),
+    ],
+)
+def test_unknown_words_in_the_description_are_refused(folder, field, message):
     edit(folder, **{field: "magic"})
-    with pytest.raises(ValueError, match=f"{field} 'magic' is not one of"):
+    with pytest.raises(ValueError, match=f"leanformer.json: {message}"):
+        load(folder)
+
+
+def test_a_later_format_is_refused(folder):
+    edit(folder, format=3)
+    with pytest.raises(ValueError, match=r"format 3 is not among \(1, 2\).*update leanformer"):
         read_manifest(folder)

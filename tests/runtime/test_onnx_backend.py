@@ -9,13 +9,13 @@ from leanformer.core.proof import NoEffect, require
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.graph import InferenceGraph
 from leanformer.runtime.onnx_backend import attention_fused, export_onnx
-from leanformer.runtime.onnx_session import OnnxSession
+from leanformer.runtime.onnx_session import OnnxSession, onnx_file
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
 
 def run(folder, calibration, inputs, precision="fp32"):
-    session = OnnxSession(folder / "model.onnx", precision, threads=1)
+    session = OnnxSession(folder / onnx_file(precision), precision, threads=1)
     return [session.run(**arrays)[0] for arrays in calibration.arrays(inputs)]
 
 

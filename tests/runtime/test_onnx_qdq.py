@@ -17,7 +17,7 @@ from leanformer.runtime.onnx_qdq import codes_of, write_scales
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
-from leanformer.runtime.onnx_session import OnnxSession
+from leanformer.runtime.onnx_session import OnnxSession, onnx_file
 
 
 def batches() -> list[dict[str, torch.Tensor]]:
@@ -45,7 +45,7 @@ def test_the_graph_rounds_as_the_model_does_and_runs_on_integers(
     assert stored.after < stored.before
     without_output_grids(model)  # ONNX Runtime multiplies queries with keys as floats
     graph, calibration = InferenceGraph(model, "classification"), calibration_of(tokenizer)
-    session = OnnxSession(tmp_path / "x" / "model.onnx", "int8", threads=1)
+    session = OnnxSession(tmp_path / "x" / onnx_file("int8"), "int8", threads=1)
     got = np.stack([session.run(**one)[0] for one in calibration.arrays(graph.inputs)])
     missed = np.abs(got - np.stack(outputs(graph, calibration))).max(1)
     assert (missed >= 1e-5).sum() <= 1  # exact, but for a text with a number between two codes

@@ -18,13 +18,13 @@ from leanformer.runtime.openvino_graph import (
     read_samples,
     write_samples,
 )
-from leanformer.runtime.openvino_session import OpenVinoSession
+from leanformer.runtime.openvino_session import OpenVinoSession, openvino_file
 
 pytest.importorskip("openvino", reason="needs openvino")
 
 
 def run(folder, precision, calibration, inputs):
-    session = OpenVinoSession(folder / "model.xml", precision, threads=1)
+    session = OpenVinoSession(folder / openvino_file(precision), precision, threads=1)
     return [session.run(**arrays)[0] for arrays in calibration.arrays(inputs)], session
 
 
@@ -43,7 +43,7 @@ def test_fp32_equals_pytorch(family, tmp_path):
 def test_batches_and_lengths_are_free(tmp_path):
     model, _ = tiny_model("bert", head="tokens")
     export_openvino(model, "tokens", tmp_path / "x")
-    session = OpenVinoSession(tmp_path / "x" / "model.xml", "fp32", threads=1)
+    session = OpenVinoSession(tmp_path / "x" / openvino_file("fp32"), "fp32", threads=1)
     for shape in ((1, 3), (5, 17)):
         ids = np.ones(shape, dtype=np.int64)
         assert session.run(ids, ids).shape == (*shape, 3)
@@ -134,7 +134,7 @@ def test_int8_without_texts_or_scales_is_refused(tmp_path):
 def test_a_graph_that_runs_in_float_is_no_int8_graph(tmp_path):
     model, _ = tiny_model("bert")
     export_openvino(model, "classification", tmp_path / "x")
-    compiled = OpenVinoSession(tmp_path / "x" / "model.xml", "fp32", threads=1).compiled
+    compiled = OpenVinoSession(tmp_path / "x" / openvino_file("fp32"), "fp32", threads=1).compiled
     counts = executed_precision(compiled)
     with pytest.raises(NoEffect, match=r"executed in int8: was 0 and is 0 nodes, asked for 4"):
         require([kernels_ran(counts, "int8", asked=4, backend="OpenVINO")])
@@ -143,7 +143,7 @@ def test_a_graph_that_runs_in_float_is_no_int8_graph(tmp_path):
 def test_attention_in_float_is_no_integer_attention(tmp_path):
     model, _ = tiny_model("bert")
     export_openvino(model, "classification", tmp_path / "x")
-    compiled = OpenVinoSession(tmp_path / "x" / "model.xml", "fp32", threads=1).compiled
+    compiled = OpenVinoSession(tmp_path / "x" / openvino_file("fp32"), "fp32", threads=1).compiled
     counts = attention_precision(compiled)
     assert "i8" not in counts
     with pytest.raises(NoEffect, match=r"multiply integers: was 0 and is 0 nodes, asked for 3"):
@@ -206,7 +206,9 @@ def test_a_crash_of_openvino_ends_its_child(tmp_path, monkeypatch):
 
 def test_several_callers_have_a_request_each(tmp_path):
     export_openvino(tiny_model("bert")[0], "classification", tmp_path / "x")
-    session = OpenVinoSession(tmp_path / "x" / "model.xml", "fp32", threads=1, concurrency=3)
+    session = OpenVinoSession(
+        tmp_path / "x" / openvino_file("fp32"), "fp32", threads=1, concurrency=3
+    )
     assert session.pins["NUM_STREAMS"] == session.pins["INFERENCE_NUM_THREADS"] == 3
     assert session.pins["ENABLE_CPU_PINNING"] is False
     again = pickle.loads(pickle.dumps(session))

@@ -20,11 +20,11 @@ from leanformer.numerics.pooling import MODES, Pooling
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.export import export_folder
 from leanformer.runtime.graph import InferenceGraph
-from leanformer.runtime.manifest import check_files, read_manifest
+from leanformer.runtime.manifest import read_manifest
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.onnx_session import OnnxSession
 from leanformer.runtime.openvino_backend import export_openvino
-from leanformer.runtime.openvino_session import OpenVinoSession
+from leanformer.runtime.openvino_session import OpenVinoSession, openvino_file
 
 LONG = " ".join(TEXTS * 12)
 TASK = Task(kind="embedding")
@@ -66,7 +66,7 @@ def test_openvino_pools_as_the_model_says(mode: Any, tmp_path: Path) -> None:
         ("fp32", "bf16", 0.02),
         ("int8", "int8", 0.05),
     )[: 3 if rounded else 2]:
-        session = OpenVinoSession(tmp_path / stored / "model.xml", run, threads=1)  # type: ignore[arg-type]
+        session = OpenVinoSession(tmp_path / stored / openvino_file(stored), run, threads=1)  # type: ignore[arg-type]
         found = said(session, tokenizer, texts)
         for ours, theirs in zip(found[:, None], truth[:, None], strict=True):
             assert cosine(ours, theirs) > 1 - tolerance
@@ -139,6 +139,6 @@ def test_a_pooling_that_was_changed_after_the_export_is_refused(
     file.write_text(kept.replace("true", "false"))
     try:
         with pytest.raises(ValueError, match=r"1_Pooling/config.json is damaged: its checksum"):
-            check_files(folder, read_manifest(folder), "pytorch", "fp32")
+            leanformer.load(folder, "pytorch", precision="fp32")
     finally:
         file.write_text(kept)

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from runtime_samples import LABELS, TEXTS, calibration_of, plain_folder
 
-from leanformer.runtime.answers import Unanswered, softmax
+from leanformer.runtime.answers import Unanswered
 from leanformer.runtime.batching import Padding, batches_in_order
 from leanformer.runtime.manifest import read_manifest, write_manifest
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.predictor import Predictor, load
+from leanformer.runtime.systems.transformer import Transformer
+from leanformer.tasks.answers import softmax
 
 BACKENDS = ("openvino", "onnxruntime", "pytorch")
 MIXED = [
@@ -34,9 +36,9 @@ def everywhere(tmp_path_factory):
     folder = tmp_path_factory.mktemp("everywhere") / "served"
     model, tokenizer = plain_folder(folder)
     texts = calibration_of(tokenizer)
-    place = folder / "openvino" / "int8"
+    place = folder / "openvino"
     export_openvino(model, "classification", place, precision="int8", calibration=texts)
-    export_onnx(model, "classification", folder / "onnx" / "fp32", precision="fp32")
+    export_onnx(model, "classification", folder / "onnx", precision="fp32")
     write_manifest(folder, read_manifest(folder))
     return folder
 
@@ -96,16 +98,16 @@ def test_a_pickle_opens_its_folder_again(backend, everywhere):
 
 
 def test_a_predictor_of_parts_cannot_be_pickled(predictor):
-    parts = Predictor(predictor.session, predictor.reader, predictor.manifest)
+    parts = Predictor(predictor.system)
     with pytest.raises(TypeError, match="put together from parts"):
         pickle.dumps(parts)
 
 
 def test_answers_come_in_the_callers_order_whatever_the_batches(predictor, texts):
     together = predictor.predict(texts)
-    predictor.max_tokens = 8
+    predictor.system.max_tokens = 8
     apart = predictor.predict(texts)
-    predictor.max_tokens = 2048
+    predictor.system.max_tokens = 2048
     alone = [predictor.predict([text])[0] for text in texts]
     for a, b, c in zip(together, apart, alone, strict=True):
         assert a.label == b.label == c.label
@@ -115,13 +117,13 @@ def test_answers_come_in_the_callers_order_whatever_the_batches(predictor, texts
 
 
 def test_padding_is_told(predictor, texts):
-    lengths = [len(predictor.reader(text).ids) for text in texts]
-    told = predictor.padding(texts)
+    lengths = [len(predictor.system.reader(text).ids) for text in texts]
+    told = predictor.system.padding(texts)
     assert told.real == sum(lengths)
     assert told.padded >= sum(lengths)
-    in_order = Predictor(
-        predictor.session,
-        predictor.reader,
+    in_order = Transformer(
+        predictor.system.session,
+        predictor.system.reader,
         predictor.manifest,
         plan=partial(batches_in_order, rows=2),
     )
@@ -132,7 +134,7 @@ def test_padding_is_told(predictor, texts):
 
 def test_no_texts_give_no_answers(predictor):
     assert predictor.predict([]) == []
-    assert predictor.padding([]) == Padding(0, 0)
+    assert predictor.system.padding([]) == Padding(0, 0)
 
 
 def test_a_generator_of_texts_is_read_whole(predictor, texts):

@@ -46,7 +46,7 @@ def test_a_crashing_backend_is_skipped_and_the_winner_is_written_down(tmp_path, 
 
 def test_graphs_that_look_at_their_batch_race_where_that_is_asked(tmp_path, texts, monkeypatch):
     model, _ = plain_folder(tmp_path)
-    export_onnx(model, "classification", tmp_path / "onnx" / "int8", precision="int8")
+    export_onnx(model, "classification", tmp_path / "onnx", precision="int8")
     write_manifest(tmp_path, read_manifest(tmp_path))
     dynamic = [("onnxruntime", "int8")]
     rows = race(tmp_path, texts, candidates=dynamic, rounds=1, threads=1)
@@ -83,7 +83,7 @@ def test_answers_that_are_not_numbers_do_not_win(tmp_path, texts, monkeypatch):
 
     def not_numbers(self, *args, **settings):
         rows = answer(self, *args, **settings)
-        return [row * np.nan for row in rows] if self.session.precision == "bf16" else rows
+        return [row * np.nan for row in rows] if self.manifest.precision == "bf16" else rows
 
     monkeypatch.setattr(Predictor, "answer", not_numbers)
     rows = race(tmp_path, texts, candidates=[("pytorch", "bf16")], rounds=1, threads=1)

@@ -7,8 +7,8 @@ from search.toy import contest_of
 
 from leanformer.core.quantity import Quantity
 from leanformer.data import Task
-from leanformer.models.shape import shape_of
-from leanformer.search.contest import TEACHER, Contest, System
+from leanformer.search.contest import Contest
+from leanformer.search.entry import TEACHER, Entry
 from leanformer.search.judged import Judged, judge_answers
 
 STUDENTS = ("L3", "L2", "L1")
@@ -26,13 +26,11 @@ def answers_right(count: int) -> Judged:
 def contest_with(folder: Path, right: dict[str, int]) -> Contest:
     """A contest in which systems with so many right answers have entered."""
     contest = contest_of(folder, "classification")
-    shape = shape_of(contest.teacher)
     for name, count in right.items():
         role = "candidate" if name in STUDENTS else "teacher" if name == TEACHER else "baseline"
-        contest.dev[name] = answers_right(count)
-        contest.systems[name] = System(
+        contest.entries[name] = Entry(
             name=name, role=role, folder=folder, backend="pytorch", precision="fp32",
-            shape=shape, dev=contest.dev[name].quality,
+            judged=answers_right(count), model=contest.teacher, tokenizer=contest.tokenizer,
         )  # fmt: skip
     return contest
 

@@ -38,7 +38,7 @@ def write_head(folder: Path, *labels: str) -> Path:
 def teacher_of(request: Request, out: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Any]:
     """The folder of the teacher, and the data that the contest judges it by."""
 
-    def entered(self: Contest, folder: str) -> None:
+    def entered(self: Contest, folder: str, *_: Any) -> None:
         raise Entered(Path(folder), self.dataset)
 
     monkeypatch.setattr(Contest, "enter_teacher", entered)

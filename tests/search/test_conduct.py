@@ -84,8 +84,8 @@ def test_a_teacher_that_has_nothing_to_keep_is_refused(
     model.config.label2id = {"animal": 0, "money": 1}
     model.classifier.weight.data.zero_()  # one answer for all: a Matthews correlation of 0
     save_model(model, tokenizer, tmp_path / "teacher")
-    monkeypatch.setattr("leanformer.search.contest.export_openvino", absent)
-    monkeypatch.setattr("leanformer.search.contest.export_onnx", absent)
+    monkeypatch.setattr("leanformer.runtime.openvino_backend.export_openvino", absent)
+    monkeypatch.setattr("leanformer.runtime.onnx_backend.export_onnx", absent)
     asked = recipe(tmp_path / "teacher", data, Int8())
     with pytest.raises(ValueError, match="the teacher's mcc on dev is 0, there is nothing to keep"):
         conduct(replace(asked, data=replace(asked.data, metric="mcc")), tmp_path / "out")
@@ -142,4 +142,4 @@ def test_a_finished_recipe_is_not_measured_again(
         assert done.saved == tmp_path / "00-int8" / "model"
         assert report == tmp_path / "report.html"
     assert len(contests) == 1
-    assert list(contests[0].systems) == ["student"]
+    assert list(contests[0].entries) == ["student"]

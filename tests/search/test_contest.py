@@ -4,14 +4,14 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from search.toy import KINDS, contest_of, said
+from search.toy import KINDS, contest_of, said, served
 
 from leanformer.core.proof import NoEffect
 from leanformer.core.record import read
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.torch_backend import TorchSession
-from leanformer.search import contest as module
-from leanformer.search.contest import FUSED_TEACHER, INT8_TEACHER, TEACHER, Contest
+from leanformer.search.contest import Contest
+from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, TEACHER
 
 
 def naive(contest: Contest, outputs: list[Any], split: str) -> float:
@@ -52,9 +52,11 @@ def test_a_system_is_judged_by_the_metric_of_the_task(
     tmp_path: Path, kind: Any, split: str
 ) -> None:
     contest = contest_of(tmp_path, kind)
-    judged = contest.judge(TorchSession(contest.teacher, kind), contest.tokenizer, split)
+    judged = contest.judge(served(contest, TorchSession(contest.teacher, kind)), split)
     outputs = said(contest, getattr(contest.dataset, split))
     for ours, theirs in zip(judged.outputs, outputs, strict=True):
+        if kind == "tokens":  # every word is one token, between two special ones
+            theirs = theirs[1 : len(ours) + 1]
         np.testing.assert_allclose(ours, theirs, atol=2e-5)
     assert judged.quality == pytest.approx(naive(contest, outputs, split), abs=1e-6)
 
@@ -65,7 +67,7 @@ def test_another_model_of_embeddings_is_judged_by_the_teacher(tmp_path: Path) ->
     outputs = said(contest, contest.dataset.dev)
     session = TorchSession(contest.teacher, "embedding")
     contest.teacher = teacher
-    judged = contest.judge(session, contest.tokenizer, "dev")
+    judged = contest.judge(served(contest, session), "dev")
     assert judged.quality == pytest.approx(naive(contest, outputs, "dev"), abs=1e-5)
     assert judged.quality < 0.99
 
@@ -73,7 +75,7 @@ def test_another_model_of_embeddings_is_judged_by_the_teacher(tmp_path: Path) ->
 def test_pairs_are_judged_as_pairs(tmp_path: Path) -> None:
     contest = contest_of(tmp_path, "classification", pairs=True)
     session = TorchSession(contest.teacher, "classification", pairs=True)
-    judged = contest.judge(session, contest.tokenizer, "dev")
+    judged = contest.judge(served(contest, session), "dev")
     outputs = said(contest, contest.dataset.dev)
     for ours, theirs in zip(judged.outputs, outputs, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-5)
@@ -84,7 +86,7 @@ def test_no_more_is_read_than_model_and_request_allow(tmp_path: Path) -> None:
     assert contest.max_length == 32
     contest.tokenizer.model_max_length = 16
     assert contest.max_length == 16
-    assert contest.manifest("pytorch", "fp32").max_length == 16
+    assert contest.describe(tmp_path / "teacher", "pytorch", "fp32").max_length == 16
 
 
 def test_a_baseline_that_cannot_be_had_is_recorded_with_the_reason(
@@ -98,11 +100,12 @@ def test_a_baseline_that_cannot_be_had_is_recorded_with_the_reason(
     def absent(*_: Any, **__: Any) -> None:
         raise ImportError("pip install onnxruntime")
 
-    monkeypatch.setattr(module, "export_openvino", broken)
-    monkeypatch.setattr(module, "export_onnx", absent)
+    monkeypatch.setattr("leanformer.runtime.openvino_backend.export_openvino", broken)
+    monkeypatch.setattr("leanformer.runtime.onnx_backend.export_onnx", absent)
     said: list[str] = []
-    contest.enter_baselines(tmp_path / "baselines", lambda name, text: said.append(text))
-    assert list(contest.systems) == [TEACHER]
+    contest.watch = lambda name, text: said.append(text)
+    contest.enter_baselines(tmp_path / "baselines")
+    assert list(contest.entries) == [TEACHER]
     events = read(contest.record.path)
     reasons = {e["name"]: e["reason"] for e in events if e["event"] == "choice"}
     assert reasons == {
@@ -112,4 +115,6 @@ def test_a_baseline_that_cannot_be_had_is_recorded_with_the_reason(
     (model,) = [e for e in events if e["event"] == "model"]
     assert model["role"] == "teacher"
     assert model["quality"] == {"dev": contest.quality_of_teacher, "test": None}
-    assert said == ["baselines: PyTorch fp32, ONNX Runtime fp32, OpenVINO int8 of the teacher"]
+    contest.enter_baselines(tmp_path / "baselines")  # resumed: recorded once, not tried again
+    assert len(contest.known("choice")) == 2
+    assert said[:1] == ["baselines: PyTorch fp32, ONNX Runtime fp32, OpenVINO int8 of the teacher"]

@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from search.toy import KINDS, contest_of
+from search.toy import KINDS, contest_of, served
 
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.torch_backend import TorchSession
 from leanformer.search import evidence
 from leanformer.search.contest import Contest
 from leanformer.search.judged import Judged
-from leanformer.train.evaluate import quality
 
 
 def judged(folder: Path, kind: Any) -> tuple[Contest, Judged, Judged]:
@@ -21,7 +20,7 @@ def judged(folder: Path, kind: Any) -> tuple[Contest, Judged, Judged]:
     width = 1 if kind == "regression" else 2
     other = tiny_model("bert", head=head, num_labels=width, seed=5)[0]
     teacher, student = (
-        contest.judge(TorchSession(model, kind), contest.tokenizer, "test")
+        contest.judge(served(contest, TorchSession(model, kind)), "test")
         for model in (contest.teacher, other)
     )
     return contest, teacher, student
@@ -31,19 +30,20 @@ def judged(folder: Path, kind: Any) -> tuple[Contest, Judged, Judged]:
 def test_lengths_share_out_all_examples(tmp_path: Path, kind: Any) -> None:
     contest, teacher, student = judged(tmp_path, kind)
     encoded = contest.encode(contest.dataset.test, contest.tokenizer)
-    rows = evidence.by_length(contest.dataset, encoded, teacher, student)
+    lengths = np.array([encoded.length(index) for index in range(16)])
+    rows = evidence.by_length(contest.dataset, lengths.tolist(), teacher, student)
     assert [row["name"] for row in rows] == ["up to 8 tokens", "up to 16 tokens"]
     assert sum(row["count"] for row in rows) == 16
-    lengths = np.array([encoded.length(index) for index in range(16)])
     for row, members in zip(rows, (lengths <= 8, lengths > 8), strict=True):
         chosen = np.flatnonzero(members).tolist()
         assert row["count"] == len(chosen)
         for name, one in (("teacher", teacher), ("student", student)):
-            part = [one.outputs[index] for index in chosen]
-            targets = None
-            if kind == "embedding":
-                targets = np.stack([teacher.outputs[index] for index in chosen])
-            alone = quality(part, encoded.take(chosen), contest.dataset.task, targets)
+            predicted, gold = (
+                [side[index] for index in chosen] for side in (one.predicted, one.gold)
+            )
+            if kind in ("classification", "embedding"):
+                predicted, gold = np.array(predicted), np.array(gold)
+            alone = contest.dataset.task.scorer().score(predicted, gold)
             assert row[name] == pytest.approx(alone)
 
 

@@ -3,14 +3,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from search.made_up import contest_with, rates
+from search.made_up import answers_right, contest_with, rates
 
 from leanformer.core.record import Record, read
-from leanformer.runtime.manifest import write_manifest
 from leanformer.search import finish as module
-from leanformer.search.contest import INT8_TEACHER, TEACHER, Contest, System
+from leanformer.search.contest import Contest
+from leanformer.search.entry import INT8_TEACHER, SIMPLEST, TEACHER, Entry
 from leanformer.search.finish import finish, finished
-from leanformer.search.simplest import SIMPLEST
 
 
 def timed(values: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,7 +22,8 @@ def test_where_nothing_keeps_the_quality_the_verdict_says_so(
     contest = contest_with(tmp_path, {TEACHER: 900, INT8_TEACHER: 500, "L1": 400})
     timed({TEACHER: 1.0, INT8_TEACHER: 2.0, "L1": 3.0}, monkeypatch)
     said: list[Any] = []
-    assert finish(contest, contest.request, tmp_path, lambda *args: said.append(args)) is None
+    contest.watch = lambda *args: said.append(args)
+    assert finish(contest, tmp_path) is None
     events = read(contest.record.path)
     assert [e["name"] for e in events if e["event"] == "model"] == [TEACHER, INT8_TEACHER, "L1"]
     assert all(e["quality"]["test"] is None for e in events if e["event"] == "model")
@@ -43,9 +43,10 @@ def test_the_verdict_keeps_the_promise_and_what_became_of_it(
 ) -> None:
     contest = contest_with(tmp_path, {TEACHER: 1000, "L1": right})
     timed({TEACHER: 1.0, "L1": 3.0}, monkeypatch)
-    monkeypatch.setattr(module, "_export", lambda contest, chosen, folder: contest.dev["L1"])
-    monkeypatch.setattr(module, "_test", lambda *_: refuted)
-    chosen = finish(contest, contest.request, tmp_path, None, note="dev was small")
+    monkeypatch.setattr(module, "_export", lambda contest, chosen, folder: chosen)
+    monkeypatch.setattr(module, "_test", lambda *_: (None, None))
+    monkeypatch.setattr(module, "refutes", lambda *_: refuted)
+    chosen = finish(contest, tmp_path, note="dev was small")
     assert chosen is not None
     assert chosen.name == "L1"
     verdict = read(contest.record.path)[-1]
@@ -60,9 +61,9 @@ def test_a_choice_that_was_made_is_not_made_again_by_another_clock(
 ) -> None:
     contest = contest_with(tmp_path, {TEACHER: 900, "L2": 900, "L1": 900})
     opened: list[str] = []
-    monkeypatch.setattr(module, "_export", lambda contest, chosen, folder: contest.dev["L1"])
+    monkeypatch.setattr(module, "_export", lambda contest, chosen, folder: chosen)
 
-    def test(contest: Contest, chosen: System, *_: Any) -> None:
+    def test(contest: Contest, chosen: Entry, *_: Any) -> None:
         opened.append(chosen.name)
         raise KeyboardInterrupt
 
@@ -70,7 +71,7 @@ def test_a_choice_that_was_made_is_not_made_again_by_another_clock(
     for speed in (3.0, 1.0):
         timed({TEACHER: 1.0, "L2": 2.0, "L1": speed}, monkeypatch)
         with pytest.raises(KeyboardInterrupt):
-            finish(contest, contest.request, tmp_path, None)
+            finish(contest, tmp_path)
     assert opened == ["L1", "L1"]
     chosen = [e for e in read(contest.record.path) if e["event"] == "choice"]
     assert [(e["name"], e["decision"]) for e in chosen] == [("L1", "chosen")]
@@ -82,9 +83,10 @@ def test_a_choice_of_a_version_that_proved_nothing_is_made_anew(
     contest = contest_with(tmp_path, {TEACHER: 900, "L2": 900, "L1": 100})
     contest.record.write("choice", name="L1", decision="chosen", reason="the fastest that holds")
     timed({TEACHER: 1.0, "L2": 2.0, "L1": 3.0}, monkeypatch)
-    monkeypatch.setattr(module, "_export", lambda contest, chosen, folder: contest.dev["L2"])
-    monkeypatch.setattr(module, "_test", lambda *_: False)
-    chosen = finish(contest, contest.request, tmp_path, None)
+    monkeypatch.setattr(module, "_export", lambda contest, chosen, folder: chosen)
+    monkeypatch.setattr(module, "_test", lambda *_: (None, None))
+    monkeypatch.setattr(module, "refutes", lambda *_: False)
+    chosen = finish(contest, tmp_path)
     assert chosen is not None
     assert chosen.name == "L2"
 
@@ -96,24 +98,24 @@ def test_what_was_exported_is_not_raced_again_when_the_test_split_may_be_open(
     timed({TEACHER: 1.0, "L1": 3.0}, monkeypatch)
     races: list[str] = []
 
-    def race(contest: Contest, chosen: System, model: Any, tokenizer: Any, folder: Path) -> None:
+    def race(contest: Contest, chosen: Entry, folder: Path) -> None:
         races.append(chosen.name)
-        write_manifest(folder, contest.manifest("openvino", "int8"))
+        folder.mkdir(exist_ok=True)
+        contest.describe(folder, chosen.backend, chosen.precision)
         contest.record.write("backends", model=chosen.name, rows=[])
 
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "open_model", lambda *_: (None, None))
     monkeypatch.setattr(module, "_race", race)
     monkeypatch.setattr(module, "_test", stop)
     for expected in (["L1"], ["L1"]):
         with pytest.raises(KeyboardInterrupt):
-            finish(contest, contest.request, tmp_path, None)
+            finish(contest, tmp_path)
         assert races == expected
     shutil.rmtree(tmp_path / "model")
     with pytest.raises(KeyboardInterrupt):
-        finish(contest, contest.request, tmp_path, None)
+        finish(contest, tmp_path)
     assert races == ["L1", "L1"]
 
 
@@ -121,20 +123,20 @@ def test_the_simplest_rival_is_timed_with_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contest = contest_with(tmp_path, {TEACHER: 900, "L1": 100})
-    contest.enter_simplest(None)
+    contest.enter_simplest(tmp_path / "simplest")
     asked: dict[str, Any] = {}
 
-    def measure(served: Any, *_: Any, others: Any, **__: Any) -> Any:
-        asked.update(others)
-        return rates(dict.fromkeys((*served, *others), 2.0)), None
+    def measure(served: Any, *_: Any, **__: Any) -> Any:
+        asked.update(served)
+        return rates(dict.fromkeys(served, 2.0)), None
 
     monkeypatch.setattr(module, "measure_folders", measure)
-    finish(contest, contest.request, tmp_path, None)
-    assert list(asked) == [SIMPLEST]
-    assert asked[SIMPLEST].open(1) is contest.simplest
-    last = [e for e in read(contest.record.path) if e.get("name") == SIMPLEST][-1]
+    finish(contest, tmp_path)
+    assert asked[SIMPLEST] == (tmp_path / "simplest", "scikit-learn", "fp64")
+    first, last = [e for e in read(contest.record.path) if e.get("name") == SIMPLEST]
     assert last["quantities"]["throughput"]["value"] == 2.0
-    assert last["quantities"]["fit"]["unit"] == "s"
+    assert first["quantities"]["fit"]["unit"] == "s"
+    assert first["system"] == "ngrams"
 
 
 def test_a_search_is_finished_when_its_verdict_is_written(tmp_path: Path) -> None:
@@ -143,3 +145,42 @@ def test_a_search_is_finished_when_its_verdict_is_written(tmp_path: Path) -> Non
     assert not finished(record)
     record.write("verdict", chosen="L1")
     assert finished(record)
+
+
+def test_the_verdict_speaks_of_the_form_that_is_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the race serves fp32, fp32 is judged, timed beside the others, and tested."""
+    contest = contest_with(tmp_path, {TEACHER: 1000, "L1": 1000})
+    runs: list[list[str]] = []
+
+    def measure(served: Any, *_: Any, **__: Any) -> Any:
+        runs.append(list(served))
+        return rates(dict.fromkeys(served, float(len(runs)))), None
+
+    def race(contest: Contest, chosen: Entry, folder: Path) -> None:
+        folder.mkdir()
+        contest.describe(folder, "onnxruntime", "fp32")
+
+    tested: list[str] = []
+
+    def test(contest: Contest, exported: Entry) -> tuple[None, None]:
+        tested.append(exported.name)
+        return None, None
+
+    monkeypatch.setattr(module, "measure_folders", measure)
+    monkeypatch.setattr(module, "_race", race)
+    monkeypatch.setattr(module, "_test", test)
+    monkeypatch.setattr(module, "open_system", lambda *_: None)
+    monkeypatch.setattr(Contest, "judge", lambda *_: answers_right(990))
+    monkeypatch.setattr(module, "refutes", lambda *_: False)
+    finish(contest, tmp_path)
+    name = "L1 · ONNX Runtime fp32"
+    assert runs == [[TEACHER, "L1"], [TEACHER, "L1", name]]
+    assert tested == [name]
+    verdict = read(contest.record.path)[-1]
+    assert (verdict["chosen"], verdict["exported"]) == ("L1", name)
+    assert verdict["promise"]["kept"] == pytest.approx(0.99)
+    model = [e for e in contest.known("model") if e["name"] == name][-1]
+    assert (model["precision"], model["quality"]["dev"]) == ("fp32", 0.99)
+    assert model["quantities"]["throughput"]["value"] == 2.0

@@ -9,7 +9,8 @@ from search.made_up import answers_right, contest_with, rates
 
 from leanformer.data import Task
 from leanformer.measure.promise import Promise
-from leanformer.search.contest import FUSED_TEACHER, INT8_TEACHER, TEACHER, Contest
+from leanformer.search.contest import Contest
+from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, TEACHER
 from leanformer.search.judged import judge_answers
 from leanformer.search.outcome import EXIT_CODES, beside_majority, outcome_of, pick, refutes
 

@@ -3,30 +3,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from search.toy import KINDS, contest_of
+from search.toy import KINDS, contest_of, served
 from sklearn.metrics import accuracy_score
 from sklearn.metrics.pairwise import cosine_similarity
 
 from leanformer.core.record import read
 from leanformer.data import Examples
-from leanformer.models.shape import shape_of
 from leanformer.runtime.torch_backend import TorchSession
-from leanformer.search.contest import TEACHER, System
-from leanformer.search.simplest import SIMPLEST
+from leanformer.search.entry import SIMPLEST, TEACHER, Entry
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_judged_by_the_same_metric_on_the_same_examples(tmp_path: Path, kind: str) -> None:
     contest = contest_of(tmp_path, kind)
     session = TorchSession(contest.teacher, contest.kind)
-    contest.dev[TEACHER] = contest.judge(session, contest.tokenizer, "dev")
     said: list[str] = []
-    contest.systems[TEACHER] = System(
+    contest.entries[TEACHER] = Entry(
         name=TEACHER, role="teacher", folder=tmp_path, backend="pytorch", precision="fp32",
-        shape=shape_of(contest.teacher), dev=contest.dev[TEACHER].quality,
+        judged=contest.judge(served(contest, session), "dev"),
     )  # fmt: skip
-    contest.enter_simplest(lambda name, text: said.append(text))
-    judged, dev = contest.dev[SIMPLEST], contest.dataset.dev
+    contest.watch = lambda name, text: said.append(text)
+    contest.enter_simplest(tmp_path / "simplest")
+    judged, dev = contest.entries[SIMPLEST].judged, contest.dataset.dev
     assert said[0].startswith("simplest rival, fitted in ")
     assert len(judged.statistics) == len(dev)
     if kind == "classification":
@@ -48,8 +46,27 @@ def test_one_that_cannot_be_fitted_is_recorded_with_the_reason(tmp_path: Path) -
     train = contest.dataset.train
     blank = Examples(texts=["! ?"] * len(train), labels=train.labels)
     object.__setattr__(contest.dataset, "train", blank)
-    contest.enter_simplest(None)
-    assert contest.simplest is None
+    for _ in range(2):  # a resumed search records it once
+        contest.enter_simplest(tmp_path / "simplest")
+    assert SIMPLEST not in contest.entries
     (choice,) = [e for e in read(contest.record.path) if e["event"] == "choice"]
     assert (choice["name"], choice["decision"]) == (SIMPLEST, "skipped")
     assert "empty vocabulary" in choice["reason"]
+
+
+def test_a_resumed_search_does_not_fit_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contest = contest_of(tmp_path, "classification")
+    session = TorchSession(contest.teacher, contest.kind)
+    contest.entries[TEACHER] = Entry(
+        name=TEACHER, role="teacher", folder=tmp_path, backend="pytorch", precision="fp32",
+        judged=contest.judge(served(contest, session), "dev"),
+    )  # fmt: skip
+    contest.enter_simplest(tmp_path / "simplest")
+    first = contest.entries.pop(SIMPLEST)
+    monkeypatch.setattr("leanformer.search.simplest.fit_tfidf", None)
+    contest.enter_simplest(tmp_path / "simplest")
+    assert contest.entries[SIMPLEST].dev == first.dev
+    fits = [e["quantities"]["fit"] for e in contest.known("model") if e["name"] == SIMPLEST]
+    assert fits[0] == fits[1]

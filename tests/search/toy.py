@@ -10,8 +10,12 @@ from leanformer.core.record import Record
 from leanformer.data import Dataset, Examples, Source, Task
 from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
+from leanformer.runtime.manifest import Manifest
+from leanformer.runtime.session import Session
+from leanformer.runtime.systems.transformer import Transformer
 from leanformer.search.contest import Contest
 from leanformer.search.request import Request
+from leanformer.text import reader_of
 
 KINDS = ("classification", "regression", "tokens", "embedding")
 LABELS = {"classification": ("music", "rice"), "tokens": ("O", "RICE")}
@@ -56,3 +60,9 @@ def said(contest: Contest, examples: Examples) -> list[Any]:
         else:
             found.append(output.logits[0].numpy())
     return found
+
+
+def served(contest: Contest, session: Session) -> Transformer:
+    """A session as a system that answers texts with the contest's tokenizer."""
+    manifest = Manifest(kind=contest.kind, labels=contest.dataset.task.labels, pairs=contest.pairs)
+    return Transformer(session, reader_of(contest.tokenizer, contest.max_length), manifest)

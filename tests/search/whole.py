@@ -84,10 +84,9 @@ def write_teacher(folder: Path, source: Source) -> Path:
     return folder
 
 
-def measured(served: Any, *_: Any, others: Any, **__: Any) -> Any:
+def measured(served: Any, *_: Any, **__: Any) -> Any:
     """Made-up timings: the later one entered, the faster; students are tried from large to small."""
-    names = [*served, *others]
-    rates = {name: Quantity(float(place), "texts/s") for place, name in enumerate(names, 1)}
+    rates = {name: Quantity(float(place), "texts/s") for place, name in enumerate(served, 1)}
     return {name: {"throughput": rate} for name, rate in rates.items()}, None
 
 
@@ -101,7 +100,7 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("leanformer.search.finish.measure_folders", measured)
         patch.setattr("leanformer.runtime.race.smoke_test", lambda *_: Smoke("", 0.0))
-        patch.setattr("leanformer.search.contest.export_onnx", absent)
+        patch.setattr("leanformer.runtime.onnx_backend.export_onnx", absent)
         setup = Request.student_setup
         patch.setattr(  # a checkpoint at every step, so that an interruption finds one
             Request,
@@ -126,17 +125,17 @@ def searched(place: Path, kind: str) -> Search:
     done = Search(request, place / "lean")
     judge = Contest.judge
 
-    def seen(self: Contest, session: Any, tokenizer: Any, split: str) -> Any:
+    def seen(self: Contest, system: Any, split: str) -> Any:
         chosen = any(decision == "chosen" for _, decision, _ in done.decisions)
         done.judged.append((split, chosen))
-        return judge(self, session, tokenizer, split)
+        return judge(self, system, split)
 
     served = (("openvino", "int8"),) if whole else ()  # an export takes seconds
     with quick(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(Contest, "judge", seen)
         patch.setattr("leanformer.search.finish.DEFAULT", served)
         if kind in ALONE:
-            patch.setattr("leanformer.search.contest.export_openvino", absent)
+            patch.setattr("leanformer.runtime.openvino_backend.export_openvino", absent)
         report = compress(request, done.out, command="leanformer compress …")
     assert report == done.out / "report.html"
     return done

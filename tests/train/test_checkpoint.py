@@ -1,11 +1,15 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from shadow_device import shadow
 from torch import nn
+from train.toy import FAST, toy
 
 from leanformer.models.tiny import tiny_model
 from leanformer.train import checkpoint
+from leanformer.train.adamw import adamw
 
 
 def test_what_is_saved_is_loaded_and_replaces_what_was_there(tmp_path: Path) -> None:
@@ -36,14 +40,6 @@ def test_there_may_be_none(tmp_path: Path) -> None:
     assert checkpoint.load(tmp_path / "absent") is None
 
 
-@pytest.mark.parametrize("name", ["state.json", "model.safetensors"])
-def test_a_broken_checkpoint_is_refused(tmp_path: Path, name: str) -> None:
-    checkpoint.save(tmp_path, {"model": {"w": torch.ones(2)}}, {"step": 1})
-    (tmp_path / name).write_bytes(b"{")
-    with pytest.raises(ValueError, match=r"broken checkpoint .*; remove the folder to begin anew"):
-        checkpoint.load(tmp_path)
-
-
 def test_an_optimizer_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
     def step(layer: nn.Linear, optimizer: torch.optim.Optimizer) -> None:
         layer(torch.arange(3.0)).pow(2).sum().backward()
@@ -68,11 +64,61 @@ def test_an_optimizer_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
     assert torch.equal(first.bias, second.bias)
 
 
-def test_tied_weights_are_kept_once() -> None:
-    model, _ = tiny_model("bert", head="masked")
-    names = checkpoint.weights(model)
-    state = model.state_dict()
-    assert len(names) < len(state)
-    assert {tensor.data_ptr() for tensor in state.values()} == {
-        tensor.data_ptr() for tensor in names.values()
-    }
+def test_an_optimizer_knows_its_parameters_by_name() -> None:
+    first, _ = toy()
+    optimizer = adamw([first], FAST)
+    first(input_ids=torch.tensor([[2, 5, 3]])).logits.sum().backward()
+    optimizer.step()
+    kept = checkpoint.optimizer_tensors(optimizer)
+    assert "0.classifier.weight.exp_avg" in kept
+    second, _ = toy()
+    other = torch.optim.AdamW([(f"0.{n}", p) for n, p in [*second.named_parameters()][::-1]])
+    checkpoint.restore_optimizer(other, kept)  # in another order
+    for name, parameter in second.named_parameters():
+        if f"0.{name}.exp_avg" in kept:
+            assert torch.equal(other.state[parameter]["exp_avg"], kept[f"0.{name}.exp_avg"])
+
+
+def test_a_state_of_another_optimizer_is_refused() -> None:
+    layer = nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(layer.named_parameters())
+    for key, tensor, message in (
+        ("x.exp_avg", torch.ones(2, 3), "exp_avg of 'x', which is not trained here; remove"),
+        ("weight.exp_avg", torch.ones(3, 2), r"'weight' in the shape \[3, 2\], and .* \[2, 3\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            checkpoint.restore_optimizer(optimizer, {key: tensor})
+    assert not optimizer.state
+
+
+def test_a_training_on_another_device_is_kept_and_goes_on(tmp_path: Path) -> None:
+    device = shadow()
+    ends = []
+    for place in ("cpu", device):
+        model, _ = tiny_model("bert", head="masked")
+        model.set_attn_implementation("eager")
+        ends.append(_interrupted(model.to(place), tmp_path / str(place)))
+    assert ends[0].keys() == ends[1].keys()
+    assert all(torch.equal(ends[0][name], ends[1][name].cpu()) for name in ends[0])
+
+
+def _interrupted(model: Any, folder: Path) -> dict[str, torch.Tensor]:
+    """The weights after two steps, between which everything is read back from a checkpoint."""
+    for number in range(2):
+        optimizer = adamw([model], FAST)
+        found = checkpoint.load(folder)
+        if found is not None:
+            checkpoint.load_weights(model, found[0]["model"], folder)
+            checkpoint.restore_optimizer(optimizer, found[0]["optimizer"])
+        model(input_ids=torch.tensor([[2, 5, 3]], device=model.device)).logits.sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        tensors = checkpoint.optimizer_tensors(optimizer)
+        groups = {"model": checkpoint.weights(model), "optimizer": tensors}
+        checkpoint.save(folder, groups, {"step": number})
+        for parameter in model.parameters():
+            parameter.data.add_(1.0)  # what is read back must not be what was left
+    checkpoint.load_weights(model, checkpoint.weights(model), folder)
+    found = checkpoint.load(folder)
+    assert found is not None
+    return found[0]["model"] | found[0]["optimizer"]

@@ -9,7 +9,7 @@ from train.toy import toy
 from leanformer.data import Encoded, Examples, Task, Words, encode_examples
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import TEXTS
-from leanformer.train.evaluate import head_output, judge, outputs, quality, statistics
+from leanformer.train.evaluate import head_output, make_evaluator, outputs, quality, statistics
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression", "tokens", "embedding"])
@@ -76,7 +76,7 @@ def test_pearson_sees_more_than_ranks() -> None:
 
 def test_a_judge_evaluates_without_dropout_or_gradient() -> None:
     model, encoded = toy()
-    evaluate = judge(encoded, Task(kind="classification", labels=("a", "b")))
+    evaluate = make_evaluator(encoded, Task(kind="classification", labels=("a", "b")))
     model.train()
     first = evaluate(model)
     assert first == evaluate(model)

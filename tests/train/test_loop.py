@@ -11,12 +11,12 @@ from train.two_terms import TASK, TwoTerms, same, trained
 
 from leanformer.data import Batch
 from leanformer.train import Loss, Supervised, Term, fit
-from leanformer.train.evaluate import judge
+from leanformer.train.evaluate import make_evaluator
 
 
 def test_it_learns() -> None:
     model, encoded = toy()
-    evaluate = judge(encoded, TASK, precision="fp32")
+    evaluate = make_evaluator(encoded, TASK, precision="fp32")
     before = evaluate(model)
     setup = replace(FAST, epochs=12, evaluations=3)
     fitted = fit(model, encoded, Supervised("classification"), setup, evaluate=evaluate)

@@ -14,7 +14,7 @@ from leanformer.models.load import load_model
 from leanformer.models.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
-from leanformer.train.evaluate import judge, masked_accuracy
+from leanformer.train.evaluate import make_evaluator, masked_accuracy
 from leanformer.train.loop import fit
 from leanformer.train.masking import masking
 from leanformer.train.pretrain import MaskedLanguage, Pretrain
@@ -55,7 +55,7 @@ def test_accuracy_is_the_share_of_hidden_tokens_that_are_found() -> None:
             right += guess == label
             asked += label != -100
     assert masked_accuracy(model, encoded, "fp32", batch_size=3) == right / asked
-    assert judge(encoded, TASK, precision="fp32")(model) == right / asked
+    assert make_evaluator(encoded, TASK, precision="fp32")(model) == right / asked
 
 
 def test_a_batch_in_parts_gives_the_loss_of_the_whole() -> None:

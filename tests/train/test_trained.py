@@ -10,12 +10,12 @@ from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Task
-from leanformer.train.evaluate import judge
+from leanformer.train.evaluate import make_evaluator
 from leanformer.train.loss import Supervised
 from leanformer.train.trained import prove_loss_fell, train_and_prove
 
 SETUP = replace(FAST, epochs=6, checkpoint_seconds=60.0)
-EXACT = partial(judge, precision="fp32")  # in bf16 two ways to attend differ
+EXACT = partial(make_evaluator, precision="fp32")  # in bf16 two ways to attend differ
 TASK = Task(kind="classification", labels=("music", "rice"))
 
 

@@ -8,7 +8,7 @@ from train.toy import FAST, toy
 
 from leanformer.data import Batch, Task
 from leanformer.train import Fitted, Loss, Supervised, Term, TrainSetup, fit
-from leanformer.train.evaluate import judge
+from leanformer.train.evaluate import make_evaluator
 
 TASK = Task(kind="classification", labels=("music", "rice"))
 
@@ -43,7 +43,7 @@ class _Shifted(nn.Module):
 
 def trained(setup: TrainSetup = FAST, **settings: Any) -> tuple[Fitted, dict[str, Tensor]]:
     model, encoded = toy()
-    evaluate = judge(encoded, TASK, precision="fp32")
+    evaluate = make_evaluator(encoded, TASK, precision="fp32")
     fitted = fit(model, encoded, TwoTerms(), setup, evaluate=evaluate, **settings)
     return fitted, model.state_dict()
 

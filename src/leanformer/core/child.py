@@ -34,6 +34,12 @@ _PASSING = (
     "No space left on device",
     "Too many open files",
 )
+_TRACEBACK = "Traceback (most recent call last):\n"
+_TERMINATED = "terminate called"
+_CHAINED = (
+    "The above exception was the direct cause of the following exception:",
+    "During handling of the above exception, another exception occurred:",
+)
 
 
 class ChildFailed(RuntimeError):
@@ -86,7 +92,8 @@ def _call(target: str, arguments: dict[str, Any], seconds: float) -> Any:
         if not ended.stdout:
             raise ChildFailed("ended without an answer")
         return json.loads(ended.stdout)
-    if ended.returncode == -signal.SIGKILL or any(sign in words for sign in _PASSING):
+    raised = exception_of(words)
+    if ended.returncode == -signal.SIGKILL or any(sign in raised for sign in _PASSING):
         raise PassingFault(
             f"a process failed for want of memory, threads or disk ({reason}); {_LATER}"
         )
@@ -101,6 +108,32 @@ def reason_of(code: int, stderr: str) -> str:
         return f"crashed with {signal.Signals(-code).name}"
     lines = [line for line in stderr.strip().splitlines() if line.strip()]
     return lines[-1].strip() if lines else f"ended with exit code {code}"
+
+
+def exception_of(stderr: str) -> str:
+    """What ended a process: the lines of its last exception and of those that caused it, or the
+    words of C++ at its end; never what a library logged on the way.
+
+    Args:
+        stderr: All that the process wrote to stderr.
+    """
+    parts = stderr.split(_TRACEBACK)
+    if len(parts) == 1:
+        begin = stderr.rfind(_TERMINATED)
+        return stderr[begin:] if begin >= 0 else "".join(stderr.strip().splitlines()[-1:])
+    raised = [_message(parts[-1])]
+    for part in reversed(parts[1:-1]):
+        if not part.rstrip().endswith(_CHAINED):
+            break
+        raised.append(_message(part))
+    return "\n".join(raised)
+
+
+def _message(part: str) -> str:
+    """The lines of an exception behind the frames of its traceback, which are indented."""
+    lines = part.splitlines()
+    begin = next((i for i, line in enumerate(lines) if line.strip() and line[:1] != " "), 0)
+    return "\n".join(line for line in lines[begin:] if not line.strip().endswith(_CHAINED))
 
 
 def _answer(target: str) -> None:

@@ -14,6 +14,7 @@ Legend: N text; s and t are the vectors of student and teacher.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,17 +24,26 @@ from leanformer.core.proof import Proof
 from leanformer.data import Encoded
 from leanformer.distill.objective import Objective
 from leanformer.distill.objectives import Logits, Vectors
-from leanformer.models.embedding import describe_embedding, embedding_of
+from leanformer.models.embedding import Embedding, describe_embedding, embedding_of
 from leanformer.numerics.metrics import length_ratio
 from leanformer.train.evaluate import outputs
 
 
 def follow_description(
-    student: Any, tokenizer: Any, teacher: Any, theirs: Any, objectives: Sequence[Objective]
+    student: Any,
+    tokenizer: Any,
+    teacher: Any,
+    theirs: Any,
+    objectives: Sequence[Objective],
+    *,
+    same_ids: bool = True,
 ) -> None:
     """Give a student without a description of its vectors that of its teacher.
 
-    With or without its own description it reads no more of a text than its teacher does.
+    With or without its own description it reads no more of a text than its teacher does. Of a
+    teacher that reads texts with its own tokenizer it takes over what is compared alone: whether
+    vectors are normalized, and how they are meant to be compared. Prompts and pooling suit that
+    teacher's architecture, and the student's pool by their mean.
 
     Args:
         student: The student; a plain encoder, or a model with a description of its own.
@@ -41,6 +51,7 @@ def follow_description(
         teacher: Its teacher.
         theirs: The teacher's tokenizer.
         objectives: The objectives that train the student.
+        same_ids: Whether the teacher reads the student's token ids.
 
     Raises:
         ValueError: The student's own description normalizes or prompts otherwise than the
@@ -53,7 +64,8 @@ def follow_description(
             "normalized, so that their lengths count, and no objective compares lengths; add "
             '{ use = "vectors" }'
         )
-    own = own if own.declared else asked
+    if not own.declared:
+        own = asked if same_ids else _comparable(asked)
     if own.pooling.normalize != asked.pooling.normalize:
         words = {True: "are normalized", False: "are not"}
         raise ValueError(
@@ -61,13 +73,19 @@ def follow_description(
             f"{words[asked.pooling.normalize]}; give both the same ending in their modules.json, "
             "with or without Normalize"
         )
-    if own.prompt != asked.prompt:
+    if same_ids and own.prompt != asked.prompt:
         raise ValueError(
             f"distill: the student reads {own.prompt!r} before every text and the teacher "
             f"{asked.prompt!r}; give both the same default prompt in their "
             "config_sentence_transformers.json"
         )
-    describe_embedding(student, tokenizer, own, theirs.model_max_length)
+    describe_embedding(student, tokenizer, own, theirs.model_max_length if same_ids else None)
+
+
+def _comparable(teacher: Embedding) -> Embedding:
+    """The part of a description that vectors are compared by; their mean otherwise."""
+    pooling = replace(Embedding().pooling, normalize=teacher.pooling.normalize)
+    return Embedding(pooling=pooling, similarity=teacher.similarity)
 
 
 def prove_lengths(

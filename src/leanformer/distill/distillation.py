@@ -11,13 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from leanformer.core import codec
 from leanformer.data import Batch, Task
 from leanformer.distill.augmentation import token_swap
 from leanformer.distill.objective import Objective, Outputs, dims_of
+from leanformer.distill.teachers.reading import OwnReading
 from leanformer.distill.teachers.teacher_cache import TeacherCache
 from leanformer.models.attention.observe import observe_attention
-from leanformer.models.embedding import text_vectors
+from leanformer.models.embedding import embedding_of, text_vectors
 from leanformer.tasks import kind_named
+from leanformer.train.digest import digest, weights_digest
 from leanformer.train.loss import Loss, Term, Unit
 from leanformer.train.masking import Masking
 
@@ -35,6 +38,8 @@ class Distillation(Loss):
         special: Token ids that are never replaced.
         hide: How tokens are hidden from a masked language model; both models see the same.
         kept: Where the teacher's outputs are kept; None = it is asked each time.
+        own: The texts as the teacher's own tokenizer encodes them; None = it reads the student's
+            token ids.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Distillation(Loss):
         special: Sequence[int] = (),
         hide: Masking | None = None,
         kept: TeacherCache | None = None,
+        own: OwnReading | None = None,
     ) -> None:
         super().__init__()
         sizes = dims_of(student), dims_of(teacher)
@@ -60,7 +66,19 @@ class Distillation(Loss):
         self._teacher = [copy.deepcopy(teacher).to(torch.bfloat16).eval().requires_grad_(False)]
         self._translate = translate
         self.noise, self._special = noise, torch.tensor(list(special), dtype=torch.long)
-        self._hide, self._kept = hide, kept
+        self._hide, self._kept, self._own = hide, kept, own
+
+    def identity(self) -> dict[str, Any]:
+        """The objectives, the teacher by its weights, and what is done to the texts."""
+        return {
+            "task": self.kind,
+            "objectives": codec.encode(self.objectives),
+            "teacher": teacher_digest(self._teacher[0], self.kind),
+            "translation": None if self._translate is None else digest(self._translate.tolist()),
+            "noise": self.noise,
+            "special": self._special.tolist(),
+            "masking": codec.encode(self._hide),
+        }
 
     def prepared(self, batch: Batch) -> Batch:
         """The batch with some tokens swapped or hidden, the same for both models."""
@@ -89,12 +107,18 @@ class Distillation(Loss):
         said = self._kept.read(batch) if self._kept is not None else None
         if said is not None:
             return said
+        with torch.no_grad():
+            said = self._answer(batch)
+        return said if self._kept is None else self._kept.write(batch, said)
+
+    def _answer(self, batch: Batch) -> Outputs:
+        """What the teacher says now: about its own reading of the texts, or about the same ids."""
+        if self._own is not None:
+            return self._own.outputs(self._teacher[0], batch)
         theirs = dict(batch.inputs)
         if self._translate is not None:
             theirs["input_ids"] = self._translate[theirs["input_ids"]]
-        with torch.no_grad():
-            said = outputs_of(self._teacher[0], theirs, self.kind, self.hidden, self.attention)
-        return said if self._kept is None else self._kept.write(batch, said)
+        return outputs_of(self._teacher[0], theirs, self.kind, self.hidden, self.attention)
 
     def _unit(self, objective: Objective) -> Unit:
         """What the objective's mean is over, in the words of the loop."""
@@ -116,6 +140,14 @@ def outputs_of(
         logits = output.logits
     states = tuple(output.hidden_states) if hidden else ()
     return Outputs(logits, states, mask.bool(), tuple(layers))
+
+
+def teacher_digest(teacher: nn.Module, kind: str) -> str:
+    """A digest of what decides the teacher's answers: weights, and for embedding the pooling."""
+    vectors = kind_named(kind).output == "vector"
+    members: Any = getattr(teacher, "models", [teacher])
+    pooled = [repr(embedding_of(one).pooling) for one in members] if vectors else []
+    return digest(weights_digest(teacher), pooled)
 
 
 def translation(student: Any, teacher: Any) -> Tensor | None:

@@ -1,14 +1,14 @@
-"""Progressive transfer: one layer after the other learns to say what the teacher's layer says.
+"""Progressive transfer: one layer after the other learns to give its teacher layer's outputs.
 
     phase m = 0 .. M-1      min over layer m of   F_m + a A_m
 
 F_m compares feature maps and A_m attention maps at the student's layer m (`feature-maps`,
-`attention-maps`). Layers below have learnt theirs and are frozen, so that what layer m reads stays
-as it is; layers above and the head have no share yet. The first phase trains the embeddings too.
-After the last phase all layers are trained together, by a `distill` step on the outputs.
+`attention-maps`). Layers below m are trained already and frozen, so that the input of layer m does
+not change; layers above and the head do not take part yet. The first phase trains the embeddings
+too. After the last phase a `distill` step on the outputs trains all layers together.
 
-Each phase is a distillation of its own, kept in a folder of its own: what a killed run had finished
-is not done again, and within a phase it goes on from the last checkpoint.
+Each phase is a separate distillation with its own folder: a killed run does not repeat finished
+phases, and resumes within a phase from the last checkpoint.
 
 Legend: M layers of the student.
 """
@@ -42,13 +42,13 @@ class Progressive(Step):
     """Teach a student as wide as its teacher one layer at a time, before `distill` teaches all."""
 
     train: TrainSetup = field(default_factory=lambda: TrainSetup(learning_rate=1e-3))
-    """How to train each layer; all layers are trained alike."""
+    """How to train each layer; the same for all layers."""
     teacher_layers: LayerMap | tuple[int, ...] = "last-of-block"
-    """Teacher layer for each student layer: a map, or which; with equal depths each has its own."""
+    """Teacher layer for each student layer: a map, or a list."""
     attention: float = 1.0
-    """Weight of the attention maps beside the feature maps; 0 = feature maps alone."""
+    """Weight of the attention maps; 0 = feature maps only. Feature maps have the weight 1."""
     freeze: bool = True
-    """Leave the layers below as they are; without it they go on learning with the one above."""
+    """Freeze the layers below; false = train them together with the layer above."""
     max_length: int = 128
     """Longer texts are cut to this many tokens."""
     unlabelled: bool = True
@@ -64,7 +64,7 @@ class Progressive(Step):
     def __post_init__(self) -> None:
         if self.attention < 0:
             raise ValueError(f"attention: {self.attention} is negative; 0 leaves it out")
-        self.phase(0)  # refuses what cannot be kept
+        self.phase(0)  # refuses what cannot be cached
 
     def phase(self, layer: int) -> Distill:
         """The training of one layer of the student."""
@@ -84,10 +84,10 @@ class Progressive(Step):
         )
 
     def apply(self, workspace: Workspace) -> Workspace:
-        """Train the model layer by layer; its head is left as it is.
+        """Train the model layer by layer; its head does not change.
 
         Raises:
-            ValueError: There is no teacher, its layers, width or heads do not suit, or the folder
+            ValueError: There is no teacher; its layers, width or heads do not fit; or the folder
                 holds another transfer.
             NoEffect: The loss of a layer did not fall.
         """
@@ -105,7 +105,7 @@ class Progressive(Step):
         return workspace.with_(proofs=tuple(_summary(proofs)))
 
     def _teach(self, workspace: Workspace, layer: int, place: Path) -> list[Proof]:
-        """Train one layer and keep the model; the proofs."""
+        """Train one layer and save the model; returns the proofs."""
         with only(workspace.model, learning(workspace.model, layer, self.freeze)):
             try:
                 done = self.phase(layer).apply(workspace.with_(folder=place))
@@ -115,12 +115,14 @@ class Progressive(Step):
         checkpoint.save(place / "done", {"model": checkpoint.weights(workspace.model)}, state)
         shutil.rmtree(place / "checkpoint", ignore_errors=True)
         if layer:  # its weights are in what was just written
-            before = place.with_name(f"layer-{layer - 1:02}") / "done" / "model.safetensors"
-            before.unlink(missing_ok=True)
+            before = place.with_name(f"layer-{layer - 1:02}") / "done"
+            found = checkpoint.load(before)
+            assert found is not None, "the layer before was finished"
+            checkpoint.save(before, {}, found[1])
         return list(done.proofs)
 
     def _finished(self, model: nn.Module, place: Path) -> list[Proof] | None:
-        """The proofs of a layer that an earlier run finished, whose weights `model` is given."""
+        """The proofs of a layer that an earlier run finished; loads its weights into `model`."""
         found = checkpoint.load(place / "done")
         if found is None:
             return None
@@ -130,11 +132,12 @@ class Progressive(Step):
                 f"{place} holds a progressive transfer with other settings; remove "
                 f"{place.parent} to begin anew"
             )
-        model.load_state_dict(groups.get("model", {}), strict=False)
+        if "model" in groups:  # of the last finished layer alone
+            checkpoint.load_weights(model, groups["model"], place / "done")
         return [Proof(**proof) for proof in state["proofs"]]
 
     def _check(self, student: Dims, teacher: Dims) -> None:
-        """Refuse before any work what no phase could compare."""
+        """Refuse models whose layers cannot be compared, before any training."""
         if student.hidden != teacher.hidden:
             raise ValueError(
                 f"progressive: hidden states of width {student.hidden} and {teacher.hidden} are "
@@ -147,8 +150,10 @@ class Progressive(Step):
 
 
 def learning(model: Any, layer: int, freeze: bool = True) -> list[nn.Parameter]:
-    """What is trained while `layer` learns: itself, and where nothing is frozen what it reads from;
-    with the first layer also the embeddings."""
+    """The parameters to train with `layer`: its own; without `freeze` also those of layers below.
+
+    The embeddings are trained with the first layer, and without `freeze` with every layer.
+    """
     layers = layers_of(model)
     stack = {id(parameter) for parameter in layers.parameters()}
     chosen = [p for one in layers[0 if not freeze else layer : layer + 1] for p in one.parameters()]
@@ -159,7 +164,7 @@ def learning(model: Any, layer: int, freeze: bool = True) -> list[nn.Parameter]:
 
 @contextmanager
 def only(model: nn.Module, chosen: list[nn.Parameter]) -> Iterator[None]:
-    """Within it only these parameters of `model` are trained."""
+    """A context in which only these parameters of `model` require gradients."""
     before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     kept = {id(parameter) for parameter in chosen}
     try:
@@ -172,7 +177,7 @@ def only(model: nn.Module, chosen: list[nn.Parameter]) -> Iterator[None]:
 
 
 def _summary(layers: list[list[Proof]]) -> list[Proof]:
-    """What the phases proved: the quality around all of them, and the loss of each."""
+    """The proofs of all phases: the quality before and after all of them, and the loss of each."""
     quality, last = layers[0][0], layers[-1][0]
     losses = [
         replace(proof, claim=f"{proof.claim}, layer {layer}")

@@ -2,7 +2,7 @@
 
 It learns on the training texts and on the unlabelled ones; a teacher needs no gold labels (Turc et
 al. 2019), so every text of the domain helps. Teacher and student may have different vocabularies:
-each reads the text with its own tokenizer.
+where the student's is not a part of the teacher's, each reads the texts with its own tokenizer.
 """
 
 from contextlib import nullcontext
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.data import Encoded, Task, encode_examples
+from leanformer.data import Encoded, Examples, Task, encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.augmentation import Augmentation
 from leanformer.distill.description import follow_description, lengths, prove_lengths
@@ -26,10 +26,16 @@ from leanformer.distill.objective import Objective, dims_of
 from leanformer.distill.objectives import SoftTargets
 from leanformer.distill.teachers.ensemble import check_comparable
 from leanformer.distill.teachers.named import with_teachers
+from leanformer.distill.teachers.reading import (
+    OwnReading,
+    check_answers_suffice,
+    have_one_vocabulary,
+    read_texts,
+)
 from leanformer.distill.teachers.teacher_cache import TeacherCache, key_of
 from leanformer.models.embedding import embedding_of
 from leanformer.train.dropout import without_dropout
-from leanformer.train.evaluate import judge, outputs
+from leanformer.train.evaluate import make_evaluator, outputs
 from leanformer.train.masking import Masking, masking
 from leanformer.train.setup import TrainSetup
 from leanformer.train.trained import Training, train_and_prove
@@ -47,6 +53,9 @@ class Distill(Training):
     """How to train."""
     max_length: int = 128
     """Longer texts are cut to this many tokens."""
+    teacher_max_length: int | None = None
+    """Tokens that a teacher with another tokenizer than the student's reads of a text; None = as
+    many as it can."""
     unlabelled: bool = True
     """Learn on the unlabelled texts of the data set too."""
     noise: float = 0.0
@@ -85,6 +94,8 @@ class Distill(Training):
                 "teacher_cache: noise changes what the teacher reads each time, and what attention "
                 "is given is too large to keep; drop one of the two"
             )
+        if self.teacher_max_length is not None and self.teacher_max_length < 1:
+            raise ValueError(f"teacher_max_length: {self.teacher_max_length} is not at least 1")
         if self.teachers:
             check_comparable(self.objectives, self.average_hidden)
 
@@ -103,22 +114,31 @@ class Distill(Training):
                 "distill: there is no teacher; name one, or put a finetune step before"
             )
         task = workspace.dataset.task
-        theirs = workspace.teacher_tokenizer or workspace.tokenizer
-        teacher = workspace.teacher
-        if self.teachers:
-            teacher = with_teachers(teacher, theirs, self.teachers, task, self.average_hidden)
+        teacher, tokenizers = self._teacher(workspace)
+        same_ids = have_one_vocabulary(workspace.tokenizer, tokenizers)
+        if not same_ids:
+            check_answers_suffice(
+                self.objectives, task.kind, self.noise, workspace.tokenizer, tokenizers
+            )
         if task.about.output == "vector":
             follow_description(
-                workspace.model, workspace.tokenizer, teacher, theirs, self.objectives
+                workspace.model,
+                workspace.tokenizer,
+                teacher,
+                tokenizers[0],
+                self.objectives,
+                same_ids=same_ids,
             )
-        texts = self._texts(workspace, teacher, theirs)
+        examples = self._examples(workspace, teacher, tokenizers[0])
+        texts = encode_examples(examples, workspace.tokenizer, task.kind, self.max_length)
+        own = None if same_ids else self._read(examples, tokenizers, task)
         masked = task.about.hides_words
         hide = masking(workspace.tokenizer, self.mlm_probability) if masked else None
-        dev, targets = self._dev(workspace, teacher, theirs, hide)
-        evaluate = judge(dev, task, targets, self.train.precision)
+        dev, targets = self._dev(workspace, teacher, tokenizers, hide, same_ids)
+        evaluate = make_evaluator(dev, task, targets, self.train.precision)
         free = None if embedding_of(teacher).pooling.normalize else targets
         before = 1.0 if free is None else lengths(workspace.model, dev, free)
-        loss = self._loss(workspace, teacher, theirs, texts, hide)
+        loss = self._loss(workspace, teacher, tokenizers[0], texts, hide, own)
         with nullcontext() if self.dropout else without_dropout(workspace.model):
             done = train_and_prove(
                 workspace,
@@ -134,18 +154,41 @@ class Distill(Training):
             return done
         return done.with_(proofs=(*done.proofs, prove_lengths(before, done.model, dev, free)))
 
-    def _texts(self, workspace: Workspace, teacher: Any, theirs: Any) -> Encoded:
-        """What the student learns on: labelled, unlabelled and made-up texts, as it reads them."""
+    def _teacher(self, workspace: Workspace) -> tuple[Any, list[Any]]:
+        """The teacher, or all of them as one, and the tokenizer of each."""
+        theirs = workspace.teacher_tokenizer or workspace.tokenizer
+        if not self.teachers:
+            return workspace.teacher, [theirs]
+        return with_teachers(
+            workspace.teacher,
+            theirs,
+            self.teachers,
+            workspace.dataset.task,
+            self.average_hidden,
+            workspace.tokenizer,
+        )
+
+    def _read(self, examples: Examples, tokenizers: list[Any], task: Task) -> OwnReading:
+        """`examples` as teachers with tokenizers of their own read them."""
+        return read_texts(examples, tokenizers, task.kind, self.teacher_max_length)
+
+    def _examples(self, workspace: Workspace, teacher: Any, theirs: Any) -> Examples:
+        """What the student learns on: labelled, unlabelled and made-up texts."""
         dataset, kind = workspace.dataset, workspace.dataset.task.kind
         texts = joined(dataset.train, dataset.unlabelled if self.unlabelled else None, kind)
         if self.augmentation is not None:
             vectors = teacher.get_input_embeddings().weight
             more = self.augmentation.augment(dataset.train, theirs, vectors, workspace.seed)
             texts = joined(texts, more, kind)
-        return encode_examples(texts, workspace.tokenizer, kind, self.max_length)
+        return texts
 
     def _dev(
-        self, workspace: Workspace, teacher: Any, theirs: Any, hide: Masking | None
+        self,
+        workspace: Workspace,
+        teacher: Any,
+        tokenizers: list[Any],
+        hide: Masking | None,
+        same_ids: bool,
     ) -> tuple[Encoded, NDArray[np.float32] | None]:
         """The development split as the student reads it; for embedding, the teacher's vectors."""
         task, dev = workspace.dataset.task, workspace.dataset.dev
@@ -153,19 +196,34 @@ class Distill(Training):
         targets = None
         if task.about.output == "vector":
             _check_vectors(dims_of(workspace.model).hidden, dims_of(teacher).hidden)
-            asked = encode_examples(dev, theirs, task.kind, self.max_length)
-            targets = np.stack(outputs(teacher, asked, task.kind))
+            targets = self._vectors(dev, teacher, tokenizers, same_ids)
         if hide is not None:
             encoded = hide.encoded(encoded)
         return encoded, targets
 
+    def _vectors(
+        self, dev: Examples, teacher: Any, tokenizers: list[Any], same_ids: bool
+    ) -> NDArray[np.float32]:
+        """The teacher's vectors of the development split, [N, D]."""
+        if same_ids:
+            asked = encode_examples(dev, tokenizers[0], "embedding", self.max_length)
+            return np.stack(outputs(teacher, asked, "embedding"))
+        reading = read_texts(dev, tokenizers, "embedding", self.teacher_max_length)
+        return reading.all_outputs(teacher)
+
     def _loss(
-        self, workspace: Workspace, teacher: Any, theirs: Any, texts: Encoded, hide: Masking | None
+        self,
+        workspace: Workspace,
+        teacher: Any,
+        theirs: Any,
+        texts: Encoded,
+        hide: Masking | None,
+        own: OwnReading | None,
     ) -> Distillation:
         """What the student is taught by, on `texts`."""
         task = workspace.dataset.task
-        translate = translation(workspace.tokenizer, theirs)
-        kept = self._kept(teacher, task, texts, translate)
+        translate = translation(workspace.tokenizer, theirs) if own is None else None
+        kept = self._kept(teacher, task, texts, translate, own)
         torch.manual_seed(workspace.seed)  # projections of the objectives begin at random
         return Distillation(
             self.objectives,
@@ -177,10 +235,16 @@ class Distill(Training):
             workspace.tokenizer.all_special_ids,
             hide,
             kept,
+            own,
         )
 
     def _kept(
-        self, teacher: Any, task: Task, encoded: Encoded, translate: Tensor | None
+        self,
+        teacher: Any,
+        task: Task,
+        encoded: Encoded,
+        translate: Tensor | None,
+        own: OwnReading | None,
     ) -> TeacherCache | None:
         if self.teacher_cache is None:
             return None
@@ -193,7 +257,7 @@ class Distill(Training):
         dims = dims_of(teacher)
         return TeacherCache(
             self.teacher_cache,
-            key_of(teacher, encoded, translate, task.kind),
+            key_of(teacher, encoded if own is None else own.joined(), translate, task.kind),
             [encoded.length(index) for index in range(len(encoded))],
             width=dims.hidden if task.about.output == "vector" else task.outputs,
             per_token=task.about.per_token,

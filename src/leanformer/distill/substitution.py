@@ -1,11 +1,11 @@
-"""More texts for a teacher to label, made by putting other words in the place of words.
+"""More texts for a teacher to label, made by substituting words.
 
-    each word, with probability `share`, becomes one of its `candidates` likeliest substitutes:
-        a word of one piece      what a masked language model would write in its place
-        a word of many pieces    words whose embeddings point the same way
+    each word becomes, with probability `share`, one of its `candidates` likeliest substitutes:
+        a word of one piece      predictions of a masked language model at its position
+        a word of many pieces    words with similar embeddings
 
-Where no masked language model is named, embeddings serve all words. Labels do not survive a
-substitution, and need not: the teacher answers for what the new text says.
+Without a masked language model embeddings serve all words. A substitution may change the label, and
+may do so: the teacher labels the new text.
 
 Legend: V vocabulary, D embedding width, W word, B batch.
 """
@@ -28,12 +28,12 @@ _BATCH = 64
 
 @technique("substitution", paper="Jiao et al. 2020 (TinyBERT), arXiv:1909.10351")
 class Substitution(Augmentation):
-    """Replace words by likely others: the help of TinyBERT where training texts are few."""
+    """Replace words by likely others, as TinyBERT does: for few training texts."""
 
     copies: int = 20
-    """New texts a text; equal ones are kept once."""
+    """New texts per text; equal ones are kept once."""
     share: float = 0.4
-    """Probability of each word to be replaced."""
+    """Probability of replacing each word."""
     candidates: int = 15
     """Substitutes to draw from."""
     language_model: str | None = None
@@ -117,7 +117,7 @@ class _Substitutes:
             self.their_ids = torch.tensor(their_ids)
 
     def of_words(self, words: list[str]) -> list[list[str]]:
-        """The substitutes of each word of a text; none for what is no word, such as a comma."""
+        """The substitutes of each word of a text; none for what is not a word, such as a comma."""
         found = [self._near(word) if word.isalpha() else [] for word in words]
         if self.model is not None:
             for place, others in self._fitting(words):

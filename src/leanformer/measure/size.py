@@ -1,4 +1,5 @@
-"""Bytes on disk of what is needed to serve: graph, weights, tokenizer and settings.
+"""Bytes on disk of what is needed to serve, as the kind of system says: of a transformer graph,
+weights, tokenizer and settings.
 
 Only the files that the chosen backend reads count: PyTorch weights that lie beside an OpenVINO
 graph are for training on, not for serving.
@@ -7,14 +8,12 @@ graph are for training on, not for serving.
 from pathlib import Path
 
 from leanformer.core.quantity import Quantity
-from leanformer.runtime.manifest import read_manifest, served_files
+from leanformer.runtime.opening import described, files_of
 
 
 def served_size(folder: Path, backend: str | None = None, precision: str | None = None) -> Quantity:
     """The size of the files that `backend` (unless named, the chosen one) needs."""
-    manifest = read_manifest(folder)
-    chosen = backend or manifest.backend, precision or manifest.precision
-    return bytes_of(served_files(folder, manifest, *chosen))
+    return bytes_of(files_of(folder, described(folder, backend, precision)))
 
 
 def folder_size(folder: Path) -> Quantity:

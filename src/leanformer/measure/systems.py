@@ -10,8 +10,7 @@ from functools import partial
 
 from leanformer.core.quantity import Quantity
 from leanformer.measure.interleave import Timing, interleave, speedup
-from leanformer.measure.workload import Served, Workload, single_load, text_load
-from leanformer.text import Reader
+from leanformer.measure.workload import ROWS, Answerer, Workload, single_load, text_load
 
 _LATENCIES = {"latency_32": 32, "latency_128": 128}
 _THROUGHPUTS = ("throughput", "throughput_unsorted")
@@ -19,17 +18,9 @@ _ONE = "_one_thread"
 LOADS = (*_LATENCIES, *_THROUGHPUTS, f"latency_32{_ONE}", f"throughput{_ONE}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class System:
-    """What is timed.
-
-    Attributes:
-        open: Opens it with a number of threads (None = all cores); called once per number.
-        in_order: Opens it so that it answers batches of 16 in the caller's order; None = as `open`.
-    """
-
-    open: Callable[[int | None], Served]
-    in_order: Callable[[int | None], Served] | None = None
+Open = Callable[[int | None, int | None], Answerer]
+"""Opens what is timed with a number of threads (None = all cores), to answer batches of so many
+texts in the caller's order (None = its own batches); called once for each pair of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,25 +46,28 @@ class Measured:
 
 
 def measure_systems(
-    systems: Mapping[str, System],
-    reader: Reader,
+    systems: Mapping[str, Open],
+    length: Callable[[str], int],
     texts: Sequence[str],
     pairs: Sequence[str] | None = None,
     *,
     rounds: int = 7,
     threads: int | None = None,
     loads: Sequence[str] = LOADS,
+    max_length: int | None = None,
 ) -> Measured:
     """Time all `systems` on all `loads`, in turn.
 
     Args:
-        systems: By name.
-        reader: Reader whose tokens the texts of the latencies are measured in.
+        systems: How each is opened, by name.
+        length: Function from a text to its tokens, which the texts of the latencies are measured
+            in.
         texts: A realistic mix of lengths; a hundred or more.
         pairs: Their second texts.
         rounds: Timed calls of each system on each load.
         threads: Threads for the loads that are not on one thread; None = all cores.
         loads: Names of the loads.
+        max_length: Tokens of a text at most; None = as many as a load asks for.
 
     Raises:
         ValueError: A load is not one of `LOADS`, or there are no texts or systems.
@@ -83,7 +77,7 @@ def measure_systems(
     texts, pairs = list(texts), None if pairs is None else list(pairs)
     if not texts:
         raise ValueError("texts: a load is made of the caller's texts; there are none")
-    work = {load: _workload(load, reader, texts, pairs) for load in loads}
+    work = {load: _workload(load, length, texts, pairs, max_length) for load in loads}
     opened = {name: _opened(system, loads, threads) for name, system in systems.items()}
     # Sorted and unsorted batches take turns too: their ratio is one of the claims.
     calls = {
@@ -104,26 +98,30 @@ def measure_systems(
     )
 
 
-def _opened(system: System, loads: Sequence[str], threads: int | None) -> dict[str, Served]:
+def _opened(system: Open, loads: Sequence[str], threads: int | None) -> dict[str, Answerer]:
     """The opened system of each load; loads with the same settings share one."""
-    made: dict[tuple[bool, int | None], Served] = {}
+    made: dict[tuple[int | None, int | None], Answerer] = {}
     found = {}
     for load in loads:
-        in_order = load == "throughput_unsorted" and system.in_order is not None
-        key = in_order, 1 if load.endswith(_ONE) else threads
+        rows = ROWS if load == "throughput_unsorted" else None
+        key = 1 if load.endswith(_ONE) else threads, rows
         if key not in made:
-            open_it = system.in_order if in_order else system.open
-            assert open_it is not None
-            made[key] = open_it(key[1])
+            made[key] = system(*key)
         found[load] = made[key]
     return found
 
 
-def _workload(load: str, reader: Reader, texts: list[str], pairs: list[str] | None) -> Workload:
+def _workload(
+    load: str,
+    length: Callable[[str], int],
+    texts: list[str],
+    pairs: list[str] | None,
+    max_length: int | None,
+) -> Workload:
     tokens = _LATENCIES.get(load.removesuffix(_ONE))
     if tokens is None:
         return text_load(texts, pairs)
-    return single_load(reader, texts, pairs, tokens=min(tokens, reader.max_length))
+    return single_load(length, texts, pairs, tokens=min(tokens, max_length or tokens))
 
 
 def _quantities(

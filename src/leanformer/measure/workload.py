@@ -9,18 +9,16 @@ Tokenization is inside the timer: a cut vocabulary, a tokenizer that blocks, a s
 tokens each cost what they cost. `…_one_thread` is the same load answered with one thread.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-from leanformer.text import Reader
 
 ROWS = 16
 CALLS = 16
 
 
-class Served(Protocol):
-    """Anything that answers texts: a predictor, or a rival that is not a transformer."""
+class Answerer(Protocol):
+    """Anything that answers texts: a system, a predictor, or a rival of the caller's own."""
 
     def answer(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Sequence[Any]:
         """One output per text, in order."""
@@ -41,7 +39,7 @@ class Workload:
         """How many texts are answered."""
         return sum(len(texts) for texts, _ in self.calls)
 
-    def run(self, served: Served) -> None:
+    def run(self, served: Answerer) -> None:
         """Make every call."""
         for texts, pairs in self.calls:
             served.answer(texts, pairs)
@@ -53,7 +51,11 @@ def text_load(texts: Sequence[str], pairs: Sequence[str] | None = None) -> Workl
 
 
 def single_load(
-    reader: Reader, texts: Sequence[str], pairs: Sequence[str] | None = None, *, tokens: int
+    length: Callable[[str], int],
+    texts: Sequence[str],
+    pairs: Sequence[str] | None = None,
+    *,
+    tokens: int,
 ) -> Workload:
     """Calls with one text of nearly `tokens` tokens, made of the words of the caller's texts.
 
@@ -61,7 +63,7 @@ def single_load(
     finds the caches cold, and says more about the turns than about the system.
 
     Args:
-        reader: Reader that counts the tokens; other systems may read the texts as more or fewer.
+        length: Function from a text to its tokens; other systems may read it as more or fewer.
         texts: The texts that the words are taken from.
         pairs: Second texts: the calls are pairs then, each text with half of the tokens.
         tokens: Tokens of a call.
@@ -73,20 +75,20 @@ def single_load(
         raise ValueError("texts: a load is made of the caller's texts; there are none")
     words = " ".join(texts).split()
     room = tokens if pairs is None else tokens // 2
-    made = [_filled(reader, words, call * room, room) for call in range(CALLS)]
+    made = [_filled(length, words, call * room, room) for call in range(CALLS)]
     beside = (
-        None if pairs is None else [_filled(reader, words, call, room) for call in range(CALLS)]
+        None if pairs is None else [_filled(length, words, call, room) for call in range(CALLS)]
     )
     calls = [([text], None if beside is None else [beside[i]]) for i, text in enumerate(made)]
     return Workload(calls=tuple(calls))
 
 
-def _filled(reader: Reader, words: list[str], start: int, tokens: int) -> str:
+def _filled(length: Callable[[str], int], words: list[str], start: int, tokens: int) -> str:
     """The longest text of successive words with at most `tokens` tokens."""
     low, high = 1, tokens
     while low < high:
         middle = (low + high + 1) // 2
-        count = len(reader(_successive(words, start, middle)).ids)
+        count = length(_successive(words, start, middle))
         low, high = (middle, high) if count <= tokens else (low, middle - 1)
     return _successive(words, start, low)
 

@@ -19,7 +19,7 @@ from torch import nn
 from leanformer.models.families import FAMILIES, WHOLE, family_of
 from leanformer.models.parts import Anatomy
 
-__all__ = ["Anatomy", "anatomy_of", "cuttable", "layers_of", "multiplied"]
+__all__ = ["Anatomy", "anatomy_of", "layers_of", "multiplied", "require_prunable"]
 
 
 def anatomy_of(model_or_config: Any) -> Anatomy:
@@ -45,7 +45,7 @@ def anatomy_of(model_or_config: Any) -> Anatomy:
     return anatomy
 
 
-def cuttable(model: Any) -> Anatomy:
+def require_prunable(model: Any) -> Anatomy:
     """The anatomy of a model that is about to be cut.
 
     Raises:
@@ -133,6 +133,40 @@ _MODERNBERT = Anatomy(
     stacked=2,
     first_norm="attn_norm",
 )
+_MPNET = Anatomy(
+    family="mpnet",
+    layers_path="encoder.layer",
+    words_path="embeddings.word_embeddings",
+    attention_path="attention.attn",
+    projections=("attention.attn.q", "attention.attn.k", "attention.attn.v"),
+    head_point_path="attention.attn.o",
+    ffn_in=("intermediate.dense",),
+    ffn_point_path="output.dense",
+    norms=("attention.LayerNorm", "output.LayerNorm"),
+    head_counts=("num_attention_heads",),
+    head_channels=("all_head_size",),
+    pads_shift_positions=True,
+    shared_bias=True,
+)
+_DEBERTA = Anatomy(
+    family="deberta-v2",
+    layers_path="encoder.layer",
+    words_path="embeddings.word_embeddings",
+    attention_path="attention.self",
+    projections=(
+        "attention.self.query_proj",
+        "attention.self.key_proj",
+        "attention.self.value_proj",
+    ),
+    head_point_path="attention.output.dense",
+    ffn_in=("intermediate.dense",),
+    ffn_point_path="output.dense",
+    norms=("attention.output.LayerNorm", "output.LayerNorm"),
+    head_counts=("num_attention_heads",),
+    head_channels=("all_head_size",),
+    position_projections=("attention.self.pos_key_proj", "attention.self.pos_query_proj"),
+    first_layer_only="encoder.conv",
+)
 _GPT2 = Anatomy(
     family="gpt2",
     layers_path="h",
@@ -167,6 +201,8 @@ _ANATOMIES = {
     "electra": _bert_like("electra"),
     "distilbert": _DISTILBERT,
     "modernbert": _MODERNBERT,
+    "mpnet": _MPNET,
+    "deberta-v2": _DEBERTA,
     "gpt2": _GPT2,
     "llama": _LLAMA,
 }

@@ -4,8 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+)
+
 from leanformer.core.json_file import read_json
-from leanformer.models.families import FAMILIES, WHOLE, family_of
+from leanformer.models.families import FAMILIES, PREFIX, STORED, WHOLE, family_of
 from leanformer.models.foreign import refuse_foreign
 from leanformer.models.weight_files import Entry, weight_entries
 
@@ -71,10 +75,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
     model_type = config.get("model_type")
     if not isinstance(model_type, str):
         raise ValueError(f"{file} names no model_type; is this a transformers model?")
-    if family_of(model_type) not in (*FAMILIES, *WHOLE):
+    if not _is_readable(model_type):
         raise ValueError(
-            f"{file}: architecture {model_type!r} is not known to leanformer; "
-            f"known are {', '.join((*FAMILIES, *WHOLE))}"
+            f"{file}: architecture {model_type!r} is not known to leanformer; known are "
+            f"{', '.join((*FAMILIES, *WHOLE))}, and as teachers all that transformers can load "
+            "as text classifiers"
         )
     architectures = config.get("architectures")
     if architectures is not None and not (
@@ -84,3 +89,13 @@ def _read_config(folder: Path) -> dict[str, Any]:
             f"{file}: architectures is {architectures!r}, which is not a list of names"
         )
     return config
+
+
+def _is_readable(model_type: str) -> bool:
+    """Whether models of this type are loaded: those that can be cut, and teachers of any other
+    architecture that reads texts.
+    """
+    if family_of(model_type) in (*FAMILIES, *WHOLE):
+        return True
+    plain = not model_type.startswith((STORED, PREFIX))
+    return plain and model_type in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES

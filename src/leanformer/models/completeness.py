@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from leanformer.models.checkpoint import Checkpoint
+from leanformer.models.families import FAMILIES, WHOLE, family_of
 
 _LAYER = re.compile(r"(?:^|\.)(?:encoder\.layer|transformer\.layer|layers|h)\.(\d+)\.")
 _POOLER = "pooler"  # belongs to the bare model, and to the head of pre-training
@@ -42,7 +43,8 @@ def refuse_disagreement(checkpoint: Checkpoint, config: Any) -> None:
                 f"{file}: {field} is {said!r}, which this version of transformers does not read; "
                 f"only models with {default!r} can be loaded"
             )
-    _refuse_other_layers(checkpoint, config.num_hidden_layers)
+    if family_of(config.model_type) in (*FAMILIES, *WHOLE):
+        _refuse_other_layers(checkpoint, config.num_hidden_layers)
     if getattr(config, "quantization_config", None) is None:
         for name, entry in checkpoint.tensors.items():
             if name.endswith(".weight") and entry.dtype not in _FLOATS:

@@ -7,11 +7,15 @@ from torch import Tensor, nn
 
 from leanformer.models.anatomy import Anatomy
 from leanformer.models.channels import channels_of, keep_inputs, keep_outputs
+from leanformer.models.shared_bias import bias_heads, take_bias
 
 
 def cut_heads(anatomy: Anatomy, layer: nn.Module, heads: list[int], kv_heads: list[int]) -> None:
     """Cut one layer down to these query heads and these key and value heads."""
     width = anatomy.head_dim(layer)
+    if anatomy.shared_bias and len(heads) < anatomy.heads(layer):
+        columns = bias_heads(anatomy, layer)
+        take_bias(anatomy, layer, [columns[head] for head in heads])
     query = channels_of(torch.tensor(heads), width)
     key = channels_of(torch.tensor(kv_heads), width)
     if len(anatomy.projections) == 1:
@@ -19,6 +23,10 @@ def cut_heads(anatomy: Anatomy, layer: nn.Module, heads: list[int], kv_heads: li
     else:
         for path, channels in zip(anatomy.projections, (query, key, key), strict=True):
             keep_outputs(layer.get_submodule(path), channels)
+    present = dict(layer.named_modules())
+    for path in anatomy.position_projections:
+        if path in present:
+            keep_outputs(present[path], query)
     keep_inputs(anatomy.head_point(layer), query)
     attention: Any = anatomy.attention(layer)
     for name in anatomy.head_counts:

@@ -7,10 +7,16 @@ FAMILIES = {
     "distilbert": "DistilBert",
     "electra": "Electra",
     "modernbert": "ModernBert",
+    "mpnet": "MPNet",
+    "deberta-v2": "DebertaV2",
     "gpt2": "GPT2",
     "llama": "Llama",
 }
-"""Family -> how its class names begin. MiniLM is of family "bert"."""
+"""Family -> how its class names begin. MiniLM is of family "bert", DeBERTa-v3 of "deberta-v2"."""
+
+OWN_ATTENTION = ("mpnet", "deberta-v2")
+"""Families that add relative positions to the scores in code of their own, so that their attention
+is neither observed nor replaced through transformers' `AttentionInterface`."""
 
 WHOLE = ("mobilebert",)
 """Architectures that are loaded and trained, and never cut."""

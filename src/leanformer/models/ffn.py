@@ -7,10 +7,10 @@ ModernBERT) lose the row of the gate as well.
 
 from torch import nn
 
-from leanformer.models.anatomy import cuttable
+from leanformer.models.anatomy import require_prunable
 from leanformer.models.cuts import cut_neurons
+from leanformer.models.per_layer_shapes import describe
 from leanformer.models.selection import Keep, per_layer
-from leanformer.models.uneven import describe
 
 
 def keep_neurons(model: nn.Module, keep: Keep) -> None:
@@ -23,7 +23,7 @@ def keep_neurons(model: nn.Module, keep: Keep) -> None:
     Raises:
         ValueError: Unknown architecture, or indices that do not fit; nothing was changed.
     """
-    anatomy = cuttable(model)
+    anatomy = require_prunable(model)
     layers = anatomy.layers(model)
     chosen = per_layer(keep, [anatomy.ffn_width(layer) for layer in layers], "neuron")
     for layer, neurons in zip(layers, chosen, strict=True):

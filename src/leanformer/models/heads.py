@@ -15,10 +15,10 @@ query heads each; which ones, may differ.
 
 from torch import nn
 
-from leanformer.models.anatomy import Anatomy, cuttable
+from leanformer.models.anatomy import Anatomy, require_prunable
 from leanformer.models.cuts import cut_heads
+from leanformer.models.per_layer_shapes import describe
 from leanformer.models.selection import Keep, per_layer
-from leanformer.models.uneven import describe
 
 
 def keep_heads(model: nn.Module, keep: Keep) -> None:
@@ -32,7 +32,7 @@ def keep_heads(model: nn.Module, keep: Keep) -> None:
         ValueError: Unknown architecture, indices that do not fit, or groups of unequal size;
             nothing was changed.
     """
-    anatomy = cuttable(model)
+    anatomy = require_prunable(model)
     layers = anatomy.layers(model)
     chosen = per_layer(keep, [anatomy.heads(layer) for layer in layers], "head")
     groups = [

@@ -5,10 +5,12 @@ field more, `lean`:
 
     {"heads": [6, 12, 3], "kv_heads": [6, 12, 3], "ffn": [768, 100, 1536], "first_norm": false}
 
-one number a layer. The family's own fields (`num_attention_heads`, `intermediate_size`) keep the
-widest shape that layers are built with before they are cut; `num_attention_heads` also fixes the
-head width, hidden size / heads. `first_norm` says that a ModernBERT whose first layer was removed
-begins with a normed layer (its own first layer has no attention norm).
+one number per layer; an MPNet has `bias_heads` besides, which lists for each layer the columns of
+the shared position bias that its heads take. The family's own fields (`num_attention_heads`,
+`intermediate_size`) keep the widest shape that layers are built with before they are cut;
+`num_attention_heads` also fixes the head width, hidden size / heads. `first_norm` says that a
+ModernBERT whose first layer was removed begins with a normed layer (its own first layer has no
+attention norm).
 """
 
 from functools import cache

@@ -11,7 +11,7 @@ from typing import Any
 
 from leanformer.models.families import FAMILIES, package_of
 from leanformer.models.lean_config import lean_config
-from leanformer.models.uneven import reshape
+from leanformer.models.per_layer_shapes import reshape
 
 
 @cache

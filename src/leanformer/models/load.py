@@ -42,9 +42,17 @@ _ENDINGS = {
 _RENEWED = ("classification", "tokens")
 """Heads whose name and shape another task's head may have: a new one is initialised anew."""
 _HEAD_KEYS = {
-    "classification": ("classifier.", "score."),
+    "classification": ("classifier.", "score.", "classification_head.", "logits_proj."),
     "tokens": ("classifier.", "score."),
-    "masked": ("cls.predictions.", "lm_head.", "vocab_", "generator_", "head.", "decoder."),
+    "masked": (
+        "cls.predictions.",
+        "lm_head.",
+        "lm_predictions.",
+        "vocab_",
+        "generator_",
+        "head.",
+        "decoder.",
+    ),
     "causal": ("",),  # the output layer may be the embeddings themselves
 }
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*"]
@@ -87,7 +95,7 @@ def load_model(
     settings = label_settings(checkpoint, head, num_labels, labels, trained)
     with quiet(), torch.random.fork_rng(devices=[]):
         with blamed(checkpoint.folder / "config.json"):
-            config = _configuration(checkpoint, settings)
+            config = _configuration(checkpoint, head, settings)
         tokenizer = load_tokenizer(checkpoint.folder, config)
         torch.manual_seed(seed)
         with blamed(checkpoint.folder / "config.json"):
@@ -161,7 +169,7 @@ def _has_head(checkpoint: Checkpoint, head: str) -> bool:
     return held and any(name.endswith(_ENDINGS[head]) for name in architectures)
 
 
-def _configuration(checkpoint: Checkpoint, settings: dict[str, Any]) -> Any:
+def _configuration(checkpoint: Checkpoint, head: str, settings: dict[str, Any]) -> Any:
     """The configuration with these fields, after what can be compared without building a model."""
     fields = copy.deepcopy(checkpoint.config)
     if settings:  # transformers would refuse some values of the fields that they replace
@@ -172,6 +180,11 @@ def _configuration(checkpoint: Checkpoint, settings: dict[str, Any]) -> Any:
     if form is not None:
         check_form("quant_method", form.get("quant_method"))
     config.return_dict = True  # outputs are asked for by name
+    if head == "embedding" and config.is_encoder_decoder:
+        raise ValueError(
+            f"{checkpoint.folder / 'config.json'}: {config.model_type!r} is an encoder-decoder, "
+            "whose last hidden states are not those of the text; name an encoder or a decoder"
+        )
     refuse_disagreement(checkpoint, config)
     return config
 

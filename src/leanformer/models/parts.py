@@ -28,6 +28,11 @@ class Anatomy:
         ffn_field: The configuration's field of the FFN width.
         first_norm: The norm that the first layer lacks, or None.
         pads_shift_positions: Positions count from the pad id, so that id must never change.
+        position_projections: Modules whose outputs are the heads of relative positions, where the
+            layer has them (DeBERTa).
+        shared_bias: Whether all layers add one bias of relative positions, a column per head of the
+            uncut model, to their scores (MPNet; `leanformer.models.shared_bias`).
+        first_layer_only: A module, from the base model, that works beside the first layer alone.
         multiplied: The projections whose outputs attention multiplies with one another as they are,
             queries and keys; none where they are rotated first, or one module holds both.
     """
@@ -48,6 +53,9 @@ class Anatomy:
     ffn_field: str = "intermediate_size"
     first_norm: str | None = None
     pads_shift_positions: bool = False
+    position_projections: tuple[str, ...] = ()
+    shared_bias: bool = False
+    first_layer_only: str | None = None
     multiplied: tuple[str, ...] = ()
 
     def layers(self, model: nn.Module) -> nn.ModuleList:

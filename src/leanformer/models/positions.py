@@ -44,6 +44,7 @@ def extend_positions(model: Any, length: int) -> int:
             if buffer in getattr(module, "_buffers", {}):
                 kept = module.get_buffer(buffer)
                 module.register_buffer(buffer, _longer(kept, length + shifted), persistent=False)
+    _pin_distances(model.config)
     model.config.max_position_embeddings = length + shifted
     return before
 
@@ -57,6 +58,12 @@ def tiled(table_PD: Tensor, shifted: int, length: int) -> Tensor:
     rows = table_PD[shifted:]
     times = -(-length // len(rows))
     return torch.cat([table_PD[:shifted], rows.repeat(times, 1)[:length]])
+
+
+def _pin_distances(config: Any) -> None:
+    """Keep the range of relative positions, which a DeBERTa takes from the length of its texts."""
+    if getattr(config, "max_relative_positions", 1) < 1:
+        config.max_relative_positions = config.max_position_embeddings
 
 
 def _longer(buffer: Tensor, length: int) -> Tensor:

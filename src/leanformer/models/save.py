@@ -5,6 +5,7 @@ from typing import Any
 
 from leanformer.core.files import check_free, check_space, new_folder
 from leanformer.models.quiet import quiet
+from leanformer.models.tied import cpu_state, weights
 from leanformer.models.tokenizer_files import save_tokenizer
 from leanformer.models.write_modules import write_embedding
 
@@ -29,10 +30,9 @@ def save_model(model: Any, tokenizer: Any, folder: Path, *, overwrite: bool = Fa
         OSError: The disk has not enough space.
     """
     check_free(folder, overwrite=overwrite)
-    tensors = {t.data_ptr(): t for t in model.state_dict().values()}  # shared ones are written once
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-    check_space(folder, weights + _TOKENIZER_BYTES * len(tokenizer))
+    size = sum(tensor.nbytes for tensor in weights(model).values())
+    check_space(folder, size + _TOKENIZER_BYTES * len(tokenizer))
     with quiet(), new_folder(folder, overwrite=overwrite) as temporary:
-        model.save_pretrained(temporary)
+        model.save_pretrained(temporary, state_dict=cpu_state(model))
         save_tokenizer(tokenizer, temporary)
         write_embedding(temporary, model, tokenizer)

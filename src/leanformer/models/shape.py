@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from leanformer.models.anatomy import anatomy_of, layers_of
-from leanformer.models.families import WHOLE
+from leanformer.models.families import FAMILIES, WHOLE, family_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +57,17 @@ class Shape:
 
 
 def shape_of(model: Any) -> Shape:
-    """The shape of a transformers model.
+    """The shape of a transformers model; of an architecture that is never cut, as its
+    configuration says.
 
     Raises:
-        ValueError: The architecture is not known.
+        ValueError: It is not a transformers model.
     """
-    if model.config.model_type in WHOLE:
+    model_type = getattr(getattr(model, "config", None), "model_type", None)
+    if model_type in WHOLE:
         return _whole_shape(model)
+    if model_type is not None and family_of(model_type) not in FAMILIES:
+        return _stated_shape(model)
     anatomy = anatomy_of(model)
     layers = anatomy.layers(model)
     return Shape(
@@ -91,6 +95,27 @@ def _whole_shape(model: Any) -> Shape:
         vocabulary=model.get_input_embeddings().num_embeddings,
         parameters=_count(model),
         encoder_parameters=_count(layers_of(model)),
+    )
+
+
+def _stated_shape(model: Any) -> Shape:
+    """The shape of a teacher whose parts are not known: widths by its configuration, and every
+    parameter but those of the word embeddings counted as one of the layers.
+    """
+    config = model.config.get_text_config()
+    depth, heads = config.num_hidden_layers, config.num_attention_heads
+    words = model.get_input_embeddings()
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    ffn = getattr(config, "intermediate_size", None) or getattr(config, "d_ff", 0)
+    return Shape(
+        heads=(heads,) * depth,
+        kv_heads=(getattr(config, "num_key_value_heads", None) or heads,) * depth,
+        ffn=(ffn,) * depth,
+        head_dim=width,
+        hidden=config.hidden_size,
+        vocabulary=words.num_embeddings,
+        parameters=_count(model),
+        encoder_parameters=_count(model) - words.weight.numel(),
     )
 
 

@@ -14,7 +14,9 @@ from tokenizers import (
 )
 from transformers import (
     BertTokenizer,
+    DebertaV2Tokenizer,
     GPT2Tokenizer,
+    MPNetTokenizer,
     PreTrainedTokenizerFast,
     RobertaTokenizer,
     XLMRobertaTokenizer,
@@ -30,6 +32,10 @@ TEXTS = (
     "the film was slow, but the acting was wonderful!",
     "how many calories are there in a bowl of rice?",
 )
+_BERT = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_MPNET = ("<s>", "<pad>", "</s>", "[UNK]", "<mask>")
+_XLM = ("<s>", "<pad>", "</s>", "<unk>")
+_DEBERTA = ("[PAD]", "[CLS]", "[SEP]", "[UNK]")
 _WORDPIECES = ("##s", "##ing", "##ed", "##er", "##ly", "un", "##able", "jump", "light", "answer")
 
 
@@ -37,8 +43,12 @@ def tiny_tokenizer(family: str) -> Any:
     """The tokenizer of a family's tiny model; it encodes any English text."""
     if family in ("bert", "distilbert", "electra"):
         return BertTokenizer(vocab=_wordpiece(), model_max_length=64)
+    if family == "mpnet":
+        return MPNetTokenizer(vocab=_wordpiece(_MPNET), model_max_length=64)
     if family == "xlm-roberta":
         return XLMRobertaTokenizer(vocab=_unigram(), model_max_length=64)
+    if family == "deberta-v2":
+        return DebertaV2Tokenizer(vocab=_unigram(_DEBERTA, "[MASK]"), model_max_length=64, unk_id=3)
     vocabulary, merges = _byte_level()
     if family == "roberta":
         return RobertaTokenizer(vocab=vocabulary, merges=merges, model_max_length=64)
@@ -63,20 +73,18 @@ def _words() -> list[str]:
     return sorted({word.strip(",!?") for text in TEXTS for word in text.split()})
 
 
-def _wordpiece() -> dict[str, int]:
+def _wordpiece(special: tuple[str, ...] = _BERT) -> dict[str, int]:
     characters = _characters()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     continued = [f"##{character}" for character in characters]
     pieces = [*special, *characters, *continued, *_WORDPIECES, *_words()]
     return {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
 
 
-def _unigram() -> list[tuple[str, float]]:
+def _unigram(special: tuple[str, ...] = _XLM, mask: str = "<mask>") -> list[tuple[str, float]]:
     """Pieces with log probabilities that fall with length more slowly than spelling out would."""
-    special = ["<s>", "<pad>", "</s>", "<unk>"]
     pieces = ["▁", *_characters(), *[f"▁{word}" for word in _words()], "ing", "er", "the", "ly"]
     scored = [(piece, -4.0 - len(piece) / 3) for piece in dict.fromkeys(pieces)]
-    return [*[(piece, 0.0) for piece in special], *scored, ("<mask>", 0.0)]
+    return [*[(piece, 0.0) for piece in special], *scored, (mask, 0.0)]
 
 
 def _byte_level() -> tuple[dict[str, int], list[tuple[str, str]]]:

@@ -94,14 +94,13 @@ def fit_tokenizer(tokenizer: Any, model: Any, folder: Path) -> None:
     config = model.config
     if tokenizer.pad_token is None and config.pad_token_id is not None:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(config.pad_token_id)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token  # decoders are trained without padding
-    if tokenizer.pad_token is None:
-        raise ValueError(
-            f"{folder}: the tokenizer has no token to pad with; name one as pad_token in "
-            "tokenizer_config.json"
-        )
-    if config.pad_token_id is None:
+    if config.pad_token_id is None:  # decoders are trained without padding
+        tokenizer.pad_token = _padding(tokenizer)
+        if tokenizer.pad_token is None:
+            raise ValueError(
+                f"{folder}: the tokenizer has no token to pad with; name one as pad_token in "
+                "tokenizer_config.json"
+            )
         config.pad_token_id = tokenizer.pad_token_id
     if config.pad_token_id != tokenizer.pad_token_id:
         raise ValueError(
@@ -111,8 +110,7 @@ def fit_tokenizer(tokenizer: Any, model: Any, folder: Path) -> None:
         )
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None:
-        shifted = type(config).__name__.removeprefix("Lean").startswith(("Roberta", "XLMRob"))
-        usable = positions - (tokenizer.pad_token_id + 1 if shifted else 0)
+        usable = positions - _skipped_positions(model)
         tokenizer.model_max_length = min(tokenizer.model_max_length, usable)
 
 
@@ -127,6 +125,28 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
     settings |= {name: getattr(tokenizer, name) for name in _OPTIONS}
     text = json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     file.write_text(text, encoding="utf-8")
+
+
+def _padding(tokenizer: Any) -> str | None:
+    """The token to pad with, for a model that names none: one that no text ends with.
+
+    A decoder that classifies reads the last token that is not padding. If texts end with the token
+    that pads, it would read the token before.
+    """
+    usual: str | None = tokenizer.pad_token or tokenizer.eos_token
+    if usual is None or tokenizer.bos_token is None:
+        return usual
+    last = _ids(tokenizer, "a text")[-1]
+    return str(tokenizer.bos_token) if tokenizer.convert_tokens_to_ids(usual) == last else usual
+
+
+def _skipped_positions(model: Any) -> int:
+    """Rows of the table of positions that no token gets, as in RoBERTa: up to that of padding."""
+    for name, module in model.named_modules():
+        if name.endswith("embeddings.position_embeddings"):
+            padding = getattr(module, "padding_idx", None)
+            return 0 if padding is None else int(padding) + 1
+    return 0
 
 
 def _as_the_file_says(folder: Path, tokenizer: Any) -> Any:

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leanformer.models.anatomy import Anatomy, anatomy_of, cuttable
+from leanformer.models.anatomy import Anatomy, anatomy_of, require_prunable
+from leanformer.models.per_layer_shapes import configurations
 from leanformer.models.pieces import Pieces, choose
 from leanformer.models.tokenizer_json import backend_of, cut_tokenizer
-from leanformer.models.uneven import configurations
 from leanformer.text.texts import repair
 
 _BATCH = 1000
@@ -48,7 +48,7 @@ def cut_vocabulary(
         ValueError: Unknown architecture or tokenizer, no fast tokenizer, ids out of range, or a
             size below what cannot go. Nothing was changed.
     """
-    anatomy = cuttable(model)
+    anatomy = require_prunable(model)
     pieces = Pieces(backend_of(tokenizer))
     extra = set(keep_ids)
     known = set(pieces.by_id) | pieces.added

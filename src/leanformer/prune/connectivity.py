@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from leanformer.models.tied import load_weights
+
 
 def mixed(
     first: Mapping[str, Tensor], second: Mapping[str, Tensor], share: float
@@ -41,7 +43,7 @@ def barrier(
         points: How many mixtures are judged, both ends included.
 
     Raises:
-        ValueError: There are fewer than three points.
+        ValueError: There are fewer than three points, or the weights are of another model.
     """
     if points < 3:
         raise ValueError(f"points: {points} sees nothing between the ends; use 3 or more")
@@ -49,7 +51,7 @@ def barrier(
     shares = [index / (points - 1) for index in range(points)]
     found = []
     for share in shares:
-        model.load_state_dict(mixed(first, second, share), strict=False)
+        load_weights(model, mixed(first, second, share), "the mixed weights")
         found.append(quality(model))
     model.load_state_dict(before)
     lines = [share * found[-1] + (1 - share) * found[0] for share in shares]

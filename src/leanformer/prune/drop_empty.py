@@ -35,7 +35,7 @@ from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.measure.sameness import dev_outputs, same_outputs
-from leanformer.models.anatomy import Anatomy, cuttable
+from leanformer.models.anatomy import Anatomy, require_prunable
 from leanformer.models.channels import weight_of
 from leanformer.models.ffn import keep_neurons
 from leanformer.models.heads import keep_heads
@@ -66,7 +66,7 @@ class DropEmpty(Step):
             NoEffect: The model is not smaller and faster, or its outputs changed.
         """
         model = workspace.model
-        anatomy = cuttable(model)
+        anatomy = require_prunable(model)
         layers = list(anatomy.layers(model))
         heads = [_heads_to_keep(anatomy, layer) for layer in layers]
         neurons = [_neurons_to_keep(anatomy, layer, self.multiple) for layer in layers]

@@ -16,7 +16,7 @@ from leanformer.core.proof import Proof, require
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.models.anatomy import cuttable
+from leanformer.models.anatomy import require_prunable
 from leanformer.models.linear_maps import linear_maps
 from leanformer.prune.criteria.weights import WeightMagnitude
 from leanformer.prune.masks.masked_linear import MaskedLinear
@@ -71,7 +71,7 @@ class Lottery(Step):
             NoEffect: The ticket is less sparse than asked for.
         """
         model = workspace.model
-        cuttable(model)
+        require_prunable(model)
         linears = linear_maps(model, (), "lottery")
         if others := [name for name, one in linears.items() if not isinstance(one, nn.Linear)]:
             raise ValueError(
@@ -102,7 +102,7 @@ class Lottery(Step):
                     f"{place} holds a lottery with other settings; remove {place.parent} to begin "
                     "anew"
                 )
-            workspace.model.load_state_dict(groups["model"], strict=False)
+            checkpoint.load_weights(workspace.model, groups["model"], place / "done")
             return float(state["quality"])
         by: Any = self.by
         train = replace(by.train, start=self.rewind if number else 0.0)

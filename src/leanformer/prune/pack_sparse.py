@@ -11,7 +11,7 @@ from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.measure.rewritten import rewritten
-from leanformer.models.anatomy import cuttable
+from leanformer.models.anatomy import require_prunable
 from leanformer.prune.sparse.sparse_weights import encode_sparse, sparse_bytes, sparse_layers
 
 
@@ -31,7 +31,7 @@ class PackSparse(Step):
             NoEffect: The file is larger than its bitmaps and values, or the loaded model differs.
         """
         model = workspace.model
-        cuttable(model)
+        require_prunable(model)
         names = sparse_layers(model)
         state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         asked = sparse_bytes(model, names)

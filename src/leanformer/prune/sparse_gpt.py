@@ -16,7 +16,7 @@ from leanformer.core.proof import Proof, require
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.models.anatomy import cuttable
+from leanformer.models.anatomy import require_prunable
 from leanformer.models.channels import weight_of
 from leanformer.models.linear_maps import linear_maps
 from leanformer.prune.pattern import Pattern, check_sparsity
@@ -63,7 +63,7 @@ class SparseGpt(Step):
             NoEffect: The model has fewer zeros than asked for.
         """
         model = workspace.model
-        cuttable(model)
+        require_prunable(model)
         linears = linear_maps(model, self.keep_dense, "keep_dense")
         batches = training_texts(workspace, self.texts, self.max_length)
         grams = gather_grams(model, batches, layers=tuple(linears))

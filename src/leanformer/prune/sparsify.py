@@ -30,7 +30,7 @@ from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.measure.sameness import dev_outputs, same_outputs
-from leanformer.models.anatomy import cuttable
+from leanformer.models.anatomy import require_prunable
 from leanformer.models.linear_maps import linear_maps
 from leanformer.prune.criteria.interface import WeightCriterion
 from leanformer.prune.criteria.learned_mask import LearnedMask
@@ -136,7 +136,7 @@ class Sparsify(Step):
 
     def _masked_layers(self, model: Any) -> dict[str, MaskedLinear]:
         """The masked form of each linear layer to prune, by name; `model` is not changed."""
-        cuttable(model)
+        require_prunable(model)
         maps = linear_maps(model, self.keep_dense, "keep_dense")
         linears = {name: one for name, one in maps.items() if isinstance(one, nn.Linear)}
         if not linears:

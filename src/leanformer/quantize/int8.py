@@ -28,13 +28,14 @@ from leanformer.models.save import save_model
 from leanformer.quantize.integer import carried, rounds
 from leanformer.quantize.sensitive import least_kept
 from leanformer.runtime.agreement import agreeing_outputs
+from leanformer.runtime.backends import graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.carry import Smooth, carry_scales
 from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.onnx_session import OnnxSession
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.openvino_session import OpenVinoSession
-from leanformer.runtime.session import Backend, Session, graph_file
+from leanformer.runtime.session import Session
 from leanformer.tasks import served_kind
 from leanformer.train.evaluate import outputs, quality
 
@@ -121,7 +122,7 @@ class Int8(Step):
         some = dataset.dev.take(list(range(min(_CHECKED, len(dataset.dev)))))
         encoded = encode_examples(some, workspace.tokenizer, kind, self.max_length)
         theirs = outputs(workspace.model, encoded, kind, precision="fp32")
-        backends: tuple[Backend, ...] = ("openvino", "onnxruntime") if self.onnx else ("openvino",)
+        backends: tuple[str, ...] = ("openvino", "onnxruntime") if self.onnx else ("openvino",)
         for backend in backends:
             ours = session_outputs(_opened(saved, backend), encoded)
             named = f"{_NAMES[backend]} int8"
@@ -243,8 +244,8 @@ class Int8(Step):
         return losses
 
 
-def _opened(saved: Path, backend: Backend) -> Session:
+def _opened(saved: Path, backend: str) -> Session:
     """The int8 graph of a folder that has no manifest yet."""
-    kinds: dict[Backend, Any] = {"openvino": OpenVinoSession, "onnxruntime": OnnxSession}
+    kinds: dict[str, Any] = {"openvino": OpenVinoSession, "onnxruntime": OnnxSession}
     session: Session = kinds[backend](graph_file(saved, backend, "int8"), "int8")
     return session

@@ -18,6 +18,7 @@ from transformers.pytorch_utils import Conv1D
 
 from leanformer.models.channels import conv1d, weight_of
 from leanformer.models.stored_config import mark_stored
+from leanformer.models.tied import weights
 from leanformer.numerics.bits import pack, packed_bytes
 from leanformer.numerics.bits import unpack as codes_of
 from leanformer.numerics.blocks import Block, Quantized
@@ -171,8 +172,7 @@ def arithmetic_bytes(model: nn.Module, stored: Mapping[str, Quantized]) -> dict[
         zeros = 0 if codes.zero_point is None else codes.zero_point.numel()
         counts["codes"] += packed_bytes(codes.codes_OI.numel(), codes.bits)
         counts["scales"] += codes.scale.numel() * codes.scale.element_size() + zeros
-    others = {t.data_ptr(): t for n, t in model.state_dict().items() if n not in latent}
-    counts["float"] = sum(t.numel() * t.element_size() for t in others.values())
+    counts["float"] = sum(tensor.nbytes for tensor in weights(model, without=latent).values())
     return counts
 
 

@@ -18,7 +18,7 @@ from leanformer.calibrate.texts import training_texts
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.models.anatomy import cuttable
+from leanformer.models.anatomy import require_prunable
 from leanformer.models.channels import weight_of
 from leanformer.models.linear_maps import linear_maps
 from leanformer.numerics.blocks import Quantized
@@ -60,7 +60,7 @@ class WeightOnly(Step):
             NoEffect: The file is not as small as its codes, or is loaded as something else.
         """
         model = workspace.model
-        cuttable(model)  # a model that rounds has its codes already
+        require_prunable(model)  # a model that rounds has its codes already
         linears = linear_maps(model, self.keep_float, "keep_float")
         batches = training_texts(workspace, self.texts, self.max_length)
         grams = gather_grams(model, batches, layers=tuple(linears))

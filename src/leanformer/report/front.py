@@ -57,7 +57,7 @@ def _groups(field: Lineup, placed: list[System]) -> list[tuple[str, list[System]
             "color": "var(--teacher)" if is_teacher else "var(--baseline)",
         }
         groups.append((system.name, [system], look))
-    students = [s for s in placed if s.role == "candidate" and s is not field.chosen]
+    students = [s for s in placed if s.role == "candidate" and s is not field.exported]
     kept = [s for s in students if s.decision in ("kept", "chosen")]
     rest = [s for s in students if s not in kept]
     groups.append(
@@ -66,9 +66,9 @@ def _groups(field: Lineup, placed: list[System]) -> list[tuple[str, list[System]
     groups.append(
         ("Students below it", rest, {"symbol": "circle-open", "size": 10, "color": "var(--kept)"})
     )
-    if field.chosen is not None and field.chosen in placed:
+    if field.exported is not None and field.exported in placed:
         star = {"symbol": "star", "size": 19, "color": "var(--chosen)"}
-        groups.append((f"Chosen: {field.chosen.name}", [field.chosen], star))
+        groups.append((f"Chosen: {field.exported.name}", [field.exported], star))
     return [group for group in groups if group[1]]
 
 

@@ -21,6 +21,7 @@ class System:
 
     name: str
     role: str
+    system: str = "transformer"
     backend: str = ""
     precision: str = ""
     shape: Event = field(default_factory=dict)
@@ -45,6 +46,8 @@ class Lineup:
     rival: System | None
     simplest: System | None
     chosen: System | None
+    exported: System | None
+    """The chosen one in the form that is served, where the race of backends chose another."""
     keep: float | None
 
     @property
@@ -111,13 +114,15 @@ def lineup(events: Events) -> Lineup:
     others = [s for s in systems if s.role in ("teacher", "baseline")]
     eager = [s for s in others if (s.backend, s.precision) == ("pytorch", "fp32")]
     rivals = [s for s in others if (s.backend, s.precision) == ("openvino", "int8")]
+    chosen = named(systems, verdict.get("chosen"))
     return Lineup(
         systems=systems,
         teacher=next(iter(teachers), None),
         eager=next(iter(eager), None),
         rival=named(systems, verdict.get("baseline")) or next(iter(rivals), None),
-        simplest=next((s for s in others if s.backend == "scikit-learn"), None),
-        chosen=named(systems, verdict.get("chosen")),
+        simplest=next((s for s in others if s.system != "transformer"), None),
+        chosen=chosen,
+        exported=named(systems, verdict.get("exported")) or chosen,
         keep=events.run.get("keep"),
     )
 
@@ -140,6 +145,7 @@ def _system(model: Event, decisions: dict[str, str]) -> System:
     return System(
         name=name,
         role=model["role"],
+        system=model.get("system") or _kind_of(model),
         backend=model.get("backend") or "",
         precision=model.get("precision") or "",
         shape=model.get("shape") or {},
@@ -149,3 +155,8 @@ def _system(model: Event, decisions: dict[str, str]) -> System:
         decision=decided if model["role"] == "candidate" else "",
         note=model.get("note") or "",
     )
+
+
+def _kind_of(model: Event) -> str:
+    """The kind of system in records of versions that did not write it."""
+    return "ngrams" if model.get("backend") == "scikit-learn" else "transformer"

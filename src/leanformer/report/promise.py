@@ -12,7 +12,7 @@ from typing import Any
 from leanformer.report.events import Event, Events
 from leanformer.report.lineup import Lineup, System, lineup, ratio
 from leanformer.report.units import at_least, percent, score, share, significant, times
-from leanformer.report.verdict import shown, split_of
+from leanformer.report.verdict import shown, split_of, unproven_by_test
 
 _MARGIN = 1e-9
 
@@ -23,7 +23,11 @@ def promise_lines(events: Events) -> list[str]:
     if verdict is None or verdict.get("outcome") is None:
         return []
     field = lineup(events)
-    made = [_promise(verdict, field), _untested(field), _faster(verdict, field)]
+    made = [
+        _promise(verdict, field) + _less(events, field),
+        _untested(field),
+        _faster(verdict, field),
+    ]
     made += [_simplest(field), _majority(verdict), str(verdict.get("note") or "")]
     return [line for line in made if line]
 
@@ -48,6 +52,18 @@ def _promise(verdict: Event, field: Lineup) -> str:
     return (
         f"Not proven: dev ({texts}) estimates that {percent(promise['kept'], 2)} {metric} is kept, "
         f"and proves {_bound(promise['lower'])} with {sure}; {asked} was asked. " + _needed(promise)
+    )
+
+
+def _less(events: Events, field: Lineup) -> str:
+    """What a kept promise has to say of a test split that measured less."""
+    kept = unproven_by_test(events, field)
+    if kept is None:
+        return ""
+    sure = f"{100 * (events.verdict or {})['promise']['confidence']:g}% confidence"
+    return (
+        f" The test split measured {percent(kept, 2)}, less than asked, without proving it with "
+        f"{sure}."
     )
 
 

@@ -226,7 +226,7 @@ def _ratios(
 
 
 def _kind(lineup: Lineup, system: System) -> str:
-    return "chosen" if system is lineup.chosen else system.role
+    return "chosen" if system is lineup.exported else system.role
 
 
 def _outcome(row: Event) -> str:

@@ -36,7 +36,8 @@ def sentence(events: Events) -> str:
         return _nothing_chosen(events, field)
     if field.chosen.role != "candidate":
         return _baseline_chosen(field, field.chosen)
-    return _chosen(field, field.chosen)
+    assert field.exported is not None
+    return _chosen(events, field, field.exported)
 
 
 def tiles(events: Events) -> list[Tile]:
@@ -45,15 +46,18 @@ def tiles(events: Events) -> list[Tile]:
     system = shown(field)
     if system is None:
         return []
-    made = [_rival_tile(field, system), _eager_tile(field, system), _kept_tile(field, system)]
+    unproven = unproven_by_test(events, field) is not None
+    made = [_rival_tile(field, system), _eager_tile(field, system)]
+    made += [_kept_tile(field, system, unproven=unproven)]
     made += [_size_tile(field, system), _latency_tile(field, system)]
     return [tile for tile in made if tile is not None]
 
 
 def shown(field: Lineup) -> System | None:
-    """The system that the page speaks about: the chosen one, else the best candidate."""
-    if field.chosen is not None:
-        return field.chosen
+    """The system that the page speaks about: the chosen one as it is exported, else the best
+    candidate."""
+    if field.exported is not None:
+        return field.exported
     scored = [s for s in field.candidates if field.kept(s, "dev") is not None]
     return max(scored, key=lambda s: field.kept(s, "dev") or 0, default=None)
 
@@ -72,7 +76,16 @@ def in_words(system: System) -> str:
     return f"{layers} layer{'s' if layers > 1 else ''}{precision}"
 
 
-def _chosen(field: Lineup, system: System) -> str:
+def unproven_by_test(events: Events, field: Lineup) -> float | None:
+    """The share that the test split measured where it is less than asked, although the promise is
+    kept: a difference that the split is too small to prove. None elsewhere."""
+    system = shown(field)
+    kept = field.kept(system, "test") if system is not None else None
+    promised = (events.verdict or {}).get("outcome") == "kept"
+    return kept if kept is not None and promised and not field.enough(kept) else None
+
+
+def _chosen(events: Events, field: Lineup, system: System) -> str:
     plural = (system.shape.get("layers") or 0) > 1
     run, keep = ("run", "keep") if plural else ("runs", "keeps")
     subject = in_words(system)
@@ -81,7 +94,9 @@ def _chosen(field: Lineup, system: System) -> str:
     kept = field.kept(system, split)
     if kept is not None:
         whose = "its" if parts else "the teacher's"
-        parts.append(f"{keep} {percent(kept)} of {whose} {system.metric}{_short(field, kept)}")
+        unproven = unproven_by_test(events, field) is not None
+        short = " on the test split" if unproven else _short(field, kept)
+        parts.append(f"{keep} {percent(kept)} of {whose} {system.metric}{short}")
     text = (
         f"{subject} {' and '.join(parts)}"
         if parts
@@ -141,7 +156,10 @@ def _baseline_chosen(field: Lineup, system: System) -> str:
     """No student won: the sentence says so before it praises what did."""
     asked = share(field.keep) if field.keep is not None else "enough"
     text = f"No student both kept {asked} and beat {_label(system)}, which is therefore chosen"
-    kept = field.kept(system, split_of(field, system))
+    served = field.exported or system
+    if served is not system:
+        text += f" and exported as {_label(served).removesuffix(' of the teacher')}"
+    kept = field.kept(served, split_of(field, served))
     return f"{text}; it keeps {percent(kept)}." if kept is not None else f"{text}."
 
 
@@ -184,7 +202,7 @@ def _eager_tile(field: Lineup, system: System) -> Tile | None:
     )
 
 
-def _kept_tile(field: Lineup, system: System) -> Tile | None:
+def _kept_tile(field: Lineup, system: System, *, unproven: bool) -> Tile | None:
     split = split_of(field, system)
     kept = field.kept(system, split)
     if kept is None or field.teacher is None:
@@ -195,8 +213,8 @@ def _kept_tile(field: Lineup, system: System) -> Tile | None:
     return Tile(
         figure=percent(kept),
         label=f"of the teacher's {system.metric} on {split}",
-        detail=_join(detail, asked),
-        met=None if field.keep is None else field.enough(kept),
+        detail=_join(detail, asked, "less, but too few texts to prove it" if unproven else ""),
+        met=None if field.keep is None or unproven else field.enough(kept),
     )
 
 

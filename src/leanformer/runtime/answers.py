@@ -1,15 +1,12 @@
-"""What a served model answers (`leanformer.tasks.answers`), and what stands in for an answer."""
+"""What stands in for an answer, and which words a system read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.tasks.answers import Prediction, predictions, softmax, spans_of
-
-__all__ = ["Outputs", "Prediction", "Unanswered", "predictions", "softmax", "spans_of"]
-
-Outputs = list[NDArray[np.float32]]
+from leanformer.text import Reading
 
 
 @dataclass(frozen=True)
@@ -17,3 +14,18 @@ class Unanswered:
     """Stands in the place of an answer and says why a text has none."""
 
     error: str
+
+
+def words_read(logits_WL: NDArray[np.float32]) -> list[int | None]:
+    """The row of each word; None where all its logits are -inf: it was not read."""
+<<<<<<< .merge_file_Q93fJv
+    return [place if np.isfinite(row).any() else None for place, row in enumerate(logits_WL)]
+=======
+    there = np.asarray(np.isfinite(logits_WL).any(-1))
+    return [place if read else None for place, read in enumerate(there)]
+>>>>>>> .merge_file_bVsZ3I
+
+
+def readings_of(rows_WL: Sequence[NDArray[np.float32]]) -> list[Reading]:
+    """Texts as a system read them that answers word by word: each word is a token of its own."""
+    return [Reading([], [], cut=False, firsts=tuple(words_read(row))) for row in rows_WL]

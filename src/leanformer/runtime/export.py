@@ -6,7 +6,7 @@ out with its reason, and PyTorch always remains. The race then chooses on this m
 
 import copy
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,11 @@ from typing import Any
 from leanformer.core.proof import Proof
 from leanformer.data.task import Task
 from leanformer.models.save import save_model
+from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
-from leanformer.runtime.onnx_backend import export_onnx
-from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.race import Candidate, Row, race
-from leanformer.runtime.session import graph_file
-from leanformer.tasks import served_kind
+from leanformer.tasks import kind_named, served_kind
 
 DEFAULT: tuple[Candidate, ...] = (
     ("openvino", "int8"),
@@ -57,8 +55,8 @@ def export_folder(
         calibration: Texts for int8 and for the race; also decides max_length and pairs.
         candidates: What may race, besides PyTorch.
         keep_float: Linear layers that stay in floating point in OpenVINO's int8.
-        made: Folders of graphs that exist and are proved; they are copied, so that the graph that
-            was judged is served, with its own scales.
+        made: Graphs that exist and are proved; they are copied, so that the graph that was judged
+            is served, with its own scales.
         threads: As many as there are cores, unless given.
         least_agreement: A candidate that agrees less with PyTorch fp32 cannot win.
         batch_dependent: Let `BATCH_DEPENDENT` candidates race too.
@@ -70,77 +68,100 @@ def export_folder(
     """
     kind = served_kind(task.kind)
     limit = min(calibration.max_length, tokenizer.model_max_length)
-    if (
-        task.about.output == "vector"
-    ):  # sentence-transformers reads the length from the tokenizer's files
-        tokenizer = copy.deepcopy(tokenizer)
-        tokenizer.model_max_length = limit
-    save_model(model, tokenizer, folder, overwrite=overwrite)
-    failed: list[Row] = []
-    proofs: dict[Candidate, list[Proof]] = {}
-    asked = [*candidates, *(BATCH_DEPENDENT if batch_dependent else ())]
-    for backend, precision in dict.fromkeys(asked):
-        target = graph_file(folder, backend, precision).parent
-        if made and (backend, precision) in made:
-            shutil.copytree(made[backend, precision], target)
-            proofs[backend, precision] = []
-            continue
-        try:
-            proofs[backend, precision] = _export_one(
-                model, kind, target, (backend, precision), calibration, keep_float
-            )
-        except (ValueError, ImportError, RuntimeError) as error:
-            reason = f"could not be exported: {error}"
-            failed.append(Row(backend=backend, precision=precision, reason=reason))
-    pairs = calibration.pairs is not None
-    labels = tuple(task.labels)
-    manifest = Manifest(kind=kind, labels=labels, max_length=limit, pairs=pairs)
-    write_manifest(folder, manifest)
-    chosen = [*proofs, ("pytorch", "bf16")]
+    _save(model, tokenizer, kind, limit, folder, overwrite)
+    asked = dict.fromkeys([*candidates, *(BATCH_DEPENDENT if batch_dependent else ())])
+    proofs, failed = _export_all(
+        model, kind, folder, calibration, [*asked], keep_float=keep_float, made=made or {}
+    )
+    write_manifest(
+        folder,
+        Manifest(
+            kind=kind,
+            labels=tuple(task.labels),
+            max_length=limit,
+            pairs=calibration.pairs is not None,
+        ),
+    )
     rows = race(
         folder,
         calibration.texts,
         calibration.pairs,
-        candidates=chosen,
+        candidates=[*proofs, ("pytorch", "bf16")],
         least_agreement=least_agreement,
         threads=threads,
         batch_dependent=batch_dependent,
     )
-    winner = next(row for row in rows if row.chosen)
-    _remove_losers(folder, proofs, (winner.backend, winner.precision))
+    chosen = next(row for row in rows if row.chosen)
+    winner = chosen.backend, chosen.precision
+    _remove_losers(folder, [one for one in proofs if one != winner])
     table = tuple(vars(row) for row in [*rows, *failed])
     write_manifest(folder, replace(read_manifest(folder), race=table))
-    return [*rows, *failed], proofs.get((winner.backend, winner.precision), [])
+    return [*rows, *failed], proofs.get(winner, [])
 
 
-def _remove_losers(folder: Path, exported: Iterable[Candidate], winner: Candidate) -> None:
-    """Delete the graphs that did not win, and folders that are empty then."""
-    for one in exported:
-        if one != winner:
-            place = graph_file(folder, *one).parent
-            shutil.rmtree(place)
-            if not any(place.parent.iterdir()):
-                place.parent.rmdir()
+def _save(model: Any, tokenizer: Any, kind: str, limit: int, folder: Path, overwrite: bool) -> None:
+    """Weights and tokenizer."""
+    if (
+        kind_named(kind).output == "vector"
+    ):  # sentence-transformers reads the length from the tokenizer's files
+        tokenizer = copy.deepcopy(tokenizer)
+        tokenizer.model_max_length = limit
+    save_model(model, tokenizer, folder, overwrite=overwrite)
 
 
-def _export_one(
+def _export_all(
     model: Any,
     kind: str,
-    target: Path,
-    candidate: Candidate,
+    folder: Path,
     calibration: Calibration,
+    asked: Sequence[Candidate],
+    *,
     keep_float: tuple[str, ...],
-) -> list[Proof]:
-    backend, precision = candidate
-    pairs = calibration.pairs is not None
-    if backend == "onnxruntime":
-        return export_onnx(model, kind, target, precision=precision, pairs=pairs)
-    return export_openvino(
-        model,
-        kind,
-        target,
-        precision=precision,
-        pairs=pairs,
-        calibration=calibration,
-        keep_float=keep_float,
-    )
+    made: Mapping[Candidate, Path],
+) -> tuple[dict[Candidate, list[Proof]], list[Row]]:
+    """The proofs of each candidate that was exported or copied, and a row with the reason of each
+    that could not be."""
+    proofs: dict[Candidate, list[Proof]] = {}
+    failed: list[Row] = []
+    for backend, precision in asked:
+        if (backend, precision) in made:
+            _copy(made[backend, precision], graph_file(folder, backend, precision))
+            proofs[backend, precision] = []
+            continue
+        try:
+            proofs[backend, precision] = find_backend(backend).export(
+                model,
+                kind,
+                folder,
+                precision=precision,
+                calibration=calibration,
+                keep_float=keep_float,
+            )
+        except (ValueError, ImportError, RuntimeError) as error:
+            reason = f"could not be exported: {error}"
+            failed.append(Row(backend=backend, precision=precision, reason=reason))
+    return proofs, failed
+
+
+def _copy(graph: Path, target: Path) -> None:
+    """Copy a graph with the files of its stem, e.g. its weights, which it may name."""
+    target.parent.mkdir(exist_ok=True)
+    for file in _files(graph):
+        shutil.copy2(file, target.with_suffix(file.suffix))
+
+
+def _remove_losers(folder: Path, losers: Sequence[Candidate]) -> None:
+    """Delete graphs that did not win, and folders that are empty then."""
+    for one in losers:
+        graph = graph_file(folder, *one)
+        if graph.parent == folder:  # the weights stay, to be trained on
+            continue
+        for file in _files(graph):
+            file.unlink()
+        if not any(graph.parent.iterdir()):
+            graph.parent.rmdir()
+
+
+def _files(graph: Path) -> list[Path]:
+    """A graph and the files of its stem."""
+    return [file for file in graph.parent.glob(f"{graph.stem}.*") if file.is_file()]

@@ -7,6 +7,9 @@ task ends:
     classification  logits_BL           regression  score_B1
     tokens          logits_BTL          embedding   e_BD = pool(h_BTD, m_BT), as the model says
 
+Outputs have the ecosystem's names: `logits`; for embedding `sentence_embedding` and, beside it,
+`last_hidden_state`, which sentence-transformers' backends read and pool themselves.
+
 Legend: B batch, T token, D model width, L label; m is the attention mask, h the last hidden states.
 """
 
@@ -30,6 +33,7 @@ class InferenceGraph(nn.Module):
         about: What all tasks of this kind have in common.
         inputs: The names of the inputs, in the order of `forward`; `token_type_ids` is last and
             only there for models that tell two texts apart by it.
+        outputs: The names of the outputs of an export.
     """
 
     def __init__(self, model: Any, kind: str, *, pairs: bool = False) -> None:
@@ -55,6 +59,8 @@ class InferenceGraph(nn.Module):
         self.inputs: tuple[str, ...] = ("input_ids", "attention_mask")
         if pairs and _tells_segments_apart(model):
             self.inputs += ("token_type_ids",)
+        vectors = self.about.output == "vector"
+        self.outputs = ("last_hidden_state", "sentence_embedding") if vectors else ("logits",)
         self.eval()  # the wrapper too: an exporter puts back the mode that it found here
 
     def forward(
@@ -64,11 +70,40 @@ class InferenceGraph(nn.Module):
         token_type_ids: Tensor | None = None,
     ) -> Tensor:
         """Logits, or for "embedding" one vector per text, pooled as the model says."""
+        return self.all_outputs(input_ids, attention_mask, token_type_ids)[-1]
+
+    def all_outputs(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Every output of an export, in the order of `outputs`; the last one is the answer."""
         types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         outputs = self.model(input_ids=input_ids, attention_mask=attention_mask, **types)
-        if self.about.output == "vector":
-            return pool(outputs.last_hidden_state.float(), attention_mask, self.pooling)
-        return outputs.logits
+        if self.about.output != "vector":
+            return (outputs.logits,)
+        hidden_BTD = outputs.last_hidden_state.float()
+        return hidden_BTD, pool(hidden_BTD, attention_mask, self.pooling)
+
+
+class ExportedGraph(InferenceGraph):
+    """A graph with all of its outputs, as the exporters trace it."""
+
+    def forward(  # type: ignore[override]
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """See `InferenceGraph.all_outputs`."""
+        return self.all_outputs(input_ids, attention_mask, token_type_ids)
+
+
+def exported(graph: InferenceGraph) -> ExportedGraph:
+    """The same model with all of its outputs."""
+    pairs = "token_type_ids" in graph.inputs
+    return ExportedGraph(graph.model, graph.kind, pairs=pairs)
 
 
 def example_inputs(graph: InferenceGraph) -> dict[str, Tensor]:

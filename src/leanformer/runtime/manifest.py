@@ -1,15 +1,18 @@
 """What a served folder says about itself: `leanformer.json`.
 
-    <folder>/leanformer.json        task, labels, the backend that won, checksums
+    <folder>/leanformer.json        task, labels, kind of system, the backend that won, checksums
+    <folder>/...                    whatever the system needs; for a transformer:
     <folder>/config.json, model.safetensors, tokenizer files
-    <folder>/openvino/<precision>/model.xml, model.bin
-    <folder>/onnx/<precision>/model.onnx
+    <folder>/openvino/openvino_model.xml, .bin; openvino_model_qint8_quantized.xml, .bin
+    <folder>/onnx/model.onnx
 
-Checksums tell a copied, cut or edited file apart from the one that was measured.
+Checksums tell a copied, cut or edited file apart from the one that was measured. Format 1, whose
+graphs lay in a folder for each precision, still opens.
 """
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +20,12 @@ from typing import Any
 from leanformer.core.files import write_text
 from leanformer.core.json_file import read_json
 from leanformer.core.processor import instructions
-from leanformer.runtime.session import (
-    BACKENDS,
-    PRECISIONS,
-    Backend,
-    Precision,
-    graph_file,
-)
+from leanformer.runtime.backends import FORMAT, graph_file, registered
+from leanformer.runtime.session import Precision
 from leanformer.tasks import kind_names
 
 NAME = "leanformer.json"
-_FORMAT = 1
+_FORMATS = (1, FORMAT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,30 +34,33 @@ class Manifest:
 
     Attributes:
         kind: The task.
+        system: What answers: the name of a kind of system (`leanformer.runtime.systems`).
         labels: Label names by index; empty for regression and embedding.
-        max_length: The longest input in tokens.
+        max_length: The longest input in tokens, where the system reads tokens.
         pairs: Whether inputs are pairs of texts.
-        backend: The backend that is used unless another is named.
+        backend: The backend that is used unless another is named; for what is not a transformer,
+            the library that computes.
         precision: Its precision.
         race: The rows of the race that chose it.
         batch_dependent: Whether an answer changes with the other texts of its batch, as with ONNX
             Runtime's dynamic int8.
         instructions: Instruction sets of the CPU that it was exported on.
         files: SHA-256 of each file by its path in the folder.
-        format: Version of this description.
+        format: Version of this description and of the layout of the folder.
     """
 
     kind: str
+    system: str = "transformer"
     labels: tuple[str, ...] = ()
     max_length: int = 512
     pairs: bool = False
-    backend: Backend = "pytorch"
+    backend: str = "pytorch"
     precision: Precision = "fp32"
     race: tuple[dict[str, Any], ...] = ()
     batch_dependent: bool = False
     instructions: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
-    format: int = _FORMAT
+    format: int = FORMAT
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
@@ -85,10 +86,10 @@ def read_manifest(folder: Path) -> Manifest:
             "make it with `leanformer compress`, or export the model first"
         )
     fields = read_json(path)
-    if fields.get("format", _FORMAT) != _FORMAT:
+    if fields.setdefault("format", 1) not in _FORMATS:
         raise ValueError(
-            f"{path}: format {fields['format']!r} is not {_FORMAT}, which this version reads; "
-            "update leanformer, or export the model again"
+            f"{path}: format {fields['format']!r} is not among {_FORMATS}, which this version "
+            "reads; update leanformer, or export the model again"
         )
     try:
         lists = {key: tuple(fields.get(key, ())) for key in ("labels", "race", "instructions")}
@@ -100,55 +101,60 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _check_fields(path: Path, manifest: Manifest) -> None:
-    for name, value, known in (
-        ("kind", manifest.kind, kind_names(served=True)),
-        ("backend", manifest.backend, BACKENDS),
-        ("precision", manifest.precision, PRECISIONS),
+    kinds = kind_names(served=True)
+    if manifest.kind not in kinds:
+        raise ValueError(f"{path}: kind {manifest.kind!r} is not one of {', '.join(kinds)}")
+    for name, kind in (
+        ("system", str),
+        ("backend", str),
+        ("precision", str),
+        ("max_length", int),
+        ("pairs", bool),
+        ("files", dict),
     ):
-        if value not in known:
-            raise ValueError(f"{path}: {name} {value!r} is not one of {', '.join(known)}")
-    for name, kind in (("max_length", int), ("pairs", bool), ("files", dict)):
         value = getattr(manifest, name)
         if not isinstance(value, kind):
             raise ValueError(f"{path}: {name} is {value!r}, not {kind.__name__}; export it again")
 
 
-def served_files(folder: Path, manifest: Manifest, backend: str, precision: str) -> list[Path]:
-    """The files that `backend` needs to answer: its graph and weights, the tokenizer, the JSON."""
-    graph = graph_file(folder, backend, precision)
-    needed = [folder / NAME]
-    for name in manifest.files:
-        path = folder / name
-        top = "/" not in name and (path.suffix != ".safetensors" or backend == "pytorch")
-        pooling = backend == "pytorch" and path.name == "config.json"
-        if top or pooling or path.parent == graph.parent:
-            needed.append(path)
-    return needed
-
-
-def check_files(folder: Path, manifest: Manifest, backend: str, precision: str) -> None:
+def check_files(folder: Path, manifest: Manifest, names: Iterable[str]) -> None:
     """Refuse a folder whose files are not those that were exported.
 
+    Args:
+        folder: The folder.
+        manifest: Its description.
+        names: Names of files in `manifest.files`.
+
     Raises:
-        ValueError: The graph was not exported, a file is missing, or its checksum differs.
+        ValueError: A file is missing, or its checksum differs.
     """
-    graph = graph_file(folder, backend, precision)
-    if graph.relative_to(folder).as_posix() not in manifest.files:
-        raise ValueError(f"{folder} holds no {backend} {precision} model; it has {held(manifest)}")
-    for path in served_files(folder, manifest, backend, precision):
-        name = path.relative_to(folder).as_posix()
+    for name in names:
+        path = folder / name
         if not path.is_file():
             raise ValueError(f"{path} is missing; export the model again")
-        if name != NAME and _digest(path) != manifest.files[name]:
+        if _digest(path) != manifest.files[name]:
             raise ValueError(f"{path} is damaged: its checksum is not the recorded one; copy again")
 
 
-def held(manifest: Manifest) -> str:
-    """The backends and precisions of the folder, in words."""
-    pairs = [(b, p) for b in BACKENDS for p in PRECISIONS]
-    root = Path()
-    names = [f"{b} {p}" for b, p in pairs if graph_file(root, b, p).as_posix() in manifest.files]
-    return ", ".join(name for name in names if name != "pytorch int8")
+def candidates_of(manifest: Manifest) -> list[tuple[str, Precision]]:
+    """The backends and precisions that a folder holds graphs of; for PyTorch, its weights."""
+    return [
+        (backend.name, precision)
+        for backend in registered()
+        for precision in backend.precisions
+        if backend.graph_file(precision, manifest.format) in manifest.files
+    ]
+
+
+def format_of(folder: Path) -> int:
+    """The format in which the graphs of a folder without a description lie."""
+    old = [
+        graph_file(folder, backend.name, precision, 1)
+        for backend in registered()
+        for precision in backend.precisions
+        if backend.graph_file(precision, 1) != backend.graph_file(precision)
+    ]
+    return 1 if any(path.is_file() for path in old) else FORMAT
 
 
 def _digest(path: Path) -> str:

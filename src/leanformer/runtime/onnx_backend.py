@@ -23,13 +23,13 @@ from typing import Any
 import torch
 
 from leanformer.core.child import ChildFailed, call_in_child
-from leanformer.core.files import new_folder
+from leanformer.core.files import new_files
 from leanformer.core.proof import NoEffect, Proof, require
 from leanformer.runtime.carry import carried_scales
 from leanformer.runtime.executed import nodes_ran, stored_bytes
-from leanformer.runtime.graph import InferenceGraph, example_inputs
+from leanformer.runtime.graph import InferenceGraph, example_inputs, exported
 from leanformer.runtime.onnx_qdq import write_scales
-from leanformer.runtime.onnx_session import import_onnxruntime
+from leanformer.runtime.onnx_session import import_onnxruntime, onnx_file
 from leanformer.runtime.session import Precision
 
 _OPSET = 17
@@ -47,22 +47,23 @@ def export_onnx(
     fused: bool = True,
     overwrite: bool = False,
 ) -> list[Proof]:
-    """Write `model.onnx` into `folder`: exported, fused, and for int8 dynamically quantized.
+    """Write a graph into `folder`: exported, fused, and for int8 dynamically quantized.
 
     Args:
         model: A model with a head for `kind`; with `FakeQuantLinear` layers, their scales make the
             int8 graph.
         kind: The task; pooling and head become part of the graph.
-        folder: The folder to make.
+        folder: Where to write `onnx_file(precision)`, beside other graphs.
         precision: "fp32" or "int8".
         pairs: Whether inputs are pairs of texts.
         fused: Demand that attention is fused in every layer; False accepts what fuses.
-        overwrite: Replace the folder if it exists.
+        overwrite: Replace the graph if it exists.
 
     Returns:
         The proofs: fused attention nodes, integer operators, and the size on disk.
 
     Raises:
+        FileExistsError: The graph exists, and `overwrite` is false.
         ValueError: `precision` is bf16, or fp32 for a model that carries int8 scales.
         NoEffect: Attention was not fused in every layer, or int8 quantized nothing.
     """
@@ -75,8 +76,11 @@ def export_onnx(
         )
     import_onnxruntime()
     graph = InferenceGraph(model, kind, pairs=pairs)
-    with new_folder(folder, overwrite=overwrite) as temporary, tempfile.TemporaryDirectory() as raw:
-        path = temporary / "model.onnx"
+    name = onnx_file(precision)
+    with (
+        new_files(folder, name, overwrite=overwrite) as path,
+        tempfile.TemporaryDirectory() as raw,
+    ):
         if carries:
             products, nodes = write_scales(trace, graph, path)
             executed = _in_child("executed_operators", {"path": str(path)})
@@ -106,18 +110,20 @@ def trace(graph: InferenceGraph, path: Path) -> None:
     graph.model.set_attn_implementation("eager")
     example = example_inputs(graph)
     axes = {name: {0: "batch", 1: "token"} for name in graph.inputs}
-    rest = {1: "token"} if graph.about.per_token else {}
+    by_token = {"last_hidden_state"} | ({"logits"} if graph.about.per_token else set())
+    for name in graph.outputs:
+        axes[name] = {0: "batch", **({1: "token"} if name in by_token else {})}
     try:
         with _quiet():
             torch.onnx.export(
-                graph,
+                exported(graph),
                 tuple(example.values()),
                 str(path),
                 dynamo=False,
                 opset_version=_OPSET,
                 input_names=list(graph.inputs),
-                output_names=["output"],
-                dynamic_axes={**axes, "output": {0: "batch", **rest}},
+                output_names=list(graph.outputs),
+                dynamic_axes=axes,
             )
     finally:
         graph.model.set_attn_implementation(implementation)

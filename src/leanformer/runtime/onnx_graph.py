@@ -20,7 +20,7 @@ def finish_graph(source: str, target: str, precision: str) -> dict[str, dict[str
     """Fuse the graph at `source` and write it to `target` as it is served; tell what it holds.
 
     Args:
-        source: `model.onnx` as it was traced.
+        source: The ONNX file as it was traced.
         target: The file to write.
         precision: "fp32", or "int8" for weights by channel and inputs quantized as they come.
 

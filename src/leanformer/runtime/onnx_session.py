@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.runtime.per_process import PerProcess
-from leanformer.runtime.session import Arrays, Backend, Precision, Session, cores
+from leanformer.runtime.session import ANSWER, Arrays, Precision, Session, cores
+
+_SUFFIX = {"fp32": "", "int8": "_qint8_quantized"}
+
+
+def onnx_file(precision: Precision) -> str:
+    """What the graph of a precision is called, as optimum and sentence-transformers do."""
+    return f"model{_SUFFIX.get(precision, f'_{precision}')}.onnx"
 
 
 class OnnxSession(Session):
@@ -17,7 +24,7 @@ class OnnxSession(Session):
     Any number of callers may run it at a time; with one thread each runs in its caller's.
     """
 
-    backend: Backend = "onnxruntime"
+    backend = "onnxruntime"
 
     def __init__(
         self,
@@ -33,11 +40,13 @@ class OnnxSession(Session):
         self.pins = {"intra_op_num_threads": self.threads, "inter_op_num_threads": 1}
         self._opened = PerProcess(self._open)
         self.inputs = tuple(port.name for port in self._opened.get().get_inputs())
+        names = [port.name for port in self._opened.get().get_outputs()]
+        self._answer = next((name for name in names if name in ANSWER), names[0])
 
     def answer(self, arrays: Arrays) -> NDArray[np.float32]:
         """See `Session.answer`."""
         feeds = dict(zip(self.inputs, arrays, strict=False))
-        return self._opened.get().run(None, feeds)[0]
+        return self._opened.get().run([self._answer], feeds)[0]
 
     def _open(self) -> Any:
         onnxruntime = import_onnxruntime()

@@ -28,17 +28,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from leanformer.core.child import ChildFailed, call_in_child
-from leanformer.core.files import new_folder
+from leanformer.core.files import new_files
 from leanformer.core.proof import NoEffect, Proof, require
 from leanformer.models.quiet import quiet
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.carry import carried_products, carried_scales
 from leanformer.runtime.executed import attention_ran, kernels_ran, stored_bytes
-from leanformer.runtime.graph import InferenceGraph, example_inputs
+from leanformer.runtime.graph import InferenceGraph, example_inputs, exported
 from leanformer.runtime.local_attention import finite_local_attention
 from leanformer.runtime.openvino_graph import write_samples
 from leanformer.runtime.openvino_session import OpenVinoSession as OpenVinoSession
-from leanformer.runtime.openvino_session import import_openvino
+from leanformer.runtime.openvino_session import import_openvino, openvino_file
 from leanformer.runtime.session import Precision
 
 
@@ -53,32 +53,33 @@ def export_openvino(
     keep_float: tuple[str, ...] = (),
     overwrite: bool = False,
 ) -> list[Proof]:
-    """Write `model.xml` and `model.bin` into `folder` and prove what they execute.
+    """Write the graph of `openvino_file(precision)` into `folder` and prove what it executes.
 
     Args:
         model: A model with a head for `kind`; with `FakeQuantLinear` layers, their scales make the
             int8 graph.
         kind: The task; pooling and head become part of the graph.
-        folder: The folder to make.
+        folder: Where to write it, beside other graphs.
         precision: What to store and execute.
         pairs: Whether inputs are pairs of texts.
         calibration: Texts for NNCF's post-training quantization; needed for int8 unless the model
             carries scales.
         keep_float: Names of linear layers that stay in floating point (NNCF; a model that carries
             scales decided already).
-        overwrite: Replace the folder if it exists.
+        overwrite: Replace the graph if it exists.
 
     Returns:
         The proofs: in which precision the products really run, and how large the file is.
 
     Raises:
+        FileExistsError: The graph exists, and `overwrite` is false.
         ValueError: int8 was asked for, and there are neither scales nor texts to find them with.
         NoEffect: No product runs in the asked precision, the file did not shrink as it must, or
             OpenVINO crashes on this CPU.
         PassingFault: There was no memory, thread or disk for it.
     """
-    openvino = import_openvino()
-    carries = carried_scales(model)
+    import_openvino()
+    carries = bool(carried_scales(model))
     if precision == "int8" and not carries:
         if calibration is None:
             raise ValueError(
@@ -86,8 +87,7 @@ def export_openvino(
                 "pass calibration=Calibration(tokenizer=…, texts=…)"
             )
         require_nncf()
-    graph = InferenceGraph(model, kind, pairs=pairs)
-    converted = convert(graph)
+    converted = convert(graph := InferenceGraph(model, kind, pairs=pairs))
     asked = 1
     if carries:
         compress_constants(converted)
@@ -97,12 +97,11 @@ def export_openvino(
         assert calibration is not None
         samples = list(calibration.arrays(graph.inputs))
     kept = [] if samples is None else _nodes_of(converted, keep_float)
-    with new_folder(folder, overwrite=overwrite) as temporary, TemporaryDirectory() as raw:
-        openvino.save_model(converted, Path(raw) / "model.xml", compress_to_fp16=False)
-        counts = _finish(Path(raw), temporary / "model.xml", precision, samples, kept)
+    with new_files(folder, openvino_file(precision), overwrite=overwrite) as target:
+        counts = _finish(converted, target, precision, samples, kept)
         proofs = [
             kernels_ran(counts["weights"], precision, asked=asked, backend="OpenVINO"),
-            stored_bytes(temporary / "model.bin", model, precision, keep_float),
+            stored_bytes(target.with_suffix(".bin"), model, precision, keep_float),
         ]
         if integers := carried_products(model):
             proofs.append(attention_ran(counts["attention"], asked=integers))
@@ -110,28 +109,30 @@ def export_openvino(
 
 
 def _finish(
-    raw: Path,
+    converted: Any,
     target: Path,
     precision: Precision,
     samples: list[dict[str, NDArray[np.int64]]] | None,
     keep_float: list[str],
 ) -> dict[str, dict[str, int]]:
     """Quantize and compile in a child process: kernels that this CPU dies of end the child."""
-    texts = raw / "samples.npz"
-    if samples is not None:
-        write_samples(texts, samples)
-    arguments = {
-        "source": str(raw / "model.xml"),
-        "target": str(target),
-        "precision": precision,
-        "samples": None if samples is None else str(texts),
-        "keep_float": keep_float,
-    }
-    try:
-        counts = call_in_child("leanformer.runtime.openvino_graph:finish_graph", arguments)
-    except ChildFailed as error:
-        raise NoEffect(f"OpenVINO {precision}: {error}") from error
-    return counts  # type: ignore[no-any-return]
+    with TemporaryDirectory() as raw:
+        source, texts = Path(raw) / "converted.xml", Path(raw) / "samples.npz"
+        import_openvino().save_model(converted, source, compress_to_fp16=False)
+        if samples is not None:
+            write_samples(texts, samples)
+        arguments = {
+            "source": str(source),
+            "target": str(target),
+            "precision": precision,
+            "samples": None if samples is None else str(texts),
+            "keep_float": keep_float,
+        }
+        try:
+            counts = call_in_child("leanformer.runtime.openvino_graph:finish_graph", arguments)
+        except ChildFailed as error:
+            raise NoEffect(f"OpenVINO {precision}: {error}") from error
+        return counts  # type: ignore[no-any-return]
 
 
 def convert(graph: InferenceGraph) -> Any:
@@ -139,10 +140,12 @@ def convert(graph: InferenceGraph) -> Any:
     openvino = import_openvino()
     example = example_inputs(graph)
     with _quiet(), torch.no_grad(), finite_local_attention(graph.model):
-        converted = openvino.convert_model(graph, example_input=example)
-    for port, name in zip(converted.inputs, graph.inputs, strict=True):
+        converted = openvino.convert_model(exported(graph), example_input=example)
+    named = zip(
+        [*converted.inputs, *converted.outputs], [*graph.inputs, *graph.outputs], strict=True
+    )
+    for port, name in named:
         port.get_tensor().set_names({name})
-    converted.outputs[0].get_tensor().set_names({"output"})
     return converted
 
 

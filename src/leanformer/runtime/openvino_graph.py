@@ -27,8 +27,8 @@ def finish_graph(
     """Write the graph at `source` to `target` as it is served, and tell what it executes.
 
     Args:
-        source: `model.xml` as it was converted.
-        target: The `model.xml` to write.
+        source: The XML file as it was converted.
+        target: The XML file to write; its weights go beside it.
         precision: What is executed; "bf16" stores weights in fp16.
         samples: A file of calibration inputs for NNCF's int8 (see `write_samples`); None = do not
             quantize.

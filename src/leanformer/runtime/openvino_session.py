@@ -5,6 +5,9 @@ where the CPU can. One compiled model serves several callers at a time: each bor
 infer requests, and each request has a stream of threads of its own.
 """
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -14,15 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.runtime.per_process import PerProcess
-from leanformer.runtime.session import Arrays, Backend, Precision, Session, cores
+from leanformer.runtime.session import ANSWER, Arrays, Precision, Session, cores
 
 _HINT = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+_SUFFIX = {"fp32": "", "int8": "_qint8_quantized"}
+_TELEMETRY = "openvino_telemetry"
+
+
+def openvino_file(precision: Precision) -> str:
+    """What the graph of a precision is called, as optimum and sentence-transformers do."""
+    return f"openvino_model{_SUFFIX.get(precision, f'_{precision}')}.xml"
 
 
 class OpenVinoSession(Session):
     """A graph compiled for the CPU, with precision, threads and streams pinned."""
 
-    backend: Backend = "openvino"
+    backend = "openvino"
 
     def __init__(
         self,
@@ -35,7 +45,7 @@ class OpenVinoSession(Session):
         """Compile the graph at `path`.
 
         Args:
-            path: `model.xml`.
+            path: The graph, an XML file with its weights beside it.
             precision: What its products run in.
             threads: Threads of one call; all cores unless given.
             concurrency: Calls that are computed at a time, each with its threads.
@@ -45,6 +55,8 @@ class OpenVinoSession(Session):
         self.pins = openvino_pins(precision, self.threads, self.concurrency)
         self._opened = PerProcess(self._open)
         self.inputs = tuple(port.get_any_name() for port in self.compiled.inputs)
+        names = [port.get_names() for port in self.compiled.outputs]
+        self._answer = next((i for i, one in enumerate(names) if one & set(ANSWER)), 0)
 
     @property
     def compiled(self) -> Any:
@@ -57,7 +69,8 @@ class OpenVinoSession(Session):
         feeds = dict(zip(self.inputs, arrays, strict=False))
         request = requests.get()
         try:
-            output = request.infer(feeds, share_inputs=True)[0]
+            request.infer(feeds, share_inputs=True, share_outputs=True)
+            output = request.get_output_tensor(self._answer).data
             return np.array(output, dtype=np.float32)  # a copy: the request reuses its own memory
         finally:
             requests.put(request)
@@ -96,7 +109,21 @@ def import_openvino() -> Any:
         ImportError: It is not installed; the message names the command.
     """
     try:
-        import openvino
+        with _without_telemetry():
+            import openvino
     except ImportError as error:
         raise ImportError("this backend needs OpenVINO: pip install openvino nncf") from error
     return openvino
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Hide the package with which `import openvino` and its converter report over the network."""
+    if "openvino" in sys.modules or _TELEMETRY in sys.modules:
+        yield  # it is the caller's own
+        return
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[_TELEMETRY]

@@ -6,6 +6,7 @@ never touched, because freeing it would wait for threads that do not exist.
 """
 
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -42,9 +43,23 @@ _opened: "weakref.WeakSet[PerProcess[Any]]" = weakref.WeakSet()
 _inherited: list[Any] = []
 
 
+_with_torch = False
+
+
+def forked_with_torch() -> bool:
+    """Whether this process was forked from one that had torch.
+
+    Such a process computes with one thread: OpenMP waits forever for the threads that it did not
+    inherit. One that imported torch itself starts threads of its own.
+    """
+    return _with_torch
+
+
 def _after_fork() -> None:
+    global _with_torch
     for one in list(_opened):
         one._forget()
+    _with_torch = _with_torch or "torch" in sys.modules
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no forks

@@ -3,9 +3,9 @@
     predictor = leanformer.load("student")
     predictor.predict(["where is my card?"])      # [Prediction(label="card_arrival", score=0.98)]
 
-Texts are read, sorted by length, covered by batches of few shapes, run, and answered in the
-caller's order. A predictor has no state that calls share: any number of threads may use one at a
-time. In a forked process and through a pickle it opens its folder again.
+A predictor checks texts, hands them to the system that the folder holds, and turns raw outputs into
+answers, in the caller's order. It has no state that calls share: any number of threads may use one
+at a time. In a forked process and through a pickle it opens its folder again.
 """
 
 import logging
@@ -17,37 +17,27 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.runtime.answers import Outputs, Unanswered
-from leanformer.runtime.batching import (
-    MAX_TOKENS,
-    Batch,
-    Padding,
-    padding,
-    plan_batches,
-    restore,
-    stack,
-)
-from leanformer.runtime.manifest import Manifest, read_manifest
-from leanformer.runtime.opening import open_session
-from leanformer.runtime.session import Backend, Precision, Session, concurrency_of, feed
-from leanformer.runtime.tokenizer import open_tokenizer
+from leanformer.runtime.answers import Unanswered, readings_of
+from leanformer.runtime.manifest import Manifest
+from leanformer.runtime.opening import open_system
+from leanformer.runtime.session import Precision, concurrency_of
+from leanformer.runtime.system import Outputs, System
 from leanformer.tasks import kind_named
-from leanformer.text import Reader, Reading, check_pairs, split_words, word_tags
+from leanformer.text import check_pairs, split_words, word_tags
 from leanformer.text.texts import check_sentences, sort_out
 
 _log = logging.getLogger(__name__)
-_MANY = 64  # texts from which a thread pool pays off in tokenization
 
 
 def load(
     folder: str | Path,
-    backend: Backend | None = None,
+    backend: str | None = None,
     threads: int | None = None,
     *,
     precision: Precision | None = None,
     concurrency: int | None = None,
 ) -> "Predictor":
-    """Open a folder that leanformer exported.
+    """Open a folder that leanformer exported, whatever kind of system it holds.
 
     Args:
         folder: The folder.
@@ -64,57 +54,38 @@ def load(
         ImportError: The backend is not installed; the message names the command.
     """
     folder = Path(folder)
-    manifest = read_manifest(folder)
     threads, concurrency = concurrency_of(threads, concurrency)
-    session = open_session(folder, backend, precision, threads, concurrency)
-    predictor = Predictor(session, open_tokenizer(folder, manifest), manifest)
+    system = open_system(folder, backend, precision, threads, concurrency)
+    predictor = Predictor(system)
     predictor._again = partial(
         load,
         folder.resolve(),
-        session.backend,
+        system.manifest.backend,
         threads,
-        precision=session.precision,
+        precision=system.manifest.precision,
         concurrency=concurrency,
     )
     return predictor
 
 
 class Predictor:
-    """A session with its reader and its labels.
+    """A system that answers in the words of its task.
 
     Attributes:
-        session: The opened backend.
-        reader: How it reads texts.
-        manifest: The description of its folder.
+        system: What answers: see `leanformer.runtime.system.System`.
         about: Its task.
-        max_tokens: Padded tokens per batch, at most.
-        plan: Function from the number of tokens of each text to batches.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        reader: Reader,
-        manifest: Manifest,
-        *,
-        max_tokens: int = MAX_TOKENS,
-        plan: Callable[[list[int]], list[Batch]] | None = None,
-    ) -> None:
-        """Put the parts together.
-
-        Args:
-            session: The opened backend.
-            reader: How texts are read.
-            manifest: The description of its folder.
-            max_tokens: Padded tokens per batch, at most.
-            plan: Function from the number of tokens of each text to batches; None = batches of few
-                shapes at the least cost (`plan_batches`).
-        """
-        self.session, self.reader, self.manifest = session, reader, manifest
-        self.about = kind_named(manifest.kind)
-        self.max_tokens, self.plan = max_tokens, plan or self._few_shapes
+    def __init__(self, system: System) -> None:
+        """Wrap an open system."""
+        self.system, self.about = system, kind_named(system.manifest.kind)
         self._again: Callable[[], Predictor] | None = None
         self._warned = False
+
+    @property
+    def manifest(self) -> Manifest:
+        """The description of the folder, with the backend and precision that were opened."""
+        return self.system.manifest
 
     def predict(
         self,
@@ -147,9 +118,7 @@ class Predictor:
         if errors == "return":
             return self._answer_each(texts, pairs, truncate)
         first, second = check_pairs(texts, pairs)
-        readings = self._read(first, second)
-        self._check(readings, truncate)
-        return self._answers(first, readings)
+        return self._answers(first, self._run(first, second, truncate))
 
     def encode(self, texts: Iterable[str], *, truncate: bool = True) -> NDArray[np.float32]:
         """One vector per text [text, width], in order, pooled as the model says.
@@ -168,14 +137,15 @@ class Predictor:
     def answer(
         self, texts: Iterable[str], pairs: Iterable[str] | None = None, *, truncate: bool = True
     ) -> Outputs:
-        """The raw output of each text: logits [label] or [token, label], or an embedding [width].
+        """The raw output of each text: logits [label] or [word, label], or an embedding [width].
+
+        The words are those that `leanformer.text.split_words` finds; one that was cut off has -inf
+        in every column.
 
         Raises:
             ValueError: As `predict`.
         """
-        readings = self._read(*check_pairs(texts, pairs))
-        self._check(readings, truncate)
-        return self._run(readings)
+        return self._run(*check_pairs(texts, pairs), truncate)
 
     def label_words(self, sentences: Iterable[Sequence[str]]) -> list[list[str]]:
         """One label per word, of sentences that are already split into words; "O" past the cut.
@@ -186,29 +156,9 @@ class Predictor:
         """
         if not self.about.reads_words:
             raise ValueError(f"this model does {self.manifest.kind}: call predict(texts)")
-        rows = check_sentences(sentences)
-        readings = self.reader.read_words(rows, parallel=self._parallel(rows))
-        labels = self.manifest.labels
-        found = zip(readings, self._run(readings), strict=True)
-        return [word_tags(row, reading.firsts, labels) for reading, row in found]
-
-    def padding(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> Padding:
-        """Real and padded tokens of a call with these texts."""
-        readings = self._read(*check_pairs(texts, pairs))
-        lengths = [len(reading.ids) for reading in readings]
-        return padding(lengths, self.plan(lengths))
-
-    def _read(self, texts: list[str], pairs: list[str] | None) -> list[Reading]:
-        """Texts as the model reads them; of a model that labels words, their words."""
-        if self.manifest.pairs and pairs is None:
-            raise ValueError("pairs: this model compares two texts; give the second ones")
-        if pairs is not None and not self.manifest.pairs:
-            raise ValueError("pairs: this model reads single texts; leave the second ones out")
-        parallel = self._parallel(texts)
-        if self.about.reads_words:
-            words = [[text[start:end] for start, end in split_words(text)] for text in texts]
-            return self.reader.read_words(words, parallel=parallel)
-        return self.reader.read(texts, pairs, parallel=parallel)
+        rows = self.system.answer(check_sentences(sentences))
+        both = zip(rows, readings_of(rows), strict=True)
+        return [word_tags(row, reading.firsts, self.manifest.labels) for row, reading in both]
 
     def _answer_each(
         self, texts: Iterable[str], pairs: Iterable[str] | None, truncate: bool
@@ -216,59 +166,53 @@ class Predictor:
         """Answers, and the reason in the place of each text that has none."""
         first, second, reasons = sort_out(texts, pairs)
         places = [index for index, reason in enumerate(reasons) if not reason]
-        readings = self._read(first, second)
-        long = [reading.cut and not truncate for reading in readings]
-        for place in [place for place, too in zip(places, long, strict=True) if too]:
-            reasons[place] = self._too_long(place)
-        fit = [index for index, too in enumerate(long) if not too]
-        read = [readings[index] for index in fit]
-        self._check(read, truncate)
-        answers = iter(self._answers([first[index] for index in fit], read))
-        return [Unanswered(reason) if reason else next(answers) for reason in reasons]
+        try:
+            answers = self._answers(first, self._run(first, second, truncate))
+        except _TooLong as long:
+            for index in long.indices:
+                reasons[places[index]] = self._too_long(places[index])
+            fit = [index for index in range(len(first)) if index not in long.indices]
+            first = [first[index] for index in fit]
+            second = None if second is None else [second[index] for index in fit]
+            answers = self._answers(first, self._run(first, second, truncate))
+        rest = iter(answers)
+        return [Unanswered(reason) if reason else next(rest) for reason in reasons]
 
-    def _check(self, readings: list[Reading], truncate: bool) -> None:
-        """Refuse long texts, or say once that they are cut."""
-        cut = [index for index, reading in enumerate(readings) if reading.cut]
-        if cut and not truncate:
-            raise ValueError(self._too_long(cut[0]))
-        if cut and not self._warned:
-            self._warned = True
-            _log.warning(
-                "%d of %d texts cut to %d tokens (said once)",
-                len(cut),
-                len(readings),
-                self.reader.max_length,
-            )
+    def _run(self, texts: list[str], pairs: list[str] | None, truncate: bool) -> Outputs:
+        """Raw outputs of texts that are already checked."""
+        if self.manifest.pairs and pairs is None:
+            raise ValueError("pairs: this model compares two texts; give the second ones")
+        if pairs is not None and not self.manifest.pairs:
+            raise ValueError("pairs: this model reads single texts; leave the second ones out")
+
+        def on_cut(indices: list[int]) -> None:
+            if not truncate:
+                raise _TooLong(self._too_long(indices[0]), set(indices))
+            if not self._warned:
+                self._warned = True
+                most = self.system.max_length
+                _log.warning(
+                    "%d of %d texts cut to %d tokens (said once)", len(indices), len(texts), most
+                )
+
+        given: list[Any] = texts
+        if self.about.reads_words:
+            given = [[text[start:end] for start, end in split_words(text)] for text in texts]
+        return self.system.answer(given, pairs, on_cut=on_cut)
 
     def _too_long(self, index: int) -> str:
         return (
-            f"texts[{index}] is longer than the {self.reader.max_length} tokens that the model "
+            f"texts[{index}] is longer than the {self.system.max_length} tokens that the model "
             "reads; shorten it or pass truncate=True"
         )
 
-    def _answers(self, texts: list[str], readings: list[Reading]) -> list[Any]:
-        return self.about.serve(self._run(readings), self.manifest.labels, texts, readings)
-
-    def _parallel(self, texts: Sequence[Any]) -> bool:
-        return self.session.threads > 1 and len(texts) >= _MANY
-
-    def _few_shapes(self, lengths: list[int]) -> list[Batch]:
-        return plan_batches(
-            lengths,
-            self.reader.max_length,
-            threads=self.session.threads,
-            max_tokens=self.max_tokens,
-        )
-
-    def _run(self, readings: Sequence[Reading]) -> Outputs:
-        lengths = [len(reading.ids) for reading in readings]
-        batches = self.plan(lengths)
-        pad = self.reader.pad_id
-        results = [feed(self.session, stack(readings, batch, pad)) for batch in batches]
-        rows = restore(batches, results)
-        if self.about.per_token:
-            return [row[:length] for row, length in zip(rows, lengths, strict=True)]
-        return rows
+    def _answers(self, texts: list[str], rows: Outputs) -> list[Any]:
+        readings = []
+        if self.about.reads_words:
+            readings = readings_of(rows)
+            # any finite numbers will do for a word that was not read
+            rows = [np.where(np.isfinite(row).any(-1, keepdims=True), row, 0) for row in rows]
+        return self.about.serve(rows, self.manifest.labels, texts, readings)
 
     def __reduce__(self) -> Any:
         if self._again is None:
@@ -277,3 +221,11 @@ class Predictor:
                 "can be pickled, because it is opened again"
             )
         return self._again, ()
+
+
+class _TooLong(ValueError):
+    """Some texts are longer than is read."""
+
+    def __init__(self, message: str, indices: set[int]) -> None:
+        super().__init__(message)
+        self.indices = indices

@@ -2,8 +2,8 @@
 
 Each candidate first runs once in a child process. Those that survive answer the caller's texts in
 turn, round by round (A B C, A B C, ...), from strings to outputs, so that a busy moment hurts all
-alike. The winner is the fastest whose answers agree with PyTorch's and do not change with the other
-texts of a batch.
+alike. The winner is the fastest whose answers agree with those of the reference (of a transformer,
+PyTorch in fp32) and do not change with the other texts of a batch.
 """
 
 import statistics
@@ -16,18 +16,16 @@ from pathlib import Path
 import numpy as np
 
 from leanformer.runtime.agreement import agreement
-from leanformer.runtime.answers import Outputs
 from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
-from leanformer.runtime.onnx_graph import quantizes_while_running
-from leanformer.runtime.opening import open_session
+from leanformer.runtime.opening import open_system
 from leanformer.runtime.predictor import Predictor
-from leanformer.runtime.session import BACKENDS, PRECISIONS, Backend, Precision, graph_file
+from leanformer.runtime.session import Precision
 from leanformer.runtime.smoke import Smoke, smoke_test
-from leanformer.runtime.tokenizer import open_tokenizer
+from leanformer.runtime.system import Outputs
+from leanformer.runtime.systems import find_system
 
-Candidate = tuple[Backend, Precision]
+Candidate = tuple[str, Precision]
 
-_REFERENCE: Candidate = ("pytorch", "fp32")
 _MOST_CHANGE = {"fp32": 1e-3, "bf16": 0.05, "int8": 0.05}  # of the largest output, by neighbours
 _DEPENDENT = "its answers change with the other texts of a batch"
 
@@ -42,13 +40,13 @@ class Row:
         throughput: Texts per second from strings, median of the rounds; None where it did not run.
         throughput_one_thread: The same with one thread.
         latency: Seconds for one text, median; None where it did not run.
-        agreement: With PyTorch fp32: see `agreement`; None where it did not run.
+        agreement: With the reference, PyTorch fp32: see `agreement`; None where it did not run.
         batch_dependent: Whether an answer changes with the other texts of its batch.
         chosen: Whether it won.
         reason: Why it was chosen, or why not.
     """
 
-    backend: Backend
+    backend: str
     precision: Precision
     throughput: float | None = None
     throughput_one_thread: float | None = None
@@ -76,8 +74,9 @@ def race(
         folder: A folder with `leanformer.json`; every graph in it is a candidate unless named.
         texts: About a hundred texts like those to be served.
         pairs: Their second texts.
-        candidates: Backends and precisions; PyTorch fp32 takes part in any case, as the reference.
-        least_agreement: A candidate that agrees less with PyTorch fp32 cannot win.
+        candidates: Backends and precisions; of a transformer PyTorch fp32 takes part in any case,
+            as the reference. A system that comes in one form only wins its race.
+        least_agreement: A candidate that agrees less with the reference cannot win.
         rounds: How many times each candidate answers all texts.
         threads: As many as there are cores, unless given.
         batch_dependent: Allow candidates to win whose answers change with the other texts of a
@@ -91,15 +90,22 @@ def race(
     if not texts:
         raise ValueError("texts: the race needs some that look like those to be served")
     manifest = read_manifest(folder)
-    listed = list(candidates) if candidates is not None else candidates_of(manifest)
-    if _REFERENCE not in listed:
-        listed.append(_REFERENCE)
-    drafts = {one: _tried(folder, one, batch_dependent) for one in listed}
+    kind = find_system(manifest.system)
+    listed = list(candidates) if candidates is not None else kind.candidates(manifest)
+    reference = kind.reference(manifest)
+    if reference not in listed:
+        listed.append(reference)
+    drafts = {
+        one: Row(backend=one[0], precision=one[1])
+        if one == reference
+        else _tried(folder, manifest, one, batch_dependent)
+        for one in listed
+    }
     running = [one for one, draft in drafts.items() if not draft.reason]
-    runners = {one: _runner(folder, manifest, one, threads) for one in running}
+    runners = {one: Predictor(open_system(folder, *one, threads)) for one in running}
     answers = {one: runner.answer(texts, pairs) for one, runner in runners.items()}
     rates, singles = _timed(runners, texts, pairs, rounds)
-    alone = {one: _runner(folder, manifest, one, 1) for one in running}
+    alone = {one: Predictor(open_system(folder, *one, 1)) for one in running}
     slow, _ = _timed(alone, texts, pairs, max(1, rounds // 2))
     for one in running:
         drafts[one] = replace(
@@ -107,7 +113,7 @@ def race(
             throughput=rates[one],
             throughput_one_thread=slow[one],
             latency=singles[one],
-            agreement=_agreement(manifest, answers[_REFERENCE], answers[one]),
+            agreement=_agreement(manifest, answers[reference], answers[one]),
         )
     rows = decide([drafts[one] for one in listed], least_agreement)
     write_manifest(folder, _with_winner(manifest, rows))
@@ -123,17 +129,6 @@ def _with_winner(manifest: Manifest, rows: Sequence[Row]) -> Manifest:
         race=tuple(vars(row) for row in rows),
         batch_dependent=winner.batch_dependent,
     )
-
-
-def candidates_of(manifest: Manifest) -> list[Candidate]:
-    """The graphs in a folder, and PyTorch in bf16 and fp32."""
-    pairs: list[Candidate] = [(b, p) for b in BACKENDS for p in PRECISIONS]  # type: ignore[misc]
-    return [
-        (backend, precision)
-        for backend, precision in pairs
-        if (backend, precision) != ("pytorch", "int8")
-        and graph_file(Path(), backend, precision).as_posix() in manifest.files
-    ]
 
 
 def decide(rows: Sequence[Row], least_agreement: float) -> list[Row]:
@@ -152,27 +147,19 @@ def decide(rows: Sequence[Row], least_agreement: float) -> list[Row]:
     return [replace(row, chosen=row is best, reason=_reason(row, best, fair)) for row in rows]
 
 
-def depends_on_batch(folder: Path, candidate: Candidate) -> bool:
-    """Whether a graph of `folder` takes the scales of its inputs from the whole batch."""
-    backend, precision = candidate
-    graph = graph_file(folder, backend, precision)
-    return candidate == ("onnxruntime", "int8") and quantizes_while_running(graph)
-
-
-def _tried(folder: Path, candidate: Candidate, batch_dependent: bool) -> Row:
+def _tried(folder: Path, manifest: Manifest, candidate: Candidate, batch_dependent: bool) -> Row:
     """A row whose reason is why the candidate does not run; "" where it does."""
     backend, precision = candidate
     row = Row(backend=backend, precision=precision)
-    if candidate == _REFERENCE:
-        return row
     found: Smoke = smoke_test(folder, backend, precision)
     if found.reason:
         return replace(row, reason=found.reason)
-    dependent = depends_on_batch(folder, candidate)
+    chosen = replace(manifest, backend=backend, precision=precision)
+    dependent = find_system(manifest.system).depends_on_batch(folder, chosen)
     if dependent and not batch_dependent:
         reason = f"{_DEPENDENT}; ask for it (batch_dependent) if that may be"
         return replace(row, batch_dependent=True, reason=reason)
-    if not dependent and (found.change or 0.0) > _MOST_CHANGE[precision]:
+    if not dependent and (found.change or 0.0) > _MOST_CHANGE.get(precision, 0.05):
         return replace(row, reason=f"{_DEPENDENT}, by {found.change:.1%} of the largest output")
     return replace(row, batch_dependent=dependent)
 
@@ -189,15 +176,16 @@ def _reason(row: Row, best: Row, fair: list[Row]) -> str:
 
 
 def _agreement(manifest: Manifest, reference: Outputs, other: Outputs) -> float:
-    """Agreement with PyTorch; 0 where an answer is not a number."""
-    if not all(np.isfinite(row).all() for row in other):
-        return 0.0
+    """Agreement with the reference; 0 where an answer is not a number.
+
+    Logits of -inf are answers (a word that was not read, a class that never was in the data), but
+    only where the reference has them too.
+    """
+    for theirs, ours in zip(reference, other, strict=True):
+        wrong = np.isnan(ours) | np.isposinf(ours)
+        if wrong.any() or (np.isneginf(ours) != np.isneginf(theirs)).any():
+            return 0.0
     return agreement(manifest.kind, reference, other)
-
-
-def _runner(folder: Path, manifest: Manifest, one: Candidate, threads: int | None) -> Predictor:
-    session = open_session(folder, *one, threads)
-    return Predictor(session, open_tokenizer(folder, manifest), manifest)
 
 
 def _timed(

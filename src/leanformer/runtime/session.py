@@ -1,4 +1,4 @@
-"""One door to every runtime: int64 arrays in, one float32 array out.
+"""A transformer that is ready to run: int64 arrays in, one float32 array out.
 
 A session is a graph made ready to run with everything pinned that changes its speed or its numbers:
 the executed precision and the threads. `pins` says what was pinned, so that a report can print it.
@@ -6,18 +6,14 @@ the executed precision and the threads. `pins` says what was pinned, so that a r
 
 import os
 from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
-Backend = Literal["openvino", "onnxruntime", "pytorch"]
-Precision = Literal["fp32", "bf16", "int8"]
+Precision = str  # "fp32", "bf16" or "int8": each backend lists its own
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-BACKENDS: tuple[str, ...] = get_args(Backend)
-PRECISIONS: tuple[str, ...] = get_args(Precision)
+ANSWER = ("logits", "sentence_embedding")  # outputs of graphs that answer; format 1 had "output"
 _MOST_AT_A_TIME = 4  # by default; each keeps kernels for the shapes that it has seen
-_GRAPHS = {"openvino": ("openvino", "model.xml"), "onnxruntime": ("onnx", "model.onnx")}
 
 
 class Session(ABC):
@@ -26,7 +22,7 @@ class Session(ABC):
     It also works in a forked process and after unpickling, where it is opened again.
 
     Attributes:
-        backend: "openvino", "onnxruntime" or "pytorch".
+        backend: Name of the backend (`leanformer.runtime.backends`).
         precision: What the matrix products run in.
         inputs: The names of the inputs that it takes, in the order of `run`.
         threads: Threads that compute one call.
@@ -35,7 +31,7 @@ class Session(ABC):
         pins: What was pinned when it was opened.
     """
 
-    backend: Backend
+    backend: str
     precision: Precision
     inputs: tuple[str, ...]
     threads: int = 1
@@ -78,14 +74,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def graph_file(folder: Path, backend: str, precision: str) -> Path:
-    """Where the graph of `backend` in `precision` lies; for "pytorch" the weights themselves."""
-    if backend == "pytorch":
-        return folder / "model.safetensors"
-    place, name = _GRAPHS[backend]
-    return folder / place / precision / name
 
 
 def feed(session: Session, arrays: dict[str, np.ndarray]) -> np.ndarray:

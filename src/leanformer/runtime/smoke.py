@@ -1,27 +1,15 @@
-"""Try a backend once in a process of its own: long texts beside short ones, and each alone.
+"""Try a system once in a process of its own, before anybody is served.
 
-This shows three faults before anybody is served: a crash; answers that are not finite, e.g. where a
-short text is padded by more than a local window; and answers that change with the other texts of a
-batch.
+What it does there is the system's own affair (`System.try_out`): a transformer answers long texts
+beside short ones, and each alone. This shows a crash, answers that are not finite, and answers that
+change with the other texts of a batch.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from leanformer.core.child import ChildFailed, call_in_child
-from leanformer.core.json_file import read_json
-from leanformer.runtime.batching import Batch, stack
-from leanformer.runtime.manifest import read_manifest
-from leanformer.runtime.opening import open_session
-from leanformer.runtime.session import Backend, Precision, Session, feed
-from leanformer.text import Reading
-
-_LONGEST = 512  # tokens; four windows of a model with local attention
-_SHARES = (1.0, 0.02, 0.5, 0.1, 0.02, 0.8)  # lengths of the rows, as shares of the longest
+from leanformer.runtime.opening import open_system
 
 
 @dataclass(frozen=True)
@@ -39,7 +27,7 @@ class Smoke:
 
 
 def smoke_test(folder: Path, backend: str, precision: str, *, seconds: float = 300) -> Smoke:
-    """Open `folder` on `backend` in a new process and run a batch of uneven rows.
+    """Open `folder` on `backend` in a new process and try it out.
 
     Args:
         folder: A folder with `leanformer.json`.
@@ -52,53 +40,12 @@ def smoke_test(folder: Path, backend: str, precision: str, *, seconds: float = 3
     """
     asked = {"folder": str(folder), "backend": backend, "precision": precision}
     try:
-        change = call_in_child("leanformer.runtime.smoke:run_uneven", asked, seconds=seconds)
+        change = call_in_child("leanformer.runtime.smoke:try_folder", asked, seconds=seconds)
     except ChildFailed as error:
         return Smoke(str(error))
     return Smoke("", change)
 
 
-def run_uneven(folder: str, backend: Backend, precision: Precision) -> float:
-    """The largest change of an output through the other rows, as a share of the largest output.
-
-    Raises:
-        ValueError: An output is not finite, or there are not as many outputs as rows.
-    """
-    place = Path(folder)
-    manifest = read_manifest(place)
-    session = open_session(place, backend, precision, threads=1)
-    config = read_json(place / "config.json")
-    pad = int(config.get("pad_token_id") or 0)
-    readings = uneven_rows(int(config["vocab_size"]), min(manifest.max_length, _LONGEST), pad)
-    together = _answers(session, readings, range(len(readings)), pad)
-    alone = [_answers(session, readings, [index], pad)[0] for index in range(len(readings))]
-    if not all(np.isfinite(row).all() for row in (*together, *alone)):
-        raise ValueError(f"{backend} {precision} answers with numbers that are not finite")
-    largest = max(float(np.abs(row).max()) for row in alone)
-    worst = max(float(np.abs(a - b).max()) for a, b in zip(together, alone, strict=True))
-    return worst / max(largest, 1e-12)
-
-
-def uneven_rows(vocabulary: int, longest: int, pad: int) -> list[Reading]:
-    """Rows of random tokens, the first as long as the model reads, the others shorter."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for share in _SHARES:
-        ids = rng.integers(vocabulary // 2, vocabulary, max(3, round(share * longest)))
-        ids[ids == pad] = vocabulary // 2
-        rows.append(Reading(ids[:longest].tolist(), [0] * min(len(ids), longest), cut=False))
-    return rows
-
-
-def _answers(
-    session: Session, readings: list[Reading], indices: Any, pad: int
-) -> list[NDArray[np.float32]]:
-    chosen = tuple(indices)
-    batch = Batch(chosen, len(chosen), max(len(readings[index].ids) for index in chosen))
-    output = feed(session, stack(readings, batch, pad))
-    if len(output) != len(chosen):
-        raise ValueError(f"{session.backend} answers {len(chosen)} rows with {output.shape}")
-    lengths = [len(readings[index].ids) for index in chosen]
-    return [
-        row[:length] if row.ndim > 1 else row for row, length in zip(output, lengths, strict=True)
-    ]
+def try_folder(folder: str, backend: str, precision: str) -> float:
+    """See `System.try_out`."""
+    return open_system(Path(folder), backend, precision, threads=1).try_out()

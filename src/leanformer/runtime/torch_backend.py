@@ -5,7 +5,6 @@ instructions. A table of speed-ups that leaves it out compares with a straw man.
 """
 
 import copy
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,26 +14,16 @@ import torch
 from numpy.typing import NDArray
 
 from leanformer.runtime.graph import InferenceGraph
-from leanformer.runtime.session import (
-    Arrays,
-    Backend,
-    Precision,
-    Session,
-    cores,
-)
+from leanformer.runtime.per_process import forked_with_torch
+from leanformer.runtime.session import Arrays, Precision, Session, cores
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-_PROCESS = os.getpid()
-
-# OpenMP waits forever for the threads that a forked process did not inherit; loading computes too.
-if hasattr(os, "register_at_fork"):  # Windows has no forks
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 class TorchSession(Session):
     """The model itself, eager, with scaled-dot-product attention."""
 
-    backend: Backend = "pytorch"
+    backend = "pytorch"
 
     def __init__(
         self,
@@ -66,8 +55,7 @@ class TorchSession(Session):
 
     def answer(self, arrays: Arrays) -> NDArray[np.float32]:
         """See `Session.answer`."""
-        alone = os.getpid() != _PROCESS  # a forked process
-        with _threads(1 if alone else self.threads), torch.inference_mode():
+        with _threads(1 if forked_with_torch() else self.threads), torch.inference_mode():
             output = self.graph(*[torch.from_numpy(a) for a in arrays if a is not None])
             return output.float().numpy()  # type: ignore[no-any-return]
 

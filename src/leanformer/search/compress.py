@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from leanformer.core.proof import NoEffect
-from leanformer.core.record import Record, read
+from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, encode_examples
 from leanformer.measure.promise import Promise
@@ -29,8 +29,9 @@ from leanformer.recipe import Recipe, align_labels, open_model, run
 from leanformer.report import write_report
 from leanformer.report.units import at_least, percent, share
 from leanformer.search.climb import Trial, climb
-from leanformer.search.contest import INT8_TEACHER, TEACHER, Contest
+from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
+from leanformer.search.entry import INT8_TEACHER, TEACHER
 from leanformer.search.finish import finish, finished
 from leanformer.search.judged import check_gold
 from leanformer.search.ladder import Rung, ladder
@@ -68,31 +69,31 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
         dataset = align_labels(dataset, request.model)
     served_kind(dataset.task.kind)
     check_gold(dataset)
-    cut = check_model(request, dataset)
+    opened, cut = open_checked(request, dataset)
     claim(out, request)
     if request.threads:
         torch.set_num_threads(request.threads)
-    if cut and watch is not None:
-        watch(
-            "search",
+    contest = Contest(dataset, Record(out / "record.jsonl"), request, watch)
+    if cut:
+        contest.say(
             f"{cut} of {len(dataset.train)} training texts are longer than the "
             f"{request.max_length} tokens that are read; --max-length reads more",
         )
-    search = _Search(request, out, dataset, watch)
-    describe(search.record, dataset, request, command)
-    if not finished(search.record):
-        search.teach()
+    describe(contest.record, dataset, request, command)
+    if not finished(contest.record):
+        search = _Search(contest, out)
+        search.teach(opened)
         search.climb()
-        finish(search.contest, request, out, watch)
+        finish(contest, out)
         shutil.rmtree(out / "work" / _OUTPUTS, ignore_errors=True)
     return write_report(out / "record.jsonl", out / "report.html")
 
 
-def check_model(request: Request, dataset: Dataset) -> int:
-    """Load the model once, so that what is wrong with it is said before any work.
+def open_checked(request: Request, dataset: Dataset) -> tuple[tuple[Any, Any], int]:
+    """Open the model, so that what is wrong with it is said before any work.
 
     Returns:
-        How many training texts are longer than what is read of them.
+        Model and tokenizer; and how many training texts are longer than what is read of them.
 
     Raises:
         OSError: There is no such model.
@@ -103,43 +104,54 @@ def check_model(request: Request, dataset: Dataset) -> int:
     )
     anatomy_of(model)
     kind = dataset.task.kind
-    return encode_examples(dataset.train, tokenizer, kind, request.max_length).truncated
+    encoded = encode_examples(dataset.train, tokenizer, kind, request.max_length)
+    return (model, tokenizer), encoded.truncated
 
 
 class _Search:
-    """The state of one search."""
+    """The steps of one search; what it knows is in its contest.
 
-    def __init__(self, request: Request, out: Path, dataset: Dataset, watch: Watch | None) -> None:
-        self.request, self.out, self.dataset, self.watch = request, out, dataset, watch
-        self.record = Record(out / "record.jsonl")
-        self.known = read(self.record.path) if self.record.path.is_file() else []
-        self.contest = Contest(dataset, self.record, request)
+    Attributes:
+        contest: All that the search knows.
+        out: Its folder.
+        teacher_cache: Where the teacher's outputs are kept for all students; None = nowhere.
+        provable: Whether dev can prove that the whole teacher in int8 keeps enough.
+    """
+
+    def __init__(self, contest: Contest, out: Path) -> None:
+        self.contest, self.out = contest, out
+        self.request, self.dataset = contest.request, contest.dataset
         self.teacher_cache: Path | None = None
         self.provable = False
 
-    def teach(self) -> None:
-        """Have a teacher: fine-tune the model unless it knows the task."""
+    def teach(self, opened: tuple[Any, Any]) -> None:
+        """Have a teacher: fine-tune the model unless it knows the task.
+
+        Args:
+            opened: The model and its tokenizer.
+        """
         request = self.request
         if not request.fresh_head and has_head(request.model, self.dataset.task.about.head):
-            self.contest.enter_teacher(request.model)
+            self.contest.enter_teacher(request.model, opened)
         else:
             setup = request.teacher_setup(len(self.dataset.train))
             step = Finetune(train=setup, max_length=request.max_length)
             done = self._run("teacher", request.model, None, (step,), request.fresh_head)
-            self.contest.enter_teacher(str(done.saved))
-        self.contest.enter_baselines(self.out / "baselines", self.watch)
+            self.contest.enter_teacher(str(done.saved), (done.model, done.tokenizer))
+        self.contest.enter_baselines(self.out / "baselines")
         self._check_teacher()
-        self.contest.enter_simplest(self.watch)
+        self.contest.enter_simplest(self.out / "simplest")
         # Where dev cannot even prove that the whole teacher in int8 keeps enough, it can prove
         # nothing: then students are judged by their estimates, and the verdict says so.
-        known = INT8_TEACHER in self.contest.systems
+        known = INT8_TEACHER in self.contest.entries
         self.provable = known and self.contest.promise(INT8_TEACHER).proven
 
     def _check_teacher(self) -> None:
         """Refuse a teacher that has nothing to keep, and say so of one that is worth little."""
         task = self.dataset.task
         self.contest.check_teacher()
-        beside = beside_majority(self.contest.dev[TEACHER], task, self.request.confidence)
+        judged = self.contest.entries[TEACHER].judged
+        beside = beside_majority(judged, task, self.request.confidence)
         if beside is not None and not beside["better"]:
             self._say(
                 f"the teacher is no better than always answering the commonest class, "
@@ -172,7 +184,7 @@ class _Search:
             done = self._run(rung.name, source, self.contest.folder_of(None), steps)
         except NoEffect as error:
             return self._fail(rung, str(error), time.perf_counter() - began)
-        quality = self.contest.enter_student(rung.name, done)
+        quality = self.contest.enter_student(rung.name, done).dev
         seconds = self._seconds(rung, time.perf_counter() - began)
         promise = self.contest.promise(rung.name)
         kept = self._decide(rung, promise)
@@ -182,7 +194,7 @@ class _Search:
         """A rung of which no model came: one of its steps had no effect."""
         self._say(f"student {rung.name}: {reason}")
         if not self._decided(rung):
-            self.record.write("choice", name=rung.name, decision="rejected", reason=reason)
+            self.contest.record.write("choice", name=rung.name, decision="rejected", reason=reason)
         return Trial(rung=rung, quality=0.0, kept=False, seconds=seconds, usable=False)
 
     def _room_for_outputs(self) -> Path | None:
@@ -191,10 +203,10 @@ class _Search:
         A search that is resumed goes on as it began, whatever room there is now.
         """
         folder = self.out / "work" / _OUTPUTS
-        decided = [event for event in self.known if event["event"] == "teacher_outputs"]
+        decided = self.contest.known("teacher_outputs")
         kept = decided[0]["kept"] if decided else have_room(self.contest, folder)
         if not decided:
-            self.record.write("teacher_outputs", kept=kept)
+            self.contest.record.write("teacher_outputs", kept=kept)
         if not kept:
             self._say("the teacher's outputs have no room on disk; it is asked in each epoch anew")
         return folder if kept else None
@@ -220,8 +232,8 @@ class _Search:
             recipe,
             self.out / "work" / name,
             dataset=self.dataset,
-            record=self.record,
-            watch=self.watch,
+            record=self.contest.record,
+            watch=self.contest.watch,
         )
 
     def _affordable(self, rung: Rung, trials: Sequence[Trial]) -> bool:
@@ -233,7 +245,7 @@ class _Search:
             return not self._decided(rung, "skipped")
         if not trials:
             return True
-        used = sum(trial.seconds for trial in trials) + self._teaching()
+        used = sum(trial.seconds for trial in trials) + self._trained("teacher")
         last = trials[-1]
         expected = last.seconds * (rung.cost + 1) / (last.rung.cost + 1)
         return used + expected <= 60 * self.request.minutes
@@ -241,7 +253,7 @@ class _Search:
     def _skip(self, rung: Rung) -> None:
         reason = f"it would not end within {self.request.minutes:g} minutes"
         if not self._decided(rung):
-            self.record.write("choice", name=rung.name, decision="skipped", reason=reason)
+            self.contest.record.write("choice", name=rung.name, decision="skipped", reason=reason)
         self._say(f"student {rung.name}: skipped, {reason}")
 
     def _decide(self, rung: Rung, promise: Promise) -> bool:
@@ -256,27 +268,21 @@ class _Search:
         if self._decided(rung):
             return self._decided(rung, "kept")
         decision = "kept" if kept else "rejected"
-        self.record.write("choice", name=rung.name, decision=decision, reason=reason)
+        self.contest.record.write("choice", name=rung.name, decision=decision, reason=reason)
         return kept
 
     def _decided(self, rung: Rung, *decisions: str) -> bool:
         """Whether the record says what became of the rung; one of `decisions`, where named."""
-        return any(
-            e["event"] == "choice"
-            and e["name"] == rung.name
-            and e["decision"] in (decisions or ("kept", "rejected", "skipped"))
-            for e in self.known
-        )
+        return self.contest.decided(rung.name, *decisions)
 
     def _seconds(self, rung: Rung, measured: float) -> float:
         """What the rung's training took, also where it was done before an interruption."""
-        steps = [e for e in read(self.record.path) if e["event"] == "step"]
-        return max(measured, sum(e["seconds"] for e in steps if e["model"] == rung.name))
+        return max(measured, self._trained(rung.name))
 
-    def _teaching(self) -> float:
-        steps = [e for e in read(self.record.path) if e["event"] == "step"]
-        return sum(e["seconds"] for e in steps if e["model"] == "teacher")
+    def _trained(self, name: str) -> float:
+        """Seconds that the steps of a model took, by the record."""
+        steps = self.contest.known("step")
+        return float(sum(e["seconds"] for e in steps if e["model"] == name))
 
     def _say(self, text: str) -> None:
-        if self.watch is not None:
-            self.watch("search", text)
+        self.contest.say(text)

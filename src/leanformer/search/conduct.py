@@ -11,9 +11,8 @@ from leanformer.models.load import has_head
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe, align_labels, own_head, run
 from leanformer.report import write_report
-from leanformer.runtime.manifest import write_manifest
-from leanformer.runtime.session import graph_file
-from leanformer.search.compress import check_model
+from leanformer.runtime.backends import graph_file
+from leanformer.search.compress import open_checked
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
 from leanformer.search.finish import finish, finished
@@ -50,25 +49,25 @@ def conduct(
     dataset = align_labels(recipe.data.read(), own_head(recipe), recipe.teacher)
     record = Record(folder / "record.jsonl")
     request = _request(recipe)
-    check_model(request, dataset)
+    open_checked(request, dataset)
     if recipe.measure:
         _check_measurable(recipe, dataset)
     describe(record, dataset, request, command)
     done = run(recipe, folder, dataset=dataset, record=record, watch=watch)
     if not recipe.measure:
         if dataset.task.about.served:
-            _make_servable(Contest(dataset, record, request), done)
+            _make_servable(Contest(dataset, record, request, watch), done)
         return done, None
     if finished(record):
         return done, write_report(record.path, folder / "report.html")
     assert done.teacher_saved is not None
-    contest = Contest(dataset, record, request)
+    contest = Contest(dataset, record, request, watch)
     contest.enter_teacher(done.teacher_saved)
-    contest.enter_baselines(folder / "baselines", watch)
+    contest.enter_baselines(folder / "baselines")
     contest.check_teacher()
     contest.enter_student(recipe.name, done)
-    contest.enter_simplest(watch)
-    finish(contest, request, folder, watch, note=_note(recipe))
+    contest.enter_simplest(folder / "simplest")
+    finish(contest, folder, note=_note(recipe))
     return done, write_report(record.path, folder / "report.html")
 
 
@@ -105,8 +104,7 @@ def _make_servable(contest: Contest, done: Workspace) -> None:
     assert done.saved is not None
     contest.tokenizer = done.tokenizer
     graph = graph_file(done.saved, "openvino", "int8").is_file()
-    chosen = contest.manifest(*(("openvino", "int8") if graph else ("pytorch", "fp32")))
-    write_manifest(done.saved, chosen)
+    contest.describe(done.saved, *(("openvino", "int8") if graph else ("pytorch", "fp32")))
 
 
 def _check_measurable(recipe: Recipe, dataset: Dataset) -> None:

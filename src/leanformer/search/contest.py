@@ -1,7 +1,6 @@
 """Who takes part: the teacher, what a user has today, and the students, each judged as served."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,78 +9,79 @@ from numpy.typing import NDArray
 
 from leanformer.core.proof import NoEffect
 from leanformer.core.quantity import Quantity
-from leanformer.core.record import Record
+from leanformer.core.record import Record, read
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Encoded, Examples, encode_examples
 from leanformer.measure.promise import Promise, judge_promise
-from leanformer.measure.quality import session_outputs
-from leanformer.measure.tfidf import Tfidf
 from leanformer.models.save import save_model
-from leanformer.models.shape import Shape, shape_of
 from leanformer.recipe import open_model
+from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.calibration import Calibration
-from leanformer.runtime.manifest import Manifest, write_manifest
-from leanformer.runtime.onnx_backend import export_onnx
-from leanformer.runtime.opening import open_session
-from leanformer.runtime.openvino_backend import export_openvino
-from leanformer.runtime.session import Backend, Precision, Session, graph_file
-from leanformer.search.judged import Judged, judge_outputs
+from leanformer.runtime.manifest import Manifest, format_of, write_manifest
+from leanformer.runtime.opening import open_system
+from leanformer.runtime.session import Precision
+from leanformer.runtime.system import System
+from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, SIMPLEST, TEACHER, Entry
+from leanformer.search.judged import Judged, judge_system
 from leanformer.search.request import Request
-from leanformer.search.simplest import SIMPLEST, judge_simplest
+from leanformer.search.simplest import save_simplest
 from leanformer.tasks import served_kind
 from leanformer.train.evaluate import outputs
 
-TEACHER = "teacher · PyTorch fp32"
-INT8_TEACHER = "teacher · OpenVINO int8"
-FUSED_TEACHER = "teacher · ONNX Runtime fp32"
-
-
-@dataclass(frozen=True, kw_only=True)
-class System:
-    """One runnable model.
-
-    Attributes:
-        name: How the record calls it.
-        role: "teacher", "baseline" or "candidate".
-        folder: Where it lies, with its manifest.
-        backend: What runs it.
-        precision: What its products run in.
-        shape: Its widths.
-        dev: Quality on the development split.
-    """
-
-    name: str
-    role: str
-    folder: Path
-    backend: Backend
-    precision: Precision
-    shape: Shape
-    dev: float
-
-    def open(self, threads: int | None = None) -> Session:
-        """The session that serves it."""
-        return open_session(self.folder, self.backend, self.precision, threads)
+_DECISIONS = ("kept", "rejected", "skipped")
 
 
 class Contest:
-    """The systems of one search, and how they are judged."""
+    """All that a search knows: data, request, record, and what has entered.
 
-    def __init__(self, dataset: Dataset, record: Record, request: Request) -> None:
-        self.dataset, self.record, self.request = dataset, record, request
+    Attributes:
+        dataset: The splits, labels in the order of the teacher's head.
+        record: Where events go.
+        request: What is asked.
+        watch: Called with a name and a text or a progress; None = nobody watches.
+        entries: What has entered, by name.
+        teacher: The teacher's PyTorch model.
+        tokenizer: Its tokenizer.
+        place: Where the teacher lies: a folder or a hub name.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        record: Record,
+        request: Request,
+        watch: Callable[[str, Any], None] | None = None,
+    ) -> None:
+        self.dataset, self.record, self.request, self.watch = dataset, record, request, watch
         self.kind = served_kind(dataset.task.kind)
         self.pairs = dataset.train.pairs is not None
-        self.systems: dict[str, System] = {}
-        self.dev: dict[str, Judged] = {}
-        self.simplest: Tfidf | None = None
+        self.entries: dict[str, Entry] = {}
         self.teacher: Any = None
         self.tokenizer: Any = None
-        self._place = ""
+        self.place = ""
         self._targets: dict[str, NDArray[np.float32]] = {}
+
+    def say(self, text: str) -> None:
+        """Tell whoever watches."""
+        if self.watch is not None:
+            self.watch("search", text)
+
+    def known(self, event: str) -> list[dict[str, Any]]:
+        """The events of a type that the record has, those of an interrupted run too."""
+        events = read(self.record.path) if self.record.path.is_file() else []
+        return [one for one in events if one["event"] == event]
+
+    def decided(self, name: str, *decisions: str) -> bool:
+        """Whether the record says what became of a system; one of `decisions`, where named."""
+        asked = decisions or _DECISIONS
+        return any(
+            one.get("name") == name and one["decision"] in asked for one in self.known("choice")
+        )
 
     @property
     def quality_of_teacher(self) -> float:
         """Of the teacher in fp32, on the development split."""
-        return self.systems[TEACHER].dev
+        return self.entries[TEACHER].dev
 
     def check_teacher(self) -> None:
         """Refuse a teacher that has nothing to keep.
@@ -98,13 +98,13 @@ class Contest:
 
     def promise(self, name: str) -> Promise:
         """What dev says of a system beside the teacher in fp32."""
-        return self.promise_of(self.dev[name])
+        return self.promise_of(self.entries[name].judged)
 
     def promise_of(self, judged: Judged) -> Promise:
         """What answers to dev say beside those of the teacher in fp32."""
         return judge_promise(
             self.dataset.task.scorer(),
-            self.dev[TEACHER].statistics,
+            self.entries[TEACHER].judged.statistics,
             judged.statistics,
             keep=self.request.keep,
             confidence=self.request.confidence,
@@ -117,62 +117,84 @@ class Contest:
 
     def folder_of(self, student: str | None) -> str:
         """Where a student's model lies; None = the teacher's."""
-        return self._place if student is None else str(self.systems[student].folder)
+        return self.place if student is None else str(self.entries[student].folder)
 
-    def enter_teacher(self, place: str) -> None:
-        """Load the teacher; it is what all others are compared with."""
-        self._place = place
-        self.teacher, self.tokenizer = open_model(place, self.dataset, self.request.seed)
+    def enter_teacher(self, place: str, opened: tuple[Any, Any] | None = None) -> None:
+        """Take over the teacher, which all others are compared with.
 
-    def enter_baselines(self, folder: Path, watch: Callable[[str, Any], None] | None) -> None:
+        Args:
+            place: Its folder or hub name.
+            opened: Its model and tokenizer, where they are open already.
+        """
+        self.place = place
+        opened = opened or open_model(place, self.dataset, self.request.seed)
+        self.teacher, self.tokenizer = opened
+        self.teacher.eval()
+
+    def enter_baselines(self, folder: Path) -> None:
         """Export the whole teacher as its user would run it without us.
 
-        A baseline that cannot be had is recorded with the reason.
+        A baseline that cannot be had is recorded with the reason, and not tried again by a search
+        that is resumed.
         """
         if not (folder / "config.json").is_file():
             save_model(self.teacher, self.tokenizer, folder, overwrite=True)
-        if watch is not None:
-            watch(
-                "search", "baselines: PyTorch fp32, ONNX Runtime fp32, OpenVINO int8 of the teacher"
-            )
-        self._enter(TEACHER, "teacher", folder, "pytorch", "fp32")
+        self.say("baselines: PyTorch fp32, ONNX Runtime fp32, OpenVINO int8 of the teacher")
+        self._enter(TEACHER, "teacher", folder, "pytorch", "fp32", self.teacher, self.tokenizer)
         for name, backend, precision in (
             (INT8_TEACHER, "openvino", "int8"),
             (FUSED_TEACHER, "onnxruntime", "fp32"),
         ):
+            if self.decided(name, "skipped"):
+                continue
             try:
-                if not graph_file(folder, backend, precision).is_file():
-                    self._export(folder, backend, precision)
-                self._enter(name, "baseline", folder, backend, precision)  # type: ignore[arg-type]
+                if not graph_file(folder, backend, precision, format_of(folder)).is_file():
+                    find_backend(backend).export(
+                        self.teacher,
+                        self.kind,
+                        folder,
+                        precision=precision,
+                        calibration=self.calibration(),
+                    )
+                self._enter(
+                    name, "baseline", folder, backend, precision, self.teacher, self.tokenizer
+                )
             except (NoEffect, ImportError, RuntimeError) as error:
                 self.record.write("choice", name=name, decision="skipped", reason=str(error))
 
-    def enter_simplest(self, watch: Callable[[str, Any], None] | None) -> None:
+    def enter_simplest(self, folder: Path) -> None:
         """Fit the simplest rival; one that cannot be had is recorded with the reason."""
-        train = self.dataset.train
+        if self.decided(SIMPLEST, "skipped"):
+            return
         targets = self.targets("train") if self.dataset.task.about.output == "vector" else None
         try:
-            self.simplest = Tfidf(train, self.dataset.task, targets)
+            fit = save_simplest(self.dataset, targets, folder, self.record)
         except ValueError as error:  # scikit-learn's: one class, no words
             self.record.write("choice", name=SIMPLEST, decision="skipped", reason=str(error))
             return
-        self.dev[SIMPLEST] = self.judge_simplest("dev")
-        self.write_simplest({})
-        if watch is not None:
-            own, teachers = self.dev[SIMPLEST].quality, self.quality_of_teacher
-            watch(
-                "search",
-                f"simplest rival, fitted in {self.simplest.seconds:.1f} s: {own:.4f} "
-                f"{self.dataset.task.metric} on dev, the teacher {teachers:.4f}",
-            )
-
-    def enter_student(self, name: str, done: Workspace) -> float:
-        """Judge a finished student in int8; its quality on the development split."""
-        assert done.saved is not None
-        system = self._enter(
-            name, "candidate", done.saved, "openvino", "int8", done.model, done.tokenizer
+        system = open_system(folder)
+        about = system.manifest
+        entry = Entry(
+            name=SIMPLEST,
+            role="baseline",
+            folder=folder,
+            backend=about.backend,
+            precision=about.precision,
+            system=about.system,
+            judged=self.judge(system, "dev"),
         )
-        return system.dev
+        self.entries[SIMPLEST] = entry
+        self.write(entry, {"fit": fit})
+        self.say(
+            f"simplest rival, fitted in {fit.value:.1f} s: {entry.dev:.4f} "
+            f"{self.dataset.task.metric} on dev, the teacher {self.quality_of_teacher:.4f}"
+        )
+
+    def enter_student(self, name: str, done: Workspace) -> Entry:
+        """Judge a finished student in int8."""
+        assert done.saved is not None
+        parts = done.model, done.tokenizer
+        return self._enter(name, "candidate", done.saved, "openvino", "int8", *parts)
 
     def calibration(self) -> Calibration:
         """The training texts that ranges are found on."""
@@ -184,33 +206,27 @@ class Contest:
             max_length=self.max_length,
         )
 
-    def manifest(self, backend: Backend, precision: Precision) -> Manifest:
-        """How a folder of this task describes itself."""
-        return Manifest(
+    def describe(self, folder: Path, backend: str, precision: Precision) -> Manifest:
+        """Write how a folder of this task describes itself."""
+        manifest = Manifest(
             kind=self.kind,
             labels=self.dataset.task.labels,
             max_length=self.max_length,
             pairs=self.pairs,
             backend=backend,
             precision=precision,
+            format=format_of(folder),
         )
+        return write_manifest(folder, manifest)
 
     def encode(self, examples: Examples, tokenizer: Any) -> Encoded:
-        """`examples` as a system with this tokenizer reads them."""
+        """`examples` as a model with this tokenizer reads them."""
         return encode_examples(examples, tokenizer, self.kind, self.max_length)
 
-    def judge(self, session: Session, tokenizer: Any, split: str) -> Judged:
-        """What a session says about a split, and how well."""
-        encoded = self.encode(getattr(self.dataset, split), tokenizer)
-        found = session_outputs(session, encoded)
+    def judge(self, system: System, split: str) -> Judged:
+        """What a system answers to a split, and how well."""
         targets = self.targets(split) if self.dataset.task.about.output == "vector" else None
-        return judge_outputs(found, encoded, self.dataset.task, targets)
-
-    def judge_simplest(self, split: str) -> Judged:
-        """What the simplest rival says about a split, and how well."""
-        assert self.simplest is not None
-        targets = self.targets(split) if self.dataset.task.about.output == "vector" else None
-        return judge_simplest(self.simplest, self.dataset, split, targets)
+        return judge_system(system, getattr(self.dataset, split), self.dataset.task, targets)
 
     def targets(self, split: str) -> NDArray[np.float32]:
         """The teacher's vectors of a split, for embeddings."""
@@ -220,73 +236,44 @@ class Contest:
             self._targets[split] = np.stack(found)
         return self._targets[split]
 
-    def _export(self, folder: Path, backend: str, precision: str) -> None:
-        place = graph_file(folder, backend, precision).parent
-        if backend == "openvino":
-            export_openvino(
-                self.teacher,
-                self.kind,
-                place,
-                precision="int8",
-                pairs=self.pairs,
-                calibration=self.calibration(),
-            )
-        else:
-            export_onnx(self.teacher, self.kind, place, precision="fp32", pairs=self.pairs)
-
     def _enter(
         self,
         name: str,
         role: str,
         folder: Path,
-        backend: Backend,
+        backend: str,
         precision: Precision,
-        model: Any = None,
-        tokenizer: Any = None,
-    ) -> System:
-        write_manifest(folder, self.manifest(backend, precision))
-        shape = shape_of(self.teacher if model is None else model)
-        draft = System(
+        model: Any,
+        tokenizer: Any,
+    ) -> Entry:
+        self.describe(folder, backend, precision)
+        entry = Entry(
             name=name,
             role=role,
             folder=folder,
             backend=backend,
             precision=precision,
-            shape=shape,
-            dev=0.0,
+            judged=self.judge(open_system(folder, backend, precision), "dev"),
+            model=model,
+            tokenizer=tokenizer,
         )
-        judged = self.judge(draft.open(), tokenizer or self.tokenizer, "dev")
-        system = replace(draft, dev=judged.quality)
-        self.systems[name], self.dev[name] = system, judged
-        self.write(system, {})
-        return system
+        self.entries[name] = entry
+        self.write(entry, {})
+        return entry
 
-    def write(self, system: System, quantities: dict[str, Any], test: float | None = None) -> None:
+    def write(
+        self, entry: Entry, quantities: dict[str, Quantity], test: float | None = None
+    ) -> None:
         """Record what is known of a system."""
         self.record.write(
             "model",
-            name=system.name,
-            role=system.role,
-            backend=system.backend,
-            precision=system.precision,
-            shape=system.shape.json(),
+            name=entry.name,
+            role=entry.role,
+            system=entry.system,
+            backend=entry.backend,
+            precision=entry.precision,
+            shape=entry.shape,
             metric=self.dataset.task.metric,
-            quality={"dev": system.dev, "test": test},
+            quality={"dev": entry.dev, "test": test},
             quantities=quantities,
-        )
-
-    def write_simplest(self, quantities: dict[str, Any], test: float | None = None) -> None:
-        """Record what is known of the simplest rival."""
-        assert self.simplest is not None
-        fitted = Quantity(self.simplest.seconds, "s")
-        self.record.write(
-            "model",
-            name=SIMPLEST,
-            role="baseline",
-            backend="scikit-learn",
-            precision="fp64",
-            shape={},
-            metric=self.dataset.task.metric,
-            quality={"dev": self.dev[SIMPLEST].quality, "test": test},
-            quantities=quantities | {"fit": fitted},
         )

@@ -1,29 +1,28 @@
 """What the student does differently from its teacher: by class, by length, by example."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from leanformer.data import Dataset, Encoded
+from leanformer.data import Dataset
 from leanformer.numerics.metrics import Accuracy, Metric
-from leanformer.runtime.answers import softmax
 from leanformer.search.judged import Judged
+from leanformer.tasks.answers import softmax
 
 _LENGTHS = (8, 16, 32, 64, 128)
 _SHOWN = 60
 
 
 def by_length(
-    dataset: Dataset, encoded: Encoded, teacher: Judged, student: Judged
+    dataset: Dataset, lengths: Sequence[int], teacher: Judged, student: Judged
 ) -> list[dict[str, Any]]:
     """Quality of both on the test split, by tokens of the text as the teacher reads it."""
     names = [f"up to {top} tokens" for top in _LENGTHS] + [f"over {_LENGTHS[-1]} tokens"]
 
     def name(index: int) -> str:
-        length = encoded.length(index)
-        return names[sum(length > top for top in _LENGTHS)]
+        return names[sum(lengths[index] > top for top in _LENGTHS)]
 
     rows = _slices(name, dataset.task.scorer(), teacher, student)
     return sorted(rows, key=lambda row: names.index(row["name"]))

@@ -1,6 +1,10 @@
-"""The end of a search: time all systems side by side, choose, export, open the test split once."""
+"""The end of a search: time all systems side by side, choose, export, open the test split once.
 
-from collections.abc import Callable
+The race of backends may serve another form of the chosen model than the int8 graph that was timed
+(fp32 on a CPU without integer kernels): then that form is judged and timed too, beside the same
+baselines, and the verdict speaks of it.
+"""
+
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,81 +12,69 @@ from typing import Any
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
 from leanformer.measure.folders import measure_folders
-from leanformer.measure.promise import Promise
-from leanformer.measure.systems import System as Timed
 from leanformer.quantize.integer import rounds
-from leanformer.recipe import open_model
 from leanformer.report.units import share
+from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.export import DEFAULT, export_folder
-from leanformer.runtime.manifest import read_manifest
-from leanformer.runtime.opening import open_session
+from leanformer.runtime.manifest import format_of, read_manifest
+from leanformer.runtime.opening import open_system
 from leanformer.runtime.race import Candidate
-from leanformer.runtime.session import graph_file
 from leanformer.search import evidence
-from leanformer.search.contest import INT8_TEACHER, TEACHER, Contest, System
+from leanformer.search.contest import Contest
+from leanformer.search.entry import INT8_TEACHER, SIMPLEST, TEACHER, Entry
 from leanformer.search.judged import Judged
 from leanformer.search.outcome import Outcome, Picked, beside_majority, outcome_of, pick, refutes
 from leanformer.search.request import Request
-from leanformer.search.simplest import SIMPLEST
 
 _TIMED = 256  # texts of the mixed-length load
 _INT8: Candidate = ("openvino", "int8")
 
 
-def finish(
-    contest: Contest,
-    request: Request,
-    out: Path,
-    watch: Callable[[str, Any], None] | None,
-    *,
-    note: str = "",
-) -> System | None:
+def finish(contest: Contest, out: Path, *, note: str = "") -> Entry | None:
     """Write the contest's results to the record, and the chosen model to `out/model`.
 
     Args:
         contest: All systems, judged on dev.
-        request: What is asked.
         out: The search's folder.
-        watch: Called with a name and a text.
         note: What the verdict has to add about its promise.
 
     Returns:
         The chosen system; None where nothing keeps the quality that was asked for.
     """
-
-    def say(text: str) -> None:
-        if watch is not None:
-            watch("search", text)
-
-    say(f"contest: {len(contest.systems)} systems timed side by side")
-    measured = _measure(contest, request)
-    for name, system in contest.systems.items():
-        contest.write(system, measured[name])
-    if contest.simplest is not None:
-        contest.write_simplest(measured[SIMPLEST])
-    settled = _settled(contest)
-    picked = settled or pick(contest, measured)
+    picked = _settled(contest) or _pick(contest)
     if picked is None:
-        _write_verdict(contest, None, "not kept", sentence=_nothing(request))
+        _write_verdict(contest, None, "not kept", sentence=_nothing(contest.request))
         return None
-    if settled is None:
-        contest.record.write("choice", decision="chosen", **asdict(picked))
-    say(f"chosen: {picked.name}; its backends race, and the test split is opened once")
-    chosen = contest.systems[picked.name]
-    served = _export(contest, chosen, out / "model")
-    promise = contest.promise_of(served)
-    refuted = _test(contest, chosen, out / "model", measured, promise)
+    contest.say(f"chosen: {picked.name}; its backends race, and the test split is opened once")
+    chosen = contest.entries[picked.name]
+    exported = _export(contest, chosen, out / "model")
+    if exported.name != chosen.name and not _timed(contest, exported):
+        contest.say(f"exported as {exported.name}: timed beside the others")
+        _measure(contest, {**contest.entries, exported.name: exported})
+    promise = contest.promise_of(exported.judged)
+    teacher, student = _test(contest, exported)
+    refuted = refutes(teacher, student, contest.dataset.task, promise)
     _write_verdict(
         contest,
         chosen.name,
         outcome_of(promise, picked.proven, refuted),
+        exported=exported.name,
         promise=promise.json(),
         refuted=refuted,
         faster=picked.faster,
-        majority=beside_majority(served, contest.dataset.task, request.confidence),
+        majority=beside_majority(exported.judged, contest.dataset.task, contest.request.confidence),
         note=note,
     )
     return chosen
+
+
+def _pick(contest: Contest) -> Picked | None:
+    """Time everything, choose, and keep the choice."""
+    contest.say(f"contest: {len(contest.entries)} systems timed side by side")
+    picked = pick(contest, _measure(contest, contest.entries))
+    if picked is not None:
+        contest.record.write("choice", decision="chosen", **asdict(picked))
+    return picked
 
 
 def _write_verdict(contest: Contest, chosen: str | None, outcome: Outcome, **more: Any) -> None:
@@ -110,8 +102,8 @@ def _settled(contest: Contest) -> Picked | None:
 
     A version that proved nothing chose by another rule: then it is chosen anew.
     """
-    for event in reversed(read(contest.record.path)):
-        if event["event"] == "choice" and event["decision"] == "chosen" and "proven" in event:
+    for event in reversed(contest.known("choice")):
+        if event["decision"] == "chosen" and "proven" in event:
             return Picked(
                 name=event["name"],
                 proven=event["proven"],
@@ -121,57 +113,70 @@ def _settled(contest: Contest) -> Picked | None:
     return None
 
 
-def _measure(contest: Contest, request: Request) -> dict[str, dict[str, Quantity]]:
-    dataset, simplest = contest.dataset, contest.simplest
-    texts = dataset.dev.take(list(range(min(_TIMED, len(dataset.dev)))))
-    quantities, _ = measure_folders(
-        {
-            name: (system.folder, system.backend, system.precision)
-            for name, system in contest.systems.items()
-        },
+def _timed(contest: Contest, entry: Entry) -> bool:
+    """Whether the record has the times of a system."""
+    models = [event for event in contest.known("model") if event["name"] == entry.name]
+    return any("throughput" in (event.get("quantities") or {}) for event in models)
+
+
+def _measure(contest: Contest, entries: dict[str, Entry]) -> dict[str, dict[str, Quantity]]:
+    """Time systems side by side, and record what was measured."""
+    dev = contest.dataset.dev
+    texts = dev.take(list(range(min(_TIMED, len(dev)))))
+    measured, _ = measure_folders(
+        {name: (one.folder, one.backend, one.precision) for name, one in entries.items()},
         texts.texts,
         texts.pairs,
-        others={} if simplest is None else {SIMPLEST: Timed(open=lambda threads: simplest)},
-        threads=request.threads or None,
+        threads=contest.request.threads or None,
     )
-    return quantities
+    for name, entry in entries.items():
+        contest.write(entry, measured[name])
+    return measured
 
 
-def _export(contest: Contest, chosen: System, folder: Path) -> Judged:
+def _export(contest: Contest, chosen: Entry, folder: Path) -> Entry:
     """Race the backends of the chosen model; in int8 it keeps the graph that was judged.
 
     Returns:
-        What the exported model says about dev, as it is served.
+        The model as it is served: `chosen` itself, or another form of it, judged on dev.
     """
-    model, tokenizer = open_model(str(chosen.folder), contest.dataset, contest.request.seed)
     if not (folder.is_dir() and _exported(contest, chosen)):
-        _race(contest, chosen, model, tokenizer, folder)
+        _race(contest, chosen, folder)
     served = read_manifest(folder)
-    if (served.backend, served.precision) == _INT8:
-        return contest.dev[chosen.name]
-    return contest.judge(open_session(folder), tokenizer, "dev")
-
-
-def _exported(contest: Contest, chosen: System) -> bool:
-    """Whether it was exported before an interruption: the test split may have been opened for it,
-    and is not opened for the winner of another race."""
-    return any(
-        event["event"] == "backends" and event.get("model") == chosen.name
-        for event in read(contest.record.path)
+    if (served.backend, served.precision) == (chosen.backend, chosen.precision):
+        return chosen
+    first = chosen.name.split(" ·")[0]
+    name = f"{first} · {find_backend(served.backend).title} {served.precision}"
+    known = contest.entries.get(name, chosen)
+    return Entry(
+        name=name,
+        role=known.role,
+        folder=folder,
+        backend=served.backend,
+        precision=served.precision,
+        judged=contest.judge(open_system(folder), "dev"),
+        model=chosen.model,
+        tokenizer=chosen.tokenizer,
     )
 
 
-def _race(contest: Contest, chosen: System, model: Any, tokenizer: Any, folder: Path) -> None:
-    graph = graph_file(chosen.folder, "openvino", "int8").parent
+def _exported(contest: Contest, chosen: Entry) -> bool:
+    """Whether it was exported before an interruption: the test split may have been opened for it,
+    and is not opened for the winner of another race."""
+    return any(event.get("model") == chosen.name for event in contest.known("backends"))
+
+
+def _race(contest: Contest, chosen: Entry, folder: Path) -> None:
+    graph = graph_file(chosen.folder, *_INT8, format_of(chosen.folder))
     rows, _ = export_folder(
-        model,
-        tokenizer,
+        chosen.model,
+        chosen.tokenizer,
         contest.dataset.task,
         folder,
         contest.calibration(),
         # others would round again a model that was trained to round
-        candidates=(_INT8,) if rounds(model) else DEFAULT,
-        made={_INT8: graph} if graph.is_dir() else None,
+        candidates=(_INT8,) if rounds(chosen.model) else DEFAULT,
+        made={_INT8: graph} if graph.is_file() else None,
         threads=contest.request.threads or None,
         batch_dependent=contest.request.batch_dependent,
         overwrite=True,
@@ -179,37 +184,29 @@ def _race(contest: Contest, chosen: System, model: Any, tokenizer: Any, folder: 
     contest.record.write("backends", model=chosen.name, rows=[asdict(row) for row in rows])
 
 
-def _test(
-    contest: Contest,
-    chosen: System,
-    folder: Path,
-    measured: dict[str, dict[str, Quantity]],
-    promise: Promise,
-) -> bool:
+def _test(contest: Contest, exported: Entry) -> tuple[Judged, Judged]:
     """Open the test split: once, for the systems that the verdict speaks of.
 
     Returns:
-        Whether it proves that less is kept than was promised.
+        What the teacher and the exported model say about it.
     """
-    dataset = contest.dataset
-    teacher = contest.judge(contest.systems[TEACHER].open(), contest.tokenizer, "test")
-    contest.write(contest.systems[TEACHER], measured[TEACHER], teacher.quality)
-    if INT8_TEACHER in contest.systems:
-        rival = contest.judge(contest.systems[INT8_TEACHER].open(), contest.tokenizer, "test")
-        contest.write(contest.systems[INT8_TEACHER], measured[INT8_TEACHER], rival.quality)
-    if contest.simplest is not None:
-        contest.write_simplest(measured[SIMPLEST], contest.judge_simplest("test").quality)
-    _, tokenizer = open_model(str(folder), dataset, contest.request.seed)
-    student = contest.judge(open_session(folder), tokenizer, "test")
-    contest.write(chosen, measured[chosen.name], student.quality)
-    _write_evidence(contest, teacher, student)
-    return refutes(teacher, student, dataset.task, promise)
+    found = {}
+    for name in (TEACHER, INT8_TEACHER, SIMPLEST):
+        if name in contest.entries:
+            entry = contest.entries[name]
+            found[name] = contest.judge(entry.open(), "test")
+            contest.write(entry, {}, found[name].quality)
+    student = found.get(exported.name) or contest.judge(exported.open(), "test")
+    contest.write(exported, {}, student.quality)
+    _write_evidence(contest, found[TEACHER], student)
+    return found[TEACHER], student
 
 
 def _write_evidence(contest: Contest, teacher: Judged, student: Judged) -> None:
     dataset, record = contest.dataset, contest.record
     encoded = contest.encode(dataset.test, contest.tokenizer)
-    rows = evidence.by_length(dataset, encoded, teacher, student)
+    lengths = [encoded.length(index) for index in range(len(encoded))]
+    rows = evidence.by_length(dataset, lengths, teacher, student)
     record.write("slices", split="test", by="length", metric=dataset.task.metric, rows=rows)
     if dataset.task.about.majority:
         rows = evidence.by_class(dataset, teacher, student)

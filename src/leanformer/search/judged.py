@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.data import Dataset, Encoded, Examples, Task
+from leanformer.data import Dataset, Examples, Task
 from leanformer.numerics.metrics import Statistics
+from leanformer.runtime.answers import words_read
+from leanformer.runtime.system import System
 from leanformer.tasks import Asked
-from leanformer.train.evaluate import answers
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Judged:
     """Answers of a system to a split, judged by the task's metric.
 
     Attributes:
-        outputs: Its output of each example: [C], [T, C], [words, C] or [D].
+        outputs: Its output of each example: [C], [words, C] or [D].
         predicted: What the outputs say, in the form that the metric takes.
         gold: What is right, in the same form.
         statistics: What each example adds to the metric [N, K]; promises are judged by it.
@@ -53,20 +53,26 @@ def check_gold(dataset: Dataset) -> None:
 
 def gold_of(examples: Examples, task: Task) -> Any:
     """The labels of `examples` in the form that the metric takes; not for embedding."""
-    return task.about.right(asked_of(examples, task))
+    return task.about.right(Asked(names=task.labels, labels=examples.labels))
 
 
-def asked_of(examples: Examples, task: Task, targets: NDArray[np.float32] | None = None) -> Asked:
-    """What is known of `examples` when whole words are answered, and not tokens of a model."""
-    firsts = None if examples.words is None else [range(len(words)) for words in examples.words]
-    return Asked(names=task.labels, labels=examples.labels, firsts=firsts, vectors=targets)
-
-
-def judge_outputs(
-    outputs: list[NDArray[Any]], encoded: Encoded, task: Task, targets: NDArray[Any] | None = None
+def judge_system(
+    system: System, examples: Examples, task: Task, targets: NDArray[Any] | None = None
 ) -> Judged:
-    """Judge a model's outputs for `encoded`; for embedding by `targets`, the teacher's vectors."""
-    return judge_answers(outputs, *answers(outputs, encoded, task, targets), task)
+    """Judge what a system answers to `examples`, as it is served.
+
+    Args:
+        system: What answers.
+        examples: Texts with labels; where words are labelled, their words.
+        task: Kind, labels and metric.
+        targets: For embedding, the teacher's vectors of the examples [N, D].
+    """
+    given: list[Any] | None = examples.words if task.about.reads_words else examples.texts
+    assert given is not None
+    outputs = system.answer(given, examples.pairs)
+    firsts = [words_read(row) for row in outputs] if task.about.reads_words else None
+    asked = Asked(names=task.labels, labels=examples.labels, firsts=firsts, vectors=targets)
+    return judge_answers(outputs, task.about.answers(outputs, asked), task.about.right(asked), task)
 
 
 def judge_answers(outputs: list[NDArray[Any]], predicted: Any, gold: Any, task: Task) -> Judged:

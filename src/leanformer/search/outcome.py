@@ -18,7 +18,8 @@ from leanformer.measure.fixed_sequence import Candidate, Choice, choose_fastest
 from leanformer.measure.majority import against_majority
 from leanformer.measure.promise import Promise
 from leanformer.numerics.paired_bootstrap import paired_bootstrap
-from leanformer.search.contest import INT8_TEACHER, Contest
+from leanformer.search.contest import Contest
+from leanformer.search.entry import INT8_TEACHER
 from leanformer.search.judged import Judged
 
 Outcome = Literal["kept", "unproven", "not kept"]
@@ -53,8 +54,8 @@ def pick(contest: Contest, measured: Mapping[str, Mapping[str, Quantity]]) -> Pi
                 cost=1 / measured[name]["throughput"].value,
                 promise=contest.promise(name),
             )
-            for name, system in contest.systems.items()
-            if system.role == "candidate" or name == INT8_TEACHER
+            for name, entry in contest.entries.items()
+            if entry.role == "candidate" or name == INT8_TEACHER
         ]
     )
     if choice.chosen is None:

@@ -23,17 +23,22 @@ def adamw(modules: Sequence[nn.Module], setup: TrainSetup) -> torch.optim.AdamW:
         modules: The model and the loss.
         setup: Decay and peak rate; the loop multiplies each group's `factor` in.
     """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float], list[tuple[str, nn.Parameter]]] = {}
     # an embedding that rounds is one too, and is told by its rows as nn.Embedding is
     embeddings = {
         id(sub.weight) for m in modules for sub in m.modules() if hasattr(sub, "num_embeddings")
     }
-    for parameter in (p for module in modules for p in module.parameters() if p.requires_grad):
+    named = [
+        (f"{place}.{name}", parameter)
+        for place, module in enumerate(modules)
+        for name, parameter in module.named_parameters()
+        if parameter.requires_grad
+    ]
+    for name, parameter in named:
         factor = lr_scale(parameter)
         plain = parameter.dim() < 2 or id(parameter) in embeddings or factor is not None
         key = (0.0 if plain else setup.weight_decay, 1.0 if factor is None else factor)
-        groups.setdefault(key, []).append(parameter)
-    # decayed parameters first: a checkpoint knows parameters by their place
+        groups.setdefault(key, []).append((name, parameter))  # checkpoints know them by name
     ordered = sorted(groups.items(), key=lambda item: (-item[0][0], item[0][1]))
     return torch.optim.AdamW(
         [{"params": p, "weight_decay": decay, "factor": f} for (decay, f), p in ordered],

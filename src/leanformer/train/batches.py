@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from leanformer.data import Batch, Encoded
+from leanformer.train.digest import chunks, digest
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,14 @@ class Batches(ABC):
         Raises:
             ValueError: It is of other data.
         """
+
+    def identity(self) -> dict[str, Any]:
+        """What tells these data from others, as JSON values; a digest stands for what is large."""
+        return {
+            "use": type(self).__name__,
+            "steps_per_epoch": self.steps_per_epoch,
+            "tokens": self.epoch_tokens,
+        }
 
     def steps(self, duration: Duration) -> int:
         """Optimizer steps of a training that lasts `duration`, at least 1."""
@@ -117,6 +126,17 @@ class ShuffledBatches(Batches):
         """See `Batches.restore`."""
         if state != self.state():
             raise ValueError(f"the checkpoint is of other data: {state}, and not {self.state()}")
+
+    def identity(self) -> dict[str, Any]:
+        """The content of the examples, and how they are batched."""
+        rows, labels = self.encoded.rows, self.encoded.labels
+        return {
+            "examples": len(self.encoded),
+            "token_ids": digest(chunks(rows), self.encoded.padding, self.encoded.kind),
+            "labels": digest([] if labels is None else chunks(labels)),
+            "batch_size": self.batch_size,
+            "max_tokens": self.max_tokens,
+        }
 
     def _examples(self, step: int) -> list[int]:
         """The examples of a step."""

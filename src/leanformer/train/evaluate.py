@@ -117,7 +117,7 @@ def masked_accuracy(
     return right / max(1, asked)
 
 
-def judge(
+def make_evaluator(
     encoded: Encoded,
     task: Task,
     targets: NDArray[np.float32] | None = None,

@@ -8,7 +8,7 @@ from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
 from leanformer.train.dropout import without_dropout
-from leanformer.train.evaluate import judge
+from leanformer.train.evaluate import make_evaluator
 from leanformer.train.loss import Supervised
 from leanformer.train.setup import TrainSetup
 from leanformer.train.trained import Training, train_and_prove
@@ -45,7 +45,7 @@ class Finetune(Training):
             encode_examples(split, workspace.tokenizer, task.kind, self.max_length)
             for split in (workspace.dataset.train, workspace.dataset.dev)
         )
-        evaluate = judge(dev, task, precision=self.train.precision)
+        evaluate = make_evaluator(dev, task, precision=self.train.precision)
         with nullcontext() if self.dropout else without_dropout(workspace.model):
             return train_and_prove(
                 workspace,

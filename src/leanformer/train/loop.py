@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -25,6 +25,7 @@ from leanformer.train.adamw import adamw
 from leanformer.train.attention import short_attention
 from leanformer.train.batches import Batches, ShuffledBatches
 from leanformer.train.frozen import frozen_embeddings
+from leanformer.train.identity import identify, refuse_other
 from leanformer.train.loss import Loss, Unit, count, merged
 from leanformer.train.precision import Precision
 from leanformer.train.schedule import factor
@@ -114,7 +115,7 @@ def fit(
         run.resume()
         _run_steps(run, evaluate, hooks)
     if run.best_weights is not None:
-        model.load_state_dict(run.best_weights, strict=False)
+        checkpoint.load_weights(model, run.best_weights, "the best weights")
     model.eval()
     return Fitted(run.losses, run.qualities, run.best, run.step)
 
@@ -168,6 +169,8 @@ class _Run:
         keep_best: bool,
     ) -> None:
         self.keep_best = keep_best
+        settings = {"seed": seed, "keep_best": keep_best}
+        self.identity = identify(model, batches, loss, setup, **settings) if folder else None
         self.model, self.batches, self.loss, self.setup = model, batches, loss, setup
         self.folder, self.seed = folder, seed
         self.steps = batches.steps(setup.duration)
@@ -184,12 +187,6 @@ class _Run:
         self.best: float | None = None
         self.best_weights: dict[str, Tensor] | None = None
         torch.manual_seed(seed)
-
-    @property
-    def kind(self) -> str:
-        """What tells this training from another one that would fit the same checkpoint."""
-        setup = replace(self.setup, checkpoint_seconds=0.0)
-        return f"{setup} {type(self.loss).__name__} {self.seed}"
 
     @property
     def stopped(self) -> bool:
@@ -259,7 +256,7 @@ class _Run:
             groups["best"] = self.best_weights
         names = ("step", "steps", "stale", "losses", "qualities", "best")
         state = {name: getattr(self, name) for name in names}
-        state |= {"scale": self.precision.scaler.state_dict(), "kind": self.kind}
+        state |= {"scale": self.precision.scaler.state_dict(), "identity": self.identity}
         state["data"] = self.batches.state()
         checkpoint.save(self.folder, groups, state)
 
@@ -269,22 +266,15 @@ class _Run:
         if found is None:
             return
         groups, state = found
-        if state["steps"] != self.steps:
-            raise ValueError(
-                f"{self.folder}: the checkpoint is of {state['steps']} steps, this training has "
-                f"{self.steps}; remove the folder to begin anew"
-            )
-        if state.pop("kind") != self.kind:
-            raise ValueError(
-                f"{self.folder}: the checkpoint is of a training with another setup, loss, seed or "
-                "data; remove the folder to begin anew"
-            )
+        assert self.folder is not None
+        assert self.identity is not None
+        refuse_other(self.folder, state.pop("identity", None), self.identity)
         try:
             self.batches.restore(state.pop("data"))
         except ValueError as error:
             raise ValueError(f"{self.folder}: {error}; remove the folder to begin anew") from error
-        self.model.load_state_dict(groups["model"], strict=False)
-        self.loss.load_state_dict(groups["loss"], strict=False)
+        checkpoint.load_weights(self.model, groups["model"], self.folder)
+        checkpoint.load_weights(self.loss, groups["loss"], self.folder)
         checkpoint.restore_optimizer(self.optimizer, groups["optimizer"])
         self.precision.scaler.load_state_dict(state.pop("scale"))
         torch.set_rng_state(groups["random"]["cpu"])

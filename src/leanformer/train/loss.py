@@ -46,6 +46,12 @@ class Loss(nn.Module):
         """
         return batch
 
+    def identity(self) -> dict[str, Any]:
+        """The settings that tell this loss from another of its class, as JSON values; a digest
+        stands for what is large. Its parameters count anyway.
+        """
+        return {}
+
     def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
         """The terms of a batch that was prepared."""
         raise NotImplementedError
@@ -69,6 +75,10 @@ class Supervised(Loss):
     def __init__(self, kind: str) -> None:
         super().__init__()
         self.kind = kind
+
+    def identity(self) -> dict[str, Any]:
+        """The kind of task."""
+        return {"task": self.kind}
 
     def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
         """One term, averaged over the labelled targets."""

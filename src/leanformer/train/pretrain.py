@@ -1,15 +1,17 @@
 """Pre-training as a step: the model learns to fill in words that are hidden from it."""
 
 from dataclasses import field
+from typing import Any
 
 from torch import nn
 
+from leanformer.core import codec
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Batch, encode_examples
 from leanformer.data.task import joined
-from leanformer.train.evaluate import judge
+from leanformer.train.evaluate import make_evaluator
 from leanformer.train.loss import Loss, Supervised, Term
 from leanformer.train.masking import Masking, masking
 from leanformer.train.setup import TrainSetup
@@ -51,7 +53,7 @@ class Pretrain(Step):
         texts = joined(dataset.train, dataset.unlabelled, task.kind)
         train = encode_examples(texts, workspace.tokenizer, task.kind, self.max_length)
         dev = encode_examples(dataset.dev, workspace.tokenizer, task.kind, self.max_length)
-        evaluate = judge(hide.encoded(dev), task, precision=self.train.precision)
+        evaluate = make_evaluator(hide.encoded(dev), task, precision=self.train.precision)
         return train_and_prove(
             workspace, train, MaskedLanguage(hide), self.train, evaluate, max_length=self.max_length
         )
@@ -64,6 +66,10 @@ class MaskedLanguage(Loss):
         super().__init__()
         self._hide = hide
         self._supervised = Supervised("masked-lm")
+
+    def identity(self) -> dict[str, Any]:
+        """How tokens are hidden."""
+        return {"masking": codec.encode(self._hide)}
 
     def prepared(self, batch: Batch) -> Batch:
         """The batch with tokens hidden."""

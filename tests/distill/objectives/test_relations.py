@@ -117,7 +117,7 @@ def test_settings_that_cannot_be_meant_are_refused() -> None:
     with pytest.raises(ValueError, match="relation_heads: 0 is not at least 1"):
         Relations(relation_heads=0)
     with pytest.raises(
-        ValueError, match="teacher_layer: 4 is no layer of the teacher; it has 0 to 3"
+        ValueError, match="teacher_layer: 4 is not a layer of the teacher, which has 0 to 3"
     ):
         Relations(teacher_layer=4).build(STUDENT, TEACHER)
     module = Relations(relation_heads=4).build(STUDENT, TEACHER)

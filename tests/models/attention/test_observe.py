@@ -15,7 +15,7 @@ from leanformer.attention.hf.attach import attach
 from leanformer.attention.kernels.dense import mix
 from leanformer.models.attention.inputs import AttentionInputs
 from leanformer.models.attention.observe import observe_attention
-from leanformer.models.families import FAMILIES
+from leanformer.models.families import FAMILIES, OWN_ATTENTION
 from leanformer.models.heads import keep_heads
 from leanformer.models.tiny import tiny_model
 
@@ -26,11 +26,12 @@ INPUTS = {
 
 
 WHOLE = {name: values[:1] for name, values in INPUTS.items()}
+OBSERVED = [family for family in FAMILIES if family not in OWN_ATTENTION]
 
 
 @pytest.mark.parametrize("before", ["sdpa", "eager"])
 @pytest.mark.parametrize("inputs", [INPUTS, WHOLE], ids=["padded", "whole"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", OBSERVED)
 def test_its_scores_give_the_probabilities_of_the_eager_path(
     family: str, inputs: dict[str, torch.Tensor], before: str
 ) -> None:
@@ -114,7 +115,7 @@ LEFT = {name: values.flip(1) for name, values in INPUTS.items()}
 
 @pytest.mark.parametrize("mechanism", [NEAR, BY_HEAD, Linear(), LSH(buckets=4, window=2)])
 @pytest.mark.parametrize("inputs", [INPUTS, WHOLE, LEFT], ids=["padded", "whole", "left"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", OBSERVED)
 def test_a_model_attends_by_its_mechanism_while_it_is_observed(
     family: str, inputs: dict[str, torch.Tensor], mechanism: Mechanism
 ) -> None:
@@ -133,7 +134,7 @@ def test_a_model_attends_by_its_mechanism_while_it_is_observed(
 
 @pytest.mark.parametrize("mechanism", [NEAR, BY_HEAD], ids=["longformer", "blockwise"])
 @pytest.mark.parametrize("inputs", [INPUTS, WHOLE, LEFT], ids=["padded", "whole", "left"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", OBSERVED)
 def test_scores_under_the_mask_of_a_pattern_give_what_it_computes(
     family: str, inputs: dict[str, torch.Tensor], mechanism: Mechanism
 ) -> None:
@@ -202,3 +203,13 @@ def test_recomputed_layers_attend_as_before_after_the_observer_has_gone(
         return found
 
     torch.testing.assert_close(slope(True), slope(False))
+
+
+@pytest.mark.parametrize("family", OWN_ATTENTION)
+def test_attention_in_code_of_the_familys_own_is_refused(family: str) -> None:
+    model, _ = tiny_model(family, head="embedding")
+    with (
+        pytest.raises(ValueError, match="its attention cannot be observed"),
+        observe_attention(model),
+    ):
+        pass

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from shadow_device import shadow
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -80,3 +81,12 @@ def test_another_architecture_is_refused():
     model, _ = tiny_model("bert")
     with pytest.raises(ValueError, match="names 1 layers, and none of them is in Bert"):
         read_sparse(model, {"elsewhere": 3})
+
+
+def test_sizes_are_the_same_on_a_device_without_addresses():
+    model, _ = tiny_model("bert", head="masked")
+    names = {"bert.encoder.layer.0.output.dense": 5}
+    asked = sparse_bytes(model, names)
+    left = sum(p.nbytes for p in model.parameters()) - model.get_submodule(*names).weight.nbytes
+    assert (asked["values"], asked["float"]) == (20, left)
+    assert sparse_bytes(model.to(shadow()), names) == asked

@@ -1,6 +1,6 @@
-"""What of two models' attention can be compared: real queries with the real keys that both see.
+"""Which attention scores of two models are compared: real queries with real keys, in both.
 
-A local layer beside a global one sees less; it is compared in what it sees.
+A local layer is compared with a global one at the keys that the local one attends to.
 
 Legend: B batch, H head, T token, S key token.
 """
@@ -29,25 +29,25 @@ def visible(student: AttentionInputs, teacher: AttentionInputs, keep_BT: Tensor)
 def check_heads(
     student: Sequence[int], teacher: Sequence[int], pairs: Sequence[tuple[int, int]], remedy: str
 ) -> None:
-    """Whether the layers that are compared have as many heads.
+    """Refuse layers with different numbers of heads.
 
     Args:
         student: Heads of each of the student's layers.
         teacher: Heads of each of the teacher's layers.
         pairs: (student layer, teacher layer) that are compared.
-        remedy: What the message tells to do.
+        remedy: What the message suggests.
 
     Raises:
-        ValueError: They have not.
+        ValueError: Two compared layers have different numbers of heads.
     """
     for ours, theirs in pairs:
         if student[ours] != teacher[theirs]:
             raise ValueError(
                 f"heads: layer {ours} of the student has {student[ours]} and layer {theirs} of "
-                f"the teacher {teacher[theirs]}, but they are compared one by one; {remedy}"
+                f"the teacher {teacher[theirs]}, but heads are compared one by one; {remedy}"
             )
 
 
 def heads_of(layers: Sequence[AttentionInputs]) -> list[int]:
-    """How many heads each layer has."""
+    """The number of heads of each layer."""
     return [layer.query.shape[1] for layer in layers]

@@ -1,9 +1,9 @@
-"""Divergences: what objectives share that compare the classes' probabilities of two models.
+"""Divergences: the base of objectives that compare class probabilities of two models.
 
     L = T^2 D( softmax(z_t / T), softmax(z_s / T) )
 
-The factor T^2 keeps the size of the gradient as T grows. Which divergence D it is, a technique says
-in `between`; where logits are compared is the same for all.
+The factor T^2 keeps the gradient's magnitude as T grows. A technique implements its divergence D in
+`between`; this base selects the logits to compare.
 
 Legend: T temperature, N examples or tokens, C class.
 """
@@ -24,10 +24,10 @@ class Divergence(Objective):
     """Compares softened class probabilities."""
 
     temperature: float = 1.0
-    """Divides both logits; higher shows more of what the teacher finds nearly right."""
+    """Divides both logits; higher shows more of the classes that the teacher finds less likely."""
     tokens: Tokens = "real"
-    """Where the model has logits for each token: compare all but padding, or only those with a
-    label, such as the masked ones."""
+    """Tokens to compare, where there are logits per token: all except padding, or only those with
+    a label, such as masked tokens."""
     weight: float = 1.0
     """Factor in the sum of objectives."""
 
@@ -41,7 +41,7 @@ class Divergence(Objective):
 
     @property
     def unit(self) -> Unit | Literal["output"]:
-        """Targets where only they are compared."""
+        """See `Objective.unit`: tokens with a label, if only these are compared."""
         return "target" if self.tokens == "masked" else "output"
 
     def build(self, student: Dims, teacher: Dims) -> nn.Module:

@@ -1,7 +1,7 @@
 """Which layer of the teacher each layer of the student is compared with.
 
 *Layers* are counted 0..L-1. *Levels* are the hidden states around them, 0..L: level 0 is the
-embedding output and level l+1 is what layer l says. M student and N teacher layers:
+embedding output and level l+1 the output of layer l. M student and N teacher layers:
 
     levels          round(m N / M)              m = 0..M
     uniform         round((m+1) N / M) - 1      m = 0..M-1; the layers that end at these levels
@@ -49,7 +49,7 @@ def last_of_block(student_layers: int, teacher_layers: int) -> list[int]:
     """The last layer of each block of N / M teacher layers.
 
     Raises:
-        ValueError: The teacher's layers make no blocks of equal size.
+        ValueError: The teacher's layers do not divide into blocks of equal size.
     """
     if teacher_layers % student_layers:
         raise ValueError(
@@ -83,7 +83,7 @@ def last(student_layers: int, teacher_layers: int) -> list[int]:
 def layer_map(
     chosen: LayerMap | Sequence[int], student_layers: int, teacher_layers: int
 ) -> list[int]:
-    """The teacher layer for each student layer 0..M-1, by the name of a map or as they are given.
+    """The teacher layer for each student layer 0..M-1, by the name of a map or as given.
 
     Raises:
         ValueError: There is no such map, or it does not fit the two depths.

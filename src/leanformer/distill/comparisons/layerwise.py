@@ -1,9 +1,9 @@
-"""Layer by layer: what objectives share that can teach one layer of the student at a time.
+"""Layer by layer: the base of objectives that can teach one layer of the student at a time.
 
     L = mean_{(m, n)} D(m, n)        m layer of the student, n = g(m) layer of the teacher
 
-MobileBERT's code divides by the number of all layers, also where one is taught; here the mean is
-over the layers that are compared.
+The mean is over the compared layers. MobileBERT's code divides by the number of all layers, even
+when one is taught.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ class Layerwise(Objective):
     weight: float = 1.0
     """Factor in the sum of objectives."""
     layers: tuple[int, ...] | None = None
-    """Student layers that are compared; None = all; one at a time for progressive transfer."""
+    """Student layers to compare; None = all. Progressive transfer compares one at a time."""
     teacher_layers: LayerMap | tuple[int, ...] = "uniform"
     """Teacher layer for each student layer: a map, or which."""
 
     def pairs(self, student: Dims, teacher: Dims) -> list[tuple[int, int]]:
-        """(student layer, teacher layer) of what is compared.
+        """The pairs (student layer, teacher layer) to compare.
 
         Raises:
             ValueError: The student does not have these layers, or the map does not fit.

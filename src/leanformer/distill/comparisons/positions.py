@@ -1,4 +1,4 @@
-"""Where the logits of two models are compared: once an example, or at which tokens.
+"""At which tokens the logits of two models are compared; once per example where there are none.
 
 Legend: B batch, T token, C class, N examples or tokens.
 """
@@ -19,21 +19,21 @@ def compared(
     """Logits of both models, each [N, C].
 
     Args:
-        student: What the student says.
-        teacher: What the teacher says.
-        labels: [B, T] with IGNORE where nothing is asked; only "masked" reads them.
-        tokens: "real" = every token but padding, [CLS] and [SEP] included, and logits [B, C] as
+        student: Outputs of the student.
+        teacher: Outputs of the teacher.
+        labels: [B, T] with IGNORE at tokens without a label; only "masked" reads them.
+        tokens: "real" = all tokens except padding, [CLS] and [SEP] included, and logits [B, C] as
             they are; "masked" = tokens with a label.
 
     Raises:
-        ValueError: "masked" is asked for where no token has a label of its own.
+        ValueError: `tokens` is "masked" and the tokens have no labels.
     """
     ours, theirs = student.logits, teacher.logits
     if tokens == "masked":
         if ours.dim() != 3 or labels is None:
             raise ValueError(
-                "tokens: 'masked' compares tokens that have a label, and here is none for each "
-                "token; use 'real'"
+                "tokens: 'masked' compares tokens that have a label, and this task has no label "
+                "per token; use 'real'"
             )
         known = labels != IGNORE
         return ours[known], theirs[known]

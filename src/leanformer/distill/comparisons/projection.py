@@ -1,9 +1,9 @@
-"""Widths: hidden states are compared in the teacher's width, which a student has or learns.
+"""Projections: hidden states are compared in the teacher's width.
 
     W h^s + b    beside    h^t
 
-The projection is trained with the student and thrown away after it. What compares directions or
-statistics of the hidden states themselves takes none, and asks for equal widths.
+The projection W, b is trained with the student and discarded afterwards; equal widths need none.
+Objectives that compare directions or statistics of hidden states use none and need equal widths.
 """
 
 from torch import nn
@@ -12,20 +12,20 @@ from leanformer.distill.objective import Dims
 
 
 def projection(student: Dims, teacher: Dims) -> nn.Module:
-    """A linear map from the student's width to the teacher's; nothing where they are equal."""
+    """A linear map from the student's width to the teacher's; the identity if they are equal."""
     if student.hidden == teacher.hidden:
         return nn.Identity()
     return nn.Linear(student.hidden, teacher.hidden)
 
 
 def check_width(student: Dims, teacher: Dims, name: str, lacking: str) -> None:
-    """Whether hidden states can be compared as they are.
+    """Refuse hidden states of unequal widths.
 
     Args:
         student: Sizes of the student.
         teacher: Sizes of the teacher.
-        name: The objective, for the message.
-        lacking: What states of unequal widths have not in common, for the message.
+        name: Name of the objective, for the message.
+        lacking: What states of unequal widths do not have in common, for the message.
 
     Raises:
         ValueError: The widths differ.

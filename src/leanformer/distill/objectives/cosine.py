@@ -2,7 +2,7 @@
 
     L = mean (1 - cos(v_s, v_t))
 
-For sentence embeddings, where length is normalised away and only direction is compared at search
+For sentence embeddings, where length is normalized away and only direction is compared at search
 time.
 
 Legend: B batch, D width.

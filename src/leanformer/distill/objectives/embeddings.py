@@ -1,10 +1,10 @@
-"""Embeddings: what the student says of its tokens before its first layer.
+"""Embeddings: match the input of the first layer.
 
     L = mean_{tokens, D} ( W e^s + b - e^t )^2
 
-e is level 0 of the hidden states: words, positions and types added up and normalised. W and b are
-there only where widths differ; here they serve this level alone, as in the paper (`hidden-states`
-has one W for all levels, as in TinyBERT's code). Padding has no share in the mean.
+e is level 0 of the hidden states: words, positions and types, summed and normalized. W and b
+are used only if the widths differ; they serve this level alone, as in the paper (`hidden-states`
+has one W for all levels, as in TinyBERT's code). Padding is ignored.
 
 Legend: D hidden width.
 """

@@ -1,4 +1,4 @@
-"""Feature maps: each student layer says what the teacher's layer says, in form, mean and spread.
+"""Feature maps: match each layer's outputs in direction, mean and variance.
 
     L = mean_{layers, tokens}  100 mean_D (n(h^s) - n(h^t))^2
                              + 5000 (mu(h^s) - mu(h^t))^2 + 5 |var(h^s) - var(h^t)|

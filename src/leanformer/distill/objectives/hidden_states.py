@@ -1,10 +1,9 @@
-"""Hidden states: each student layer learns to say what the teacher says after its share of the
-depth.
+"""Hidden states: each student layer learns the teacher's hidden state at the same relative depth.
 
     L = 1/(M+1) sum_m  mean_{tokens, D} ( W h^s_m - h^t_g(m) )^2        g(m) = round(m N / M)
 
-M student and N teacher layers; level 0 is the embedding output. W is needed only where widths
-differ, and then one W serves all levels, as in TinyBERT's code. Padding has no share in the mean.
+M student and N teacher layers; level 0 is the embedding output. W is used only if the
+widths differ; one W serves all levels, as in TinyBERT's code. Padding is ignored.
 
 Legend: B batch, T token, D hidden width.
 """

@@ -4,7 +4,7 @@
     R_x = softmax( x x^T / sqrt(d_r) )
 
 The heads of queries, keys and values are joined and cut anew into R relation heads, d_r wide in
-each model: so neither widths nor heads of the two need be equal, and no projection is learnt. One
+each model: so neither widths nor heads of the two need be equal, and no projection is learned. One
 pair of layers is compared, the student's last with one of the teacher's. Every real token is
 related to every real one, in a decoder too.
 
@@ -75,7 +75,7 @@ class Relations(Objective):
         layer = teacher.layers - 1 if self.teacher_layer is None else self.teacher_layer
         if not 0 <= layer < teacher.layers:
             raise ValueError(
-                f"teacher_layer: {layer} is no layer of the teacher; it has 0 to "
+                f"teacher_layer: {layer} is not a layer of the teacher, which has 0 to "
                 f"{teacher.layers - 1}"
             )
         return _Relations(self.relation_heads, layer)

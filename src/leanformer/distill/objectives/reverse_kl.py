@@ -28,7 +28,7 @@ def reverse_kl(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0)
 
 @technique("reverse-kl", paper="Gu et al. 2024 (MiniLLM), arXiv:2306.08543")
 class ReverseKl(Divergence):
-    """Match the likeliest of what the teacher says: for decoders much smaller than the teacher."""
+    """Match the teacher's likeliest outputs: for decoders much smaller than the teacher."""
 
     def between(self, student_NC: Tensor, teacher_NC: Tensor) -> Tensor:
         """See `reverse_kl`."""

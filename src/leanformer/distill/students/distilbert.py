@@ -89,7 +89,7 @@ def distilbert_from(teacher: Any, layers: Sequence[int]) -> Any:
         layers: Layers to keep, first to last.
 
     Raises:
-        ValueError: The teacher is no BERT.
+        ValueError: The teacher is not a BERT.
     """
     ending = ending_of(teacher, "distilbert")
     student = getattr(transformers, f"DistilBert{ending}")(_config(teacher.config, len(layers)))
@@ -122,8 +122,8 @@ class Distilbert(Step):
         """Replace the model by a DistilBERT made from the teacher.
 
         Raises:
-            ValueError: There is no teacher, it is no BERT, or does not have these layers.
-            NoEffect: The student is no smaller than the teacher.
+            ValueError: There is no teacher, it is not a BERT, or does not have these layers.
+            NoEffect: The student is not smaller than the teacher.
         """
         check_teacher(workspace)
         teacher = workspace.teacher

@@ -68,9 +68,9 @@ class Miniature(Step):
         """Replace the model by a miniature made from the teacher.
 
         Raises:
-            ValueError: There is no teacher, it is no BERT, or it is smaller and the miniature was
-                not to begin at random.
-            NoEffect: The miniature is no smaller than the teacher.
+            ValueError: There is no teacher, it is not a BERT, or it is smaller and the miniature
+                was not to begin at random.
+            NoEffect: The miniature is not smaller than the teacher.
         """
         check_teacher(workspace)
         ending_of(workspace.teacher, "miniature")

@@ -71,7 +71,7 @@ class Mobilebert(Step):
     within: int = 128
     """Width inside a layer."""
     embedding: int = 128
-    """Width of a word's embedding; three neighbours make one input."""
+    """Width of a word's embedding; three neighbors make one input."""
     ffn: int = 512
     """Neurons of each FFN."""
     stacked: int = 4
@@ -96,7 +96,7 @@ class Mobilebert(Step):
 
         Raises:
             ValueError: There is no teacher, it is neither BERT nor MobileBERT.
-            NoEffect: The student is no smaller than the teacher.
+            NoEffect: The student is not smaller than the teacher.
         """
         check_teacher(workspace)
         teacher = workspace.teacher

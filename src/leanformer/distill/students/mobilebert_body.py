@@ -114,7 +114,7 @@ class MobileBertBody(nn.Module):
             types_BT: Token types; None = all 0.
         """
         words = self.words(ids_BT)
-        # Neighbours beyond the text are zeros; padding tokens count as neighbours, as published.
+        # Neighbors beyond the text are zeros; padding tokens count as neighbors, as published.
         after = functional.pad(words[:, 1:], (0, 0, 0, 1))
         before = functional.pad(words[:, :-1], (0, 0, 1, 0))
         types = torch.zeros_like(ids_BT) if types_BT is None else types_BT

@@ -43,7 +43,7 @@ def with_student(workspace: Workspace, student: Any, layers: int, note: str) -> 
         note: Where its weights come from.
 
     Raises:
-        NoEffect: The student is no smaller than the teacher.
+        NoEffect: The student is not smaller than the teacher.
     """
     proofs = require(prove_student(workspace.teacher, student, layers, note))
     tokenizer = workspace.teacher_tokenizer or workspace.tokenizer

@@ -49,7 +49,7 @@ def tinybert_from(
         seed: Seed of a random beginning.
 
     Raises:
-        ValueError: The teacher is no BERT, or the widths fit neither themselves nor the teacher.
+        ValueError: The teacher is not a BERT, or the widths fit neither themselves nor the teacher.
     """
     ending = ending_of(teacher, "tinybert")
     check_widths(widths, teacher_widths(teacher), init)
@@ -146,8 +146,8 @@ class Tinybert(Step):
         """Replace the model by a BERT made from the teacher.
 
         Raises:
-            ValueError: There is no teacher, it is no BERT, or layers or widths do not fit it.
-            NoEffect: The student is no smaller than the teacher.
+            ValueError: There is no teacher, it is not a BERT, or layers or widths do not fit it.
+            NoEffect: The student is not smaller than the teacher.
         """
         check_teacher(workspace)
         teacher = workspace.teacher
@@ -169,7 +169,7 @@ def with_bert(
 
     Raises:
         ValueError: Layers or widths do not fit the teacher.
-        NoEffect: The student is no smaller than the teacher.
+        NoEffect: The student is not smaller than the teacher.
     """
     teacher = workspace.teacher
     taken: list[int] | int

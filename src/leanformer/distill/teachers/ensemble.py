@@ -53,17 +53,26 @@ class Ensemble(nn.Module):
     """Answers like one model of transformers, with the average of several.
 
     Args:
-        teachers: Two or more models that read the same token ids and have the same head; the
-            first one's configuration and embeddings stand for all.
-        kind: str of the task.
+        teachers: Two or more models that have the same head; the first one's configuration and
+            embeddings stand for all.
+        kind: Kind of the task.
         average_hidden: Average hidden states too.
+        same_ids: Whether all read the same token ids, so that they must have the same prompt, and
+            `forward` asks them all; False = each reads texts by itself
+            (`leanformer.distill.teachers.reading`).
 
     Raises:
         ValueError: Their heads differ, some normalize their vectors and some do not, their prompts
             differ, or hidden states are to be averaged and the shapes differ.
     """
 
-    def __init__(self, teachers: Sequence[Any], kind: str, average_hidden: bool = False) -> None:
+    def __init__(
+        self,
+        teachers: Sequence[Any],
+        kind: str,
+        average_hidden: bool = False,
+        same_ids: bool = True,
+    ) -> None:
         super().__init__()
         assert len(teachers) > 1, "one teacher needs no average"
         _check_widths(teachers, kind)
@@ -71,7 +80,7 @@ class Ensemble(nn.Module):
             _check_shapes(teachers)
         self.models = nn.ModuleList(teachers)
         self.kind, self.average_hidden = kind, average_hidden
-        self.config = _config(teachers, kind)
+        self.config = _config(teachers, kind, same_ids)
 
     def get_input_embeddings(self) -> Any:
         """The first teacher's."""
@@ -98,7 +107,7 @@ class Ensemble(nn.Module):
                 text_vectors(model, one.last_hidden_state, mask_BT)
                 for model, one in zip(self.models, said, strict=True)
             ]
-            mean_BD = torch.stack(vectors).mean(0)
+            mean_BD = torch.stack(vectors).mean(0)  # pooling normalizes it, as `config` says
             state_BTD = mean_BD.unsqueeze(1).expand(-1, mask_BT.shape[1], -1)
             return Answer(last_hidden_state=state_BTD, hidden_states=levels)
         logits = average_answers([one.logits for one in said], self.kind)
@@ -128,7 +137,13 @@ def average_answers(logits: Sequence[Tensor], kind: str) -> Tensor:
     return F.log_softmax(stacked, dim=-1).logsumexp(0) - math.log(len(logits))
 
 
-def _config(teachers: Sequence[Any], kind: str) -> Any:
+def average_vectors(teachers: Sequence[Any], vectors: Sequence[Tensor]) -> Tensor:
+    """The mean of the teachers' vectors [B, D], normalized where theirs are."""
+    mean_BD = torch.stack(list(vectors)).mean(0)
+    return F.normalize(mean_BD, dim=-1) if embedding_of(teachers[0]).pooling.normalize else mean_BD
+
+
+def _config(teachers: Sequence[Any], kind: str, same_ids: bool) -> Any:
     """The first teacher's configuration; vectors that are averaged already are pooled by the mean.
 
     Raises:
@@ -143,7 +158,7 @@ def _config(teachers: Sequence[Any], kind: str) -> Any:
                 "teachers: some normalize their vectors and some do not, which have no average; "
                 "name teachers of one kind"
             )
-        if other.prompt != first.prompt:
+        if same_ids and other.prompt != first.prompt:
             raise ValueError(
                 f"teachers: their prompts are {first.prompt!r} and {other.prompt!r}; a batch is "
                 "encoded once and all teachers read the same, so name teachers of one prompt"

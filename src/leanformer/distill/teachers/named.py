@@ -1,7 +1,8 @@
 """Several teachers by name: models from folders or the hub beside the one that is there.
 
-A batch is encoded once, so all must read the same token ids; what they say is averaged by
-`ensemble`.
+What they say is averaged by `ensemble`. Teachers of one vocabulary read the same token ids; where
+their vocabularies differ, each reads the texts with its own tokenizer
+(`leanformer.distill.teachers.reading`).
 """
 
 from collections.abc import Sequence
@@ -9,13 +10,19 @@ from typing import Any
 
 from leanformer.data import Task
 from leanformer.distill.teachers.ensemble import Ensemble
+from leanformer.distill.teachers.reading import have_one_vocabulary
 from leanformer.models.load import has_head, load_model
 
 
 def with_teachers(
-    first: Any, tokenizer: Any, folders: Sequence[str], task: Task, average_hidden: bool = False
-) -> Ensemble:
-    """`first` and the models in `folders` as one teacher.
+    first: Any,
+    tokenizer: Any,
+    folders: Sequence[str],
+    task: Task,
+    average_hidden: bool = False,
+    student: Any = None,
+) -> tuple[Ensemble, list[Any]]:
+    """`first` and the models in `folders` as one teacher, and the tokenizer of each.
 
     Args:
         first: The teacher that is there already.
@@ -23,12 +30,14 @@ def with_teachers(
         folders: Folders or hub names of more teachers.
         task: Kind and labels.
         average_hidden: Average hidden states too.
+        student: The student's tokenizer; None = the first teacher's.
 
     Raises:
         OSError: There is no such folder.
-        ValueError: A teacher has no trained head for the task, other labels or another vocabulary.
+        ValueError: A teacher has no trained head for the task, or other labels; or hidden states
+            are to be averaged and a vocabulary differs.
     """
-    teachers = [first]
+    teachers, tokenizers = [first], [tokenizer]
     for folder in folders:
         head = task.about.head
         if not has_head(folder, head):
@@ -42,9 +51,12 @@ def with_teachers(
             num_labels=None if bare else task.outputs,
             labels=task.labels or None,
         )
-        _check_vocabulary(tokenizer, theirs, folder)
+        if average_hidden:
+            _check_vocabulary(tokenizer, theirs, folder)
         teachers.append(model)
-    return Ensemble(teachers, task.kind, average_hidden)
+        tokenizers.append(theirs)
+    same_ids = have_one_vocabulary(tokenizer if student is None else student, tokenizers)
+    return Ensemble(teachers, task.kind, average_hidden, same_ids), tokenizers
 
 
 def _check_vocabulary(first: Any, other: Any, folder: str) -> None:
@@ -53,7 +65,7 @@ def _check_vocabulary(first: Any, other: Any, folder: str) -> None:
         strangers = sorted(set(ours).symmetric_difference(theirs))
         example = f", e.g. {strangers[0]!r}" if strangers else " of the same pieces"
         raise ValueError(
-            f"teachers: the tokenizer of {folder} has another vocabulary than the first teacher's "
-            f"({len(theirs)} and {len(ours)} pieces{example}); a batch is encoded once and all "
-            "teachers read the same ids, so name teachers of one vocabulary"
+            f"average_hidden: the tokenizer of {folder} has another vocabulary than the first "
+            f"teacher's ({len(theirs)} and {len(ours)} pieces{example}), so that hidden states of "
+            "one token have no average; name teachers of one vocabulary, or compare answers alone"
         )

@@ -1,14 +1,14 @@
-"""What a teacher said, kept on disk: it is asked once per text, and not again in each epoch.
+"""A cache of a teacher's outputs on disk: the teacher reads each text once, not once per epoch.
 
-Logits and hidden states of all texts lie in flat files, mapped into memory, in bf16; a student sees
-the same numbers whether they were just computed or are read. Rows are filled as texts come by; a
-training that was interrupted, or the next student of the same teacher, goes on where the last one
-stopped.
+Logits and hidden states of all texts are stored as bf16 in flat files that are mapped into memory.
+A student gets the same numbers, whether they were just computed or are read. Rows are filled as
+texts appear in batches; an interrupted training, or the next student of the same teacher, continues
+with the rows that are there.
 
-    outputs.json      what the files belong to: teacher, texts and their token ids
+    outputs.json      a hash of the teacher, the texts and their token ids
     logits.bin        [N, C], or [sum T, C] where each token has an output
     hidden.bin        [sum T, L+1, D], where objectives compare hidden states
-    filled.bin        [N] 1 where the rows of a text are there
+    filled.bin        [N] 1 for texts whose rows are filled
 
 Legend: N text, B batch, T token, L layer, D hidden width, C output.
 """
@@ -30,23 +30,23 @@ from leanformer.distill.objective import Outputs
 from leanformer.models.embedding import embedding_of
 from leanformer.tasks import kind_named
 
-_FLUSH = 256  # batches after which what is on disk is marked as there
+_FLUSH = 256  # batches between two writes to disk
 
 
 class TeacherCache:
     """The outputs of one teacher on one set of texts.
 
     Args:
-        folder: Where they lie; made where it is missing.
-        key: Of teacher and texts, from `key_of`.
+        folder: Folder of the files; made if missing.
+        key: Hash of teacher and texts, from `key_of`.
         lengths: Tokens of each text.
         width: Outputs of the head, C.
         per_token: Whether each token has an output.
-        hidden: Hidden states a token and their width, (L+1, D); (0, 0) = they are not kept.
+        hidden: Hidden states per token and their width, (L+1, D); (0, 0) = they are not cached.
 
     Raises:
-        ValueError: `folder` holds what another teacher said, or what was said of other texts.
-        OSError: The disk is too full.
+        ValueError: `folder` is the cache of another teacher, other texts or other objectives.
+        OSError: The disk has too little space.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class TeacherCache:
         self.unflushed = 0
 
     def read(self, batch: Batch) -> Outputs | None:
-        """What the teacher said of the texts of `batch`; None where some were never asked of."""
+        """The cached outputs for `batch`; None unless all of its texts are cached."""
         if not self.filled[list(batch.index)].all():
             return None
         keep_BT = batch.inputs["attention_mask"].bool()
@@ -89,7 +89,7 @@ class TeacherCache:
         return Outputs(said, hidden, keep_BT)
 
     def write(self, batch: Batch, said: Outputs) -> Outputs:
-        """Keep what the teacher said of `batch`, padded on the right; it as `read` gives it."""
+        """Cache the outputs for `batch`, padded on the right; returns them as `read` does."""
         states = torch.stack(said.hidden, dim=2) if self.levels else None
         for place, index in enumerate(batch.index):
             rows = self._token_rows(index)
@@ -107,7 +107,7 @@ class TeacherCache:
         return kept
 
     def flush(self) -> None:
-        """Mark as there what is on disk: first the rows, then the marks."""
+        """Write to disk: first the rows, then the marks that they are filled."""
         self.logits.flush()
         if self.levels:
             self.hidden.flush()
@@ -122,7 +122,7 @@ class TeacherCache:
         return self._token_rows(index) if self.per_token else slice(index, index + 1)
 
     def _claim(self, key: str, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Make the folder this teacher's, or find that it is."""
+        """Begin the cache in the folder, or check that it is the same one."""
         about = {"key": key, **{name: list(shape) for name, shape in shapes.items()}}
         kept = self.folder / "outputs.json"
         if kept.is_file():
@@ -140,11 +140,9 @@ class TeacherCache:
 
 
 def key_of(teacher: nn.Module, encoded: Encoded, translate: Tensor | None, kind: str) -> str:
-    """A hash of the teacher's weights and of how it reads; the same key, the same outputs."""
+    """A hash of the teacher's weights and of its inputs: equal keys mean equal outputs."""
     seen = hashlib.sha256(kind.encode())
-    if (
-        kind_named(kind).output == "vector"
-    ):  # the same weights give other vectors where they are pooled otherwise
+    if kind_named(kind).output == "vector":  # other pooling gives other vectors
         members: Any = getattr(teacher, "models", [teacher])
         seen.update(repr([embedding_of(member).pooling for member in members]).encode())
     for name, value in sorted(teacher.state_dict().items()):

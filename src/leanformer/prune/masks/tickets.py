@@ -108,7 +108,7 @@ class Tickets:
             for control in self.controls:
                 put(model, *controlled(control, start, masks, seed + number))
                 train(number, control)
-            model.load_state_dict(ticket, strict=False)
+            checkpoint.load_weights(model, ticket, "the ticket")
         delattr(model, "snapshot")
         return before, quality
 
@@ -166,7 +166,7 @@ def kept_share(layers: Mapping[str, MaskedLinear]) -> float:
 def put(model: nn.Module, weights: Weights, masks: Weights) -> None:
     """Load `weights` into the model, and `masks` into its masked layers."""
     kept = {f"{name}.kept": mask for name, mask in masks.items()}
-    model.load_state_dict({**weights, **kept}, strict=False)
+    checkpoint.load_weights(model, {**weights, **kept}, "the weights of the early step")
 
 
 def controlled(

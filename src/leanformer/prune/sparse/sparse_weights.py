@@ -19,6 +19,7 @@ from transformers.pytorch_utils import Conv1D
 from leanformer.models.anatomy import layers_of
 from leanformer.models.channels import conv1d, is_linear, weight_of
 from leanformer.models.stored_config import mark_stored
+from leanformer.models.tied import weights
 from leanformer.numerics.bits import pack, packed_bytes, unpack
 
 METHOD = "leanformer-sparse"  # how config.json calls the form
@@ -142,10 +143,9 @@ def to_dense(model: Any) -> None:
 def sparse_bytes(model: nn.Module, names: Mapping[str, int]) -> dict[str, int]:
     """The bytes that a checkpoint with these layers in sparse form must hold, by kind."""
     left_out = {f"{name}.weight" for name in names}
-    weights: dict[str, Any] = {name: model.get_submodule(name).weight for name in names}
-    others = {t.data_ptr(): t for n, t in model.state_dict().items() if n not in left_out}
+    maps: dict[str, Any] = {name: model.get_submodule(name).weight for name in names}
     return {
-        "bitmaps": sum(packed_bytes(weight.numel(), 1) for weight in weights.values()),
+        "bitmaps": sum(packed_bytes(weight.numel(), 1) for weight in maps.values()),
         "values": 4 * sum(names.values()),
-        "float": sum(t.numel() * t.element_size() for t in others.values()),
+        "float": sum(t.nbytes for t in weights(model, without=left_out).values()),
     }

@@ -47,7 +47,7 @@ def compensated(weight_OGB: Tensor, kept_OGB: Tensor, fisher_OGBB: Tensor) -> Te
     paper="Hassibi & Stork 1993 (NeurIPS 5); Kurtic et al. 2022 (oBERT), arXiv:2203.07259",
 )
 class BrainSurgeon(WeightCriterion):
-    """Remove what its neighbours can compensate for, and let them: second order, in blocks."""
+    """Remove what its neighbors can compensate for, and let them: second order, in blocks."""
 
     needs = frozenset({"fisher"})
 

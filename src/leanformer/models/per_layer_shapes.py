@@ -17,6 +17,7 @@ from leanformer.models.anatomy import Anatomy, anatomy_of
 from leanformer.models.cuts import cut_heads, cut_neurons
 from leanformer.models.families import family_of
 from leanformer.models.lean_config import lean_config
+from leanformer.models.shared_bias import bias_heads, take_bias
 
 
 def configurations(model: nn.Module) -> list[Any]:
@@ -46,7 +47,8 @@ def shapes(anatomy: Anatomy, model: nn.Module) -> dict[str, Any]:
     """What the field `lean` of a configuration holds."""
     layers = anatomy.layers(model)
     first = anatomy.first_norm
-    return {
+    bias = {"bias_heads": [bias_heads(anatomy, layer) for layer in layers]}
+    return (bias if anatomy.shared_bias else {}) | {
         "heads": [anatomy.heads(layer) for layer in layers],
         "kv_heads": [anatomy.kv_heads(layer) for layer in layers],
         "ffn": [anatomy.ffn_width(layer) for layer in layers],
@@ -68,7 +70,10 @@ def reshape(model: nn.Module) -> None:
     if lean is None:
         return
     layers = anatomy.layers(model)
-    _check(lean, shapes(anatomy, model))
+    built = shapes(anatomy, model)
+    _check(lean, built)
+    if anatomy.shared_bias:
+        _check_bias(lean, built["bias_heads"])
     if lean["first_norm"] and anatomy.first_norm:
         _add_first_norm(anatomy, model)
     for layer, heads, kv_heads, width in zip(
@@ -76,6 +81,9 @@ def reshape(model: nn.Module) -> None:
     ):
         cut_heads(anatomy, layer, list(range(heads)), list(range(kv_heads)))
         cut_neurons(anatomy, layer, list(range(width)))
+    for layer, columns in zip(layers, lean.get("bias_heads", ()), strict=False):
+        if columns != bias_heads(anatomy, layer):
+            take_bias(anatomy, layer, columns)
 
 
 def _plain(anatomy: Anatomy, config: Any, lean: dict[str, Any]) -> bool:
@@ -100,6 +108,20 @@ def _check(lean: dict[str, Any], built: dict[str, Any]) -> None:
                 f"config.json: lean.{name} is {asked}; it must give one number a layer, "
                 f"at least 1 and at most {built[name]}"
             )
+
+
+def _check_bias(lean: dict[str, Any], built: list[list[int]]) -> None:
+    """Each layer must take a column of the shared bias for each of its heads."""
+    asked = lean.get("bias_heads")
+    fits = isinstance(asked, list) and len(asked) == len(built)
+    if not fits or any(
+        not isinstance(columns, list) or len(columns) != heads or not set(columns) <= set(whole)
+        for columns, heads, whole in zip(asked or (), lean["heads"], built, strict=True)
+    ):
+        raise ValueError(
+            f"config.json: lean.bias_heads is {asked}; it must list, for each layer, which of the "
+            f"{len(built[0])} columns of the bias its heads take"
+        )
 
 
 def _add_first_norm(anatomy: Anatomy, model: nn.Module) -> None:

@@ -1,0 +1,64 @@
+"""ONNX Runtime: the portable one, in two precisions.
+
+onnx/model.onnx                    fp32, as optimum and sentence-transformers call it
+onnx/model_qint8_quantized.onnx    int8
+"""
+
+from pathlib import Path
+from typing import Any
+
+from leanformer.core.proof import Proof
+from leanformer.runtime.backend import FORMAT, Backend, register
+from leanformer.runtime.onnx_graph import quantizes_while_running
+from leanformer.runtime.onnx_session import OnnxSession, onnx_file
+from leanformer.runtime.session import Precision, Session
+
+
+@register
+class OnnxRuntime(Backend):
+    """Graphs in ONNX Runtime on the CPU."""
+
+    name = "onnxruntime"
+    title = "ONNX Runtime"
+    precisions = ("int8", "fp32")
+
+    def graph_file(self, precision: Precision, layout: int = FORMAT) -> str:
+        """See `Backend.graph_file`."""
+        return f"onnx/{precision}/model.onnx" if layout == 1 else f"onnx/{onnx_file(precision)}"
+
+    def open(
+        self,
+        folder: Path,
+        precision: Precision,
+        *,
+        kind: str,
+        pairs: bool,
+        threads: int | None,
+        concurrency: int,
+        layout: int = FORMAT,
+    ) -> Session:
+        """See `Backend.open`."""
+        path = folder / self.graph_file(precision, layout)
+        return OnnxSession(path, precision, threads=threads, concurrency=concurrency)
+
+    def export(
+        self,
+        model: Any,
+        kind: str,
+        folder: Path,
+        *,
+        precision: Precision,
+        calibration: Any,
+        keep_float: tuple[str, ...] = (),
+    ) -> list[Proof]:
+        """See `Backend.export`; its int8 has no layers in floating point."""
+        # Only here, because torch takes seconds and 200 MB that a server does without.
+        from leanformer.runtime.onnx_backend import export_onnx
+
+        place = (folder / self.graph_file(precision)).parent
+        pairs = calibration.pairs is not None
+        return export_onnx(model, kind, place, precision=precision, pairs=pairs)
+
+    def depends_on_batch(self, graph: Path) -> bool:
+        """See `Backend.depends_on_batch`: dynamic int8 does."""
+        return quantizes_while_running(graph)

@@ -1,0 +1,44 @@
+"""Digests of data and weights (BLAKE2b): equal digests, equal content."""
+
+import hashlib
+import marshal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from leanformer.models.tied import weights
+
+PREFIX = "blake2b:"
+"""How a digest begins, so that it is known as one."""
+_CHUNK = 1000  # items that are hashed at once
+
+
+def digest(*parts: Any) -> str:
+    """A digest of numbers, texts, lists, tables and arrays; an iterator is passed through in parts.
+
+    Values count with their types: 1, 1.0 and True differ.
+    """
+    seen = hashlib.blake2b(digest_size=32)
+    for part in parts:
+        for piece in part if isinstance(part, Iterator) else (part,):
+            seen.update(marshal.dumps(piece, 2))  # 2: no references, so equal values, equal bytes
+    return PREFIX + seen.hexdigest()
+
+
+def weights_digest(module: nn.Module) -> str:
+    """A digest of the names, types, shapes and values of all parameters and buffers."""
+    return digest(_described(weights(module).items()))
+
+
+def chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Many items in parts, for `digest`: their bytes are never all in memory."""
+    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
+
+
+def _described(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[Any]:
+    for name, tensor in tensors:
+        yield (name, str(tensor.dtype), tuple(tensor.shape))
+        plain = tensor.detach().cpu().contiguous().reshape(-1)
+        yield plain.view(torch.uint8).numpy()

@@ -1,0 +1,172 @@
+"""N-grams with a linear model: saved, loaded and served like any other system, without torch."""
+
+import json
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import leanformer
+from leanformer.data import Examples, Task
+from leanformer.measure.peak_memory import peak_memory
+from leanformer.measure.size import served_size
+from leanformer.measure.tfidf import fit_tfidf
+from leanformer.runtime.manifest import read_manifest
+from leanformer.runtime.race import race
+from leanformer.runtime.systems.ngrams import Ngrams
+
+TEXTS = ["dog fox", "dog cat", "card money", "card back", "film slow", "Film quiet 我爱"]
+LABELS = ("pet", "bank", "never", "film")
+
+
+def fitted(kind: str) -> tuple[Ngrams, list[Any], list[str] | None]:
+    """A fitted model of a kind of task, and texts with pairs that it answers."""
+    if kind == "classification":
+        examples = Examples(texts=TEXTS, labels=[0, 0, 1, 1, 3, 3])
+        return fit_tfidf(examples, Task(kind=kind, labels=LABELS)), TEXTS, None
+    if kind == "binary":
+        examples = Examples(texts=TEXTS, labels=[0, 0, 1, 1, 1, 1])
+        task = Task(kind="classification", labels=LABELS[:2])
+        return fit_tfidf(examples, task), TEXTS, None
+    if kind == "regression":
+        examples = Examples(texts=TEXTS, pairs=TEXTS[::-1], labels=[0.5, 1.0, 2.0, 2.0, 1.0, 0.5])
+        return fit_tfidf(examples, Task(kind=kind)), TEXTS, TEXTS[::-1]
+    if kind == "embedding":
+        targets = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+        return fit_tfidf(Examples(texts=TEXTS), Task(kind=kind), targets), TEXTS, None
+    words = [text.split() for text in TEXTS]
+    tags = [[0] * (len(row) - 1) + [1] for row in words]
+    examples = Examples(texts=TEXTS, words=words, labels=tags)
+    return fit_tfidf(examples, Task(kind="tokens", labels=("O", "B-X"))), [*words, []], None
+
+
+KINDS = ("classification", "binary", "regression", "embedding", "tokens")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_saved_answers_as_what_was_fitted(kind: str, tmp_path: Path) -> None:
+    system, texts, pairs = fitted(kind)
+    system.save(tmp_path / "x")
+    again = leanformer.load(tmp_path / "x")
+    for ours, theirs in zip(
+        again.system.answer(texts, pairs), system.answer(texts, pairs), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    manifest = read_manifest(tmp_path / "x")
+    assert (manifest.system, manifest.backend) == ("ngrams", "scikit-learn")
+    assert sorted(manifest.files) == ["ngrams.json", "ngrams.safetensors"]
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None
+)
+@given(texts=st.lists(st.text(min_size=1).filter(str.strip), max_size=4))
+def test_a_text_is_answered_alike_whatever_stands_beside_it(
+    texts: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    system, _, _ = fitted("classification")
+    together = system.answer(texts)
+    assert len(together) == len(texts)
+    for text, row in zip(texts, together, strict=True):
+        np.testing.assert_array_equal(system.answer([text])[0], row)
+
+
+def test_it_is_served_raced_and_measured_like_a_transformer(tmp_path: Path) -> None:
+    fitted("classification")[0].save(tmp_path / "x")
+    (row,) = race(tmp_path / "x", TEXTS, rounds=1)
+    assert (row.backend, row.precision, row.chosen, row.agreement) == (
+        "scikit-learn",
+        "fp64",
+        True,
+        1.0,
+    )
+    predictor = leanformer.load(tmp_path / "x")
+    answers = predictor.predict(TEXTS)
+    assert [answer.label for answer in answers] == ["pet", "pet", "bank", "bank", "film", "film"]
+    assert all(0 < answer.score <= 1 for answer in answers)
+    assert predictor.predict(["", TEXTS[0]], errors="return")[1] == answers[0]
+    assert pickle.loads(pickle.dumps(predictor)).predict(TEXTS) == answers
+    size = sum(path.stat().st_size for path in (tmp_path / "x").iterdir())
+    assert served_size(tmp_path / "x").value == size
+    assert peak_memory(tmp_path / "x", TEXTS).value > 2**20
+    with pytest.raises(ValueError, match="holds no openvino fp64 model; it has scikit-learn fp64"):
+        leanformer.load(tmp_path / "x", "openvino")
+
+
+def test_words_are_tagged_as_spans(tmp_path: Path) -> None:
+    fitted("tokens")[0].save(tmp_path / "x")
+    tagger = leanformer.load(tmp_path / "x")
+    (spans,) = tagger.predict(["dog fox"])
+    assert [(span.text, span.label) for span in spans] == [("fox", "X")]
+    assert tagger.label_words([["dog", "fox"], []]) == [["O", "B-X"], []]
+
+
+def test_a_forked_and_a_new_process_answer(tmp_path: Path) -> None:
+    fitted("classification")[0].save(tmp_path / "x")
+    predictor = leanformer.load(tmp_path / "x")
+    expected = predictor.predict(TEXTS)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if predictor.predict(TEXTS) == expected else 3)
+    assert os.waitpid(child, 0)[1] == 0
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(predictor.predict, (TEXTS,)) == expected
+
+
+def test_serving_it_does_not_import_torch(tmp_path: Path) -> None:
+    fitted("classification")[0].save(tmp_path / "x")
+    code = (
+        "import sys, leanformer; "
+        f"print(leanformer.load({str(tmp_path / 'x')!r}).predict(['dog fox'])[0].label); "
+        "sys.exit('torch' in sys.modules or 'openvino' in sys.modules)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    assert (ended.stdout, ended.returncode) == ("pet\n", 0), ended.stderr
+
+
+def test_a_damaged_folder_is_refused(tmp_path: Path) -> None:
+    fitted("classification")[0].save(tmp_path / "x")
+    file = tmp_path / "x" / "ngrams.json"
+    file.write_text(file.read_text().replace("dog", "dig"))
+    with pytest.raises(ValueError, match=r"ngrams.json is damaged: its checksum"):
+        leanformer.load(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda parts: parts["analysers"][0]["terms"].pop(), r"is damaged \("),
+        (lambda parts: parts["analysers"].pop(), "is damaged .*weights of shape"),
+        (lambda parts: parts.pop("analysers"), "is damaged .*analysers"),
+        (lambda parts: parts["analysers"][0].update(reads="minds"), "is damaged .*minds"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(change: Any, message: str, tmp_path: Path) -> None:
+    system = fitted("classification")[0]
+    system.save(tmp_path / "x")
+    parts = json.loads((tmp_path / "x" / "ngrams.json").read_text())
+    change(parts)
+    (tmp_path / "x" / "ngrams.json").write_text(json.dumps(parts))
+    with pytest.raises(ValueError, match=message):
+        Ngrams.open(tmp_path / "x", system.manifest, threads=1)
+
+
+def test_numbers_that_do_not_fit_are_refused() -> None:
+    system = fitted("classification")[0]
+    numbers = {name: value for name, value in system.numbers.items() if name != "b"}
+    with pytest.raises(ValueError, match="no b"):
+        Ngrams(system.analysers, numbers, system.manifest)
+    numbers = {**system.numbers, "classes": np.array([0, 1, 9])}
+    with pytest.raises(ValueError, match=r"classes \[0, 1, 9\] for 4 labels"):
+        Ngrams(system.analysers, numbers, system.manifest)
