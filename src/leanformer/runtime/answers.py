@@ -18,12 +18,7 @@ class Unanswered:
 
 def words_read(logits_WL: NDArray[np.float32]) -> list[int | None]:
     """The row of each word; None where all its logits are -inf: it was not read."""
-<<<<<<< .merge_file_Q93fJv
     return [place if np.isfinite(row).any() else None for place, row in enumerate(logits_WL)]
-=======
-    there = np.asarray(np.isfinite(logits_WL).any(-1))
-    return [place if read else None for place, read in enumerate(there)]
->>>>>>> .merge_file_bVsZ3I
 
 
 def readings_of(rows_WL: Sequence[NDArray[np.float32]]) -> list[Reading]:
