@@ -11,7 +11,7 @@ from leanformer.data import Batch, Task
 from leanformer.distill.comparisons.attention_pairs import visible
 from leanformer.distill.distillation import Distillation, outputs_of
 from leanformer.distill.objectives import AttentionMaps, AttentionScores, Relations, SoftTargets
-from leanformer.models.families import FAMILIES
+from leanformer.models.families import FAMILIES, OWN_ATTENTION
 from leanformer.models.tiny import tiny_model
 
 INPUTS = {
@@ -38,7 +38,7 @@ def terms(student: Any, teacher: Any, *objectives: Any) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("mechanism", [NEAR, BY_HEAD], ids=["longformer", "blockwise"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [f for f in FAMILIES if f not in OWN_ATTENTION])
 def test_a_student_trains_as_its_mechanism_computes(family: str, mechanism: Mechanism) -> None:
     student, teacher = models(family, mechanism)
     (alone,) = terms(student, teacher, SoftTargets())

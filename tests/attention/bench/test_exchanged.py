@@ -9,7 +9,7 @@ from leanformer.attention.bench.exchanged import DENSE, EXCHANGED, MEANING, cost
 from leanformer.attention.presets import bigbird, longformer, mechanisms
 from leanformer.core.record import read
 
-RECORD = Path(__file__).parents[2] / "docs" / "results" / "attention-quality.jsonl"
+RECORD = Path(__file__).parents[3] / "docs" / "results" / "attention-quality.jsonl"
 
 
 def test_the_numbers_are_those_of_the_record() -> None:
