@@ -107,7 +107,7 @@ def trained(
     if found is not None:
         model.load_state_dict(found[0]["model"], strict=False)
         return float(found[1]["dev"])
-    setup = TrainSetup(**TRAINING, start=REWIND if kept < 1 else 0.0, evaluations=1)
+    setup = TrainSetup(**TRAINING, start_fraction=REWIND if kept < 1 else 0.0, evaluations=1)
     show, loss = partial(shown, f"{seed} {way} {kept:g}"), Supervised("tokens")
     fit(model, splits["train"], loss, setup, folder=place / "training", hooks=[show], seed=seed)
     scores = {split: bleu(model, tokenizer, splits[split], split) for split in ("dev", "test")}

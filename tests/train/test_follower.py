@@ -54,10 +54,10 @@ def test_a_part_is_told_of_every_step_and_of_a_resumed_one(tmp_path: Path) -> No
 
 def test_a_penalty_is_part_of_the_loss_however_the_batch_is_cut() -> None:
     ends = []
-    for micro_tokens in (1, 10**6):
+    for max_tokens_per_microbatch in (1, 10**6):
         model, encoded = toy(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
         model.add_module("counter", Counter())
-        setup = replace(FAST, micro_tokens=micro_tokens, epochs=1)
+        setup = replace(FAST, max_tokens_per_microbatch=max_tokens_per_microbatch, epochs=1)
         fitted = fit(model.double(), encoded, Supervised("classification"), setup)
         assert fitted.losses[0] > 9
         ends.append(model.counter.scores.detach())

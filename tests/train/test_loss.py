@@ -9,7 +9,17 @@ from torch import Tensor
 from train.toy import toy
 
 from leanformer.data import IGNORE, Batch
-from leanformer.train.loss import Loss, Supervised, Term, against_labels, count, merged
+from leanformer.train.loss import (
+    Loss,
+    Supervised,
+    Term,
+    against_labels,
+    count,
+    detached,
+    label_loss,
+    loss_share,
+    summed,
+)
 
 UNITS = ("example", "token", "target")
 
@@ -31,7 +41,8 @@ def batch(lengths: list[int], labels: Any) -> Batch:
 )
 def test_units_are_counted(labels: Any, targets: int) -> None:
     counts = [count(batch([3, 1], labels), unit) for unit in UNITS]  # type: ignore[arg-type]
-    assert counts == [2, 4, targets]
+    assert [int(found) for found in counts] == [2, 4, targets]
+    assert Loss().counts(batch([3, 1], labels)) == dict(zip(UNITS, counts, strict=True))
 
 
 def test_cross_entropy_equals_its_equation() -> None:
@@ -52,6 +63,15 @@ def test_cross_entropy_equals_its_equation() -> None:
 def test_regression_is_the_mean_squared_error() -> None:
     logits, scores = torch.tensor([[1.0], [4.0]]), torch.tensor([0.5, 1.0])
     assert against_labels(logits, scores, "regression").item() == pytest.approx((0.25 + 9) / 2)
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_the_sum_over_targets_is_their_mean_times_their_number(kind: Any) -> None:
+    logits = torch.randn(6, 3 if kind == "classification" else 1, dtype=torch.float64)
+    labels = torch.randn(6) if kind == "regression" else torch.tensor([0, 2, 1, IGNORE, 1, 0])
+    known = 6 if kind == "regression" else 5
+    summed_up, mean = label_loss(logits, labels, kind), against_labels(logits, labels, kind)
+    torch.testing.assert_close(summed_up, mean * known)
 
 
 def test_gradients() -> None:
@@ -93,7 +113,7 @@ def test_parts_of_a_batch_sum_to_the_whole_whatever_the_units(
             "target": (sizes * known).sum(),
         }
         return [
-            Term(unit, sums[unit] / max(1, count(part, unit)), weight, unit)  # type: ignore[arg-type]
+            Term(unit, sums[unit], weight, unit)
             for unit, weight in zip(UNITS, weights, strict=True)
         ]
 
@@ -103,10 +123,14 @@ def test_parts_of_a_batch_sum_to_the_whole_whatever_the_units(
         )
 
     whole = made(values)
-    counts = {unit: count(whole, unit) for unit in UNITS}  # type: ignore[arg-type]
+    loss = Loss()
     parts = [made(part) for part in (values[:cut], values[cut:]) if part]
-    total = sum(merged(terms(part), part, counts) for part in parts)
-    expected = sum(term.weight * term.mean for term in terms(whole))
+    counts = summed([loss.counts(part) for part in parts])
+    assert counts == loss.counts(whole)
+    total = sum(loss_share(terms(part), counts) for part in parts)
+    expected = sum(
+        term.weight * term.total / max(1, int(counts[term.unit])) for term in terms(whole)
+    )
     torch.testing.assert_close(total, expected)
 
 
@@ -117,9 +141,20 @@ def test_supervised_is_the_loss_that_transformers_computes(kind: Any) -> None:
     (term,) = Supervised(kind)(model, part)
     assert term.unit == "target"
     theirs: Tensor = model(**part.inputs, labels=part.labels).loss
-    torch.testing.assert_close(term.mean, theirs)
+    torch.testing.assert_close(term.total / count(part, "target"), theirs)
+    torch.testing.assert_close(Supervised(kind).mean(model, part), theirs)
 
 
-def test_a_loss_must_say_its_terms() -> None:
+def test_a_loss_must_say_its_outputs_and_terms() -> None:
     with pytest.raises(NotImplementedError):
         Loss()(torch.nn.Identity(), batch([1], None))
+    with pytest.raises(NotImplementedError):
+        Loss().terms(None, batch([1], None))
+
+
+def test_a_carry_stays_as_it_is_unless_a_loss_adds_to_it() -> None:
+    memory = torch.ones(2, requires_grad=True)
+    carry = Loss().next_carry(None, batch([1], None), {"memory": memory * 2})
+    assert carry["memory"].requires_grad
+    assert not detached(carry)["memory"].requires_grad
+    assert detached(carry)["memory"].tolist() == [2, 2]

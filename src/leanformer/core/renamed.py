@@ -24,7 +24,14 @@ class Renamed:
     convert: Callable[[Any], Any] = lambda value: value
 
 
-FIELDS: dict[str, dict[str, Renamed]] = {}
+FIELDS: dict[str, dict[str, Renamed]] = {
+    "TrainSetup": {
+        "micro_tokens": Renamed("max_tokens_per_microbatch"),
+        "start": Renamed("start_fraction"),
+        "clip": Renamed("max_grad_norm"),
+        "patience": Renamed("early_stopping_patience"),
+    },
+}
 """Name of a class -> name that one of its fields had -> what became of it."""
 
 

@@ -27,11 +27,16 @@ class Batch:
         labels: [B] classes or numbers, [B, T] word labels or hidden tokens with IGNORE elsewhere;
             or None.
         index: Which examples these are.
+        lanes: [B] the place of each row in the batch of its step, where a step hands something on
+            to the next: the row of the same lane goes on from there. None = nothing is handed on.
+        begins: [B] True where a lane begins anew with this row; None = nowhere.
     """
 
     inputs: dict[str, Tensor]
     labels: Tensor | None
     index: tuple[int, ...]
+    lanes: Tensor | None = None
+    begins: Tensor | None = None
 
     @property
     def tokens(self) -> int:

@@ -103,7 +103,7 @@ class Lottery(Step):
             workspace.model.load_state_dict(groups["model"], strict=False)
             return float(state["quality"])
         by: Any = self.by
-        train = replace(by.train, start=self.rewind if number else 0.0)
+        train = replace(by.train, start_fraction=self.rewind if number else 0.0)
         done = replace(by, train=train, choose="last", regain=False).apply(
             workspace.with_(folder=place)
         )

@@ -36,11 +36,14 @@ class Batches(ABC):
         steps_per_epoch: Optimizer steps in one pass over the data.
         longest: Tokens of the longest example.
         epoch_tokens: Real tokens in one pass over the data.
+        whole_tokens: Padded tokens that a microbatch must be allowed to hold for every batch to
+            stay whole; 0 where they all are whole already.
     """
 
     steps_per_epoch: int
     longest: int
     epoch_tokens: int
+    whole_tokens: int
 
     @abstractmethod
     def at(self, step: int) -> list[Batch]:
@@ -98,6 +101,10 @@ class ShuffledBatches(Batches):
         self.steps_per_epoch = math.ceil(len(encoded) / batch_size)
         lengths = [encoded.length(index) for index in range(len(encoded))]
         self.longest, self.epoch_tokens = max(lengths), sum(lengths)
+        rows = min(batch_size, len(encoded))
+        self.whole_tokens = rows * self.longest
+        if rows == 1 or self.whole_tokens <= max_tokens:
+            self.whole_tokens = 0
         self._order: tuple[int, list[list[int]]] = (-1, [])
 
     def at(self, step: int) -> list[Batch]:

@@ -26,12 +26,10 @@ from leanformer.train.attention import short_attention
 from leanformer.train.batches import Batches, ShuffledBatches
 from leanformer.train.follower import followers, penalties
 from leanformer.train.frozen import frozen_embeddings
-from leanformer.train.loss import Loss, Unit, count, merged
+from leanformer.train.loss import Carry, Loss, detached, loss_share, summed
 from leanformer.train.precision import Precision
 from leanformer.train.schedule import factor
 from leanformer.train.setup import TrainSetup
-
-_UNITS: tuple[Unit, ...] = ("example", "token", "target")
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def fit(
         model: What is trained; its weights end at the best evaluation, or at the last step without
             one or without `keep_best`.
         data: The training examples, which are shuffled in each epoch; or batches of one's own,
-            which `batch_size` and `micro_tokens` of the setup do not touch.
+            which `batch_size` and `max_tokens_per_microbatch` of the setup do not touch.
         loss: What is minimized; its own parameters are trained too.
         setup: Hyperparameters.
         evaluate: Quality on the development split, higher is better.
@@ -105,9 +103,11 @@ def fit(
         seed: Decides data order and dropout.
 
     Raises:
-        ValueError: The loss is not finite, or the checkpoint in `folder` is broken.
+        ValueError: The loss is not finite, or needs whole batches that are too large for one
+            microbatch; or the checkpoint in `folder` is broken.
     """
     batches = data if isinstance(data, Batches) else _shuffled(data, setup, seed)
+    _refuse_parts(loss, batches, setup)
     frozen = frozen_embeddings(model) if setup.freeze_embeddings else nullcontext()
     with frozen, short_attention(model, batches.longest):
         run = _Run(model, batches, loss, setup, folder, seed, keep_best)
@@ -121,8 +121,19 @@ def fit(
 
 def _shuffled(encoded: Encoded, setup: TrainSetup, seed: int) -> Batches:
     return ShuffledBatches(
-        encoded, batch_size=setup.batch_size, max_tokens=setup.micro_tokens, seed=seed
+        encoded, batch_size=setup.batch_size, max_tokens=setup.max_tokens_per_microbatch, seed=seed
     )
+
+
+def _refuse_parts(loss: Loss, batches: Batches, setup: TrainSetup) -> None:
+    """Refuse batches in parts where the loss compares all examples of a batch."""
+    if not loss.additive and batches.whole_tokens:
+        raise ValueError(
+            f"max_tokens_per_microbatch: {setup.max_tokens_per_microbatch} splits batches, and "
+            f"{type(loss).__name__} compares the examples of a batch with each other, so that its "
+            f"parts do not add up; set it to {batches.whole_tokens}, or lower batch_size "
+            f"({setup.batch_size})"
+        )
 
 
 def _run_steps(
@@ -177,8 +188,9 @@ class _Run:
         self.followers = followers(model)
         self.optimizer = adamw([model, loss], setup)
         self.precision = Precision(setup.precision, next(model.parameters()).device.type)
-        self.step = round(setup.start * self.steps)
+        self.step = round(setup.start_fraction * self.steps)
         self.stale = 0
+        self.carry: Carry = {}
         self.losses: list[float] = []
         self.qualities: list[tuple[int, float]] = []
         self.best: float | None = None
@@ -193,33 +205,41 @@ class _Run:
 
     @property
     def stopped(self) -> bool:
-        return bool(self.setup.patience) and self.stale >= self.setup.patience
+        return (
+            bool(self.setup.early_stopping_patience)
+            and self.stale >= self.setup.early_stopping_patience
+        )
 
     def optimize(self) -> float:
         """One optimizer step; its loss."""
-        parts = [self.loss.prepared(part) for part in self.batches.at(self.step)]
-        whole = {str(unit): sum(count(part, unit) for part in parts) for unit in _UNITS}
+        parts = [self.loss.transform_batch(part) for part in self.batches.at(self.step)]
+        assert self.loss.additive or len(parts) == 1, "a loss that is not additive, in parts"
+        counts = summed([self.loss.counts(part) for part in parts])
         rate = self.setup.learning_rate * factor(
             self.setup.schedule, self.step, self.steps, self.setup.warmup
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         self.model.train()
-        total = 0.0
+        shares, carry = [], self.carry
         for part in parts:
             with self.precision.autocast():
-                share = merged(self.loss(self.model, part), part, whole)
+                outputs = self.loss.outputs(self.model, part, self.carry)
+                share = loss_share(self.loss.terms(outputs, part), counts)
                 if (penalty := penalties(self.followers)) is not None:
                     share = share + penalty / len(parts)
             self.precision.backward(share)
-            total += float(share.detach())
+            shares.append(share.detach())
+            carry = detached(self.loss.next_carry(outputs, part, carry))
+        total = sum(torch.stack(shares).tolist())  # read once: on a GPU each reading waits for it
         if not math.isfinite(total):
             raise ValueError(
                 f"step {self.step + 1}: the loss is {total}; lower learning_rate "
                 f"({self.setup.learning_rate:g}) or set precision = 'fp32'"
             )
-        self.precision.step(self.optimizer, self.parameters, self.setup.clip)
+        self.precision.step(self.optimizer, self.parameters, self.setup.max_grad_norm)
         self.optimizer.zero_grad(set_to_none=True)
+        self.carry = carry
         self.step += 1
         self.losses.append(total)
         return total
@@ -254,6 +274,7 @@ class _Run:
             "loss": checkpoint.weights(self.loss),
             "optimizer": checkpoint.optimizer_tensors(self.optimizer),
             "random": {"cpu": torch.get_rng_state()},
+            "carry": self.carry,
         }
         if self.best_weights is not None:
             groups["best"] = self.best_weights
@@ -288,6 +309,7 @@ class _Run:
         checkpoint.restore_optimizer(self.optimizer, groups["optimizer"])
         self.precision.scaler.load_state_dict(state.pop("scale"))
         torch.set_rng_state(groups["random"]["cpu"])
+        self.carry = groups["carry"]
         self.best_weights = groups.get("best")
         self.qualities = [(step, quality) for step, quality in state.pop("qualities")]
         for name, value in state.items():

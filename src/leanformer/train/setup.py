@@ -23,16 +23,17 @@ class TrainSetup:
     learning_rate: float = 5e-5
     """Peak learning rate of AdamW."""
     batch_size: int = 32
-    """Examples an optimizer step."""
-    micro_tokens: int = 16384
-    """Padded tokens that pass through the model at once; a larger batch is accumulated."""
+    """Examples per optimizer step."""
+    max_tokens_per_microbatch: int = 16384
+    """Padded tokens that pass through the model at once; the gradients of a larger batch are
+    accumulated over parts of it."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """Decay after the warm-up."""
     warmup: float = 0.06
     """Share of the steps in which the learning rate grows from zero."""
     weight_decay: float = 0.01
     """Decay of matrices; biases, norms and embeddings have none."""
-    clip: float = 1.0
+    max_grad_norm: float = 1.0
     """Largest norm of the gradient; 0 = no clipping."""
     precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     """Autocast precision of forward and backward; weights and optimizer stay fp32. On a CPU without
@@ -40,9 +41,9 @@ class TrainSetup:
     evaluations: int = 0
     """Evaluations on the development split spread over the training; 0 = one per epoch, or
     none where the last weights are kept."""
-    patience: int = 0
+    early_stopping_patience: int = 0
     """Stop after so many evaluations without a new best; 0 = never."""
-    start: float = 0.0
+    start_fraction: float = 0.0
     """Share of the steps that counts as done: schedule and order of the data begin there."""
     freeze_embeddings: bool = False
     """Leave embeddings, and heads tied to them, as they are; a step costs less then."""
@@ -55,14 +56,22 @@ class TrainSetup:
                 raise ValueError(f"{name}: {value} is not positive")
         if self.steps is not None and self.tokens is not None:
             raise ValueError("steps, tokens: both say how long to train; set one of the two")
-        for name in ("epochs", "learning_rate", "batch_size", "micro_tokens"):
+        for name in ("epochs", "learning_rate", "batch_size", "max_tokens_per_microbatch"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is not positive")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup: {self.warmup} is not a share of the steps in [0, 1)")
-        if not 0 <= self.start < 1:
-            raise ValueError(f"start: {self.start} is not a share of the steps in [0, 1)")
-        for name in ("weight_decay", "clip", "evaluations", "patience", "checkpoint_seconds"):
+        if not 0 <= self.start_fraction < 1:
+            raise ValueError(
+                f"start_fraction: {self.start_fraction} is not a share of the steps in [0, 1)"
+            )
+        for name in (
+            "weight_decay",
+            "max_grad_norm",
+            "evaluations",
+            "early_stopping_patience",
+            "checkpoint_seconds",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is negative")
 
