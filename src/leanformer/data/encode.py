@@ -38,6 +38,19 @@ class Batch:
     lanes: Tensor | None = None
     begins: Tensor | None = None
 
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on `device`; to CUDA it is copied beside the computing, from pinned memory."""
+
+        def moved(tensor: Tensor | None) -> Tensor | None:
+            if tensor is None or tensor.device == device:
+                return tensor
+            pinned = tensor.pin_memory() if device.type == "cuda" else tensor
+            return pinned.to(device, non_blocking=True)
+
+        inputs: Any = {name: moved(tensor) for name, tensor in self.inputs.items()}
+        labels, lanes, begins = moved(self.labels), moved(self.lanes), moved(self.begins)
+        return replace(self, inputs=inputs, labels=labels, lanes=lanes, begins=begins)
+
     @property
     def tokens(self) -> int:
         """Real tokens, padding not counted."""

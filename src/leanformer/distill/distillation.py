@@ -58,7 +58,9 @@ class Distillation(Loss):
         self.additive = all(objective.additive for objective in objectives)
         self.kind = task.kind
         # Kept out of the module's own parameters: a teacher is neither trained nor checkpointed.
-        self._teacher = [copy.deepcopy(teacher).to(torch.bfloat16).eval().requires_grad_(False)]
+        device = next(student.parameters()).device
+        asked = copy.deepcopy(teacher).to(device, torch.bfloat16)
+        self._teacher = [asked.eval().requires_grad_(False)]
         self._translate = translate
         self.noise, self._special = noise, torch.tensor(list(special), dtype=torch.long)
         self._hide, self._kept = hide, kept
@@ -96,7 +98,8 @@ class Distillation(Loss):
             return said
         theirs = dict(batch.inputs)
         if self._translate is not None:
-            theirs["input_ids"] = self._translate[theirs["input_ids"]]
+            ids_BT = theirs["input_ids"]
+            theirs["input_ids"] = self._translate.to(ids_BT.device)[ids_BT]
         with torch.no_grad():
             said = outputs_of(self._teacher[0], theirs, self.kind, self.hidden, self.attention)
         return said if self._kept is None else self._kept.write(batch, said)

@@ -80,6 +80,19 @@ class Batches(ABC):
             return duration.amount
         return self.steps(duration) / self.steps_per_epoch
 
+    def require_whole(self, loss: str) -> None:
+        """Refuse batches that may come in parts, for a loss that compares their examples.
+
+        Raises:
+            ValueError: A batch may come in parts; the message says at what size none does.
+        """
+        if self.whole_tokens:
+            raise ValueError(
+                f"max_tokens_per_microbatch: batches may be split, and {loss} compares the "
+                f"examples of a batch with each other, so that its parts do not add up; set it to "
+                f"{self.whole_tokens}, or lower batch_size"
+            )
+
     def tokens(self, step: int) -> int:
         """Real tokens in the batch of `step`."""
         return sum(part.tokens for part in self.at(step))
