@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from train.toy import FAST, toy
 
 from leanformer.train import Supervised, fit
-from leanformer.train.adamw import adamw
 from leanformer.train.follower import Follower, followers, own_rate, penalties, rate_of
+from leanformer.train.optimizer import grouped
 
 
 class Counter(Follower):
@@ -68,10 +68,9 @@ def test_a_penalty_is_part_of_the_loss_however_the_batch_is_cut() -> None:
 def test_a_rate_of_its_own_has_no_weight_decay() -> None:
     model, _ = toy()
     model.add_module("counter", Counter())
-    optimizer = adamw([model], replace(FAST, weight_decay=0.1))
-    (group,) = [g for g in optimizer.param_groups if g["factor"] == 10.0]
-    assert [id(p) for p in group["params"]] == [id(model.counter.scores)]
-    assert group["weight_decay"] == 0
+    (group,) = [group for group in grouped([model]) if group.rate == 10.0]
+    assert [id(p) for p in group.parameters] == [id(model.counter.scores)]
+    assert not group.decays
     assert rate_of(model.counter.scores) == 10.0
     assert rate_of(model.classifier.weight) is None
 

@@ -12,6 +12,7 @@ from train.two_terms import TASK, TwoTerms, same, trained
 from leanformer.data import Batch
 from leanformer.train import Supervised, Term, fit
 from leanformer.train.evaluate import judge
+from leanformer.train.schedules import LinearDecay
 
 
 def test_it_learns() -> None:
@@ -106,7 +107,7 @@ def test_the_rate_follows_the_schedule() -> None:
         lambda optimizer, args, kwargs: rates.append(optimizer.param_groups[0]["lr"])
     )
     try:
-        trained(replace(FAST, schedule="linear", warmup=0.0, epochs=1))
+        trained(replace(FAST, schedule=LinearDecay(warmup=0.0), epochs=1))
     finally:
         handle.remove()
     assert rates == pytest.approx([2e-3 * share for share in (1, 3 / 4, 2 / 4, 1 / 4)])

@@ -32,7 +32,6 @@ from leanformer.train.follower import followers
 from leanformer.train.frozen import frozen_embeddings
 from leanformer.train.generators import kept_generators
 from leanformer.train.loss import Loss
-from leanformer.train.schedule import factor
 from leanformer.train.setup import TrainSetup
 from leanformer.train.state import Fitted, State, identity_of, resume, save
 
@@ -166,9 +165,9 @@ class _Run:
         if not math.isfinite(loss):
             raise ValueError(
                 f"step {state.step + 1}: the loss is {loss}; lower learning_rate "
-                f"({setup.learning_rate:g}) or set precision = 'fp32'"
+                f"({setup.optimizer.learning_rate:g}) or set precision = 'fp32'"
             )
-        self.execution.step(factor(setup.schedule, state.step, self.steps, setup.warmup))
+        self.execution.step(setup.schedule.factor(state.step, self.steps))
         state.carry = carry
         state.step += 1
         state.losses.append(loss)

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from leanformer.data import Batch
 from leanformer.train import checkpoint
-from leanformer.train.adamw import adamw
 from leanformer.train.execution.execution import Execution, Groups, T
 from leanformer.train.follower import followers, penalties
 from leanformer.train.generators import generator_states, set_generator_states
 from leanformer.train.loss import Carry, Counts, Loss, detached, loss_share, summed
+from leanformer.train.optimizer import grouped
 from leanformer.train.precision import Precision
 from leanformer.train.setup import TrainSetup
 
@@ -34,8 +34,8 @@ class OneDevice(Execution):
         self.max_grad_norm = setup.max_grad_norm
         self.parameters = [p for m in (model, loss) for p in m.parameters() if p.requires_grad]
         self.followers = followers(model)
-        self.optimizer = adamw([model, loss], setup)
-        self.peaks = [setup.learning_rate * g["factor"] for g in self.optimizer.param_groups]
+        self.optimizer = setup.optimizer.build(grouped([model, loss]))
+        self.peaks = [group["lr"] for group in self.optimizer.param_groups]
         self.precision = Precision(setup.precision, self.device.type)
 
     def forward_backward(self, parts: Sequence[Batch], carry: Carry) -> tuple[float, Carry]:
