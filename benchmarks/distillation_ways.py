@@ -33,6 +33,8 @@ from leanformer.prune.criteria.units import Activation
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
 from leanformer.recipe import Recipe, run
+from leanformer.train.schedule import LearningRateSchedule
+from leanformer.train.schedules import ConstantRate, LinearDecay
 from leanformer.train.setup import TrainSetup
 
 OURS = ROOT / "runs" / "distillation"
@@ -131,7 +133,7 @@ def _general(start: str) -> Path:
     dataset = source.read()
     taught = Distill(
         objectives=(AttentionScores(heads="mean"), HiddenStates()),
-        train=_budget(dataset, GENERAL_STEPS, 1, False, schedule="constant"),
+        train=_budget(dataset, GENERAL_STEPS, 1, False, ConstantRate()),
         load_best_at_end=False,
         require_improvement=False,
     )
@@ -159,7 +161,7 @@ def steps_of(name: str, way: str, dataset: Dataset) -> tuple[Step, ...]:
 
     def stage(*objectives, share=1.0, texts=1.0, transfer=False, **more) -> Distill:
         # TinyBERT's layers are taught at a constant rate
-        schedule = "constant" if "load_best_at_end" in more else "linear"
+        schedule = ConstantRate() if "load_best_at_end" in more else LinearDecay()
         train = _budget(dataset, task.steps * share, texts, transfer, schedule)
         # a way that does not help is a result too
         return Distill(
@@ -221,7 +223,7 @@ def steps_of(name: str, way: str, dataset: Dataset) -> tuple[Step, ...]:
 
 
 def _budget(
-    dataset: Dataset, steps: float, texts: float, transfer: bool, schedule: str = "linear"
+    dataset: Dataset, steps: float, texts: float, transfer: bool, schedule: LearningRateSchedule
 ) -> TrainSetup:
     """A training of about so many steps, whatever the number of texts."""
     unlabelled = dataset.unlabelled if transfer else None

@@ -72,7 +72,7 @@ def between(dataset: Dataset, seed: int, train: TrainSetup) -> float:
     fit(model, texts, Supervised(kind), train, hooks=[note], seed=seed)
     one = copied(model)
     model.load_state_dict(early, strict=False)
-    fit(model, texts, Supervised(kind), replace(train, start=REWIND), seed=1000 + seed)
+    fit(model, texts, Supervised(kind), replace(train, start_fraction=REWIND), seed=1000 + seed)
     return barrier(model, one, copied(model), make_evaluator(dev, dataset.task, None, "fp32"))
 
 

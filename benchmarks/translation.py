@@ -39,6 +39,7 @@ from leanformer.prune.patterns import Unstructured
 from leanformer.train import checkpoint
 from leanformer.train.loop import Progress, fit
 from leanformer.train.loss import Supervised
+from leanformer.train.schedules import LinearDecay
 from leanformer.train.setup import TrainSetup
 
 OURS = ROOT / "runs" / "translation"
@@ -107,7 +108,14 @@ def trained(
     if found is not None:
         model.load_state_dict(found[0]["model"], strict=False)
         return float(found[1]["dev"])
-    setup = TrainSetup(**TRAINING, start=REWIND if kept < 1 else 0.0, evaluations=1)
+    setup = TrainSetup(
+        epochs=TRAINING["epochs"],
+        learning_rate=TRAINING["learning_rate"],
+        batch_size=TRAINING["batch_size"],
+        schedule=LinearDecay(warmup=TRAINING["warmup"]),
+        start_fraction=REWIND if kept < 1 else 0.0,
+        evaluations=1,
+    )
     show, loss = partial(shown, f"{seed} {way} {kept:g}"), Supervised("tokens")
     fit(model, splits["train"], loss, setup, folder=place / "training", hooks=[show], seed=seed)
     scores = {split: bleu(model, tokenizer, splits[split], split) for split in ("dev", "test")}

@@ -1,6 +1,8 @@
 """Fields that were renamed read by their old names, once, with a note."""
 
+import dataclasses
 from dataclasses import dataclass
+from typing import get_type_hints
 
 import pytest
 
@@ -84,15 +86,63 @@ def test_every_technique_that_is_renamed_is_there_by_its_new_name(monkeypatch):
             assert old not in families()[family]
 
 
+@dataclass(frozen=True)
+class _Whole:
+    part: str = ""
+
+
+@pytest.mark.parametrize(
+    ("table", "nested"),
+    [
+        ({"rate": 2.0}, {"use": "usual", "rate": 2.0}),
+        ({"rate": 2.0, "part": "other"}, {"use": "other", "rate": 2.0}),
+        ({"rate": 2.0, "part": {"decay": 1.0}}, {"use": "usual", "decay": 1.0, "rate": 2.0}),
+        ({"rate": 2.0, "part": {"use": "other"}}, {"use": "other", "rate": 2.0}),
+        ({"rate": 2.0, "part": 3}, 3),
+    ],
+)
+def test_a_field_that_went_into_a_nested_technique(table, nested, monkeypatch, recwarn):
+    row = Renamed("part.rate", technique="usual", short=True)
+    monkeypatch.setattr(renamed, "FIELDS", {"_Whole": {"rate": row}})
+    before = repr(table)
+    assert renamed.with_new_names(_Whole, table, "here") == {"part": nested}
+    assert repr(table) == before
+    assert not recwarn.list
+
+
+def test_a_nested_field_that_is_given_in_both_places_is_refused(monkeypatch):
+    row = Renamed("part.rate", technique="usual")
+    monkeypatch.setattr(renamed, "FIELDS", {"_Whole": {"rate": row}})
+    with pytest.raises(
+        ValueError, match=r"here\.rate: it is called part\.rate now, which is given"
+    ):
+        renamed.with_new_names(_Whole, {"rate": 1.0, "part": {"rate": 1.0}}, "here")
+    with pytest.warns(FutureWarning, match=r"^here\.rate is called part\.rate now$"):
+        renamed.with_new_names(_Whole, {"rate": 1.0}, "here")
+    monkeypatch.setattr(
+        renamed, "FIELDS", {"_Whole": {"rate": dataclasses.replace(row, short=True)}}
+    )
+    with pytest.raises(
+        ValueError, match=r"it is short for part\.rate, which is given too; remove one"
+    ):
+        renamed.with_new_names(_Whole, {"rate": 1.0, "part": {"rate": 1.0}}, "here")
+
+
 def test_every_row_leads_to_a_field_that_is_there(monkeypatch):
     monkeypatch.undo()
     import leanformer.recipe  # noqa: F401  (registers all techniques)
+    from leanformer.core.technique import families
 
     classes = {cls.__name__: cls for cls in _dataclasses()}
     for name, rows in renamed.FIELDS.items():
-        fields = classes[name].__dataclass_fields__
+        fields = {field.name for field in dataclasses.fields(classes[name])}
         for old, row in rows.items():
-            assert row.new in fields, f"{name}.{row.new}"
+            outer, _, inner = row.new.rpartition(".")
+            if outer:
+                family = get_type_hints(classes[name])[outer].family
+                nested = dataclasses.fields(families()[family][row.technique])
+                assert inner in {field.name for field in nested}, f"{name}.{row.new}"
+            assert (outer or inner) in fields, f"{name}.{row.new}"
             assert old not in fields, f"{name}.{old} is a field again"
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -112,3 +113,41 @@ def test_evaluation_goes_from_short_to_long(lengths: list[int], size: int) -> No
     assert [lengths[index] for index in order] == sorted(lengths)
     assert sorted(order) == list(range(len(lengths)))
     assert all(len(batch) == size for batch in batches[:-1])
+
+
+def test_a_batch_goes_to_a_device_whole() -> None:
+    batch = of_lengths([2, 3], labels=[0, 1]).batch([0, 1])
+    batch = replace(batch, lanes=torch.tensor([0, 1]), begins=torch.tensor([True, False]))
+    moved = batch.to(torch.device("meta"))
+    tensors = [*moved.inputs.values(), moved.labels, moved.lanes, moved.begins]
+    assert all(tensor is not None and tensor.is_meta for tensor in tensors)
+    assert moved.index == batch.index
+    bare = of_lengths([2]).batch([0]).to(torch.device("meta"))
+    assert (bare.labels, bare.lanes, bare.begins) == (None, None, None)
+    here = batch.to(torch.device("cpu"))
+    assert all(here.inputs[name] is tensor for name, tensor in batch.inputs.items())
+
+
+def test_a_batch_goes_to_cuda_from_pinned_memory_and_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stand-in for CUDA: what is pinned, and how it is copied."""
+    pinned: list[torch.Tensor] = []
+    copied: list[Any] = []
+
+    def pin(tensor: torch.Tensor) -> torch.Tensor:
+        pinned.append(tensor)
+        return tensor
+
+    def to(tensor: torch.Tensor, device: torch.device, non_blocking: bool) -> torch.Tensor:
+        copied.append((device, non_blocking))
+        return tensor
+
+    batch = of_lengths([2, 3], labels=[0, 1]).batch([0, 1])
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    batch.to(torch.device("cuda", 0))
+    assert len(pinned) == 3
+    assert copied == [(torch.device("cuda", 0), True)] * 3
+    batch.to(torch.device("mps"))
+    assert len(pinned) == 3

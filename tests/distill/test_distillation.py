@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from train.toy import FAST, TEXTS, examples
 
-from leanformer.data import Encoded, Examples, Task, encode_examples
+from leanformer.data import IGNORE, Encoded, Examples, Task, encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.distillation import Distillation, outputs_of, translation
 from leanformer.distill.objective import dims_of
@@ -48,10 +48,10 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole_with_unlabelled_texts(k
     encoded = encode_examples(texts, tiny_tokenizer("bert"), kind, 32)
     first = Logits() if kind == "regression" else SoftTargets()
     objectives = (first, HiddenStates(weight=0.2), Labels(weight=3.0))
-    setup = replace(FAST, epochs=1, batch_size=18, clip=0.0)
+    setup = replace(FAST, epochs=1, batch_size=18, max_grad_norm=0.0)
     # the teacher answers in bf16, whose rounding depends on the padding: hence the tolerance
     whole, parts = (
-        slopes(kind, encoded, replace(setup, micro_tokens=budget), objectives)
+        slopes(kind, encoded, replace(setup, max_tokens_per_microbatch=budget), objectives)
         for budget in (10**6, 40)
     )
     for ours, theirs in zip(parts, whole, strict=True):
@@ -93,7 +93,7 @@ def test_a_teacher_reads_a_cut_vocabulary_as_its_own() -> None:
     task = Task(kind="classification", labels=("a", "b"))
     plain = Distillation((SoftTargets(),), student, teacher, task)(student, batch)
     translated = Distillation((SoftTargets(),), other, teacher, task, swap)(other, renamed)
-    torch.testing.assert_close(translated[0].mean, plain[0].mean)
+    torch.testing.assert_close(translated[0].total, plain[0].total)
 
 
 def test_outputs_of_an_embedding_model_are_pooled() -> None:
@@ -170,9 +170,35 @@ def test_both_masked_language_models_see_the_same_hidden_tokens() -> None:
     )
     encoded = encode_examples(Examples(texts=TEXTS), tokenizer, "masked-lm", 32)
     batch = encoded.batch([0, 1, 2, 3])
-    shown = loss.prepared(batch)
+    shown = loss.transform_batch(batch)
     assert shown.labels is not None
     assert not torch.equal(shown.inputs["input_ids"], batch.inputs["input_ids"])
     (term,) = loss(student, shown)
     assert term.unit == "token"
-    assert term.mean.item() == pytest.approx(0, abs=0.02)  # the teacher's copy is in bf16
+    assert term.total.item() / shown.tokens == pytest.approx(
+        0, abs=0.02
+    )  # the teacher's copy is in bf16
+
+
+def test_a_part_without_a_hidden_token_adds_nothing() -> None:
+    """A mean over no token is 0 / 0; its part of the batch has no share in the loss."""
+    student, _ = tiny_model("bert", head="masked")
+    task = Task(kind="masked-lm")
+    loss = Distillation((SoftTargets(tokens="masked"),), student, student, task)
+    encoded = encode_examples(Examples(texts=TEXTS[:2]), tiny_tokenizer("bert"), "masked-lm", 32)
+    batch = encoded.batch([0, 1])
+    nothing = replace(batch, labels=torch.full_like(batch.inputs["input_ids"], IGNORE))
+    (term,) = loss(student, nothing)
+    assert term.total.item() == 0
+    term.total.backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in student.parameters())
+
+
+def test_one_objective_that_compares_texts_makes_the_loss_need_whole_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, task = model_for("classification"), Task(kind="classification", labels=("a", "b"))
+    objectives = (SoftTargets(), Labels())
+    assert Distillation(objectives, model, model, task).additive
+    monkeypatch.setattr(Labels, "additive", False)
+    assert not Distillation(objectives, model, model, task).additive

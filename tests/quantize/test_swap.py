@@ -12,8 +12,7 @@ from leanformer.models.vocabulary import cut_vocabulary
 from leanformer.quantize.activations import Dynamic
 from leanformer.quantize.fake import QATEmbedding, QATLinear
 from leanformer.quantize.swap import found, swap
-from leanformer.train import TrainSetup
-from leanformer.train.adamw import adamw
+from leanformer.train.optimizer import grouped
 
 LINEAR, TABLE = "bert.encoder.layer.1.output.dense", "bert.embeddings.word_embeddings"
 
@@ -82,7 +81,8 @@ def test_a_model_that_rounds_is_not_cut_and_its_shape_is_read():
 def test_a_table_that_rounds_has_no_weight_decay():
     model, _ = tiny_model("bert")
     swap(model, {TABLE: Blocks()})
-    decayed, free = adamw([model], TrainSetup()).param_groups
+    decayed, free = grouped([model])
+    assert (decayed.decays, free.decays) == (True, False)
     words = model.get_input_embeddings().weight
-    assert any(parameter is words for parameter in free["params"])
-    assert not any(parameter is words for parameter in decayed["params"])
+    assert any(parameter is words for parameter in free.parameters)
+    assert not any(parameter is words for parameter in decayed.parameters)

@@ -86,6 +86,18 @@ def test_a_step_is_the_same_whatever_was_asked_for_before(order: list[int]) -> N
     assert {step: rows(again.at(step)) for step in order} == dict(enumerate(expected))
 
 
+@given(lengths=LENGTHS, size=st.integers(1, 7), budget=st.integers(1, 40))
+def test_batches_are_whole_where_a_microbatch_may_hold_as_much_as_it_says(
+    lengths: list[int], size: int, budget: int
+) -> None:
+    batches = batches_of(lengths, size, budget)
+    if needed := batches.whole_tokens:
+        assert needed > budget
+        batches = batches_of(lengths, size, needed)
+    assert not batches.whole_tokens
+    assert all(len(batches.at(step)) == 1 for step in range(batches.steps_per_epoch))
+
+
 def test_another_seed_gives_another_order() -> None:
     lengths = list(range(1, 41))
     assert rows(batches_of(lengths, seed=0).at(0)) != rows(batches_of(lengths, seed=1).at(0))

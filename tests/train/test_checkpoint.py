@@ -9,7 +9,7 @@ from train.toy import FAST, toy
 
 from leanformer.models.tiny import tiny_model
 from leanformer.train import checkpoint
-from leanformer.train.adamw import adamw
+from leanformer.train.optimizer import grouped
 
 
 def test_what_is_saved_is_loaded_and_replaces_what_was_there(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_an_optimizer_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
 
 def test_an_optimizer_knows_its_parameters_by_name() -> None:
     first, _ = toy()
-    optimizer = adamw([first], FAST)
+    optimizer = FAST.optimizer.build(grouped([first]))
     first(input_ids=torch.tensor([[2, 5, 3]])).logits.sum().backward()
     optimizer.step()
     kept = checkpoint.optimizer_tensors(optimizer)
@@ -105,7 +105,7 @@ def test_a_training_on_another_device_is_kept_and_goes_on(tmp_path: Path) -> Non
 def _interrupted(model: Any, folder: Path) -> dict[str, torch.Tensor]:
     """The weights after two steps, between which everything is read back from a checkpoint."""
     for number in range(2):
-        optimizer = adamw([model], FAST)
+        optimizer = FAST.optimizer.build(grouped([model]))
         found = checkpoint.load(folder)
         if found is not None:
             checkpoint.load_weights(model, found[0]["model"], folder)

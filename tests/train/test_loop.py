@@ -10,8 +10,9 @@ from train.toy import FAST, toy
 from train.two_terms import TASK, TwoTerms, same, trained
 
 from leanformer.data import Batch
-from leanformer.train import Loss, Supervised, Term, fit
+from leanformer.train import Supervised, Term, fit
 from leanformer.train.evaluate import make_evaluator
+from leanformer.train.schedules import LinearDecay
 
 
 def test_it_learns() -> None:
@@ -29,9 +30,14 @@ def test_it_learns() -> None:
 @pytest.mark.parametrize("kind", ["classification", "regression", "tokens"])
 def test_a_batch_in_parts_gives_the_losses_and_weights_of_the_whole(kind: Any) -> None:
     results = []
-    for micro_tokens in (1, 24, 10**6):
+    for max_tokens_per_microbatch in (1, 24, 10**6):
         model, encoded = toy(kind, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-        setup = replace(FAST, batch_size=7, micro_tokens=micro_tokens, learning_rate=1e-3)
+        setup = replace(
+            FAST,
+            batch_size=7,
+            max_tokens_per_microbatch=max_tokens_per_microbatch,
+            learning_rate=1e-3,
+        )
         fitted = fit(model.double(), encoded, Supervised(kind), setup)
         results.append((fitted.losses, model.state_dict()))
     for losses, weights in results[:-1]:
@@ -51,7 +57,9 @@ def test_means_over_different_units_are_exact_in_parts_too() -> None:
             seen.extend(p.grad.clone() for group in optimizer.param_groups for p in group["params"])  # noqa: B023
 
         handle = register_optimizer_step_pre_hook(keep)
-        setup = replace(FAST, epochs=0.25, batch_size=9, micro_tokens=budget, clip=0.0)
+        setup = replace(
+            FAST, epochs=0.25, batch_size=9, max_tokens_per_microbatch=budget, max_grad_norm=0.0
+        )
         try:
             fit(model, encoded, loss, setup)
         finally:
@@ -72,14 +80,14 @@ def test_the_same_seed_gives_the_same_losses_and_another_does_not() -> None:
 def test_a_loss_that_is_not_finite_is_refused_before_a_weight_changes() -> None:
     model, encoded = toy()
 
-    class Broken(Loss):
-        def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
-            (term,) = Supervised("classification")(model, batch)
-            return [replace(term, mean=term.mean * math.nan)]
+    class Broken(Supervised):
+        def terms(self, outputs: Any, batch: Batch) -> list[Term]:
+            (term,) = super().terms(outputs, batch)
+            return [replace(term, total=term.total * math.nan)]
 
     before = {key: value.clone() for key, value in model.state_dict().items()}
     with pytest.raises(ValueError, match=r"step 1: the loss is nan; lower learning_rate \(0.002\)"):
-        fit(model, encoded, Broken(), FAST)
+        fit(model, encoded, Broken("classification"), FAST)
     assert same(model.state_dict(), before)
 
 
@@ -99,7 +107,7 @@ def test_the_rate_follows_the_schedule() -> None:
         lambda optimizer, args, kwargs: rates.append(optimizer.param_groups[0]["lr"])
     )
     try:
-        trained(replace(FAST, schedule="linear", warmup=0.0, epochs=1))
+        trained(replace(FAST, schedule=LinearDecay(warmup=0.0), epochs=1))
     finally:
         handle.remove()
     assert rates == pytest.approx([2e-3 * share for share in (1, 3 / 4, 2 / 4, 1 / 4)])
@@ -116,7 +124,7 @@ def test_a_training_may_begin_in_the_middle_of_its_schedule_and_data() -> None:
 
     whole = fit(model, encoded, loss, FAST, hooks=[keep])
     model.load_state_dict(middle)
-    half = fit(model, encoded, loss, replace(FAST, start=0.5))
+    half = fit(model, encoded, loss, replace(FAST, start_fraction=0.5))
     assert len(half.losses) == 6
     assert half.steps == 12
     assert half.losses[0] == pytest.approx(whole.losses[6], rel=1e-5)

@@ -68,7 +68,7 @@ def test_an_evaluation_changes_nothing_of_what_follows() -> None:
 
 
 def test_patience_stops_early(tmp_path: Path) -> None:
-    setup = replace(FAST, evaluations=12, patience=2)
+    setup = replace(FAST, evaluations=12, early_stopping_patience=2)
 
     def run(folder: Path | None) -> Fitted:
         model, encoded = toy()

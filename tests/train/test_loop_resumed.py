@@ -89,7 +89,9 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     trained(folder=tmp_path / "c", seed=0)
     with pytest.raises(ValueError, match=r"differs in setup.epochs \(3 → 2\); remove"):
         trained(replace(FAST, epochs=2), folder=tmp_path / "c")
-    with pytest.raises(ValueError, match=r"differs in setup.learning_rate \(0.002 → 1e-05\)"):
+    with pytest.raises(
+        ValueError, match=r"differs in setup.optimizer.learning_rate \(0.002 → 1e-05\)"
+    ):
         trained(replace(FAST, learning_rate=1e-5), folder=tmp_path / "c")
     with pytest.raises(ValueError, match=r"differs in seed \(0 → 9\)"):
         trained(seed=9, folder=tmp_path / "c")

@@ -9,7 +9,16 @@ from torch import Tensor
 from train.toy import toy
 
 from leanformer.data import IGNORE, Batch
-from leanformer.train.loss import Loss, Supervised, Term, against_labels, count, merged
+from leanformer.train.loss import (
+    Loss,
+    Supervised,
+    Term,
+    against_labels,
+    count,
+    detached,
+    loss_share,
+    summed,
+)
 
 UNITS = ("example", "token", "target")
 
@@ -31,7 +40,8 @@ def batch(lengths: list[int], labels: Any) -> Batch:
 )
 def test_units_are_counted(labels: Any, targets: int) -> None:
     counts = [count(batch([3, 1], labels), unit) for unit in UNITS]  # type: ignore[arg-type]
-    assert counts == [2, 4, targets]
+    assert [int(found) for found in counts] == [2, 4, targets]
+    assert Loss().counts(batch([3, 1], labels)) == dict(zip(UNITS, counts, strict=True))
 
 
 def test_cross_entropy_equals_its_equation() -> None:
@@ -93,7 +103,7 @@ def test_parts_of_a_batch_sum_to_the_whole_whatever_the_units(
             "target": (sizes * known).sum(),
         }
         return [
-            Term(unit, sums[unit] / max(1, count(part, unit)), weight, unit)  # type: ignore[arg-type]
+            Term(unit, sums[unit], weight, unit)
             for unit, weight in zip(UNITS, weights, strict=True)
         ]
 
@@ -103,10 +113,14 @@ def test_parts_of_a_batch_sum_to_the_whole_whatever_the_units(
         )
 
     whole = made(values)
-    counts = {unit: count(whole, unit) for unit in UNITS}  # type: ignore[arg-type]
+    loss = Loss()
     parts = [made(part) for part in (values[:cut], values[cut:]) if part]
-    total = sum(merged(terms(part), part, counts) for part in parts)
-    expected = sum(term.weight * term.mean for term in terms(whole))
+    counts = summed([loss.counts(part) for part in parts])
+    assert counts == loss.counts(whole)
+    total = sum(loss_share(terms(part), counts) for part in parts)
+    expected = sum(
+        term.weight * term.total / max(1, int(counts[term.unit])) for term in terms(whole)
+    )
     torch.testing.assert_close(total, expected)
 
 
@@ -117,9 +131,20 @@ def test_supervised_is_the_loss_that_transformers_computes(kind: Any) -> None:
     (term,) = Supervised(kind)(model, part)
     assert term.unit == "target"
     theirs: Tensor = model(**part.inputs, labels=part.labels).loss
-    torch.testing.assert_close(term.mean, theirs)
+    torch.testing.assert_close(term.total / count(part, "target"), theirs)
+    torch.testing.assert_close(Supervised(kind).mean(model, part), theirs)
 
 
-def test_a_loss_must_say_its_terms() -> None:
+def test_a_loss_must_say_its_outputs_and_terms() -> None:
     with pytest.raises(NotImplementedError):
         Loss()(torch.nn.Identity(), batch([1], None))
+    with pytest.raises(NotImplementedError):
+        Loss().terms(None, batch([1], None))
+
+
+def test_a_carry_stays_as_it_is_unless_a_loss_adds_to_it() -> None:
+    memory = torch.ones(2, requires_grad=True)
+    carry = Loss().next_carry(None, batch([1], None), {"memory": memory * 2})
+    assert carry["memory"].requires_grad
+    assert not detached(carry)["memory"].requires_grad
+    assert detached(carry)["memory"].tolist() == [2, 2]

@@ -10,7 +10,11 @@ def trained(name: str, clip: float, factor: float = 1.0) -> tuple[torch.Tensor, 
     weight = nn.Parameter(torch.zeros(2))
     cast = Precision(name)
     cast.backward((weight * torch.tensor([3.0, 4.0]) * factor).sum())
-    cast.step(torch.optim.SGD([weight], lr=1.0), [weight], clip)
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    cast.unscale(optimizer)
+    if clip:
+        nn.utils.clip_grad_norm_([weight], clip)
+    cast.step(optimizer)
     return -weight.detach(), cast
 
 

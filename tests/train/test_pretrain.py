@@ -64,7 +64,7 @@ def test_a_batch_in_parts_gives_the_loss_of_the_whole() -> None:
     encoded = encode_examples(Examples(texts=TEXTS), tokenizer, "masked-lm", 32)
 
     class Fixed(MaskedLanguage):
-        def prepared(self, batch: Any) -> Any:
+        def transform_batch(self, batch: Any) -> Any:
             rows = [hidden.batch([index]) for index in batch.index]
             width = batch.inputs["input_ids"].shape[1]
             pad = torch.nn.functional.pad
@@ -83,7 +83,7 @@ def test_a_batch_in_parts_gives_the_loss_of_the_whole() -> None:
         model, _ = tiny_model(
             "bert", head="masked", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
         )
-        setup = replace(SETUP, epochs=1, micro_tokens=micro, precision="fp32")
+        setup = replace(SETUP, epochs=1, max_tokens_per_microbatch=micro, precision="fp32")
         losses.append(fit(model, encoded, Fixed(hide), setup).losses)
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from train.toy import FAST, toy
 
 from leanformer.train import Supervised, fit
-from leanformer.train.adamw import adamw
+from leanformer.train.optimizer import grouped
 from leanformer.train.scheduled_module import (
     ScheduledModule,
     lr_scale,
@@ -60,10 +60,10 @@ def test_a_part_is_told_of_every_step_and_of_a_resumed_one(tmp_path: Path) -> No
 
 def test_a_penalty_is_part_of_the_loss_however_the_batch_is_cut() -> None:
     ends = []
-    for micro_tokens in (1, 10**6):
+    for max_tokens_per_microbatch in (1, 10**6):
         model, encoded = toy(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
         model.add_module("counter", Counter())
-        setup = replace(FAST, micro_tokens=micro_tokens, epochs=1)
+        setup = replace(FAST, max_tokens_per_microbatch=max_tokens_per_microbatch, epochs=1)
         fitted = fit(model.double(), encoded, Supervised("classification"), setup)
         assert fitted.losses[0] > 9
         ends.append(model.counter.scores.detach())
@@ -74,10 +74,9 @@ def test_a_penalty_is_part_of_the_loss_however_the_batch_is_cut() -> None:
 def test_a_rate_of_its_own_has_no_weight_decay() -> None:
     model, _ = toy()
     model.add_module("counter", Counter())
-    optimizer = adamw([model], replace(FAST, weight_decay=0.1))
-    (group,) = [g for g in optimizer.param_groups if g["factor"] == 10.0]
-    assert [id(p) for p in group["params"]] == [id(model.counter.scores)]
-    assert group["weight_decay"] == 0
+    (group,) = [group for group in grouped([model]) if group.rate == 10.0]
+    assert [id(p) for _, p in group.parameters] == [id(model.counter.scores)]
+    assert not group.decays
     assert lr_scale(model.counter.scores) == 10.0
     assert lr_scale(model.classifier.weight) is None
 

@@ -1,9 +1,12 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from leanformer.core.codec import decode, encode
 from leanformer.train import TrainSetup
+from leanformer.train.optimizers import AdamW, Sgd
+from leanformer.train.schedules import ConstantRate, CosineDecay
 
 
 @pytest.mark.parametrize(
@@ -11,13 +14,15 @@ from leanformer.train import TrainSetup
     [
         ({"epochs": 0}, "epochs: 0 is not positive"),
         ({"learning_rate": -1.0}, "learning_rate: -1.0 is not positive"),
+        ({"steps": 0}, "steps: 0 is not positive"),
+        ({"tokens": -1}, "tokens: -1 is not positive"),
+        ({"steps": 1, "tokens": 1}, "steps, tokens: both say how long to train; set one of"),
+        ({"start_fraction": 1.0}, "start_fraction: 1.0 is not a share of the steps"),
         ({"batch_size": 0}, "batch_size: 0 is not positive"),
-        ({"micro_tokens": 0}, "micro_tokens: 0 is not positive"),
-        ({"warmup": 1.0}, r"warmup: 1.0 is not a share of the steps in \[0, 1\)"),
-        ({"weight_decay": -0.1}, "weight_decay: -0.1 is negative"),
-        ({"clip": -1.0}, "clip: -1.0 is negative"),
+        ({"max_tokens_per_microbatch": 0}, "max_tokens_per_microbatch: 0 is not positive"),
+        ({"max_grad_norm": -1.0}, "max_grad_norm: -1.0 is negative"),
         ({"evaluations": -1}, "evaluations: -1 is negative"),
-        ({"patience": -1}, "patience: -1 is negative"),
+        ({"early_stopping_patience": -1}, "early_stopping_patience: -1 is negative"),
         ({"checkpoint_seconds": -1.0}, "checkpoint_seconds: -1.0 is negative"),
     ],
 )
@@ -27,8 +32,65 @@ def test_what_is_out_of_range_is_refused(fields: dict[str, Any], message: str) -
 
 
 def test_words_are_checked_where_they_are_read() -> None:
-    for field, value in (("schedule", "step"), ("precision", "int8")):
-        with pytest.raises(ValueError, match=f"train.{field}: '{value}' is not one of"):
-            decode(TrainSetup, {field: value}, "train")
-    setup = TrainSetup(epochs=0.5, schedule="cosine")
+    with pytest.raises(ValueError, match=r"train.precision: 'int8' is not one of"):
+        decode(TrainSetup, {"precision": "int8"}, "train")
+    with pytest.raises(ValueError, match=r"train.schedule.use: 'step' is no .*technique"):
+        decode(TrainSetup, {"schedule": "step"}, "train")
+    with pytest.raises(ValueError, match=r"train.optimizer.learning_rate: -1.0 is not positive"):
+        decode(TrainSetup, {"learning_rate": -1.0}, "train")
+    setup = TrainSetup(epochs=0.5, schedule=CosineDecay(), optimizer=Sgd(momentum=0.5))
     assert decode(TrainSetup, encode(setup)) == setup
+
+
+def test_a_learning_rate_given_for_short_is_the_optimizers() -> None:
+    setup = TrainSetup(learning_rate=0.5)
+    assert setup == TrainSetup(optimizer=AdamW(learning_rate=0.5))
+    assert replace(setup, epochs=1).optimizer == AdamW(learning_rate=0.5)
+    assert replace(setup, learning_rate=0.1).optimizer == AdamW(learning_rate=0.1)
+    assert replace(setup, optimizer=Sgd()).optimizer == Sgd()
+    assert TrainSetup(optimizer=Sgd(momentum=0), learning_rate=0.5).optimizer == Sgd(
+        momentum=0, learning_rate=0.5
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "setup"),
+    [
+        ({"learning_rate": 0.5}, TrainSetup(learning_rate=0.5)),
+        ({"learning_rate": 0.5, "optimizer": "sgd"}, TrainSetup(optimizer=Sgd(learning_rate=0.5))),
+        (
+            {"optimizer": {"use": "adamw", "learning_rate": 0.5, "weight_decay": 0.1}},
+            TrainSetup(optimizer=AdamW(learning_rate=0.5, weight_decay=0.1)),
+        ),
+        ({"schedule": "constant"}, TrainSetup(schedule=ConstantRate())),
+    ],
+)
+def test_a_recipe_says_it_for_short_or_at_length(
+    table: Any, setup: TrainSetup, recwarn: Any
+) -> None:
+    assert decode(TrainSetup, table) == setup
+    assert not recwarn.list
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_what_recipes_said_before_still_reads() -> None:
+    table = {
+        "learning_rate": 0.5, "weight_decay": 0.1, "schedule": "cosine", "warmup": 0.2, "clip": 2.0,
+        "patience": 3, "start": 0.1, "micro_tokens": 64,
+    }  # fmt: skip
+    assert decode(TrainSetup, table) == TrainSetup(
+        optimizer=AdamW(learning_rate=0.5, weight_decay=0.1),
+        schedule=CosineDecay(warmup=0.2),
+        max_grad_norm=2.0,
+        early_stopping_patience=3,
+        start_fraction=0.1,
+        max_tokens_per_microbatch=64,
+    )
+
+
+def test_a_rate_in_two_places_is_refused() -> None:
+    table = {"learning_rate": 0.5, "optimizer": {"use": "sgd", "learning_rate": 0.1}}
+    with pytest.raises(
+        ValueError, match=r"train.learning_rate: it is short for optimizer.learning_rate"
+    ):
+        decode(TrainSetup, table, "train")

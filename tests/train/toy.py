@@ -5,12 +5,18 @@ from typing import Any
 from leanformer.data import Encoded, Examples, encode_examples
 from leanformer.models.tiny import tiny_model
 from leanformer.train import TrainSetup
+from leanformer.train.schedules import LinearDecay
 
 ENDS = ("", "the lights", "in the mountains today", "and the dog jumps over it tomorrow evening")
 TEXTS = [f"{word} {end}" for end in ENDS for word in ("music", "rice", "music play", "rice bowl")]
 LABELS = [0, 1] * 8
 FAST = TrainSetup(
-    epochs=3, batch_size=4, learning_rate=2e-3, precision="fp32", checkpoint_seconds=0, warmup=0.1
+    epochs=3,
+    batch_size=4,
+    learning_rate=2e-3,
+    precision="fp32",
+    checkpoint_seconds=0,
+    schedule=LinearDecay(warmup=0.1),
 )
 
 

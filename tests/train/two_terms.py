@@ -9,6 +9,7 @@ from train.toy import FAST, toy
 from leanformer.data import Batch, Task
 from leanformer.train import Fitted, Loss, Supervised, Term, TrainSetup, fit
 from leanformer.train.evaluate import make_evaluator
+from leanformer.train.loss import Carry
 
 TASK = Task(kind="classification", labels=("music", "rice"))
 
@@ -20,25 +21,18 @@ class TwoTerms(Loss):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(2))
 
-    def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
-        output = model(**batch.inputs, output_hidden_states=True)
+    def outputs(self, model: nn.Module, batch: Batch, carry: Carry) -> Any:
+        return model(**batch.inputs, output_hidden_states=True)
+
+    def terms(self, outputs: Any, batch: Batch) -> list[Term]:
         keep = batch.inputs["attention_mask"].bool()
-        (labels,) = Supervised("classification")(_Shifted(output.logits + self.bias), batch)
-        size = output.hidden_states[-1][keep].pow(2).mean()
+        (labels,) = Supervised("classification").terms(outputs.logits + self.bias, batch)
+        size = outputs.hidden_states[-1][keep].pow(2).mean(-1).sum()
         return [
             labels,
             Term("size", size, 0.3, "token"),
-            Term("one", self.bias.sum(), 0.1, "example"),
+            Term("one", self.bias.sum() * len(batch.index), 0.1, "example"),
         ]
-
-
-class _Shifted(nn.Module):
-    def __init__(self, logits: Tensor) -> None:
-        super().__init__()
-        self.logits = logits
-
-    def forward(self, **inputs: Tensor) -> Any:
-        return self
 
 
 def trained(setup: TrainSetup = FAST, **settings: Any) -> tuple[Fitted, dict[str, Tensor]]:

@@ -7,14 +7,22 @@ import typer
 
 
 def show(name: Annotated[str, typer.Argument(help="As `leanformer list` names it.")]) -> None:
-    """Explain one technique."""
+    """Explain a technique."""
+    import leanformer.recipe  # noqa: F401  (registers every technique)
+    from leanformer.core.technique import families, find
+
+    found: list[Any] = [members[name] for members in families().values() if name in members]
+    for cls in found or [find(name)]:  # which refuses the name and says the nearest
+        _explain(name, cls)
+
+
+def _explain(name: str, cls: Any) -> None:
+    """One technique; several families may have one of a name."""
     import inspect
 
-    import leanformer.recipe  # noqa: F401  (registers every technique)
     from leanformer.core.codec import encode
-    from leanformer.core.technique import field_docs, find
+    from leanformer.core.technique import field_docs
 
-    cls: Any = find(name)
     typer.echo(f"{name}  ({cls.family})\n\n{inspect.cleandoc(cls.__doc__ or '')}")
     module = inspect.getmodule(cls)
     typer.echo(f"\n{inspect.cleandoc(module.__doc__ or '') if module else ''}")

@@ -1,9 +1,13 @@
 """Fields and techniques with a new name: recipes and checkpoints of an earlier version still read.
 
 A row of `FIELDS` names a class, the old field, the new one, and where the value changes with the
-name, how. A row of `TECHNIQUES` names a family, an old technique and the new one.
-`leanformer.core.codec` looks here before it decodes a table, so that nothing else has to know the
-old names. A row stays for one version.
+name, how. A field that went into a nested technique is named by its path:
+
+    train.weight_decay = 0.1   ->   train.optimizer = { use = "adamw", weight_decay = 0.1 }
+
+A row of `TECHNIQUES` names a family, an old technique and the new one. `leanformer.core.codec`
+looks here before it decodes a table, so that nothing else has to know the old names. A row stays
+for one version, or for good where the short form is right too.
 """
 
 import warnings
@@ -17,12 +21,16 @@ class Renamed:
     """What became of a field.
 
     Attributes:
-        new: What it is called now.
+        new: What it is called now; "optimizer.weight_decay" is a field of a nested technique.
         convert: From the old value to the new one.
+        technique: The nested technique, where the table does not name one.
+        short: Whether the old name stays right, as a short form that is read without a note.
     """
 
     new: str
     convert: Callable[[Any], Any] = lambda value: value
+    technique: str = ""
+    short: bool = False
 
 
 def _sparsity(keep: Any) -> Any:
@@ -96,6 +104,15 @@ FIELDS: dict[str, dict[str, Renamed]] = {
     "Int8": _FLOAT_LAYERS,
     "QuantizeAware": _FLOAT_LAYERS,
     "WeightOnly": _FLOAT_LAYERS,
+    "TrainSetup": {
+        "micro_tokens": Renamed("max_tokens_per_microbatch"),
+        "start": Renamed("start_fraction"),
+        "clip": Renamed("max_grad_norm"),
+        "patience": Renamed("early_stopping_patience"),
+        "learning_rate": Renamed("optimizer.learning_rate", technique="adamw", short=True),
+        "weight_decay": Renamed("optimizer.weight_decay", technique="adamw"),
+        "warmup": Renamed("schedule.warmup", technique="linear"),
+    },
 }
 """Name of a class -> name that one of its fields had -> what became of it."""
 
@@ -136,8 +153,22 @@ def with_new_names(cls: type, table: dict[str, Any], place: str) -> dict[str, An
     current = {key: value for key, value in table.items() if key not in found}
     for old, row in found.items():
         where = f"{place}.{old}" if place else old
-        if row.new in current:
-            raise ValueError(f"{where}: it is called {row.new} now, which is given too; remove it")
-        warnings.warn(f"{where} is called {row.new} now", FutureWarning, stacklevel=2)
-        current[row.new] = row.convert(table[old])
+        _put(current, row, row.convert(table[old]), where)
+        if not row.short:
+            warnings.warn(f"{where} is called {row.new} now", FutureWarning, stacklevel=2)
     return current
+
+
+def _put(table: dict[str, Any], row: Renamed, value: Any, where: str) -> None:
+    """Put a value into `table` under its present name, which may be a path of two."""
+    outer, _, inner = row.new.rpartition(".")
+    if outer:
+        nested = table.get(outer, {})
+        nested = {"use": nested} if isinstance(nested, str) else nested
+        if not isinstance(nested, dict):
+            return  # no table: refused where it is decoded
+        table[outer] = table = {"use": row.technique, **nested}
+    if inner in table:
+        now = f"short for {row.new}" if row.short else f"called {row.new} now"
+        raise ValueError(f"{where}: it is {now}, which is given too; remove one of the two")
+    table[inner] = value

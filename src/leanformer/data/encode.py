@@ -28,11 +28,29 @@ class Batch:
         labels: [B] classes or numbers, [B, T] word labels or hidden tokens with IGNORE elsewhere;
             or None.
         index: Which examples these are.
+        lanes: [B] the place of each row in the batch of its step, where a step hands something on
+            to the next: the row of the same lane goes on from there. None = nothing is handed on.
+        begins: [B] True where a lane begins anew with this row; None = nowhere.
     """
 
     inputs: dict[str, Tensor]
     labels: Tensor | None
     index: tuple[int, ...]
+    lanes: Tensor | None = None
+    begins: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on `device`; to CUDA it is copied beside the computing, from pinned memory."""
+
+        def moved(tensor: Tensor | None) -> Tensor | None:
+            if tensor is None or tensor.device == device:
+                return tensor
+            pinned = tensor.pin_memory() if device.type == "cuda" else tensor
+            return pinned.to(device, non_blocking=True)
+
+        inputs: Any = {name: moved(tensor) for name, tensor in self.inputs.items()}
+        labels, lanes, begins = moved(self.labels), moved(self.lanes), moved(self.begins)
+        return replace(self, inputs=inputs, labels=labels, lanes=lanes, begins=begins)
 
     @property
     def tokens(self) -> int:

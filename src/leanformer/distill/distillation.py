@@ -6,6 +6,7 @@ Legend: B batch, T token, V vocabulary.
 import copy
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from leanformer.models.attention.observe import observe_attention
 from leanformer.models.embedding import embedding_of, text_vectors
 from leanformer.tasks import kind_named
 from leanformer.train.digest import digest, weights_digest
-from leanformer.train.loss import Loss, Term, Unit
+from leanformer.train.loss import Carry, Loss, Term, Unit, count
 from leanformer.train.masking import Masking
 
 
@@ -61,9 +62,12 @@ class Distillation(Loss):
         self.objectives = objectives
         self.hidden = any(objective.needs_hidden for objective in objectives)
         self.attention = any(objective.needs_attention for objective in objectives)
+        self.additive = all(objective.additive for objective in objectives)
         self.kind = task.kind
         # Kept out of the module's own parameters: a teacher is neither trained nor checkpointed.
-        self._teacher = [copy.deepcopy(teacher).to(torch.bfloat16).eval().requires_grad_(False)]
+        device = next(student.parameters()).device
+        asked = copy.deepcopy(teacher).to(device, torch.bfloat16)
+        self._teacher = [asked.eval().requires_grad_(False)]
         self._translate = translate
         self.noise, self._special = noise, torch.tensor(list(special), dtype=torch.long)
         self._hide, self._kept, self._own = hide, kept, own
@@ -80,27 +84,31 @@ class Distillation(Loss):
             "masking": codec.encode(self._hide),
         }
 
-    def prepared(self, batch: Batch) -> Batch:
+    def transform_batch(self, batch: Batch) -> Batch:
         """The batch with some tokens swapped or hidden, the same for both models."""
         ids_BT = batch.inputs["input_ids"]
         free_BT = batch.inputs["attention_mask"].bool() & ~torch.isin(ids_BT, self._special)
         inputs = {**batch.inputs, "input_ids": token_swap(ids_BT, free_BT, self.noise)}
-        noisy = Batch(inputs, batch.labels, batch.index)
+        noisy = replace(batch, inputs=inputs)
         return noisy if self._hide is None else self._hide.batch(noisy)
 
-    def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
-        """One term an objective."""
+    def outputs(self, model: nn.Module, batch: Batch, carry: Carry) -> tuple[Outputs, Outputs]:
+        """What the student says, and what the teacher says."""
         teacher = self._asked(batch)
         student = outputs_of(model, batch.inputs, self.kind, self.hidden, self.attention)
-        return [
-            Term(
-                objective.technique,  # type: ignore[attr-defined]
-                module(student, teacher, batch.labels),
-                objective.weight,
-                self._unit(objective),
-            )
-            for objective, module in zip(self.objectives, self.modules_, strict=True)
-        ]
+        return student, teacher
+
+    def terms(self, outputs: tuple[Outputs, Outputs], batch: Batch) -> list[Term]:
+        """One term per objective: its mean times what the mean is over."""
+        found = []
+        for objective, module in zip(self.objectives, self.modules_, strict=True):
+            unit = self._unit(objective)
+            units = count(batch, unit)
+            # a part may have no unit at all, such as no hidden token: its mean is 0 / 0
+            total = torch.where(units > 0, module(*outputs, batch.labels) * units, 0.0)
+            name: str = objective.technique  # type: ignore[attr-defined]
+            found.append(Term(name, total, objective.weight, unit))
+        return found
 
     def _asked(self, batch: Batch) -> Outputs:
         """What the teacher says, now or when it was asked before."""
@@ -117,7 +125,8 @@ class Distillation(Loss):
             return self._own.outputs(self._teacher[0], batch)
         theirs = dict(batch.inputs)
         if self._translate is not None:
-            theirs["input_ids"] = self._translate[theirs["input_ids"]]
+            ids_BT = theirs["input_ids"]
+            theirs["input_ids"] = self._translate.to(ids_BT.device)[ids_BT]
         return outputs_of(self._teacher[0], theirs, self.kind, self.hidden, self.attention)
 
     def _unit(self, objective: Objective) -> Unit:

@@ -56,12 +56,15 @@ class Objective(ABC):
     Attributes:
         needs_hidden: Whether hidden states are compared.
         needs_attention: Whether what attention is given is compared.
+        additive: Whether the mean over a batch is that over its parts, each weighed by its units;
+            not so where the texts of a batch are compared with each other.
         weight: Factor in the sum of objectives.
     """
 
     family: ClassVar[str] = "objective"
     needs_hidden: ClassVar[bool] = False
     needs_attention: ClassVar[bool] = False
+    additive: ClassVar[bool] = True
     weight: float
 
     @property

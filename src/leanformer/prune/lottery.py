@@ -105,7 +105,7 @@ class Lottery(Step):
             checkpoint.load_weights(workspace.model, groups["model"], place / "done")
             return float(state["quality"])
         by: Any = self.by
-        train = replace(by.train, start=self.rewind if number else 0.0)
+        train = replace(by.train, start_fraction=self.rewind if number else 0.0)
         done = replace(by, train=train, load_best_at_end=False, require_improvement=False).apply(
             workspace.with_(folder=place)
         )

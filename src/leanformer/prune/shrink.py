@@ -148,8 +148,7 @@ class Shrink(Step):
 def _loss(kind: Any) -> Any:
     """The scalar of the pass: the task's loss, or without labels the size of the output."""
     if kind_named(kind).form is not None:
-        supervised = Supervised(kind)
-        return lambda model, batch: supervised(model, batch)[0].mean
+        return Supervised(kind).mean
 
     def size(model: nn.Module, batch: Batch) -> Tensor:
         vectors: Tensor = head_output(model, batch.inputs, kind)

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from torch import Tensor, nn
-
 from leanformer.core.workspace import Workspace
 from leanformer.data import Batch, encode_examples
 from leanformer.models.anatomy import layers_of
@@ -51,16 +49,11 @@ def with_bits(
             for part in parts
         ]
 
-    supervised = Supervised(kind)
-
-    def loss(model: nn.Module, batch: Batch) -> Tensor:
-        return supervised(model, batch)[0].mean
-
     stack = stacked(workspace.model, list(rounding))
     members = {
         layer: [f"{name}.weight" for name in names] for layer, names in stack.items() if names
     }
-    chosen = choice.choose(workspace.model, members, slices, loss)
+    chosen = choice.choose(workspace.model, members, slices, Supervised(kind).mean)
     rows = [vars(one) for one in chosen]
     workspace.record.write("bits_by_layer", model=workspace.name, rows=rows)
     bits = {one.layer: one.bits for one in chosen}

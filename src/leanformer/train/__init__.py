@@ -1,8 +1,9 @@
 """One training loop, and what it is made of."""
 
-from leanformer.train.loop import Fitted, Hook, Progress, fit
+from leanformer.train.loop import Hook, Progress, fit
 from leanformer.train.loss import Loss, Supervised, Term, against_labels
 from leanformer.train.setup import TrainSetup
+from leanformer.train.state import Fitted
 
 __all__ = [
     "Fitted",

@@ -37,11 +37,14 @@ class Batches(ABC):
         steps_per_epoch: Optimizer steps in one pass over the data.
         longest: Tokens of the longest example.
         epoch_tokens: Real tokens in one pass over the data.
+        whole_tokens: Padded tokens that a microbatch must be allowed to hold for every batch to
+            stay whole; 0 where they all are whole already.
     """
 
     steps_per_epoch: int
     longest: int
     epoch_tokens: int
+    whole_tokens: int
 
     @abstractmethod
     def at(self, step: int) -> list[Batch]:
@@ -86,6 +89,19 @@ class Batches(ABC):
             return duration.amount
         return self.steps(duration) / self.steps_per_epoch
 
+    def require_whole(self, loss: str) -> None:
+        """Refuse batches that may come in parts, for a loss that compares their examples.
+
+        Raises:
+            ValueError: A batch may come in parts; the message says at what size none does.
+        """
+        if self.whole_tokens:
+            raise ValueError(
+                f"max_tokens_per_microbatch: batches may be split, and {loss} compares the "
+                f"examples of a batch with each other, so that its parts do not add up; set it to "
+                f"{self.whole_tokens}, or lower batch_size"
+            )
+
     def tokens(self, step: int) -> int:
         """Real tokens in the batch of `step`."""
         return sum(part.tokens for part in self.at(step))
@@ -107,6 +123,10 @@ class ShuffledBatches(Batches):
         self.steps_per_epoch = math.ceil(len(encoded) / batch_size)
         lengths = [encoded.length(index) for index in range(len(encoded))]
         self.longest, self.epoch_tokens = max(lengths), sum(lengths)
+        rows = min(batch_size, len(encoded))
+        self.whole_tokens = rows * self.longest
+        if rows == 1 or self.whole_tokens <= max_tokens:
+            self.whole_tokens = 0
         self._order: tuple[int, list[list[int]]] = (-1, [])
 
     def at(self, step: int) -> list[Batch]:

@@ -23,7 +23,7 @@ from leanformer.train.digest import PREFIX, weights_digest
 from leanformer.train.loss import Loss
 from leanformer.train.setup import TrainSetup
 
-FORMAT = 2
+FORMAT = 3
 """The version of the table and of what a checkpoint holds."""
 _MOST = 5  # differences that an error names
 _WORDS = {

@@ -3,36 +3,39 @@
 Fine-tuning, distillation, quantization-aware training and pruning all run here: a method is a
 `Loss` (what is minimized) and hooks (what happens around a step). One step:
 
-    for part of batch:   backward(share of the loss)          accumulation, exact for unequal parts
-    unscale, clip, AdamW, schedule, hooks
+    batch = batches.at(step)
+    execution.forward_backward(batch)     accumulation, exact for unequal parts
+    execution.step(schedule(step))        clip, optimizer
+    scheduled modules, evaluation, hooks, checkpoint
 
-After a kill the loop goes on from the last checkpoint with the same losses that it would have had.
+Which device does it, in which precision, and who writes, is the execution's affair; whatever is
+decided here (the best weights, an early stop, time for a checkpoint) is decided through it, so that
+several processes decide alike. After a kill the loop goes on from the last checkpoint with the same
+losses that it would have had.
 """
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from leanformer.data import Encoded
 from leanformer.train import checkpoint
-from leanformer.train.adamw import adamw
 from leanformer.train.attention import short_attention
 from leanformer.train.batches import Batches, ShuffledBatches
+from leanformer.train.execution import Execution, OneDevice
 from leanformer.train.frozen import frozen_embeddings
-from leanformer.train.identity import identify, refuse_other
-from leanformer.train.loss import Loss, Unit, count, merged
-from leanformer.train.precision import Precision
-from leanformer.train.schedule import factor
-from leanformer.train.scheduled_module import penalties, scheduled_modules
+from leanformer.train.generators import kept_generators
+from leanformer.train.identity import identify
+from leanformer.train.loss import Loss
+from leanformer.train.scheduled_module import scheduled_modules
 from leanformer.train.setup import TrainSetup
-
-_UNITS: tuple[Unit, ...] = ("example", "token", "target")
+from leanformer.train.state import Fitted, State, resume, save
 
 
 @dataclass(frozen=True)
@@ -56,25 +59,8 @@ class Progress:
     quality: float | None = None
 
 
-@dataclass
-class Fitted:
-    """What a training gives.
-
-    Attributes:
-        losses: Loss of every step.
-        qualities: (step, quality) of every evaluation.
-        best: Best quality, or None without evaluation; the model holds the weights of then, unless
-            the last ones were asked for.
-        steps: Optimizer steps done.
-    """
-
-    losses: list[float]
-    qualities: list[tuple[int, float]]
-    best: float | None
-    steps: int
-
-
 Hook = Callable[[nn.Module, Progress], None]
+Evaluate = Callable[[nn.Module], float]
 
 
 def fit(
@@ -83,11 +69,12 @@ def fit(
     loss: Loss,
     setup: TrainSetup,
     *,
-    evaluate: Callable[[nn.Module], float] | None = None,
+    evaluate: Evaluate | None = None,
     keep_best: bool = True,
     folder: Path | None = None,
     hooks: Sequence[Hook] = (),
     seed: int = 0,
+    execute: Callable[[nn.Module, Loss, TrainSetup], Execution] = OneDevice,
 ) -> Fitted:
     """Train `model` in place.
 
@@ -95,7 +82,7 @@ def fit(
         model: What is trained; its weights end at the best evaluation, or at the last step without
             one or without `keep_best`.
         data: The training examples, which are shuffled in each epoch; or batches of one's own,
-            which `batch_size` and `micro_tokens` of the setup do not touch.
+            which `batch_size` and `max_tokens_per_microbatch` of the setup do not touch.
         loss: What is minimized; its own parameters are trained too.
         setup: Hyperparameters.
         evaluate: Quality on the development split, higher is better.
@@ -104,181 +91,101 @@ def fit(
         folder: Where checkpoints go; None = none are written.
         hooks: Called after each optimizer step, in order.
         seed: Decides data order and dropout.
+        execute: Makes what executes the steps.
 
     Raises:
-        ValueError: The loss is not finite, or the checkpoint in `folder` is broken.
+        ValueError: The loss is not finite, or needs whole batches that are too large for one
+            microbatch; or the checkpoint in `folder` is broken.
     """
     batches = data if isinstance(data, Batches) else _shuffled(data, setup, seed)
+    if not loss.additive:
+        batches.require_whole(type(loss).__name__)
     frozen = frozen_embeddings(model) if setup.freeze_embeddings else nullcontext()
     with frozen, short_attention(model, batches.longest):
-        run = _Run(model, batches, loss, setup, folder, seed, keep_best)
-        run.resume()
-        _run_steps(run, evaluate, hooks)
-    if run.best_weights is not None:
-        checkpoint.load_weights(model, run.best_weights, "the best weights")
+        settings = {"seed": seed, "keep_best": keep_best}
+        identity = identify(model, batches, loss, setup, **settings) if folder is not None else {}
+        run = _Run(model, batches, setup, execute(model, loss, setup))
+        torch.manual_seed(seed)
+        if folder is not None:
+            resume(folder, run.state, run.execution, batches, identity)
+        saved = time.perf_counter()
+        for progress in run.steps_left(evaluate, keep_best):
+            for hook in hooks:
+                hook(model, progress)
+            due = time.perf_counter() - saved >= setup.checkpoint_seconds
+            if folder is not None and run.execution.decide(due):
+                save(folder, run.state, run.execution, batches, identity)
+                saved = time.perf_counter()
+    state = run.state
+    if state.best_weights is not None:
+        checkpoint.load_weights(model, state.best_weights, "the best weights")
     model.eval()
-    return Fitted(run.losses, run.qualities, run.best, run.step)
+    return Fitted(state.losses, state.qualities, state.best, state.step)
 
 
 def _shuffled(encoded: Encoded, setup: TrainSetup, seed: int) -> Batches:
     return ShuffledBatches(
-        encoded, batch_size=setup.batch_size, max_tokens=setup.micro_tokens, seed=seed
+        encoded, batch_size=setup.batch_size, max_tokens=setup.max_tokens_per_microbatch, seed=seed
     )
 
 
-def _run_steps(
-    run: "_Run", evaluate: Callable[[nn.Module], float] | None, hooks: Sequence[Hook]
-) -> None:
-    """The steps that are left, with evaluations, hooks and checkpoints between them."""
-    started = time.perf_counter()
-    saved = started
-    run.follow()
-    while run.step < run.steps and not run.stopped:
-        value = run.optimize()
-        run.follow()
-        quality = None
-        if evaluate is not None and run.step in run.evaluations:
-            quality = run.judge(evaluate)
-        now = time.perf_counter()
-        progress = Progress(
-            run.step,
-            run.steps,
-            run.step / run.batches.steps_per_epoch,
-            value,
-            now - started,
-            quality,
-        )
-        for hook in hooks:
-            hook(run.model, progress)
-        if run.folder is not None and now - saved >= run.setup.checkpoint_seconds:
-            run.save()
-            saved = time.perf_counter()
-
-
 class _Run:
-    """The state of one training."""
+    """One training as it goes on."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        batches: Batches,
-        loss: Loss,
-        setup: TrainSetup,
-        folder: Path | None,
-        seed: int,
-        keep_best: bool,
+        self, model: nn.Module, batches: Batches, setup: TrainSetup, execution: Execution
     ) -> None:
-        self.keep_best = keep_best
-        settings = {"seed": seed, "keep_best": keep_best}
-        self.identity = identify(model, batches, loss, setup, **settings) if folder else None
-        self.model, self.batches, self.loss, self.setup = model, batches, loss, setup
-        self.folder, self.seed = folder, seed
+        self.model, self.batches, self.setup = model, batches, setup
+        self.execution, self.scheduled_modules = execution, scheduled_modules(model)
         self.steps = batches.steps(setup.duration)
         pieces = setup.evaluations or max(1, round(batches.epochs(setup.duration)))
         self.evaluations = {round(self.steps * (index + 1) / pieces) for index in range(pieces)}
-        self.parameters = [p for m in (model, loss) for p in m.parameters() if p.requires_grad]
-        self.scheduled_modules = scheduled_modules(model)
-        self.optimizer = adamw([model, loss], setup)
-        self.precision = Precision(setup.precision, next(model.parameters()).device.type)
-        self.step = round(setup.start * self.steps)
-        self.stale = 0
-        self.losses: list[float] = []
-        self.qualities: list[tuple[int, float]] = []
-        self.best: float | None = None
-        self.best_weights: dict[str, Tensor] | None = None
-        torch.manual_seed(seed)
+        self.state = State(step=round(setup.start_fraction * self.steps))
 
-    @property
+    def steps_left(self, evaluate: Evaluate | None, keep_best: bool) -> Iterator[Progress]:
+        """Do the steps that are left, one for each value."""
+        started, state = time.perf_counter(), self.state
+        self.update()
+        while state.step < self.steps and not self.stopped():
+            loss = self.optimize()
+            self.update()
+            quality = None
+            if evaluate is not None and state.step in self.evaluations:
+                quality = self.judge(evaluate, keep_best)
+            seconds = time.perf_counter() - started
+            epoch = state.step / self.batches.steps_per_epoch
+            yield Progress(state.step, self.steps, epoch, loss, seconds, quality)
+
     def stopped(self) -> bool:
-        return bool(self.setup.patience) and self.stale >= self.setup.patience
+        """Whether so many evaluations in a row were no better that the training ends."""
+        patience = self.setup.early_stopping_patience
+        return self.execution.decide(bool(patience) and self.state.stale >= patience)
 
     def optimize(self) -> float:
         """One optimizer step; its loss."""
-        parts = [self.loss.prepared(part) for part in self.batches.at(self.step)]
-        whole = {str(unit): sum(count(part, unit) for part in parts) for unit in _UNITS}
-        rate = self.setup.learning_rate * factor(
-            self.setup.schedule, self.step, self.steps, self.setup.warmup
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
-        self.model.train()
-        total = 0.0
-        for part in parts:
-            with self.precision.autocast():
-                share = merged(self.loss(self.model, part), part, whole)
-                if (penalty := penalties(self.scheduled_modules)) is not None:
-                    share = share + penalty / len(parts)
-            self.precision.backward(share)
-            total += float(share.detach())
-        if not math.isfinite(total):
+        setup, state = self.setup, self.state
+        loss, carry = self.execution.forward_backward(self.batches.at(state.step), state.carry)
+        if not math.isfinite(loss):
             raise ValueError(
-                f"step {self.step + 1}: the loss is {total}; lower learning_rate "
-                f"({self.setup.learning_rate:g}) or set precision = 'fp32'"
+                f"step {state.step + 1}: the loss is {loss}; lower learning_rate "
+                f"({setup.optimizer.learning_rate:g}) or set precision = 'fp32'"
             )
-        self.precision.step(self.optimizer, self.parameters, self.setup.clip)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.step += 1
-        self.losses.append(total)
-        return total
+        self.execution.step(setup.schedule.factor(state.step, self.steps))
+        state.carry = carry
+        state.step += 1
+        state.losses.append(loss)
+        return loss
 
-    def follow(self) -> None:
-        """Let the parts of the model that move with the training be where they should."""
-        for part in self.scheduled_modules:
-            part.update(self.step, self.steps)
+    def update(self) -> None:
+        """Let the modules that change on a schedule be where they should."""
+        for module in self.scheduled_modules:
+            module.update(self.state.step, self.steps)
 
-    def judge(self, evaluate: Callable[[nn.Module], float]) -> float:
+    def judge(self, evaluate: Evaluate, keep_best: bool) -> float:
         """Evaluate, and keep the weights where they are the best so far."""
-        generator = torch.get_rng_state()
-        self.model.eval()
-        quality = evaluate(self.model)
-        torch.set_rng_state(generator)  # an evaluation must not change what follows
-        self.qualities.append((self.step, quality))
-        if self.best is None or quality > self.best:
-            self.best, self.stale = quality, 0
-            if self.keep_best:
-                self.best_weights = {
-                    key: value.clone() for key, value in self.model.state_dict().items()
-                }
-        else:
-            self.stale += 1
+        with kept_generators(self.execution.device):
+            self.model.eval()
+            quality = self.execution.decide(evaluate(self.model))
+        if self.state.judged(quality) and keep_best:
+            self.state.best_weights = self.execution.weights()
         return quality
-
-    def save(self) -> None:
-        """Write a checkpoint."""
-        assert self.folder is not None
-        groups = {
-            "model": checkpoint.weights(self.model),
-            "loss": checkpoint.weights(self.loss),
-            "optimizer": checkpoint.optimizer_tensors(self.optimizer),
-            "random": {"cpu": torch.get_rng_state()},
-        }
-        if self.best_weights is not None:
-            groups["best"] = self.best_weights
-        names = ("step", "steps", "stale", "losses", "qualities", "best")
-        state = {name: getattr(self, name) for name in names}
-        state |= {"scale": self.precision.scaler.state_dict(), "identity": self.identity}
-        state["data"] = self.batches.state()
-        checkpoint.save(self.folder, groups, state)
-
-    def resume(self) -> None:
-        """Go on from the checkpoint, if there is one."""
-        found = checkpoint.load(self.folder) if self.folder is not None else None
-        if found is None:
-            return
-        groups, state = found
-        assert self.folder is not None
-        assert self.identity is not None
-        refuse_other(self.folder, state.pop("identity", None), self.identity)
-        try:
-            self.batches.restore(state.pop("data"))
-        except ValueError as error:
-            raise ValueError(f"{self.folder}: {error}; remove the folder to begin anew") from error
-        checkpoint.load_weights(self.model, groups["model"], self.folder)
-        checkpoint.load_weights(self.loss, groups["loss"], self.folder)
-        checkpoint.restore_optimizer(self.optimizer, groups["optimizer"])
-        self.precision.scaler.load_state_dict(state.pop("scale"))
-        torch.set_rng_state(groups["random"]["cpu"])
-        self.best_weights = groups.get("best")
-        self.qualities = [(step, quality) for step, quality in state.pop("qualities")]
-        for name, value in state.items():
-            setattr(self, name, value)

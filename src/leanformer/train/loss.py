@@ -1,10 +1,17 @@
 """What the loop minimizes: a sum of weighted terms, each a mean over its own unit.
 
-A batch that is passed in parts must give the gradient of the whole. A mean of means does not
-(parts have different numbers of tokens), so a term says what it is averaged over, and the loop
-weighs each part by its share:
+    loss = sum_term  weight  total_term / count_unit
 
-    loss = sum_term  weight  sum_part  mean_part  count_part / count_whole
+A batch that passes through the model in parts must give the gradient of the whole, and a mean of
+means does not: parts have different numbers of tokens. So a term is a *sum* over its unit, a loss
+counts the units of a part, and the loop divides by the count of the whole batch. One pass is
+three steps, because a pipeline or a cached gradient needs them apart:
+
+    outputs(model, batch, carry)     what the model says, with gradients
+    terms(outputs, batch)            sums over units
+    counts(batch)                    how many units there are; needs no model
+
+What one step hands to the next (a recurrent memory, a queue of negatives) is one value, the carry.
 """
 
 from dataclasses import dataclass
@@ -18,6 +25,10 @@ from leanformer.numerics.widen import widened
 from leanformer.train.tasks import loss_of
 
 Unit = Literal["example", "token", "target"]
+Carry = dict[str, Tensor]
+"""Tensors without gradients that one step hands to the next, by name; {} before the first step."""
+Counts = dict[str, Tensor]
+"""How many units a batch holds, by unit: whole numbers as scalars on the batch's device."""
 
 
 @dataclass(frozen=True)
@@ -26,21 +37,28 @@ class Term:
 
     Attributes:
         name: How logs call it.
-        mean: Scalar, averaged over `unit`.
-        weight: Its factor in the sum.
-        unit: What the mean is over: examples, real tokens, or labelled targets.
+        total: Scalar, summed over the units of the batch.
+        weight: Its factor in the loss.
+        unit: What is counted to make a mean of the sum; a key of `Loss.counts`.
     """
 
     name: str
-    mean: Tensor
+    total: Tensor
     weight: float = 1.0
-    unit: Unit = "target"
+    unit: str = "target"
 
 
 class Loss(nn.Module):
-    """Maps a model and a batch to terms; may hold parameters of its own, which are trained too."""
+    """Maps a model and a batch to terms; may hold parameters of its own, which are trained too.
 
-    def prepared(self, batch: Batch) -> Batch:
+    Attributes:
+        additive: Whether the terms of a batch are the sums of those of its parts. A loss that
+            compares the examples of a batch with each other is not, and gets each batch whole.
+    """
+
+    additive: bool = True
+
+    def transform_batch(self, batch: Batch) -> Batch:
         """What the model is shown instead of `batch`: chance may hide or swap tokens here, before
         the units of the batch are counted.
         """
@@ -52,25 +70,74 @@ class Loss(nn.Module):
         """
         return {}
 
-    def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
-        """The terms of a batch that was prepared."""
+    def outputs(self, model: nn.Module, batch: Batch, carry: Carry) -> Any:
+        """What the model says about a transformed batch; whatever `terms` and `next_carry` read."""
         raise NotImplementedError
 
+    def terms(self, outputs: Any, batch: Batch) -> list[Term]:
+        """The terms of a batch, from its `outputs`."""
+        raise NotImplementedError
 
-def count(batch: Batch, unit: Unit) -> int:
-    """How many units `batch` holds."""
+    def counts(self, batch: Batch) -> Counts:
+        """How many units `batch` holds: examples, real tokens and labelled targets."""
+        return {unit: count(batch, unit) for unit in _UNITS}
+
+    def next_carry(self, outputs: Any, batch: Batch, carry: Carry) -> Carry:
+        """The carry with what `batch` adds to it for the next step.
+
+        All microbatches of a step are shown the carry that the step began with; this is called
+        after each of them, with what the ones before have made of it.
+        """
+        return carry
+
+    def forward(self, model: nn.Module, batch: Batch, carry: Carry | None = None) -> list[Term]:
+        """The terms of a batch that was transformed."""
+        return self.terms(self.outputs(model, batch, carry or {}), batch)
+
+    def mean(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The loss of a batch that stands alone, a scalar."""
+        return loss_share(self(model, batch), self.counts(batch))
+
+
+def loss_share(terms: list[Term], counts: Counts) -> Tensor:
+    """What a part adds to the loss of its batch, a scalar.
+
+    Args:
+        terms: The terms of the part.
+        counts: The units of the whole batch.
+    """
+    shares = [widened(term.weight * term.total / counts[term.unit].clamp(min=1)) for term in terms]
+    return torch.stack(shares).sum()
+
+
+def detached(carry: Carry) -> Carry:
+    """The carry without gradients: what one step hands on is given to the next."""
+    return {name: tensor.detach() for name, tensor in carry.items()}
+
+
+def summed(counts: list[Counts]) -> Counts:
+    """The units of a batch, from those of its parts."""
+    return {unit: torch.stack([part[unit] for part in counts]).sum() for unit in counts[0]}
+
+
+_UNITS: tuple[Unit, ...] = ("example", "token", "target")
+
+
+def count(batch: Batch, unit: Unit) -> Tensor:
+    """How many units `batch` holds, a scalar on its device."""
     if unit == "token":
-        return batch.tokens
+        return batch.inputs["attention_mask"].sum()
     if unit == "target" and batch.labels is not None:
         known = (
             ~batch.labels.isnan() if batch.labels.is_floating_point() else batch.labels != IGNORE
         )
-        return int(known.sum())
-    return len(batch.index)
+        return known.sum()
+    device = next(iter(batch.inputs.values())).device
+    return torch.full((), len(batch.index), device=device)
 
 
 class Supervised(Loss):
-    """What the task says of outputs and labels (`train.tasks`), averaged over the labels."""
+    """What the task says of outputs and labels (`train.tasks`)."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -80,24 +147,18 @@ class Supervised(Loss):
         """The kind of task."""
         return {"task": self.kind}
 
-    def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
-        """One term, averaged over the labelled targets."""
+    def outputs(self, model: nn.Module, batch: Batch, carry: Carry) -> Tensor:
+        """Logits, [B, C] or [B, T, C]."""
+        logits: Tensor = model(**batch.inputs).logits
+        return logits
+
+    def terms(self, outputs: Tensor, batch: Batch) -> list[Term]:
+        """One term, summed over the labelled targets."""
         assert batch.labels is not None, "supervised training needs labels"
-        logits = model(**batch.inputs).logits
-        return [Term("labels", against_labels(logits, batch.labels, self.kind))]
+        return [Term("labels", loss_of(self.kind).total(outputs, batch.labels))]
 
 
 def against_labels(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
     """Mean loss of logits [B, C] or [B, T, C] over the labelled targets; 0 where there are none."""
     loss = loss_of(kind)
     return loss.total(logits, labels) / loss.known(labels).sum().clamp(min=1)
-
-
-def merged(terms: list[Term], batch: Batch, whole: dict[str, int]) -> Tensor:
-    """The scalar whose gradient is this part's share of the whole batch's gradient."""
-    shares = [
-        term.weight * term.mean * (count(batch, term.unit) / max(1, whole[term.unit]))
-        for term in terms
-    ]
-    total: Any = torch.stack([widened(share) for share in shares]).sum()
-    return total

@@ -8,7 +8,7 @@ Which ones are hidden is drawn anew each time a text is seen (RoBERTa's dynamic 
 Legend: B batch, T token.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -43,7 +43,7 @@ class Masking:
         hidden_BT, labels_BT = masked(
             ids_BT, free_BT, self.mask, self.vocabulary, self.share, generator
         )
-        return Batch({**batch.inputs, "input_ids": hidden_BT}, labels_BT, batch.index)
+        return replace(batch, inputs={**batch.inputs, "input_ids": hidden_BT}, labels=labels_BT)
 
     def encoded(self, encoded: Encoded, seed: int = 0) -> Encoded:
         """`encoded` with tokens hidden once and for all, for evaluation."""

@@ -7,12 +7,11 @@ A CPU without bf16 products only imitates them: a training step of MiniLM-L6 too
 instead of 0.4 s in fp32. There bf16 is run as fp32, which is more exact.
 """
 
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from leanformer.core.processor import multiplies_bf16
 
@@ -36,12 +35,11 @@ class Precision:
         """Accumulate the gradients of `loss`."""
         self.scaler.scale(loss).backward()
 
-    def step(
-        self, optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], clip: float
-    ) -> None:
-        """Unscale, clip, and step unless a gradient overflowed."""
+    def unscale(self, optimizer: torch.optim.Optimizer) -> None:
+        """Divide the gradients by the loss scale, once in a step and before they are clipped."""
         self.scaler.unscale_(optimizer)
-        if clip:
-            nn.utils.clip_grad_norm_(parameters, clip)
+
+    def step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Step unless a gradient overflowed."""
         self.scaler.step(optimizer)
         self.scaler.update()

@@ -3,7 +3,7 @@
 from dataclasses import field
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from leanformer.core import codec
 from leanformer.core.step import Step
@@ -12,7 +12,7 @@ from leanformer.core.workspace import Workspace
 from leanformer.data import Batch, encode_examples
 from leanformer.data.task import joined
 from leanformer.train.evaluate import make_evaluator
-from leanformer.train.loss import Loss, Supervised, Term
+from leanformer.train.loss import Carry, Loss, Supervised, Term
 from leanformer.train.masking import Masking, masking
 from leanformer.train.setup import TrainSetup
 from leanformer.train.trained import train_and_prove
@@ -73,11 +73,14 @@ class MaskedLanguage(Loss):
         """How tokens are hidden."""
         return {"masking": codec.encode(self._hide)}
 
-    def prepared(self, batch: Batch) -> Batch:
+    def transform_batch(self, batch: Batch) -> Batch:
         """The batch with tokens hidden."""
         return self._hide.batch(batch)
 
-    def forward(self, model: nn.Module, batch: Batch) -> list[Term]:
-        """One term, averaged over the hidden tokens."""
-        terms: list[Term] = self._supervised(model, batch)
-        return terms
+    def outputs(self, model: nn.Module, batch: Batch, carry: Carry) -> Tensor:
+        """Logits, [B, T, V]."""
+        return self._supervised.outputs(model, batch, carry)
+
+    def terms(self, outputs: Tensor, batch: Batch) -> list[Term]:
+        """One term, summed over the hidden tokens."""
+        return self._supervised.terms(outputs, batch)

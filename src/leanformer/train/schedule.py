@@ -1,22 +1,36 @@
-"""Learning-rate schedules: the factor on the peak rate at each step.
+"""The interface of learning-rate schedules: the factor on the peak rate at each step.
 
-    warm-up    (t + 1) / (w + 1)                                 t < w
-    linear     1 - (t - w) / (T - w)
-    cosine     (1 + cos(pi (t - w) / (T - w))) / 2
-    constant   1
+    warm-up     (t + 1) / (w + 1)                   t < w
+    afterwards  after_warmup((t - w) / (T - w))     of each schedule's own
 
-t is the step, w the steps of warm-up, T all steps.
+Legend: t step, w steps of warm-up, T all steps.
 """
 
-import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
 
 
-def factor(name: str, step: int, steps: int, warmup: float) -> float:
-    """The factor in [0, 1] at `step` (0-based) of `steps`, `warmup` being a share of the steps."""
-    rising = int(warmup * steps)
-    if step < rising:
-        return (step + 1) / (rising + 1)
-    if name == "constant":
-        return 1.0
-    done = (step - rising) / max(1, steps - rising)
-    return 1 - done if name == "linear" else (1 + math.cos(math.pi * done)) / 2
+@dataclass(frozen=True, kw_only=True)
+class LearningRateSchedule(ABC):
+    """Says by how much the peak learning rate is multiplied."""
+
+    family: ClassVar[str] = "learning-rate-schedule"
+
+    warmup: float = 0.06
+    """Share of the steps in which the learning rate grows from zero."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup: {self.warmup} is not a share of the steps in [0, 1)")
+
+    def factor(self, step: int, steps: int) -> float:
+        """The factor in [0, 1] at `step` (0-based) of `steps`."""
+        rising = int(self.warmup * steps)
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        return self.after_warmup((step - rising) / max(1, steps - rising))
+
+    @abstractmethod
+    def after_warmup(self, done: float) -> float:
+        """The factor when the share `done`, in [0, 1), of the steps after the warm-up is done."""

@@ -1,14 +1,21 @@
 """The hyperparameters of a training, one frozen object for every kind of training."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import InitVar, dataclass, field, replace
+from typing import Any, Literal
 
 from leanformer.train.batches import Duration
+from leanformer.train.optimizer import Optimizer
+from leanformer.train.optimizers import AdamW
+from leanformer.train.schedule import LearningRateSchedule
+from leanformer.train.schedules import LinearDecay
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSetup:
     """How to train; what is learnt is decided by the loss.
+
+    `TrainSetup(learning_rate=1e-4)` is short for `TrainSetup(optimizer=AdamW(learning_rate=1e-4))`,
+    and `replace(setup, learning_rate=1e-4)` changes the rate of whichever optimizer it has.
 
     Raises:
         ValueError: A field is out of its range.
@@ -20,19 +27,16 @@ class TrainSetup:
     """Optimizer steps, in place of `epochs`."""
     tokens: int | None = None
     """Real tokens that the model reads, in place of `epochs`; the last batch is read whole."""
-    learning_rate: float = 5e-5
-    """Peak learning rate of AdamW."""
     batch_size: int = 32
-    """Examples an optimizer step."""
-    micro_tokens: int = 16384
-    """Padded tokens that pass through the model at once; a larger batch is accumulated."""
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """Decay after the warm-up."""
-    warmup: float = 0.06
-    """Share of the steps in which the learning rate grows from zero."""
-    weight_decay: float = 0.01
-    """Decay of matrices; biases, norms and embeddings have none."""
-    clip: float = 1.0
+    """Examples per optimizer step."""
+    max_tokens_per_microbatch: int = 16384
+    """Padded tokens that pass through the model at once; the gradients of a larger batch are
+    accumulated over parts of it."""
+    optimizer: Optimizer = field(default_factory=AdamW)
+    """How gradients move the weights, with the peak learning rate and the weight decay."""
+    schedule: LearningRateSchedule = field(default_factory=LinearDecay)
+    """How the learning rate rises and falls over the training."""
+    max_grad_norm: float = 1.0
     """Largest norm of the gradient; 0 = no clipping."""
     precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     """Autocast precision of forward and backward; weights and optimizer stay fp32. On a CPU without
@@ -40,29 +44,40 @@ class TrainSetup:
     evaluations: int = 0
     """Evaluations on the development split spread over the training; 0 = one per epoch, or
     none where the last weights are kept."""
-    patience: int = 0
+    early_stopping_patience: int = 0
     """Stop after so many evaluations without a new best; 0 = never."""
-    start: float = 0.0
+    start_fraction: float = 0.0
     """Share of the steps that counts as done: schedule and order of the data begin there."""
     freeze_embeddings: bool = False
     """Leave embeddings, and heads tied to them, as they are; a step costs less then."""
     checkpoint_seconds: float = 60.0
     """Least time between two checkpoints."""
+    learning_rate: InitVar[float | None] = None
+    """The peak learning rate of `optimizer`, given here for short; it is read there."""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, learning_rate: float | None) -> None:
+        if learning_rate is not None:
+            chosen: Any = self.optimizer
+            chosen = replace(chosen, learning_rate=learning_rate)
+            object.__setattr__(self, "optimizer", chosen)
         for name in ("steps", "tokens"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"{name}: {value} is not positive")
         if self.steps is not None and self.tokens is not None:
             raise ValueError("steps, tokens: both say how long to train; set one of the two")
-        for name in ("epochs", "learning_rate", "batch_size", "micro_tokens"):
+        for name in ("epochs", "batch_size", "max_tokens_per_microbatch"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is not positive")
-        if not 0 <= self.warmup < 1:
-            raise ValueError(f"warmup: {self.warmup} is not a share of the steps in [0, 1)")
-        if not 0 <= self.start < 1:
-            raise ValueError(f"start: {self.start} is not a share of the steps in [0, 1)")
-        for name in ("weight_decay", "clip", "evaluations", "patience", "checkpoint_seconds"):
+        if not 0 <= self.start_fraction < 1:
+            raise ValueError(
+                f"start_fraction: {self.start_fraction} is not a share of the steps in [0, 1)"
+            )
+        for name in (
+            "max_grad_norm",
+            "evaluations",
+            "early_stopping_patience",
+            "checkpoint_seconds",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is negative")
 

@@ -9,10 +9,11 @@ from leanformer.core.proof import Proof, require
 from leanformer.core.step import Step
 from leanformer.core.workspace import Workspace
 from leanformer.data import Encoded
-from leanformer.train.loop import Fitted, fit
+from leanformer.train.loop import fit
 from leanformer.train.loss import Loss
 from leanformer.train.progress import recorder
 from leanformer.train.setup import TrainSetup
+from leanformer.train.state import Fitted
 
 
 class Training(Step):

@@ -1,0 +1,89 @@
+"""The interface of what executes a training: the loop says which batch, an execution does the step.
+
+    forward_backward    gradients of a batch, each part divided by the counts of the whole batch
+    step                clip by the global norm, one optimizer step, gradients cleared
+    decide              one process decides, all do the same: stop, best, time for a checkpoint
+    writes              whether this process is the one that writes
+
+The loop knows none of devices, processes, precisions and optimizers, and an execution knows
+nothing of epochs, evaluations and schedules. Where several processes train one model, each sees
+its shards of the data: counts are added over all of them before a sum is divided, and a norm is
+that of the whole tensor, whoever holds its pieces.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from leanformer.data import Batch
+from leanformer.train.loss import Carry, Counts
+
+T = TypeVar("T")
+Groups = dict[str, dict[str, Tensor]]
+
+
+class Execution(ABC):
+    """Executes the steps of one training.
+
+    Attributes:
+        device: Where the model is and batches go.
+        writes: Whether this process writes checkpoints.
+    """
+
+    device: torch.device
+    writes: bool
+
+    @abstractmethod
+    def forward_backward(self, parts: Sequence[Batch], carry: Carry) -> tuple[float, Carry]:
+        """Accumulate the gradients of a batch.
+
+        Args:
+            parts: Its microbatches of this process, as `Batches.at` gives them.
+            carry: What the step before handed on.
+
+        Returns:
+            The loss of the whole batch, and the carry for the next step.
+        """
+
+    @abstractmethod
+    def total(self, counts: Counts) -> Counts:
+        """The units of the whole batch, from those that this process sees."""
+
+    @abstractmethod
+    def norms(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The L2 norm of each whole tensor, of which this process may hold a piece: what gradients
+        are clipped by, and what optimizers with trust ratios need.
+        """
+
+    @abstractmethod
+    def step(self, factor: float) -> None:
+        """Clip the gradients, do an optimizer step at `factor` times the peak learning rates, and
+        clear the gradients.
+        """
+
+    @abstractmethod
+    def decide(self, value: T) -> T:
+        """What the process that decides found, in every process."""
+
+    @abstractmethod
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the whole model's parameters and buffers, by name."""
+
+    @abstractmethod
+    def state(self) -> tuple[Groups, dict[str, Any]]:
+        """What a checkpoint must hold to go on: tensors in groups, and plain JSON values.
+
+        Weights of the model and of the loss, moments, random generators, the scale of fp16.
+        """
+
+    @abstractmethod
+    def restore(self, groups: Groups, values: dict[str, Any], folder: Path) -> None:
+        """Go on from what `state` gave; `folder` is where it was read, for messages.
+
+        Raises:
+            ValueError: A tensor is missing, unknown, or of another shape or type.
+        """

@@ -1,0 +1,111 @@
+"""A training on one device, in one process."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from leanformer.data import Batch
+from leanformer.train import checkpoint
+from leanformer.train.execution.execution import Execution, Groups, T
+from leanformer.train.generators import generator_states, set_generator_states
+from leanformer.train.loss import Carry, Counts, Loss, detached, loss_share, summed
+from leanformer.train.optimizer import grouped
+from leanformer.train.precision import Precision
+from leanformer.train.scheduled_module import penalties, scheduled_modules
+from leanformer.train.setup import TrainSetup
+
+
+class OneDevice(Execution):
+    """The device is the model's; the loss and the batches go where the model is.
+
+    Args:
+        model: What is trained, in place.
+        loss: What is minimized; its parameters are trained too.
+        setup: Optimizer, precision and clipping.
+    """
+
+    writes = True
+
+    def __init__(self, model: nn.Module, loss: Loss, setup: TrainSetup) -> None:
+        self.device = next(model.parameters()).device
+        self.model, self.loss = model, loss.to(self.device)
+        self.max_grad_norm = setup.max_grad_norm
+        self.parameters = [p for m in (model, loss) for p in m.parameters() if p.requires_grad]
+        self.scheduled_modules = scheduled_modules(model)
+        self.optimizer = setup.optimizer.build(grouped([model, loss]))
+        self.peaks = [group["lr"] for group in self.optimizer.param_groups]
+        self.precision = Precision(setup.precision, self.device.type)
+
+    def forward_backward(self, parts: Sequence[Batch], carry: Carry) -> tuple[float, Carry]:
+        """See `Execution.forward_backward`."""
+        assert self.loss.additive or len(parts) == 1, "a loss that is not additive, in parts"
+        # counted before they go to the device, which need not be waited for then
+        shown = [self.loss.transform_batch(part) for part in parts]
+        counts = self.total(summed([self.loss.counts(part) for part in shown]))
+        self.model.train()
+        shares, following = [], carry
+        for part in (part.to(self.device) for part in shown):
+            with self.precision.autocast():
+                outputs = self.loss.outputs(self.model, part, carry)
+                share = loss_share(self.loss.terms(outputs, part), counts)
+                if (penalty := penalties(self.scheduled_modules)) is not None:
+                    share = share + penalty / len(parts)
+            self.precision.backward(share)
+            shares.append(share.detach())
+            following = detached(self.loss.next_carry(outputs, part, following))
+        # read once a step: each reading waits until a GPU has done all that it was given
+        return sum(torch.stack(shares).cpu().tolist()), following
+
+    def total(self, counts: Counts) -> Counts:
+        """See `Execution.total`: this process sees all of the batch."""
+        return counts
+
+    def norms(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """See `Execution.norms`: this process holds the whole of each."""
+        return [torch.linalg.vector_norm(tensor) for tensor in tensors]
+
+    def step(self, factor: float) -> None:
+        """See `Execution.step`; a step with an overflow in fp16 is left out."""
+        for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
+            group["lr"] = peak * factor
+        self.precision.unscale(self.optimizer)
+        if self.max_grad_norm:
+            self._clip()
+        self.precision.step(self.optimizer)
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _clip(self) -> None:
+        """Scale the gradients down to the largest global norm that is allowed."""
+        slopes = [p.grad for p in self.parameters if p.grad is not None]
+        if slopes:
+            norm = torch.linalg.vector_norm(torch.stack(self.norms(slopes)))
+            nn.utils.clip_grads_with_norm_(self.parameters, self.max_grad_norm, norm)
+
+    def decide(self, value: T) -> T:
+        """See `Execution.decide`: there is one process."""
+        return value
+
+    def weights(self) -> dict[str, Tensor]:
+        """See `Execution.weights`."""
+        return {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+
+    def state(self) -> tuple[Groups, dict[str, Any]]:
+        """See `Execution.state`."""
+        groups = {
+            "model": checkpoint.weights(self.model),
+            "loss": checkpoint.weights(self.loss),
+            "optimizer": checkpoint.optimizer_tensors(self.optimizer),
+            "random": generator_states(self.device),
+        }
+        return groups, {"scale": self.precision.scaler.state_dict()}
+
+    def restore(self, groups: Groups, values: dict[str, Any], folder: Path) -> None:
+        """See `Execution.restore`."""
+        checkpoint.load_weights(self.model, groups["model"], folder)
+        checkpoint.load_weights(self.loss, groups["loss"], folder)
+        checkpoint.restore_optimizer(self.optimizer, groups["optimizer"])
+        self.precision.scaler.load_state_dict(values["scale"])
+        set_generator_states(self.device, groups["random"])

@@ -1,0 +1,93 @@
+"""The interface of optimizers: how gradients move the weights; and the groups that they move.
+
+An optimizer is a frozen description with a peak learning rate and a weight decay of its own, since
+what suits one does not suit another. Which parameters decay is the same for all of them:
+
+    decays     matrices alone; embeddings, biases and norms do not, and neither does what is trained
+               at a rate of its own
+    rate       times the learning rate: 1, or what `set_lr_scale` asked for
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from leanformer.train.scheduled_module import lr_scale
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that are treated alike.
+
+    Attributes:
+        parameters: Which, each with its name: checkpoints know them by it.
+        decays: Whether they have weight decay.
+        rate: Their learning rate, in terms of the optimizer's.
+    """
+
+    parameters: list[tuple[str, nn.Parameter]]
+    decays: bool
+    rate: float = 1.0
+
+
+class Optimizer(ABC):
+    """Moves the weights.
+
+    Attributes:
+        learning_rate: Peak learning rate; the schedule multiplies it by a factor up to 1.
+        weight_decay: Decay of the groups that decay.
+    """
+
+    family: ClassVar[str] = "optimizer"
+    learning_rate: float
+    weight_decay: float
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate: {self.learning_rate} is not positive")
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay: {self.weight_decay} is negative")
+
+    @abstractmethod
+    def build(self, groups: Sequence[Group]) -> torch.optim.Optimizer:
+        """The torch optimizer of these groups, in their order, each at its peak rate."""
+
+    def settings(self, groups: Sequence[Group]) -> list[dict[str, Any]]:
+        """The groups as torch's optimizers take them, with `lr` and `weight_decay`."""
+        return [
+            {
+                "params": group.parameters,
+                "lr": self.learning_rate * group.rate,
+                "weight_decay": self.weight_decay if group.decays else 0.0,
+            }
+            for group in groups
+        ]
+
+
+def grouped(modules: Sequence[nn.Module]) -> list[Group]:
+    """All parameters of `modules` that have gradients, in groups.
+
+    Args:
+        modules: The model and the loss.
+    """
+    # an embedding that rounds is one too, and is told by its rows as nn.Embedding is
+    embeddings = {
+        id(sub.weight) for m in modules for sub in m.modules() if hasattr(sub, "num_embeddings")
+    }
+    named = [
+        (f"{place}.{name}", parameter)
+        for place, module in enumerate(modules)
+        for name, parameter in module.named_parameters()
+        if parameter.requires_grad
+    ]
+    found: dict[tuple[bool, float], list[tuple[str, nn.Parameter]]] = {}
+    for name, parameter in named:
+        own = lr_scale(parameter)
+        decays = parameter.dim() >= 2 and id(parameter) not in embeddings and own is None
+        found.setdefault((decays, 1.0 if own is None else own), []).append((name, parameter))
+    ordered = sorted(found.items(), key=lambda item: (not item[0][0], item[0][1]))
+    return [Group(parameters, decays, rate) for (decays, rate), parameters in ordered]

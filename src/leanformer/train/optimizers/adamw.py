@@ -1,0 +1,39 @@
+"""AdamW: steps of like size for all weights, and a decay that the step size does not touch.
+
+    m <- b1 m + (1 - b1) g               v <- b2 v + (1 - b2) g^2
+    w <- w - r d w - r (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
+
+Legend: g gradient, w weight, r learning rate, d weight decay, t step.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from leanformer.core.technique import technique
+from leanformer.train.optimizer import Group, Optimizer
+
+
+@technique("adamw", paper="Loshchilov & Hutter 2019, arXiv:1711.05101")
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay: the usual choice for transformers."""
+
+    learning_rate: float = 5e-5
+    """Peak learning rate."""
+    weight_decay: float = 0.01
+    """Decay of matrices; biases, norms and embeddings have none."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """How much of the averages of the gradient and of its square stays in each step."""
+    eps: float = 1e-8
+    """Added to the root of the squares, so that weights with tiny gradients stand still."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas: {self.betas} are not two shares in [0, 1)")
+        if self.eps <= 0:
+            raise ValueError(f"eps: {self.eps} is not positive")
+
+    def build(self, groups: Sequence[Group]) -> torch.optim.Optimizer:
+        """See `Optimizer.build`."""
+        return torch.optim.AdamW(self.settings(groups), betas=self.betas, eps=self.eps, fused=True)

@@ -1,0 +1,44 @@
+"""Stochastic gradient descent with momentum: steps along a running sum of the gradients.
+
+    u <- mu u + g + d w        w <- w - r u             nesterov: w <- w - r (g + d w + mu u)
+
+Legend: g gradient, w weight, r learning rate, d weight decay, mu momentum.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from leanformer.core.technique import technique
+from leanformer.train.optimizer import Group, Optimizer
+
+
+@technique("sgd", paper="Polyak 1964; Sutskever et al. 2013, PMLR 28(3):1139-1147")
+class Sgd(Optimizer):
+    """Gradient descent with momentum: one number of state per weight where AdamW has two."""
+
+    learning_rate: float = 0.01
+    """Peak learning rate; much larger than AdamW's, whose steps do not shrink with the gradient."""
+    weight_decay: float = 0.0
+    """Decay of matrices; biases, norms and embeddings have none."""
+    momentum: float = 0.9
+    """How much of the running sum stays in each step; 0 = plain gradient descent."""
+    nesterov: bool = False
+    """Look ahead along the running sum before the gradient is added."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum: {self.momentum} is not a share in [0, 1)")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov: it looks ahead along the momentum, which is 0; set one")
+
+    def build(self, groups: Sequence[Group]) -> torch.optim.Optimizer:
+        """See `Optimizer.build`."""
+        return torch.optim.SGD(
+            self.settings(groups),
+            lr=self.learning_rate,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            fused=True,
+        )

@@ -1,0 +1,7 @@
+"""Every learning-rate schedule there is."""
+
+from leanformer.train.schedules.constant import ConstantRate
+from leanformer.train.schedules.cosine import CosineDecay
+from leanformer.train.schedules.linear import LinearDecay
+
+__all__ = ["ConstantRate", "CosineDecay", "LinearDecay"]
