@@ -73,15 +73,8 @@ def export_folder(
     proofs, failed = _export_all(
         model, kind, folder, calibration, [*asked], keep_float=keep_float, made=made or {}
     )
-    write_manifest(
-        folder,
-        Manifest(
-            kind=kind,
-            labels=tuple(task.labels),
-            max_length=limit,
-            pairs=calibration.pairs is not None,
-        ),
-    )
+    pairs, labels = calibration.pairs is not None, tuple(task.labels)
+    write_manifest(folder, Manifest(kind=kind, labels=labels, max_length=limit, pairs=pairs))
     rows = race(
         folder,
         calibration.texts,
