@@ -1,4 +1,5 @@
 import pickle
+import subprocess
 import sys
 
 import numpy as np
@@ -217,3 +218,16 @@ def test_several_callers_have_a_request_each(tmp_path):
     ids = np.ones((2, 5), dtype=np.int64)
     np.testing.assert_array_equal(session.run(ids, ids), again.run(ids, ids))
     assert (again.threads, again.concurrency) == (1, 3)
+
+
+def test_openvino_is_imported_without_what_reports_over_the_network():
+    code = (
+        "import sys; from leanformer.runtime.openvino_session import import_openvino; "
+        "import_openvino(); from openvino.tools.ovc import telemetry; "
+        "print('openvino_telemetry' in sys.modules, type(telemetry).__module__)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    assert ended.stdout == "False openvino.tools.ovc.telemetry_stub\n", ended.stderr

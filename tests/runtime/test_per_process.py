@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -44,3 +46,24 @@ def test_a_forked_process_opens_its_own_once_though_a_lock_was_held():
     assert os.waitpid(child, 0)[1] == 0
     thread.join()
     assert one.get() is before
+
+
+def test_only_a_process_that_was_forked_with_torch_computes_with_one_thread():
+    """What counts is the moment of the fork, not that of an import."""
+    code = (
+        "import os, sys\n"
+        "from leanformer.runtime.per_process import forked_with_torch\n"
+        "def child():\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0:\n"
+        "        os._exit(int(forked_with_torch()))\n"
+        "    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])\n"
+        "before = child()\n"
+        "import torch\n"
+        "print(before, forked_with_torch(), child())\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    assert ended.stdout == "0 False 1\n", ended.stderr

@@ -71,8 +71,13 @@ def test_the_test_split_is_opened_at_the_end_for_whom_the_verdict_names(
     assert after == [*again, *["test"] * splits.count("test")]  # as served, if in another way
     tested = {e["name"] for e in done.events("model") if e["quality"]["test"] is not None}
     rivals = set() if kind in ALONE else {INT8_TEACHER}
-    assert tested == {TEACHER, list(done.devs)[-1], SIMPLEST, *rivals}
-    assert splits.count("test") == len(tested - {SIMPLEST})
+    (verdict,) = done.events("verdict")
+    exported = verdict["exported"]
+    assert exported.startswith(list(done.devs)[-1])
+    assert tested == {TEACHER, exported, SIMPLEST, *rivals}
+    assert splits.count("test") == len(tested)
+    (model,) = [e for e in done.events("model") if e["name"] == exported and e["quality"]["test"]]
+    assert (model["backend"], model["precision"]) == (served["backend"], served["precision"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,7 +102,8 @@ def test_the_model_answers(search: Callable[[str], Search], kind: str) -> None:
         share = np.mean(np.array(labels) == np.array(test.labels))
         (tested,) = {
             e["quality"]["test"] for e in done.events("model")
-            if e["name"] == list(done.devs)[-1] and e["quality"]["test"] is not None
+            if e["name"] == done.events("verdict")[0]["exported"]
+            and e["quality"]["test"] is not None
         }  # fmt: skip
         assert share == pytest.approx(tested, abs=1 / len(test))  # what was recorded is served
 

@@ -48,9 +48,11 @@ class Search:
 
     @property
     def devs(self) -> dict[str, float]:
-        """Quality of each student on the development split."""
+        """Quality of each student on the development split, in int8."""
         return {
-            e["name"]: e["quality"]["dev"] for e in self.events("model") if e["role"] == "candidate"
+            e["name"]: e["quality"]["dev"]
+            for e in self.events("model")
+            if e["role"] == "candidate" and " · " not in e["name"]  # not in the form of an export
         }
 
 

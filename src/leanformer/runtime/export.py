@@ -79,15 +79,8 @@ def export_folder(
         modules_to_not_convert=modules_to_not_convert,
         made=made or {},
     )
-    write_manifest(
-        folder,
-        Manifest(
-            kind=kind,
-            labels=tuple(task.labels),
-            max_length=limit,
-            pairs=calibration.pairs is not None,
-        ),
-    )
+    pairs, labels = calibration.pairs is not None, tuple(task.labels)
+    write_manifest(folder, Manifest(kind=kind, labels=labels, max_length=limit, pairs=pairs))
     rows = race(
         folder,
         calibration.texts,

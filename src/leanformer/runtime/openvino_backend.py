@@ -81,12 +81,7 @@ def export_openvino(
     import_openvino()
     carries = bool(count_fake_quantized(model))
     if precision == "int8" and not carries:
-        if calibration is None:
-            raise ValueError(
-                "precision: int8 needs calibration texts, or a model that carries its own scales; "
-                "pass calibration=Calibration(tokenizer=…, texts=…)"
-            )
-        require_nncf()
+        _check_calibration(calibration)
     converted = convert(graph := InferenceGraph(model, kind, pairs=pairs))
     asked = 1
     if carries:
@@ -106,6 +101,16 @@ def export_openvino(
         if integers := count_integer_attention(model):
             proofs.append(attention_ran(counts["attention"], asked=integers))
         return require(proofs)
+
+
+def _check_calibration(calibration: Calibration | None) -> None:
+    """Refuse to look for scales without texts or without NNCF."""
+    if calibration is None:
+        raise ValueError(
+            "precision: int8 needs calibration texts, or a model that carries its own scales; "
+            "pass calibration=Calibration(tokenizer=…, texts=…)"
+        )
+    require_nncf()
 
 
 def _finish(

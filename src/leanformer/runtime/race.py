@@ -95,12 +95,7 @@ def race(
     reference = kind.reference(manifest)
     if reference not in listed:
         listed.append(reference)
-    drafts = {
-        one: Row(backend=one[0], precision=one[1])
-        if one == reference
-        else _tried(folder, manifest, one, batch_dependent)
-        for one in listed
-    }
+    drafts = {one: _tried(folder, manifest, one, batch_dependent) for one in listed}
     running = [one for one, draft in drafts.items() if not draft.reason]
     runners = {one: Predictor(open_system(folder, *one, threads)) for one in running}
     answers = {one: runner.answer(texts, pairs) for one, runner in runners.items()}
@@ -150,12 +145,14 @@ def decide(rows: Sequence[Row], least_agreement: float) -> list[Row]:
 def _tried(folder: Path, manifest: Manifest, candidate: Candidate, batch_dependent: bool) -> Row:
     """A row whose reason is why the candidate does not run; "" where it does."""
     backend, precision = candidate
-    row = Row(backend=backend, precision=precision)
+    row, kind = Row(backend=backend, precision=precision), find_system(manifest.system)
+    if candidate == kind.reference(manifest):
+        return row
     found: Smoke = smoke_test(folder, backend, precision)
     if found.reason:
         return replace(row, reason=found.reason)
     chosen = replace(manifest, backend=backend, precision=precision)
-    dependent = find_system(manifest.system).depends_on_batch(folder, chosen)
+    dependent = kind.depends_on_batch(folder, chosen)
     if dependent and not batch_dependent:
         reason = f"{_DEPENDENT}; ask for it (batch_dependent) if that may be"
         return replace(row, batch_dependent=True, reason=reason)

@@ -86,7 +86,7 @@ class Ngrams(System):
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{folder / _TERMS} is damaged ({error}); fit it again") from error
 
-    def save(self, folder: Path, *, overwrite: bool = False) -> Manifest:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Manifest:
         """Write a folder that `leanformer.load` opens.
 
         Raises:
@@ -100,7 +100,7 @@ class Ngrams(System):
         ]
         idf = {f"idf.{place}": one.idf for place, one in enumerate(self.analysers)}
         whole = {name: np.ascontiguousarray(value) for name, value in (idf | self.numbers).items()}
-        with new_folder(folder, overwrite=overwrite) as temporary:
+        with new_folder(Path(folder), overwrite=overwrite) as temporary:
             write_text(temporary / _TERMS, json.dumps({"analysers": described}, ensure_ascii=False))
             save_file(whole, temporary / _NUMBERS)
             return write_manifest(temporary, self.manifest)
