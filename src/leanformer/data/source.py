@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from leanformer.data.columns import Columns, to_dataset
+from leanformer.data.chosen_columns import Columns
+from leanformer.data.columns import to_dataset
 from leanformer.data.table import FORMATS, Row, format_of, read_rows
 from leanformer.data.task import Dataset
 from leanformer.tasks import kind_named
@@ -37,11 +38,14 @@ class Source:
         kind: Kind of task; None = told from the columns.
         text: Column of the text.
         pair: Column of the second text.
-        label: Column of the label.
+        label: Column of the label; for multi-label also several columns of 0 and 1: "anger,joy".
+        query_id: Column of the query's id, where texts are ranked by query; None = rows with the
+            same text of the query belong together.
         unlabelled: A file of texts without labels (its own columns are found the same way).
         limit: Keep at most this many training rows (a hash decides which); None = all.
         metric: What the task is judged by: accuracy, macro-f1, mcc or f1:LABEL for classification,
-            spearman or pearson for regression; None = the first of these.
+            micro-f1, macro-f1 or f1:LABEL for multi-label, spearman or pearson for regression,
+            ndcg@10 or mrr@10 for ranking; None = the first of these.
     """
 
     path: str
@@ -49,6 +53,7 @@ class Source:
     text: str | None = None
     pair: str | None = None
     label: str | None = None
+    query_id: str | None = None
     unlabelled: Path | None = None
     limit: int | None = None
     metric: str | None = None
@@ -72,7 +77,12 @@ class Source:
                 raise ValueError(f"limit: {self.limit} keeps no training row; name 1 or more")
             rows["train"] = sorted(rows["train"], key=_hash)[: self.limit]
         columns = Columns(
-            kind=self.kind, text=self.text, pair=self.pair, label=self.label, metric=self.metric
+            kind=self.kind,
+            text=self.text,
+            pair=self.pair,
+            label=self.label,
+            query_id=self.query_id,
+            metric=self.metric,
         )
         return to_dataset(_name(self.path), rows, columns)
 

@@ -8,6 +8,8 @@ of a student must be worth more than this.
 
     classification   linear support vector machines, one against the rest
     regression       ridge regression
+    multi-label      the same machines, one per label
+    ranking          ridge regression to the grades
     tokens           the same machines on each word with its neighbours
     embedding        ridge regression to the teacher's vectors, after a truncated SVD
 
@@ -58,6 +60,8 @@ class Tfidf:
             rows, labels = examples.texts, targets if task.about.form is None else examples.labels
         self.features.fit([*rows, *(examples.pairs or ())])
         x = self._design(rows, examples.pairs)
+        if task.about.output == "decisions" and task.labels:
+            labels = np.asarray(labels)
         self.model = _model(task.about, min(x.shape) - 1).fit(x, labels)
         self.seconds = time.perf_counter() - started
 
@@ -95,10 +99,12 @@ class Tfidf:
         return sparse.hstack([first, second, product, product.sum(1)]).tocsr()
 
     def _outputs(self, x: Any) -> NDArray[np.float32]:
-        if self.task.about.output in ("numbers", "vector"):
+        if self.task.about.output in ("numbers", "vector") or not self.task.labels:
             found = np.asarray(self.model.predict(x), np.float32)
             return found.reshape(len(found), -1)
         scores = np.asarray(self.model.decision_function(x), np.float32)
+        if self.task.about.output == "decisions":
+            return scores
         if scores.ndim == 1:  # of two classes there is one score
             scores = np.stack([-scores, scores], axis=1)
         whole = np.full((len(scores), len(self.task.labels)), -np.inf, np.float32)
@@ -125,11 +131,14 @@ def _features(about: TaskKind) -> Any:
 def _model(about: TaskKind, rank: int) -> Any:
     from sklearn.decomposition import TruncatedSVD
     from sklearn.linear_model import Ridge
+    from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import LinearSVC
 
-    if about.output == "numbers":
+    if about.output == "numbers" or about.grouped:
         return Ridge(alpha=1.0)
+    if about.output == "decisions":
+        return OneVsRestClassifier(LinearSVC(random_state=0))
     if about.output == "vector":
         components = max(1, min(_COMPONENTS, rank))
         return make_pipeline(TruncatedSVD(components, random_state=0), Ridge(alpha=0.1))

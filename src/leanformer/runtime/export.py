@@ -94,7 +94,9 @@ def export_folder(
             failed.append(Row(backend=backend, precision=precision, reason=reason))
     pairs = calibration.pairs is not None
     labels = tuple(task.labels)
-    manifest = Manifest(kind=kind, labels=labels, max_length=limit, pairs=pairs)
+    manifest = Manifest(
+        kind=kind, labels=labels, thresholds=task.thresholds, max_length=limit, pairs=pairs
+    )
     write_manifest(folder, manifest)
     chosen = [*proofs, ("pytorch", "bf16")]
     rows = race(

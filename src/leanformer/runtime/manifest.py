@@ -36,7 +36,8 @@ class Manifest:
 
     Attributes:
         kind: The task.
-        labels: Label names by index; empty for regression and embedding.
+        labels: Label names by index; empty for regression, ranking and embedding.
+        thresholds: The probability from which each label is answered, for multi-label; () = 0.5.
         max_length: The longest input in tokens.
         pairs: Whether inputs are pairs of texts.
         backend: The backend that is used unless another is named.
@@ -51,6 +52,7 @@ class Manifest:
 
     kind: str
     labels: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
     max_length: int = 512
     pairs: bool = False
     backend: Backend = "pytorch"
@@ -91,7 +93,10 @@ def read_manifest(folder: Path) -> Manifest:
             "update leanformer, or export the model again"
         )
     try:
-        lists = {key: tuple(fields.get(key, ())) for key in ("labels", "race", "instructions")}
+        lists = {
+            key: tuple(fields.get(key, ()))
+            for key in ("labels", "thresholds", "race", "instructions")
+        }
         manifest = Manifest(**{**fields, **lists})
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); export the model again") from error
@@ -107,6 +112,13 @@ def _check_fields(path: Path, manifest: Manifest) -> None:
     ):
         if value not in known:
             raise ValueError(f"{path}: {name} {value!r} is not one of {', '.join(known)}")
+    thresholds, count = manifest.thresholds, len(manifest.labels)
+    fit = all(isinstance(one, float) and 0 <= one <= 1 for one in thresholds)
+    if thresholds and (len(thresholds) != count or not fit):
+        raise ValueError(
+            f"{path}: thresholds is {list(thresholds)!r}, not a probability for each of {count} "
+            "labels; export it again"
+        )
     for name, kind in (("max_length", int), ("pairs", bool), ("files", dict)):
         value = getattr(manifest, name)
         if not isinstance(value, kind):

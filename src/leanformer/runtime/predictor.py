@@ -133,7 +133,8 @@ class Predictor:
             errors: "return" answers a text that cannot be read with `Unanswered` in its place.
 
         Returns:
-            classification: `Prediction`s; regression: floats; tokens: lists of `Span`s.
+            classification: `Prediction`s; multi-label: lists of them, the likeliest first;
+            regression and ranking: floats; tokens: lists of `Span`s.
 
         Raises:
             ValueError: A text is not a string, is empty or (without `truncate`) too long, and its
@@ -247,7 +248,9 @@ class Predictor:
         )
 
     def _answers(self, texts: list[str], readings: list[Reading]) -> list[Any]:
-        return self.about.serve(self._run(readings), self.manifest.labels, texts, readings)
+        return self.about.serve(
+            self._run(readings), self.manifest.labels, texts, readings, self.manifest.thresholds
+        )
 
     def _parallel(self, texts: Sequence[Any]) -> bool:
         return self.session.threads > 1 and len(texts) >= _MANY

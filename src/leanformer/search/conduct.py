@@ -12,12 +12,13 @@ from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe, align_labels, own_head, run
 from leanformer.report import write_report
 from leanformer.runtime.manifest import write_manifest
-from leanformer.runtime.session import graph_file
+from leanformer.runtime.opening import open_session
+from leanformer.runtime.session import Backend, Precision, graph_file
 from leanformer.search.compress import check_model
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
 from leanformer.search.finish import finish, finished
-from leanformer.search.judged import check_gold
+from leanformer.search.judged import check_gold, thresholds_of
 from leanformer.search.request import Request
 from leanformer.tasks import served_kind
 from leanformer.train.finetune import Finetune
@@ -105,8 +106,13 @@ def _make_servable(contest: Contest, done: Workspace) -> None:
     assert done.saved is not None
     contest.tokenizer = done.tokenizer
     graph = graph_file(done.saved, "openvino", "int8").is_file()
-    chosen = contest.manifest(*(("openvino", "int8") if graph else ("pytorch", "fp32")))
-    write_manifest(done.saved, chosen)
+    served: tuple[Backend, Precision] = ("openvino", "int8") if graph else ("pytorch", "fp32")
+    write_manifest(done.saved, contest.manifest(*served))
+    dev, task = contest.dataset.dev, contest.dataset.task
+    if task.about.tunes_thresholds:
+        judged = contest.judge(open_session(done.saved), done.tokenizer, "dev")
+        bars = thresholds_of(judged.outputs, dev, task)
+        write_manifest(done.saved, contest.manifest(*served, bars))
 
 
 def _check_measurable(recipe: Recipe, dataset: Dataset) -> None:

@@ -25,7 +25,7 @@ from leanformer.runtime.onnx_backend import export_onnx
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.openvino_backend import export_openvino
 from leanformer.runtime.session import Backend, Precision, Session, graph_file
-from leanformer.search.judged import Judged, judge_outputs
+from leanformer.search.judged import Judged, judge_outputs, thresholds_of
 from leanformer.search.request import Request
 from leanformer.search.simplest import SIMPLEST, judge_simplest
 from leanformer.tasks import served_kind
@@ -184,11 +184,14 @@ class Contest:
             max_length=self.max_length,
         )
 
-    def manifest(self, backend: Backend, precision: Precision) -> Manifest:
+    def manifest(
+        self, backend: Backend, precision: Precision, thresholds: tuple[float, ...] = ()
+    ) -> Manifest:
         """How a folder of this task describes itself."""
         return Manifest(
             kind=self.kind,
             labels=self.dataset.task.labels,
+            thresholds=thresholds,
             max_length=self.max_length,
             pairs=self.pairs,
             backend=backend,
@@ -203,8 +206,12 @@ class Contest:
         """What a session says about a split, and how well."""
         encoded = self.encode(getattr(self.dataset, split), tokenizer)
         found = session_outputs(session, encoded)
-        targets = self.targets(split) if self.dataset.task.about.output == "vector" else None
-        return judge_outputs(found, encoded, self.dataset.task, targets)
+        task = self.dataset.task
+        targets = self.targets(split) if task.about.output == "vector" else None
+        if split != "dev" and task.about.tunes_thresholds:  # test is answered with those of dev
+            said = session_outputs(session, self.encode(self.dataset.dev, tokenizer))
+            task = replace(task, thresholds=thresholds_of(said, self.dataset.dev, task))
+        return judge_outputs(found, encoded, task, targets)
 
     def judge_simplest(self, split: str) -> Judged:
         """What the simplest rival says about a split, and how well."""
@@ -257,6 +264,8 @@ class Contest:
         )
         judged = self.judge(draft.open(), tokenizer or self.tokenizer, "dev")
         system = replace(draft, dev=judged.quality)
+        if bars := thresholds_of(judged.outputs, self.dataset.dev, self.dataset.task):
+            write_manifest(folder, self.manifest(backend, precision, bars))
         self.systems[name], self.dev[name] = system, judged
         self.write(system, {})
         return system

@@ -1,7 +1,7 @@
 """The end of a search: time all systems side by side, choose, export, open the test split once."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ from leanformer.quantize.integer import rounds
 from leanformer.recipe import open_model
 from leanformer.report.units import share
 from leanformer.runtime.export import DEFAULT, export_folder
-from leanformer.runtime.manifest import read_manifest
+from leanformer.runtime.manifest import read_manifest, write_manifest
 from leanformer.runtime.opening import open_session
 from leanformer.runtime.race import Candidate
 from leanformer.runtime.session import graph_file
 from leanformer.search import evidence
 from leanformer.search.contest import INT8_TEACHER, TEACHER, Contest, System
-from leanformer.search.judged import Judged
+from leanformer.search.judged import Judged, thresholds_of
 from leanformer.search.outcome import Outcome, Picked, beside_majority, outcome_of, pick, refutes
 from leanformer.search.request import Request
 from leanformer.search.simplest import SIMPLEST
@@ -147,9 +147,13 @@ def _export(contest: Contest, chosen: System, folder: Path) -> Judged:
     if not (folder.is_dir() and _exported(contest, chosen)):
         _race(contest, chosen, model, tokenizer, folder)
     served = read_manifest(folder)
-    if (served.backend, served.precision) == _INT8:
-        return contest.dev[chosen.name]
-    return contest.judge(open_session(folder), tokenizer, "dev")
+    same = (served.backend, served.precision) == _INT8
+    judged = (
+        contest.dev[chosen.name] if same else contest.judge(open_session(folder), tokenizer, "dev")
+    )
+    if bars := thresholds_of(judged.outputs, contest.dataset.dev, contest.dataset.task):
+        write_manifest(folder, replace(served, thresholds=bars))
+    return judged
 
 
 def _exported(contest: Contest, chosen: System) -> bool:
@@ -209,8 +213,9 @@ def _test(
 def _write_evidence(contest: Contest, teacher: Judged, student: Judged) -> None:
     dataset, record = contest.dataset, contest.record
     encoded = contest.encode(dataset.test, contest.tokenizer)
-    rows = evidence.by_length(dataset, encoded, teacher, student)
-    record.write("slices", split="test", by="length", metric=dataset.task.metric, rows=rows)
+    if not dataset.task.about.grouped:  # the texts of one query are of different lengths
+        rows = evidence.by_length(dataset, encoded, teacher, student)
+        record.write("slices", split="test", by="length", metric=dataset.task.metric, rows=rows)
     if dataset.task.about.majority:
         rows = evidence.by_class(dataset, teacher, student)
         record.write("slices", split="test", by="class", metric="accuracy", rows=rows)

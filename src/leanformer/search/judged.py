@@ -20,7 +20,8 @@ class Judged:
         outputs: Its output of each example: [C], [T, C], [words, C] or [D].
         predicted: What the outputs say, in the form that the metric takes.
         gold: What is right, in the same form.
-        statistics: What each example adds to the metric [N, K]; promises are judged by it.
+        statistics: What each example, or each query, adds to the metric [N, K]; promises are judged
+            by it.
         quality: The task's metric.
     """
 
@@ -59,7 +60,19 @@ def gold_of(examples: Examples, task: Task) -> Any:
 def asked_of(examples: Examples, task: Task, targets: NDArray[np.float32] | None = None) -> Asked:
     """What is known of `examples` when whole words are answered, and not tokens of a model."""
     firsts = None if examples.words is None else [range(len(words)) for words in examples.words]
-    return Asked(names=task.labels, labels=examples.labels, firsts=firsts, vectors=targets)
+    return Asked(
+        names=task.labels,
+        labels=examples.labels,
+        firsts=firsts,
+        vectors=targets,
+        groups=examples.groups,
+        thresholds=task.thresholds,
+    )
+
+
+def thresholds_of(outputs: list[NDArray[Any]], examples: Examples, task: Task) -> tuple[float, ...]:
+    """The thresholds that suit a system's outputs for `examples`; () where a task has none."""
+    return task.about.thresholds(outputs, asked_of(examples, task))
 
 
 def judge_outputs(

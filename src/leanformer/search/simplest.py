@@ -4,12 +4,14 @@ Whatever a search finds must be worth more than what its user could fit in a min
 simplest rival is judged on the same splits and timed in the same rounds as all others.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.data import Dataset, Examples
 from leanformer.measure.tfidf import Tfidf
-from leanformer.search.judged import Judged, asked_of, judge_answers
+from leanformer.search.judged import Judged, asked_of, judge_answers, thresholds_of
 
 SIMPLEST = "TF-IDF · linear model"
 
@@ -27,6 +29,9 @@ def judge_simplest(
     """
     examples: Examples = getattr(dataset, split)
     task = dataset.task
+    if split != "dev" and task.about.tunes_thresholds:  # test is answered with those of dev
+        said = fitted.answer(dataset.dev.texts, dataset.dev.pairs)
+        task = replace(task, thresholds=thresholds_of(said, dataset.dev, task))
     asked = asked_of(examples, task, targets)
     if task.about.reads_words:
         assert examples.words is not None

@@ -41,6 +41,7 @@ def with_teachers(
             head,
             num_labels=None if bare else task.outputs,
             labels=task.labels or None,
+            problem_type=task.about.problem_type,
         )
         _check_vocabulary(tokenizer, theirs, folder)
         teachers.append(model)
