@@ -1,10 +1,11 @@
 """Rows that belong to a query."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leanformer.data import Dataset
+from leanformer.data import Dataset, Source
 from leanformer.data.chosen_columns import Columns
 from leanformer.data.columns import to_dataset
 
@@ -71,3 +72,14 @@ def test_the_text_may_be_called_so_beside_a_query() -> None:
 def test_refusals(rows: list[Any], columns: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         of("ranking", *rows, **columns)
+
+
+def test_a_split_that_is_missing_takes_whole_queries(tmp_path: Path) -> None:
+    lines = ["query\tpassage\tlabel"]
+    lines += [f"q{number // 4}\tp{number}\t{number % 4}" for number in range(160)]
+    (tmp_path / "all.tsv").write_text("\n".join(lines) + "\n")
+    found = Source(path=str(tmp_path / "all.tsv"), kind="ranking").read()
+    queries = [set(split.texts) for split in (found.train, found.dev, found.test)]
+    assert sum(map(len, queries)) == 40
+    assert min(map(len, queries)) >= 3
+    assert sum(len(split) for split in (found.train, found.dev, found.test)) == 160
