@@ -84,3 +84,14 @@ def test_unknown_words_in_the_description_are_refused(folder, field):
     edit(folder, **{field: "magic"})
     with pytest.raises(ValueError, match=f"{field} 'magic' is not one of"):
         read_manifest(folder)
+
+
+@pytest.mark.parametrize("value", [[0.5], [0.5, 1.5, 0.1], ["a", "b", "c"]])
+def test_thresholds_are_a_probability_for_each_label(folder, value):
+    edit(folder, labels=["a", "b", "c"], thresholds=[0.1, 0.5, 1.0])
+    assert read_manifest(folder).thresholds == (0.1, 0.5, 1.0)
+    edit(folder, thresholds=value)
+    with pytest.raises(
+        ValueError, match=r"thresholds is .*, not a probability for each of 3 label"
+    ):
+        read_manifest(folder)
