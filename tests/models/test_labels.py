@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import pipeline
+from transformers import AutoModelForSequenceClassification, pipeline
 
 from leanformer.models.load import head_labels, load_model
 from leanformer.models.quiet import quiet
@@ -270,3 +270,24 @@ def test_a_head_without_an_architecture(head: Any) -> None:
 def test_there_is_no_fresh_head_of_an_encoder(head: Any) -> None:
     with pytest.raises(ValueError, match="fresh_head: a model for embedding has no head"):
         load_model(head(3), "embedding", fresh_head=True)
+
+
+def test_a_head_of_several_labels_per_text_is_honoured_both_ways(head: Any, tmp_path: Path) -> None:
+    purpose = "multi_label_classification"
+    folder = head(3, id2label={0: "ü", 1: "b", 2: "a"}, problem_type=purpose)
+    assert head_labels(folder, "classification", ["a", "b"], purpose) == ("ü", "b", "a")
+    names = ["ü", "b", "a"]
+    model, tokenizer = load_model(folder, "classification", labels=names, problem_type=purpose)
+    save_model(model, tokenizer, tmp_path / "again")
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "again")
+    assert again.config.problem_type == purpose
+    inputs = tokenizer("a b", return_tensors="pt") | {"labels": torch.tensor([[1.0, 0, 1]])}
+    output = again(**inputs)  # transformers' own loss is the one that we train with
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(output.logits, inputs["labels"])
+    torch.testing.assert_close(output.loss, expected)
+    fresh, _ = load_model(
+        folder, "classification", labels=["x", "y"], problem_type=purpose, fresh_head=True
+    )
+    assert fresh.config.problem_type == purpose
+    with pytest.raises(ValueError, match="and the task is multi-label classification, several"):
+        load_model(head(2), "classification", labels=["x", "y"], problem_type=purpose)

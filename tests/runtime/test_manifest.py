@@ -98,3 +98,14 @@ def test_a_later_format_is_refused(folder):
     edit(folder, format=3)
     with pytest.raises(ValueError, match=r"format 3 is not among \(1, 2\).*update leanformer"):
         read_manifest(folder)
+
+
+@pytest.mark.parametrize("value", [[0.5], [0.5, 1.5, 0.1], ["a", "b", "c"]])
+def test_thresholds_are_a_probability_for_each_label(folder, value):
+    edit(folder, labels=["a", "b", "c"], thresholds=[0.1, 0.5, 1.0])
+    assert read_manifest(folder).thresholds == (0.1, 0.5, 1.0)
+    edit(folder, thresholds=value)
+    with pytest.raises(
+        ValueError, match=r"thresholds is .*, not a probability for each of 3 label"
+    ):
+        read_manifest(folder)

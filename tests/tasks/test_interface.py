@@ -26,7 +26,7 @@ def test_each_task_says_what_a_model_and_its_data_need(name: str) -> None:
     assert kind.head in get_args(Head)
     assert kind.metrics
     assert (kind.form is None) == bool(kind.no_labels)
-    assert kind.output in ("classes", "numbers", "vector")
+    assert kind.output in ("classes", "decisions", "numbers", "vector")
 
 
 @pytest.mark.parametrize("name", kind_names(served=True))

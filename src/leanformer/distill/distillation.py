@@ -57,7 +57,7 @@ class Distillation(Loss):
         own: OwnReading | None = None,
     ) -> None:
         super().__init__()
-        sizes = dims_of(student), dims_of(teacher)
+        sizes = dims_of(student, task.kind), dims_of(teacher, task.kind)
         self.modules_ = nn.ModuleList([objective.build(*sizes) for objective in objectives])
         self.objectives = objectives
         self.hidden = any(objective.needs_hidden for objective in objectives)

@@ -22,6 +22,7 @@ def label_settings(
     num_labels: int | None,
     labels: Sequence[str] | None,
     trained: bool,
+    problem_type: str = "",
 ) -> dict[str, Any]:
     """The configuration's label fields, checked against a head that is there already.
 
@@ -31,6 +32,7 @@ def label_settings(
         num_labels: Labels asked for, or None.
         labels: Their names, or None.
         trained: Whether the checkpoint's own head is taken.
+        problem_type: What the head is for, in transformers' words; "" = told from the labels.
 
     Raises:
         ValueError: The labels contradict each other or the trained head, or a new head has none.
@@ -41,10 +43,10 @@ def label_settings(
         raise ValueError(f"num_labels is {num_labels} and labels has {len(labels)} names")
     count = len(labels) if labels is not None else num_labels
     if trained:
-        names = _of_trained(checkpoint, head, count, labels)
+        names = _of_trained(checkpoint, head, count, labels, problem_type)
         purpose = checkpoint.config.get("problem_type")
         if head == "classification" and count is not None and not purpose:
-            purpose = _purpose(len(names))
+            purpose = problem_type or _purpose(len(names))
     elif count is None:
         raise ValueError(
             f"{checkpoint.folder} has no head for {head}; "
@@ -52,7 +54,7 @@ def label_settings(
         )
     else:
         names = list(labels) if labels is not None else _unnamed(count)
-        purpose = _purpose(count) if head == "classification" else None
+        purpose = (problem_type or _purpose(count)) if head == "classification" else None
     return {
         "id2label": dict(enumerate(names)),
         "label2id": {name: number for number, name in enumerate(names)},
@@ -89,7 +91,9 @@ def own_labels(checkpoint: Checkpoint) -> list[str]:
     return others
 
 
-def matched_labels(checkpoint: Checkpoint, head: str, labels: Sequence[str]) -> tuple[str, ...]:
+def matched_labels(
+    checkpoint: Checkpoint, head: str, labels: Sequence[str], problem_type: str = ""
+) -> tuple[str, ...]:
     """The labels of a trained head in its own order, as a data set writes them.
 
     Args:
@@ -98,12 +102,14 @@ def matched_labels(checkpoint: Checkpoint, head: str, labels: Sequence[str]) -> 
         labels: The data's labels: the head's names, or some of them, in any order. Of an unnamed
             head some of "LABEL_0", "LABEL_1", …, or as many whole numbers as it has outputs; output
             0 is for the least.
+        problem_type: As of `label_settings`.
 
     Raises:
         ValueError: The head is of another kind, or has no such labels.
     """
     own = own_labels(checkpoint)
-    _refuse_other_purpose(checkpoint, head, len(own), regression=False)
+    asked = problem_type or "single_label_classification"
+    _refuse_other_purpose(checkpoint, head, len(own), asked)
     return _matched(checkpoint, own, labels)
 
 
@@ -129,13 +135,18 @@ def _matched(checkpoint: Checkpoint, own: list[str], labels: Sequence[str]) -> t
 
 
 def _of_trained(
-    checkpoint: Checkpoint, head: str, count: int | None, labels: Sequence[str] | None
+    checkpoint: Checkpoint,
+    head: str,
+    count: int | None,
+    labels: Sequence[str] | None,
+    problem_type: str,
 ) -> list[str]:
     """The names of a trained head, which must be those that were asked for, in their order."""
     own = own_labels(checkpoint)
     if count is not None:
         number = count == 1 and labels is None
-        _refuse_other_purpose(checkpoint, head, len(own), regression=number)
+        told = "regression" if number else "single_label_classification"
+        _refuse_other_purpose(checkpoint, head, len(own), problem_type or told)
     if labels and (
         _are_names(labels, own) or list(_matched(checkpoint, own, labels)) == list(labels)
     ):
@@ -155,25 +166,26 @@ def _are_names(labels: Sequence[str], own: list[str]) -> bool:
     return own == _unnamed(len(own)) and len(set(labels)) == len(own) and not counted
 
 
-def _refuse_other_purpose(
-    checkpoint: Checkpoint, head: str, count: int, *, regression: bool
-) -> None:
+def _refuse_other_purpose(checkpoint: Checkpoint, head: str, count: int, asked: str) -> None:
     """Refuse a head that was trained for another kind of task."""
     if head != "classification":
         return
     said = checkpoint.config.get("problem_type")
     purpose = said or _purpose(count)
-    if purpose == ("regression" if regression else "single_label_classification"):
+    if purpose == asked:
         return
     trained_for = {
         "regression": "regression",
         "single_label_classification": f"classification in {count} classes",
         "multi_label_classification": "multi-label classification, several labels per text",
     }.get(str(purpose), str(purpose))
-    asked = "regression" if regression else "classification, one label per text"
+    task = {
+        "single_label_classification": "classification, one label per text",
+        "multi_label_classification": "multi-label classification, several labels per text",
+    }.get(asked, asked)
     raise ValueError(
         f"{checkpoint.folder} has a trained head for {trained_for} (problem_type in config.json is "
-        f"{said!r}), and the task is {asked}; ask for a fresh head: {FRESH}"
+        f"{said!r}), and the task is {task}; ask for a fresh head: {FRESH}"
     )
 
 

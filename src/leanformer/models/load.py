@@ -66,6 +66,7 @@ def load_model(
     labels: Sequence[str] | None = None,
     fresh_head: bool = False,
     seed: int = 0,
+    problem_type: str = "",
 ) -> tuple[Any, Any]:
     """The model in evaluation mode and float32, and its fast tokenizer.
 
@@ -78,6 +79,8 @@ def load_model(
         labels: Their names, in order.
         fresh_head: Replace the checkpoint's own head by a new one.
         seed: Seed of a new head.
+        problem_type: What a head for classification is for, in transformers' words; "" =
+            "regression" of one label without a name, otherwise "single_label_classification".
 
     Raises:
         OSError: There is no such folder.
@@ -92,7 +95,7 @@ def load_model(
     embedding, limit = read_embedding(folder) if head == "embedding" else (None, None)
     checkpoint = read_checkpoint(folder)
     trained = not fresh_head and _has_head(checkpoint, head)
-    settings = label_settings(checkpoint, head, num_labels, labels, trained)
+    settings = label_settings(checkpoint, head, num_labels, labels, trained, problem_type)
     with quiet(), torch.random.fork_rng(devices=[]):
         with blamed(checkpoint.folder / "config.json"):
             config = _configuration(checkpoint, head, settings)
@@ -115,13 +118,16 @@ def has_head(source: str | Path, head: Head) -> bool:
     return _has_head(read_checkpoint(folder_of(source)), head)
 
 
-def head_labels(source: str | Path, head: Head, labels: Sequence[str]) -> tuple[str, ...] | None:
+def head_labels(
+    source: str | Path, head: Head, labels: Sequence[str], problem_type: str = ""
+) -> tuple[str, ...] | None:
     """The labels of a trained head in its own order, spelled as in `labels`.
 
     Args:
         source: A model folder, or an id on the hub.
         head: "classification" or "tokens".
         labels: The labels of a data set.
+        problem_type: As of `load_model`.
 
     Returns:
         One name per output of the head; None where the checkpoint has no trained head for the task.
@@ -133,7 +139,7 @@ def head_labels(source: str | Path, head: Head, labels: Sequence[str]) -> tuple[
     checkpoint = read_checkpoint(folder_of(source))
     if not _has_head(checkpoint, head):
         return None
-    return matched_labels(checkpoint, head, labels)
+    return matched_labels(checkpoint, head, labels, problem_type)
 
 
 def folder_of(source: str | Path) -> Path:

@@ -79,8 +79,14 @@ def export_folder(
         modules_to_not_convert=modules_to_not_convert,
         made=made or {},
     )
-    pairs, labels = calibration.pairs is not None, tuple(task.labels)
-    write_manifest(folder, Manifest(kind=kind, labels=labels, max_length=limit, pairs=pairs))
+    manifest = Manifest(
+        kind=kind,
+        labels=tuple(task.labels),
+        thresholds=task.thresholds,
+        max_length=limit,
+        pairs=calibration.pairs is not None,
+    )
+    write_manifest(folder, manifest)
     rows = race(
         folder,
         calibration.texts,

@@ -104,7 +104,8 @@ class Predictor:
             errors: "return" answers a text that cannot be read with `Unanswered` in its place.
 
         Returns:
-            classification: `Prediction`s; regression: floats; tokens: lists of `Span`s.
+            classification: `Prediction`s; multi-label: lists of them, the likeliest first;
+            regression and ranking: floats; tokens: lists of `Span`s.
 
         Raises:
             ValueError: A text is not a string, is empty or (without `truncate`) too long, and its
@@ -212,7 +213,9 @@ class Predictor:
             readings = readings_of(rows)
             # any finite numbers will do for a word that was not read
             rows = [np.where(np.isfinite(row).any(-1, keepdims=True), row, 0) for row in rows]
-        return self.about.serve(rows, self.manifest.labels, texts, readings)
+        return self.about.serve(
+            rows, self.manifest.labels, texts, readings, self.manifest.thresholds
+        )
 
     def __reduce__(self) -> Any:
         if self._again is None:

@@ -50,6 +50,7 @@ def with_teachers(
             head,
             num_labels=None if bare else task.outputs,
             labels=task.labels or None,
+            problem_type=task.about.problem_type,
         )
         if average_hidden:
             _check_vocabulary(tokenizer, theirs, folder)
