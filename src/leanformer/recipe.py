@@ -40,8 +40,8 @@ from leanformer.core.step import Step, steps_of
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Source
 from leanformer.data.relabel import relabeled
-from leanformer.models.load import has_head, head_labels, load_model
-from leanformer.models.save import save_model
+from leanformer.models.io.load import has_head, head_labels, load_model
+from leanformer.models.io.save import save_model
 
 STEPS: tuple[type[Step], ...] = tuple(
     step for family in (train, attention, prune, distill, quantize) for step in steps_of(family)

@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from leanformer.runtime.manifest import NAME, read_manifest
-from leanformer.runtime.opening import open_session
-from leanformer.runtime.predictor import load
+from leanformer.runtime.serving.opening import open_session
+from leanformer.runtime.serving.predictor import load
 
 
 @pytest.fixture

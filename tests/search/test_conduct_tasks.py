@@ -12,14 +12,14 @@ import leanformer
 from leanformer.data import Source
 from leanformer.distill.objectives import HiddenStates, Labels, SoftTargets
 from leanformer.distill.step import Distill
-from leanformer.models.load import load_model
+from leanformer.models.io.load import load_model
 from leanformer.prune.shrink import Shrink
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe
 from leanformer.runtime.manifest import read_manifest
 from leanformer.search.conduct import conduct
 from leanformer.train import TrainSetup
-from leanformer.train.finetune import Finetune
+from leanformer.train.steps.finetune import Finetune
 
 WORDS = {"animal": ["fox", "dog", "jumps"], "mønt": ["card", "charged", "twice"]}
 TRAIN = TrainSetup(epochs=6, learning_rate=3e-3, batch_size=16, precision="fp32")

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from leanformer.models.load import Head
+from leanformer.models.io.load import Head
 from leanformer.tasks import kind_named, kind_names, served_kind
 from leanformer.tasks.interface import TaskKind
 

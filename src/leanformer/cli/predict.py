@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from leanformer.data.inputs import Input
-    from leanformer.runtime.predictor import Predictor
+    from leanformer.runtime.serving.predictor import Predictor
 
 
 def predict(
@@ -31,7 +31,7 @@ def predict(
     """Answer every line of a file, in its order; a blank line is answered with an error."""
     from leanformer.core.files import write_text
     from leanformer.data.inputs import read_inputs, refuse
-    from leanformer.runtime.predictor import load
+    from leanformer.runtime.serving.predictor import load
 
     inputs = read_inputs(in_, text, pair)
     if id_ is not None and not any(id_ in one.row for one in inputs):

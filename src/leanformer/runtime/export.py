@@ -13,7 +13,7 @@ from typing import Any
 
 from leanformer.core.proof import Proof
 from leanformer.data.task import Task
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest

@@ -19,7 +19,7 @@ from typing import Any
 
 from leanformer.core.files import write_text
 from leanformer.core.json_file import read_json
-from leanformer.core.processor import instructions
+from leanformer.core.machine.processor import instructions
 from leanformer.runtime.backends import FORMAT, graph_file, registered
 from leanformer.runtime.session import Precision
 from leanformer.tasks import kind_names

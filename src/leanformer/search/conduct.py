@@ -7,12 +7,12 @@ from typing import Any
 from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset
-from leanformer.models.load import has_head
+from leanformer.models.io.load import has_head
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe, align_labels, own_head, run
 from leanformer.report import write_report
 from leanformer.runtime.backends import graph_file
-from leanformer.runtime.opening import open_system
+from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision
 from leanformer.search.compress import open_checked
 from leanformer.search.contest import Contest
@@ -21,7 +21,7 @@ from leanformer.search.finish import finish, finished
 from leanformer.search.judged import check_gold, thresholds_of
 from leanformer.search.request import Request
 from leanformer.tasks import served_kind
-from leanformer.train.finetune import Finetune
+from leanformer.train.steps.finetune import Finetune
 
 
 def conduct(

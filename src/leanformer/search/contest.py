@@ -14,12 +14,12 @@ from leanformer.core.record import Record, read
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Encoded, Examples, encode_examples
 from leanformer.measure.promise import Promise, judge_promise
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.recipe import open_model
 from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, format_of, write_manifest
-from leanformer.runtime.opening import open_system
+from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision
 from leanformer.runtime.system import System
 from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, SIMPLEST, TEACHER, Entry

@@ -17,8 +17,8 @@ from leanformer.report.units import share
 from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.export import DEFAULT, export_folder
 from leanformer.runtime.manifest import Manifest, format_of, read_manifest, write_manifest
-from leanformer.runtime.opening import open_system
 from leanformer.runtime.race import Candidate
+from leanformer.runtime.serving.opening import open_system
 from leanformer.search import evidence
 from leanformer.search.contest import Contest
 from leanformer.search.entry import INT8_TEACHER, SIMPLEST, TEACHER, Entry

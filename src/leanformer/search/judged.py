@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from leanformer.data import Dataset, Examples, Task
 from leanformer.numerics.metrics import Statistics
-from leanformer.runtime.answers import words_read
+from leanformer.runtime.serving.answers import words_read
 from leanformer.runtime.system import System
 from leanformer.tasks import Asked
 
