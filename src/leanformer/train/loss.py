@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from leanformer.data import IGNORE, Batch
 from leanformer.numerics.widen import widened
+from leanformer.train.packing import model_inputs
 from leanformer.train.tasks import loss_of
 
 Unit = Literal["example", "token", "target"]
@@ -149,7 +150,7 @@ class Supervised(Loss):
 
     def outputs(self, model: nn.Module, batch: Batch, carry: Carry) -> Tensor:
         """Logits, [B, C] or [B, T, C]."""
-        logits: Tensor = model(**batch.inputs).logits
+        logits: Tensor = model(**model_inputs(batch.inputs)).logits
         return logits
 
     def terms(self, outputs: Tensor, batch: Batch) -> list[Term]:

@@ -8,6 +8,7 @@ spearman   correlation of ranks, ties at their mean rank
 pearson    linear correlation
 span_f1    2 TP / (2 TP + FP + FN) over whole entity spans, as `text.tags` reads them
 cosine     mean cosine of vector pairs
+token_probability   1 / perplexity of texts
 
 Each is a `Metric`: statistics per example, and a function of their sums.
 """
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from leanformer.numerics.metrics.correlations import Pearson, Spearman
 from leanformer.numerics.metrics.labels import F1, Accuracy, MacroF1, Matthews
+from leanformer.numerics.metrics.likelihood import TokenProbability
 from leanformer.numerics.metrics.metric import Metric, Statistics
 from leanformer.numerics.metrics.spans import SpanF1
 from leanformer.numerics.metrics.vectors import Cosine, length_ratio, neighbour_overlap
@@ -35,6 +37,7 @@ __all__ = [
     "SpanF1",
     "Spearman",
     "Statistics",
+    "TokenProbability",
     "accuracy",
     "cosine",
     "length_ratio",
