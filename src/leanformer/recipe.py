@@ -40,8 +40,8 @@ from leanformer.core.step import Step, steps_of
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Source
 from leanformer.data.relabel import relabeled
-from leanformer.models.load import has_head, head_labels, load_model
-from leanformer.models.save import save_model
+from leanformer.models.io.load import has_head, head_labels, load_model
+from leanformer.models.io.save import save_model
 
 STEPS: tuple[type[Step], ...] = tuple(
     step for family in (train, attention, prune, distill, quantize) for step in steps_of(family)
@@ -114,7 +114,7 @@ def align_labels(dataset: Dataset, *models: str | None) -> Dataset:
     task = dataset.task
     for model in models:
         if model is not None and task.labels:
-            labels = head_labels(model, task.about.head, task.labels)
+            labels = head_labels(model, task.about.head, task.labels, task.about.problem_type)
             if labels is not None:
                 return relabeled(dataset, labels)
     return dataset
@@ -148,6 +148,7 @@ def open_model(
         labels=task.labels or None,
         fresh_head=fresh_head,
         seed=seed,
+        problem_type=task.about.problem_type,
     )
 
 

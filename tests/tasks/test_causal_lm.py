@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,3 +51,21 @@ def test_two_backends_agree_as_far_as_their_probabilities() -> None:
 def test_there_is_no_graph_of_it() -> None:
     with pytest.raises(ValueError, match="kind 'causal-lm' has no graph that could be exported"):
         served_kind("causal-lm")
+
+
+@pytest.mark.parametrize(
+    ("answer", "plain"),
+    [
+        (Perplexity(4.0, 3), {"perplexity": 4.0, "predicted": 3}),
+        (
+            Perplexity(None, 0),
+            {"perplexity": None, "predicted": 0, "note": "one token: nothing is predicted"},
+        ),
+        (
+            Perplexity(math.inf, 2),
+            {"perplexity": None, "predicted": 2, "note": "perplexity is inf"},
+        ),
+    ],
+)
+def test_an_answer_as_json(answer: Perplexity, plain: dict[str, Any]) -> None:
+    assert KIND.plain(answer) == plain

@@ -83,7 +83,7 @@ def _left(
 ) -> dict[str, Any]:
     """The mechanisms that this machine has not timed at this work."""
     from leanformer.core.codec import decode
-    from leanformer.measure.machine import machine_of
+    from leanformer.measure.environment import machine_of
 
     mine = machine_of(environment)
     names = {

@@ -83,6 +83,7 @@ class Encoded:
         truncated: How many texts were longer than the limit and were cut.
         kind: Kind of task, which decides the type of labels.
         words: For tokens, the words that are judged; words that were cut off count too.
+        groups: The query of each example, where texts are ranked by query.
     """
 
     rows: list[dict[str, list[int]]]
@@ -91,6 +92,7 @@ class Encoded:
     truncated: int
     kind: str
     words: list[Words] | None = None
+    groups: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -101,12 +103,13 @@ class Encoded:
 
     def take(self, indices: list[int]) -> "Encoded":
         """The examples at `indices`, in that order."""
-        labels, words = self.labels, self.words
+        labels, words, groups = self.labels, self.words, self.groups
         return replace(
             self,
             rows=[self.rows[index] for index in indices],
             labels=None if labels is None else [labels[index] for index in indices],
             words=None if words is None else [words[index] for index in indices],
+            groups=None if groups is None else [groups[index] for index in indices],
         )
 
     def batch(self, indices: list[int]) -> Batch:
@@ -163,7 +166,7 @@ def encode_examples(examples: Examples, tokenizer: Any, kind: str, max_length: i
         labels = [next_tokens(reading.ids) for reading in readings]
     rows = [_row(reading, types) for reading in readings]
     cut = sum(reading.cut for reading in readings)
-    return Encoded(rows, labels, reader.pad_id, cut, kind, judged)
+    return Encoded(rows, labels, reader.pad_id, cut, kind, judged, examples.groups)
 
 
 def next_tokens(ids: list[int]) -> list[int]:

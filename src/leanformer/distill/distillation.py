@@ -20,11 +20,11 @@ from leanformer.distill.teachers.reading import OwnReading
 from leanformer.distill.teachers.teacher_cache import TeacherCache
 from leanformer.models.attention.observe import observe_attention
 from leanformer.models.embedding import embedding_of, text_vectors
+from leanformer.models.packed import model_inputs
 from leanformer.tasks import kind_named
 from leanformer.train.digest import digest, weights_digest
 from leanformer.train.loss import Carry, Loss, Term, Unit, count
 from leanformer.train.masking import Masking
-from leanformer.train.packing import model_inputs
 
 
 class Distillation(Loss):
@@ -58,7 +58,7 @@ class Distillation(Loss):
         own: OwnReading | None = None,
     ) -> None:
         super().__init__()
-        sizes = dims_of(student), dims_of(teacher)
+        sizes = dims_of(student, task.kind), dims_of(teacher, task.kind)
         self.modules_ = nn.ModuleList([objective.build(*sizes) for objective in objectives])
         self.objectives = objectives
         self.hidden = any(objective.needs_hidden for objective in objectives)

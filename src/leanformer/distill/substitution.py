@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from leanformer.core.technique import technique
 from leanformer.data import Examples
 from leanformer.distill.augmentation import Augmentation
-from leanformer.models.load import load_model
+from leanformer.models.io.load import load_model
 
 _BATCH = 64
 

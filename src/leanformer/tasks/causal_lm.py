@@ -13,6 +13,7 @@ Legend: N text, T token.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,9 +77,18 @@ class CausalLm(TaskKind):
         names: tuple[str, ...],
         texts: Sequence[str],
         readings: Sequence[Reading],
+        thresholds: Sequence[float] = (),
     ) -> list[Perplexity]:
         """The perplexity of each text."""
         return [_perplexity(_predicted(row)) for row in outputs]
+
+    def plain(self, answer: Perplexity) -> dict[str, Any]:
+        """The perplexity, null with a note where it is no number, and the predicted tokens."""
+        value, predicted = answer.perplexity, answer.predicted
+        if value is not None and math.isfinite(value):
+            return {"perplexity": value, "predicted": predicted}
+        note = "one token: nothing is predicted" if value is None else f"perplexity is {value}"
+        return {"perplexity": None, "predicted": predicted, "note": note}
 
 
 def _predicted(row_T: NDArray[np.float32]) -> NDArray[np.float32]:

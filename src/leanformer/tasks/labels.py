@@ -28,9 +28,14 @@ class LabelForm(ABC):
 
     Attributes:
         dtype: Type of the labels of a batch.
+        to_one: Whether labels are divided by the largest one of the training rows.
+        several: Whether the labels may stand in several columns of 0 and 1, each named as its
+            column is; `column` then holds their names with commas between them.
     """
 
     dtype: ClassVar[Literal["int64", "float32"]]
+    to_one: ClassVar[bool] = False
+    several: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, row: Mapping[str, Any], column: str) -> Any:

@@ -107,7 +107,14 @@ def asked_of(encoded: Encoded, task: Task, targets: NDArray[np.float32] | None =
     if encoded.words is not None:
         labels = [words.labels for words in encoded.words]
         firsts = [words.firsts for words in encoded.words]
-    return Asked(names=task.labels, labels=labels, firsts=firsts, vectors=targets)
+    return Asked(
+        names=task.labels,
+        labels=labels,
+        firsts=firsts,
+        vectors=targets,
+        groups=encoded.groups,
+        thresholds=task.thresholds,
+    )
 
 
 @torch.no_grad()

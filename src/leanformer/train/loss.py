@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.data import IGNORE, Batch
+from leanformer.models.packed import model_inputs
 from leanformer.numerics.widen import widened
-from leanformer.train.packing import model_inputs
 from leanformer.train.tasks import loss_of
 
 Unit = Literal["example", "token", "target"]

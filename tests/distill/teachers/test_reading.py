@@ -27,8 +27,8 @@ from leanformer.distill.teachers.reading import (
     read_texts,
 )
 from leanformer.models.embedding import embedding_of
-from leanformer.models.load import load_model
-from leanformer.models.save import save_model
+from leanformer.models.io.load import load_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 
 KINDS = ("classification", "regression", "embedding")

@@ -14,7 +14,7 @@ from typing import Any
 from leanformer.attention.bench.exchanged import cost_of
 from leanformer.attention.mechanism import Mechanism, Swap
 from leanformer.core.codec import decode
-from leanformer.measure.machine import machine_of
+from leanformer.measure.environment import machine_of
 
 KEEP = 0.9  # below it a mechanism is worth what it changes
 

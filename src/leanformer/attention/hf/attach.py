@@ -23,7 +23,7 @@ from leanformer.core.codec import encode
 from leanformer.models.attention.implementations import implementations, put_implementations
 from leanformer.models.attention.interface import MECHANISM, NAME
 from leanformer.models.attention.probe import Layer, layers_of
-from leanformer.models.stored_config import mark_plain, mark_stored
+from leanformer.models.lean.stored_config import mark_plain, mark_stored
 
 _BEFORE = "attention_before_attach"  # of a model: what each of its configurations named
 

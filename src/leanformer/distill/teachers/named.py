@@ -11,7 +11,7 @@ from typing import Any
 from leanformer.data import Task
 from leanformer.distill.teachers.ensemble import Ensemble
 from leanformer.distill.teachers.reading import have_one_vocabulary
-from leanformer.models.load import has_head, load_model
+from leanformer.models.io.load import has_head, load_model
 
 
 def with_teachers(
@@ -50,6 +50,7 @@ def with_teachers(
             head,
             num_labels=None if bare else task.outputs,
             labels=task.labels or None,
+            problem_type=task.about.problem_type,
         )
         if average_hidden:
             _check_vocabulary(tokenizer, theirs, folder)

@@ -8,7 +8,7 @@ from torch import nn
 
 from leanformer.core.proof import Proof
 from leanformer.measure.flops import flops_per_token
-from leanformer.models.shape import Shape, shape_of
+from leanformer.models.anatomy.shape import Shape, shape_of
 
 _TOKENS = 128
 _ROUNDS = 15

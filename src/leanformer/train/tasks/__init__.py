@@ -10,6 +10,8 @@ from leanformer.train.tasks.causal_lm import CausalLmLoss
 from leanformer.train.tasks.classification import ClassificationLoss
 from leanformer.train.tasks.interface import TaskLoss
 from leanformer.train.tasks.masked_lm import MaskedLmLoss
+from leanformer.train.tasks.multi_label import MultiLabelLoss
+from leanformer.train.tasks.ranking import RankingLoss
 from leanformer.train.tasks.regression import RegressionLoss
 from leanformer.train.tasks.tokens import TokenClassificationLoss
 
@@ -17,6 +19,8 @@ __all__ = [
     "CausalLmLoss",
     "ClassificationLoss",
     "MaskedLmLoss",
+    "MultiLabelLoss",
+    "RankingLoss",
     "RegressionLoss",
     "TaskLoss",
     "TokenClassificationLoss",
