@@ -100,6 +100,11 @@ class Distill(Training):
                 "teacher_cache: noise changes what the teacher reads each time, and what attention "
                 "is given is too large to keep; drop one of the two"
             )
+        if self.packing and attentive:
+            raise ValueError(
+                "packing: what attention is given says nothing of which texts share a row; drop "
+                "one of the two"
+            )
         if self.teacher_max_length is not None and self.teacher_max_length < 1:
             raise ValueError(f"teacher_max_length: {self.teacher_max_length} is not at least 1")
         if self.teachers:

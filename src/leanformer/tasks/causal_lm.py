@@ -43,6 +43,7 @@ class CausalLm(TaskKind):
 
     metrics = ("token_probability",)
     head = "causal"
+    pairs = "split"
     no_labels = "plain text has no labels; the step for it is pretrain"
     output = "classes"
     per_token = True

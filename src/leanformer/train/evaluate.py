@@ -15,6 +15,8 @@ from leanformer.numerics.next_tokens import next_log_likelihoods
 from leanformer.tasks import IGNORE, Asked, kind_named
 from leanformer.train.precision import Precision
 
+_LOGITS = 2**27  # numbers of a batch: half a gigabyte in fp32
+
 
 def head_output(model: Any, inputs: dict[str, Tensor], kind: str) -> Tensor:
     """What the task reads: logits [B, C] or [B, T, C]; for embedding the pooled vector [B, D]."""
@@ -37,6 +39,8 @@ def outputs(
     found: list[Any] = [None] * len(encoded)
     about = kind_named(kind)
     cast = Precision(precision, next(model.parameters()).device.type)
+    if about.predicts_next:
+        batch_size = _rows(model, encoded, batch_size)
     for indices in by_length(encoded, batch_size):
         batch = encoded.batch(indices)
         with cast.autocast():
@@ -47,6 +51,12 @@ def outputs(
         for index, row in zip(indices, result, strict=True):
             found[index] = row[: encoded.length(index)] if about.per_token else row
     return found
+
+
+def _rows(model: Any, encoded: Encoded, most: int) -> int:
+    """Texts of a batch whose logits of the whole vocabulary fit into memory."""
+    longest = max(map(encoded.length, range(len(encoded))), default=1)
+    return max(1, min(most, _LOGITS // (longest * model.config.vocab_size)))
 
 
 def _read(inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
