@@ -5,6 +5,7 @@ import math
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import leanformer
 from leanformer.core.record import read
+from leanformer.data import Source
 from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.recipe import read as read_recipe
 from leanformer.recipe import run
+from leanformer.search import Request, compress
 from leanformer.search.conduct import conduct
 
 RECIPE = """
@@ -209,3 +212,28 @@ def test_a_graph_is_refused_by_name_before_anything_is_done(tmp_path: Path) -> N
         with pytest.raises(ValueError, match="steps: int8: kind 'causal-lm' has no graph that"):
             way(recipe, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_search_for_the_fastest_graph_is_refused(tmp_path: Path) -> None:
+    recipe = read_recipe(written(tmp_path))
+    with pytest.raises(ValueError, match="has no graph that could be exported or run in int8"):
+        compress(Request(model=recipe.model, data=recipe.data), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_decoder_without_its_head_has_no_teacher_unless_it_is_trained(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    recipe = read_recipe(path)
+    distill = replace(recipe, steps=recipe.steps[1:])
+    bare, tokenizer = tiny_model("llama", head="embedding")
+    save_model(bare, tokenizer, tmp_path / "bare")
+    with pytest.raises(ValueError, match="teacher: there is none to compare with"):
+        conduct(replace(distill, model=str(tmp_path / "bare")), tmp_path / "out")
+
+
+def test_pairs_are_two_texts_to_learn_from(tmp_path: Path) -> None:
+    rows = "\n".join(f"{word}\tthe {word}" for word in WORDS)
+    (tmp_path / "pairs.tsv").write_text(f"text\tpair\n{rows}\n")
+    dataset = Source(path=str(tmp_path / "pairs.tsv"), kind="causal-lm").read()
+    assert dataset.train.pairs is None
+    assert len(dataset.train) % 2 == 0

@@ -7,7 +7,7 @@
     tokens           one label per word (NER)           quality: F1 of whole spans
     embedding        no labels: keep the geometry       quality: mean cosine to the teacher
     masked-lm        no labels: fill in hidden words    quality: accuracy at the hidden tokens
-    causal-lm        no labels: predict the next token  quality: probability of a token, 1 / perplexity
+    causal-lm        no labels: predict the next token  quality: 1 / perplexity
 
 A task is two files: `tasks/NAME.py`, which a server reads too, and `train/tasks/NAME.py` with what
 training adds.
