@@ -17,6 +17,8 @@ from leanformer.core.record import read
 from leanformer.data import Source
 from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
+from leanformer.prune.cut_vocabulary import CutVocabulary
+from leanformer.prune.shrink import Shrink
 from leanformer.recipe import read as read_recipe
 from leanformer.recipe import run
 from leanformer.search import Request, compress
@@ -237,3 +239,25 @@ def test_pairs_are_two_texts_to_learn_from(tmp_path: Path) -> None:
     dataset = Source(path=str(tmp_path / "pairs.tsv"), kind="causal-lm").read()
     assert dataset.train.pairs is None
     assert len(dataset.train) % 2 == 0
+
+
+def test_perplexities_of_two_vocabularies_are_not_compared(tmp_path: Path) -> None:
+    recipe = read_recipe(written(tmp_path))
+    pretrain, shrink, _ = recipe.steps
+    cut = replace(recipe, steps=(pretrain, CutVocabulary(), shrink))
+    with pytest.raises(ValueError, match="steps: cut-vocabulary makes the student predict other"):
+        conduct(cut, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    done = run(
+        replace(recipe, steps=(CutVocabulary(), Shrink(layers=2))), tmp_path / "cut"
+    )  # no measures, no refusal
+    teacher, tokenizer = tiny_model("llama", head="causal")
+    save_model(teacher, tokenizer, tmp_path / "teacher")
+    other = replace(
+        recipe,
+        model=str(done.saved),
+        teacher=str(tmp_path / "teacher"),
+        steps=(Shrink(layers=1),),
+    )
+    with pytest.raises(ValueError, match="teacher: its vocabulary is not that of the student in"):
+        conduct(other, tmp_path / "other")

@@ -8,6 +8,7 @@ from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset
 from leanformer.models.io.load import has_head
+from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe, align_labels, check_exports, own_head, run
 from leanformer.report import write_report
@@ -21,6 +22,8 @@ from leanformer.search.finish import finish, finished
 from leanformer.search.judged import check_gold, thresholds_of
 from leanformer.search.request import Request
 from leanformer.tasks import served_kind
+
+_INCOMPARABLE = "perplexities of different tokens cannot be compared"
 
 
 def conduct(
@@ -65,6 +68,7 @@ def conduct(
     assert done.teacher_saved is not None
     contest = Contest(dataset, record, request, watch)
     contest.enter_teacher(done.teacher_saved)
+    _check_vocabulary(contest, done)
     contest.enter_baselines(folder / "baselines")
     contest.check_teacher()
     contest.enter_student(recipe.name, done)
@@ -128,6 +132,16 @@ def _make_servable(contest: Contest, done: Workspace) -> None:
         contest.describe(done.saved, *served, thresholds_of(judged.outputs, dev, task))
 
 
+def _check_vocabulary(contest: Contest, done: Workspace) -> None:
+    """Refuse to compare perplexities of two vocabularies."""
+    ours, theirs = done.tokenizer.get_vocab(), contest.tokenizer.get_vocab()
+    if contest.dataset.task.about.predicts_next and ours != theirs:
+        raise ValueError(
+            f"teacher: its vocabulary is not that of the student in {done.saved}, and "
+            f"{_INCOMPARABLE}; name a teacher of one vocabulary, or set measure = false"
+        )
+
+
 def _check_measurable(recipe: Recipe, dataset: Dataset) -> None:
     """Refuse before any work what could not be measured after it."""
     about = dataset.task.about
@@ -138,7 +152,14 @@ def _check_measurable(recipe: Recipe, dataset: Dataset) -> None:
         raise ValueError(
             "steps: the last one must be int8 for the result to be measured, or set measure = false"
         )
-    tuned = any(step.makes_teacher for step in recipe.steps)
+    teaches = [place for place, step in enumerate(recipe.steps) if step.makes_teacher]
+    made = 0 if recipe.teacher or not teaches else teaches[-1]
+    if about.predicts_next and any(isinstance(s, CutVocabulary) for s in recipe.steps[made:]):
+        raise ValueError(
+            f"steps: cut-vocabulary makes the student predict other tokens than its teacher, and "
+            f"{_INCOMPARABLE}; put it before pretrain, or set measure = false"
+        )
+    tuned = bool(teaches)
     own = own_head(recipe)
     if not (recipe.teacher or tuned or (own and has_head(own, about.head))):
         raise ValueError("teacher: there is none to compare with; name one, or set measure = false")
