@@ -4,6 +4,7 @@ Every refusal names the split and the row (1 = the first row of data), and comes
 loaded.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,8 @@ from leanformer.tasks import kind_named
 from leanformer.tasks.labels import is_number, written
 from leanformer.text.texts import repair
 
+_SHOWN = 3  # values that an error names
+
 
 def to_dataset(name: str, rows: dict[str, list[Row]], columns: Columns) -> Dataset:
     """The checked data set behind `rows`: split -> rows.
@@ -29,9 +32,8 @@ def to_dataset(name: str, rows: dict[str, list[Row]], columns: Columns) -> Datas
     first = rows["train"][0]
     if "words" in first and "tags" in first:
         return _of_words(name, rows, columns)
-    about = kind_named(columns.kind) if columns.kind is not None else None
-    chosen = choose_columns(first, columns, about)
-    about = about or kind_named(_guess(rows["train"], chosen.label))
+    chosen = columns_of(first, columns)
+    about = kind_named(kind_of(rows["train"], chosen))
     if about.reads_words:
         raise ValueError(
             f"kind = {about.technique} needs a .conll file, or jsonl rows with `words` and `tags`"
@@ -49,6 +51,25 @@ def to_dataset(name: str, rows: dict[str, list[Row]], columns: Columns) -> Datas
     return Dataset(name=name, task=task, unlabelled=_unlabelled(rows, columns, task), **splits)
 
 
+def columns_of(first: Row, columns: Columns) -> Columns:
+    """The columns to read of rows like `first`, with the kind that was asked for.
+
+    Raises:
+        ValueError: A column is missing, or the task needs one that is not recognised.
+    """
+    about = kind_named(columns.kind) if columns.kind is not None else None
+    return replace(choose_columns(first, columns, about), kind=columns.kind, metric=columns.metric)
+
+
+def kind_of(train: list[Row], columns: Columns) -> str:
+    """The kind of task: as asked for, or told from the labels of the training rows.
+
+    Raises:
+        ValueError: A row has no label, or the labels may be classes or numbers.
+    """
+    return columns.kind or _guess(train, columns.label)
+
+
 def _guess(train: list[Row], label: str | None) -> str:
     """Regression where labels are numbers with fractions, classification where they are names, and
     multi-label where they are lists of names."""
@@ -62,7 +83,17 @@ def _guess(train: list[Row], label: str | None) -> str:
             values.append(written(row, label))
     numbers = all(is_number(value) for value in values)  # a NaN among scores is a bad score
     fractions = any(not value.lstrip("-").isdigit() for value in values)
+    if numbers and fractions and all(map(_is_whole, values)):
+        named = ", ".join(sorted(set(values))[:_SHOWN])
+        raise ValueError(
+            f"column {label!r} holds whole numbers written as {named}, which may be classes or "
+            "numbers; say which: --task classification or --task regression"
+        )
     return "regression" if numbers and fractions else "classification"
+
+
+def _is_whole(value: str) -> bool:
+    return math.isfinite(float(value)) and float(value).is_integer()
 
 
 def _task(train: list[Row], columns: Columns) -> Task:

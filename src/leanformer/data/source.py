@@ -1,22 +1,24 @@
 """Where a data set comes from: a folder of splits, one file, the hub, or what is bundled.
 
     folder/             train.tsv, dev.tsv, test.tsv, unlabelled.txt (any format of `table`)
-    file.tsv            one file, split 80/10/10 by a hash of the row
+    file.tsv            one file, split 80/10/10 by a hash of the text
     name-on-the-hub     `datasets.load_dataset`
     bundled:intents     the hand-written intents of the demo
 
 The development split may be called dev, valid, validation or val. A missing one is split off the
-training rows, the same way on every machine; equal rows stay together, and so do those of a query.
+training rows, the same way on every machine. Rows with one text (and pair) stay together, whatever
+their other columns hold, and so do those of a query; the last rows of a class stay in train.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from leanformer.data.chosen_columns import Columns, choose_columns
-from leanformer.data.columns import to_dataset
+from leanformer.data.chosen_columns import Columns
+from leanformer.data.columns import columns_of, kind_of, to_dataset
 from leanformer.data.table import FORMATS, Row, format_of, read_rows
 from leanformer.data.task import Dataset
 from leanformer.tasks import kind_named
@@ -79,8 +81,10 @@ class Source:
             query_id=self.query_id,
             metric=self.metric,
         )
-        key = _key_of(rows["train"][0], columns)
-        rows = _split_off(rows, key)
+        first = rows["train"][0]
+        chosen = columns if "words" in first else columns_of(first, columns)
+        key = _key_of(first, chosen)
+        rows = _split_off(rows, key, _classes_of(rows["train"], chosen))
         if self.unlabelled is not None:
             rows["unlabelled"] = read_rows(self.unlabelled)
         if self.limit is not None:
@@ -168,29 +172,55 @@ def _with_names(row: Row, named: dict[str, list[str]]) -> Row:
     return row
 
 
-def _split_off(rows: dict[str, list[Row]], key: Callable[[Row], str]) -> dict[str, list[Row]]:
-    """The rows with a dev and a test split; rows with one key stay together."""
+def _split_off(
+    rows: dict[str, list[Row]],
+    key: Callable[[Row], str],
+    classes: Callable[[Row], tuple[str, ...]] = lambda row: (),
+) -> dict[str, list[Row]]:
+    """The rows with a dev and a test split; rows with one key stay together.
+
+    Rows whose class would be gone from train stay there: a class that is judged must be learnt.
+    """
     for split, share in _SHARE.items():
-        if split not in rows:
-            train = sorted(rows["train"], key=key)
-            count = max(1, round(len(train) * share))
-            while count < len(train) and key(train[count]) == key(train[count - 1]):
-                count += 1
-            if len(train) <= count + 1:
-                raise ValueError(f"train: {len(train)} rows are too few to split {split} off them")
-            rows[split], rows["train"] = train[:count], train[count:]
+        if split in rows:
+            continue
+        groups: dict[str, list[Row]] = {}
+        for row in sorted(rows["train"], key=key):
+            groups.setdefault(key(row), []).append(row)
+        left = Counter(name for row in rows["train"] for name in classes(row))
+        wanted, taken = max(1, round(len(rows["train"]) * share)), list[Row]()
+        for place, group in list(groups.items()):
+            own = Counter(name for row in group for name in classes(row))
+            if len(taken) < wanted and all(left[name] > own[name] for name in own):
+                taken += groups.pop(place)
+                left -= own
+        train = [row for group in groups.values() for row in group]
+        if not taken or len(train) < 2:
+            raise ValueError(
+                f"train: {len(rows['train'])} rows are too few to split {split} off them"
+            )
+        rows[split], rows["train"] = taken, train
     return rows
 
 
+def _classes_of(rows: list[Row], columns: Columns) -> Callable[[Row], tuple[str, ...]]:
+    """The classes of a row, where labels are classes."""
+    label = columns.label
+    if label is None or kind_of(rows, columns) != "classification":
+        return lambda row: ()
+    return lambda row: (str(row.get(label)),)
+
+
 def _key_of(first: Row, columns: Columns) -> Callable[[Row], str]:
-    """What decides which split a row goes to: itself, or the query that it belongs to."""
+    """What decides which split a row goes to: its text and pair, or the query it belongs to."""
     about = kind_named(columns.kind) if columns.kind is not None else None
-    if about is None or not about.grouped:
-        return _hash
-    chosen = choose_columns(first, columns, about)
-    query = chosen.query_id or chosen.text
-    assert query is not None, "a ranking has queries"
-    return lambda row: _hash({"query": row.get(query)})
+    if about is not None and about.grouped:
+        query = columns.query_id or columns.text
+        assert query is not None, "a ranking has queries"
+        return lambda row: _hash({"query": row.get(query)})
+    read = ["words"] if "words" in first else [columns.text, columns.pair]
+    names = [name for name in read if name is not None]
+    return lambda row: _hash({name: row.get(name) for name in names})
 
 
 def _hash(row: Row) -> str:

@@ -28,7 +28,7 @@ def enter_simplest(contest: Contest, folder: Path) -> None:
         contest: The contest, whose teacher has entered.
         folder: Where the rival is saved, with the thresholds that suit it on dev.
     """
-    if contest.decided(SIMPLEST, "skipped"):
+    if not contest.graphs or contest.decided(SIMPLEST, "skipped"):
         return
     task = contest.dataset.task
     targets = contest.targets("train") if task.about.output == "vector" else None

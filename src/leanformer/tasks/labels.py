@@ -139,10 +139,11 @@ def written(row: Mapping[str, Any], column: str) -> str:
     """The value of a column as text.
 
     Raises:
-        ValueError: It is missing or blank.
+        ValueError: It is missing, blank or NaN.
     """
     value = row.get(column)
-    if value is None or not str(value).strip():
+    nan = isinstance(value, float) and math.isnan(value)
+    if value is None or nan or not str(value).strip():
         raise ValueError(
             f"{column} is missing; give the row one, or move its text to the unlabelled file"
         )

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.data import IGNORE, Batch
+from leanformer.models.packed import model_inputs
 from leanformer.numerics.widen import widened
 from leanformer.train.tasks import loss_of
 
@@ -149,7 +150,7 @@ class Supervised(Loss):
 
     def outputs(self, model: nn.Module, batch: Batch, carry: Carry) -> Tensor:
         """Logits, [B, C] or [B, T, C]."""
-        logits: Tensor = model(**batch.inputs).logits
+        logits: Tensor = model(**model_inputs(batch.inputs)).logits
         return logits
 
     def terms(self, outputs: Tensor, batch: Batch) -> list[Term]:

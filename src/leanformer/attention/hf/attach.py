@@ -16,8 +16,9 @@ from typing import Any
 
 from torch import nn
 
+from leanformer.attention.heads import Heads
 from leanformer.attention.hf.checkpoint import METHOD
-from leanformer.attention.mechanism import Attention, Heads, Mechanism
+from leanformer.attention.mechanism import Attention, Mechanism
 from leanformer.attention.patterns.pattern_attention import Backend, PatternAttention
 from leanformer.core.codec import encode
 from leanformer.models.attention.implementations import implementations, put_implementations

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from leanformer.attention.mechanism import Heads, Mechanism
+from leanformer.attention.heads import Heads
+from leanformer.attention.mechanism import Mechanism
 from leanformer.core.codec import decode
 from leanformer.models.lean.stored_config import mark_stored
 from leanformer.models.lean.stored_form import StoredForm
