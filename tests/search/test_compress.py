@@ -166,20 +166,21 @@ def test_a_teacher_that_knows_nothing_is_refused(
 def test_a_model_of_one_layer_has_no_smaller_student(
     search: Callable[[str], Search], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_MODULE, "ladder", lambda layers: [])
+    request = search("classification").request
+    monkeypatch.setattr(_MODULE, "ladder", lambda layers, whole: [])
     monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)
     with pytest.raises(ValueError, match="there is no smaller student to search for"):
-        compress(search("classification").request, tmp_path / "lean")
+        compress(request, tmp_path / "lean")
 
 
 def test_the_teacher_of_a_headless_model_is_fine_tuned_first(
     search: Callable[[str], Search], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_MODULE, "ladder", lambda layers: [])
-    monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)
-    monkeypatch.setattr(Request, "teacher_setup", lambda self, examples: SETUP)
     encoder = tiny_data.write_encoder(tmp_path / "encoder")
     request = replace(search("classification").request, model=str(encoder))
+    monkeypatch.setattr(_MODULE, "ladder", lambda layers, whole: [])
+    monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)
+    monkeypatch.setattr(Request, "teacher_setup", lambda self, examples: SETUP)
     with pytest.raises(ValueError, match="no smaller student"):
         compress(request, tmp_path / "lean")
     (step,) = [e for e in read(tmp_path / "lean" / "record.jsonl") if e["event"] == "step"]
