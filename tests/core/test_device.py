@@ -1,13 +1,14 @@
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from shadow_device import shadow
 from torch import nn
 
-from leanformer.core.device import device_of, devices_here, find_device, on_cpu
+from leanformer.core.device import device_of, devices_here, find_device, inputs_on, move, on_cpu
 from leanformer.models.tiny import tiny_model
 
 
@@ -92,3 +93,45 @@ def test_a_copy_on_the_cpu_is_the_same_model_and_leaves_the_other_where_it_is() 
 def test_naming_devices_does_not_load_torch() -> None:
     code = "import sys, leanformer.core.device; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class Stand:
+    """Stands in for a tensor: what it is asked for is noted."""
+
+    def __init__(self, device: str, asked: list[Any]) -> None:
+        self.device, self.asked = torch.device(device), asked
+
+    def pin_memory(self) -> "Stand":
+        self.asked.append("pinned")
+        return self
+
+    def to(self, device: torch.device, **how: Any) -> "Stand":
+        self.asked.append((str(device), how))
+        return Stand(str(device), self.asked)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "asked"),
+    [
+        ("cpu", "cuda:0", ["pinned", ("cuda:0", {"non_blocking": True})]),
+        ("cuda:1", "cuda:0", [("cuda:0", {})]),
+        ("cuda:0", "cuda:0", []),
+        ("cpu", "mps", [("mps", {})]),
+        ("cuda:0", "cpu", [("cpu", {})]),
+    ],
+)
+def test_what_goes_to_cuda_is_copied_from_pinned_memory(
+    here: str, there: str, asked: list[Any]
+) -> None:
+    seen: list[Any] = []
+    tensor: Any = Stand(here, seen)
+    assert move(tensor, torch.device(there)).device == torch.device(there)
+    assert seen == asked
+
+
+def test_inputs_of_a_model_are_moved_by_name() -> None:
+    given = {"input_ids": torch.tensor([[1, 2]]), "attention_mask": torch.tensor([[1, 1]])}
+    found = inputs_on(shadow(), given)
+    assert {name: tensor.device for name, tensor in found.items()} == dict.fromkeys(given, shadow())
+    assert found["input_ids"].cpu().tolist() == [[1, 2]]
+    assert inputs_on(torch.device("cpu"), given)["input_ids"] is given["input_ids"]

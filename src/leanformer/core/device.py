@@ -10,12 +10,13 @@ CPU, from copies that `on_cpu` makes.
 """
 
 import copy
+from collections.abc import Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:  # loading torch takes a second, and not everybody who names a device needs it
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     Model = TypeVar("Model", bound=nn.Module)
 
@@ -64,6 +65,20 @@ def device_of(model: "nn.Module") -> "torch.device":
 
     first = next(chain(model.parameters(), model.buffers()), None)
     return torch.device("cpu") if first is None else first.device
+
+
+def move(tensor: "Tensor", device: "torch.device") -> "Tensor":
+    """`tensor` on `device`; to CUDA it is copied beside the computing, from pinned memory."""
+    if tensor.device == device:
+        return tensor
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def inputs_on(device: "torch.device", inputs: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
+    """The keyword arguments of a model on `device`."""
+    return {name: move(tensor, device) for name, tensor in inputs.items()}
 
 
 def on_cpu(model: "Model") -> "Model":

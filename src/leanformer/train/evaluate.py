@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from leanformer.core.device import device_of
 from leanformer.data import Encoded, Task, by_length
 from leanformer.models.embedding import text_vectors
 from leanformer.numerics.metrics import Statistics
@@ -31,9 +32,10 @@ def outputs(
     model.eval()
     found: list[Any] = [None] * len(encoded)
     per_token = kind_named(kind).per_token
-    cast = Precision(precision, next(model.parameters()).device.type)
+    device = device_of(model)
+    cast = Precision(precision, device.type)
     for indices in by_length(encoded, batch_size):
-        batch = encoded.batch(indices)
+        batch = encoded.batch(indices).to(device)
         with cast.autocast():
             result = head_output(model, batch.inputs, kind).float().cpu().numpy()
         for index, row in zip(indices, result, strict=True):
@@ -104,10 +106,11 @@ def masked_accuracy(
 ) -> float:
     """Share of the labelled tokens of `encoded` that a masked language model finds."""
     model.eval()
-    cast = Precision(precision, next(model.parameters()).device.type)
+    device = device_of(model)
+    cast = Precision(precision, device.type)
     right = asked = 0
     for indices in by_length(encoded, batch_size):
-        batch = encoded.batch(indices)
+        batch = encoded.batch(indices).to(device)
         assert batch.labels is not None, "the tokens to find are the labels"
         with cast.autocast():
             found = model(**batch.inputs).logits.argmax(-1)
