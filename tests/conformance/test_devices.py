@@ -28,7 +28,7 @@ from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.drop_empty import DropEmpty
 from leanformer.prune.lottery import Lottery
 from leanformer.prune.pack_sparse import PackSparse
-from leanformer.prune.patterns import Blocks
+from leanformer.prune.patterns import Blocks, Hybrid
 from leanformer.prune.shrink import Shrink
 from leanformer.prune.sparse_gpt import SparseGpt
 from leanformer.prune.sparsify import Sparsify
@@ -41,7 +41,6 @@ from leanformer.quantize.weight_only import WeightOnly
 from leanformer.train.evaluate import outputs
 from leanformer.train.finetune import Finetune
 from leanformer.train.optimizers import Sgd
-from leanformer.train.pretrain import Pretrain
 
 SETUP = replace(FAST, steps=4, checkpoint_seconds=60.0, optimizer=Sgd(learning_rate=1e-2))
 """SGD: Adam makes whole steps of gradients that are rounding."""
@@ -50,6 +49,12 @@ TEACH = Distill(train=SETUP, max_length=32, require_improvement=False)
 HIDDEN = replace(TEACH, objectives=(SoftTargets(temperature=2.0), HiddenStates()))
 MASKED = Task(kind="masked-lm")
 CLASSES = Task(kind="classification", labels=("music", "rice"))
+
+
+@pytest.fixture(autouse=True)
+def _exact_teachers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Teachers in fp32: in bf16 another order of the same sums, as another device has it, shows."""
+    monkeypatch.setattr("leanformer.distill.distillation.TEACHER_TYPE", torch.float32)
 
 
 def workspace(folder: Path, device: torch.device, task: Task, teacher: str = "bert") -> Workspace:
@@ -68,7 +73,9 @@ def workspace(folder: Path, device: torch.device, task: Task, teacher: str = "be
 def same_weights(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
     assert ours.keys() == theirs.keys()
     for name in ours:
-        torch.testing.assert_close(theirs[name], ours[name], rtol=0, atol=1e-5, msg=name)
+        torch.testing.assert_close(
+            theirs[name], ours[name], rtol=0, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}"
+        )
 
 
 def check(
@@ -140,7 +147,6 @@ def test_a_teacher_of_another_vocabulary_reads_its_own_texts(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "step",
     [
-        Pretrain(train=SETUP, max_length=32),
         replace(HIDDEN, mlm_probability=0.3),
         Progressive(train=SETUP, max_length=32),
     ],
@@ -154,9 +160,10 @@ def test_masked_language_models(tmp_path: Path, step: Any) -> None:
     "steps",
     [
         (Shrink(layers=2, heads=0.5, ffn=1 / 3, multiple=16),),
-        (Sparsify(by=TUNE, sparsity=0.5, criterion=Movement(rate=10), every=1), DropEmpty()),
+        (Sparsify(by=TUNE, sparsity=0.5, criterion=Movement(rate=10), every=1),),
         (Sparsify(by=HIDDEN, sparsity=0.5, criterion=BrainSurgeon(block_size=8), every=1),),
         (Sparsify(by=TUNE, criterion=WeightTaylor(), pattern=Blocks(rows=4, columns=8), every=1),),
+        (Sparsify(by=TUNE, sparsity=0.8, pattern=Hybrid(), every=1), DropEmpty()),
         (SparseGpt(sparsity=0.5), PackSparse()),
         (Lottery(by=TUNE, rounds=2, controls=("random-mask",)),),
     ],
@@ -173,8 +180,8 @@ def test_pruning(tmp_path: Path, steps: Any) -> None:
         (QuantizeAware(weights=Ternary(), activations=Dynamic(), embeddings=Ternary()), HIDDEN),
         (QuantizeAware(weights=TernaryLossAware(), activations=MovingAverage()), TUNE, Pack()),
         (QuantizeAware(bits=HessianBits(slices=2, texts=8)), TUNE),
-        (WeightOnly(weights=Gptq(bits=4)),),
-        (WeightOnly(weights=Uniform(bits=4)), Pack()),
+        (WeightOnly(weights=Gptq(grid=Uniform(bits=4))),),
+        (WeightOnly(weights=Uniform(bits=4)),),
     ],
     ids=lambda steps: "-".join(step.technique for step in steps),
 )

@@ -26,6 +26,9 @@ from leanformer.train.digest import digest, weights_digest
 from leanformer.train.loss import Carry, Loss, Term, Unit, count
 from leanformer.train.masking import Masking
 
+TEACHER_TYPE = torch.bfloat16
+"""What a teacher answers in: half of the memory. Devices differ in its last bits."""
+
 
 class Distillation(Loss):
     """The loss of a student beside its teacher.
@@ -67,7 +70,7 @@ class Distillation(Loss):
         self.kind = task.kind
         # Kept out of the module's own parameters: a teacher is neither trained nor checkpointed.
         device = device_of(student)
-        asked = copy.deepcopy(teacher).to(device, torch.bfloat16)
+        asked = copy.deepcopy(teacher).to(device, TEACHER_TYPE)
         self._teacher = [asked.eval().requires_grad_(False)]
         self._translate = None if translate is None else translate.to(device)
         self.noise, self._special = noise, torch.tensor(list(special), dtype=torch.long)
