@@ -36,8 +36,8 @@ from leanformer.data import Source, encode_examples
 from leanformer.measure.environment import environment
 from leanformer.recipe import Recipe, open_model, run
 from leanformer.train.evaluate import outputs, quality
-from leanformer.train.finetune import Finetune
 from leanformer.train.setup import TrainSetup
+from leanformer.train.steps.finetune import Finetune
 
 OURS = ROOT / "runs" / "attention-quality"
 LENGTH = 1024

@@ -24,13 +24,13 @@ from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Source, encode_examples
 from leanformer.measure.environment import environment
 from leanformer.measure.folders import measure_folders
-from leanformer.models.shape import shape_of
+from leanformer.models.anatomy.shape import shape_of
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe, open_model, run
 from leanformer.runtime.manifest import write_manifest
 from leanformer.train.evaluate import make_evaluator
-from leanformer.train.finetune import Finetune
 from leanformer.train.setup import TrainSetup
+from leanformer.train.steps.finetune import Finetune
 
 CLOCKED = {"seventh": "labels", "half-depth": "distilbert-half"}  # shape -> a way that has it
 

@@ -33,8 +33,8 @@ from leanformer.prune.criteria.units import Activation
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
 from leanformer.recipe import Recipe, run
-from leanformer.train.schedule import LearningRateSchedule
 from leanformer.train.schedules import ConstantRate, LinearDecay
+from leanformer.train.schedules.interface import LearningRateSchedule
 from leanformer.train.setup import TrainSetup
 
 OURS = ROOT / "runs" / "distillation"

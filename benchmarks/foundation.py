@@ -26,8 +26,8 @@ from leanformer.distill.step import Distill
 from leanformer.measure.environment import environment
 from leanformer.measure.folders import measure_folders
 from leanformer.measure.quality import session_outputs
-from leanformer.models.save import save_model
-from leanformer.models.shape import shape_of
+from leanformer.models.anatomy.shape import shape_of
+from leanformer.models.io.save import save_model
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
 from leanformer.quantize.int8 import Int8
@@ -35,12 +35,12 @@ from leanformer.recipe import Recipe, open_model, run
 from leanformer.runtime.backends import graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, write_manifest
-from leanformer.runtime.onnx_backend import export_onnx
-from leanformer.runtime.opening import open_session
-from leanformer.runtime.openvino_backend import export_openvino
+from leanformer.runtime.onnx.export import export_onnx
+from leanformer.runtime.openvino.export import export_openvino
+from leanformer.runtime.serving.opening import open_session
 from leanformer.train.evaluate import quality
-from leanformer.train.finetune import Finetune
 from leanformer.train.setup import TrainSetup
+from leanformer.train.steps.finetune import Finetune
 
 
 def main() -> None:

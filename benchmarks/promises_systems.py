@@ -24,9 +24,9 @@ from leanformer.prune.shrink import Shrink
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe, open_model, run
 from leanformer.runtime.manifest import write_manifest
-from leanformer.runtime.opening import open_session
-from leanformer.train.finetune import Finetune
+from leanformer.runtime.serving.opening import open_session
 from leanformer.train.setup import TrainSetup
+from leanformer.train.steps.finetune import Finetune
 
 RUNS = ROOT / "runs" / "promises"
 # data set -> its folder, and the epochs of the teacher; students are taught for 8

@@ -25,11 +25,11 @@ from leanformer.data import Dataset, encode_examples
 from leanformer.measure.environment import environment
 from leanformer.measure.folders import measure_folders
 from leanformer.measure.quality import session_outputs
-from leanformer.models.shape import shape_of
+from leanformer.models.anatomy.shape import shape_of
 from leanformer.recipe import Recipe, open_model, run
 from leanformer.runtime.backends import graph_file
 from leanformer.runtime.manifest import write_manifest
-from leanformer.runtime.opening import open_session
+from leanformer.runtime.serving.opening import open_session
 from leanformer.train.evaluate import make_evaluator, quality
 
 SHARES = (0.15, 0.05)

@@ -19,12 +19,12 @@ from leanformer.data import Dataset, encode_examples
 from leanformer.prune.connectivity import barrier
 from leanformer.prune.lottery import Lottery
 from leanformer.recipe import Recipe, open_model, run
-from leanformer.train import checkpoint
+from leanformer.train.checkpoints import checkpoint
 from leanformer.train.evaluate import make_evaluator
-from leanformer.train.finetune import Finetune
 from leanformer.train.loop import Progress, fit
 from leanformer.train.loss import Supervised
 from leanformer.train.setup import TrainSetup
+from leanformer.train.steps.finetune import Finetune
 
 STEPS = 300
 REWIND = 0.05

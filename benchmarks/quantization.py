@@ -35,8 +35,8 @@ from leanformer.quantize.weight_only import WeightOnly
 from leanformer.recipe import Recipe, open_model, run
 from leanformer.runtime.backends import graph_file
 from leanformer.runtime.manifest import write_manifest
-from leanformer.runtime.onnx_backend import export_onnx
-from leanformer.runtime.opening import open_session
+from leanformer.runtime.onnx.export import export_onnx
+from leanformer.runtime.serving.opening import open_session
 from leanformer.runtime.session import Precision, Session
 from leanformer.runtime.systems.transformer import Transformer
 from leanformer.text import reader_of

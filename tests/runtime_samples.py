@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.numerics.fake_linear import FakeQuantLinear
 from leanformer.runtime.calibration import Calibration

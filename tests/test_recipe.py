@@ -17,8 +17,8 @@ from leanformer.prune.shrink import Shrink
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe, open_model, read, run
 from leanformer.train import TrainSetup
-from leanformer.train.finetune import Finetune
 from leanformer.train.loop import Progress
+from leanformer.train.steps.finetune import Finetune
 
 TEXT = """
 model = "encoder"

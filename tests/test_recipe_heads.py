@@ -8,13 +8,13 @@ import tiny_data
 import torch
 
 from leanformer.data import Source
-from leanformer.models.load import load_model
-from leanformer.models.save import save_model
+from leanformer.models.io.load import load_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.recipe import Recipe, align_labels, open_model, read, run
 from leanformer.train import TrainSetup
-from leanformer.train.finetune import Finetune
+from leanformer.train.steps.finetune import Finetune
 
 STEPS = (CutVocabulary(),)
 

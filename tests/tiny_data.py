@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 from leanformer.data import Source, encode_examples
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.manifest import Manifest, write_manifest
 from leanformer.train import Supervised, TrainSetup, fit

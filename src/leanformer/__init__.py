@@ -8,15 +8,15 @@ and with attention of another kind load with `AutoModel….from_pretrained` like
 from typing import Any
 
 from leanformer.core.version import __version__
-from leanformer.models.import_hook import install
-from leanformer.models.registration import REGISTER
+from leanformer.models.lean.import_hook import install
+from leanformer.models.lean.registration import REGISTER
 
 __all__ = ["__version__"]
 
 
 def _register_forms() -> None:
     from leanformer.attention.hf.checkpoint import AttentionForm
-    from leanformer.models.stored_form import register
+    from leanformer.models.lean.stored_form import register
     from leanformer.prune.sparse.sparse_checkpoint import SparseForm
     from leanformer.quantize.checkpoint import QuantizedForm
 
@@ -31,7 +31,7 @@ install()
 def __getattr__(name: str) -> Any:
     """`leanformer.load` and `leanformer.compress`, imported at first use."""
     if name == "load":
-        from leanformer.runtime.predictor import load
+        from leanformer.runtime.serving.predictor import load
 
         return load
     if name == "compress":

@@ -34,15 +34,15 @@ import torch
 
 from leanformer import attention, distill, prune, quantize, train
 from leanformer.core import codec
-from leanformer.core.device import device_of, find_device
 from leanformer.core.files import write_text
+from leanformer.core.machine.device import device_of, find_device
 from leanformer.core.record import Record
 from leanformer.core.step import Step, steps_of
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Source
 from leanformer.data.relabel import relabeled
-from leanformer.models.load import has_head, head_labels, load_model
-from leanformer.models.save import save_model
+from leanformer.models.io.load import has_head, head_labels, load_model
+from leanformer.models.io.save import save_model
 
 STEPS: tuple[type[Step], ...] = tuple(
     step for family in (train, attention, prune, distill, quantize) for step in steps_of(family)
@@ -118,7 +118,7 @@ def align_labels(dataset: Dataset, *models: str | None) -> Dataset:
     task = dataset.task
     for model in models:
         if model is not None and task.labels:
-            labels = head_labels(model, task.about.head, task.labels)
+            labels = head_labels(model, task.about.head, task.labels, task.about.problem_type)
             if labels is not None:
                 return relabeled(dataset, labels)
     return dataset
@@ -152,6 +152,7 @@ def open_model(
         labels=task.labels or None,
         fresh_head=fresh_head,
         seed=seed,
+        problem_type=task.about.problem_type,
     )
 
 

@@ -9,7 +9,7 @@ from leanformer.attention.attend import Attend
 from leanformer.attention.hf.attach import attached
 from leanformer.core.proof import NoEffect
 from leanformer.train import TrainSetup
-from leanformer.train.finetune import Finetune
+from leanformer.train.steps.finetune import Finetune
 
 
 def test_every_layer_runs_the_mechanism(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_a_real_model_is_measured_and_left_as_it_was():
     }
 
     def loss(model, given):
-        return Supervised("classification")(model, given)[0].mean
+        return Supervised("classification").mean(model, given)
 
     found = curvatures(model, blocks, slices, loss, iterations=10)
     assert set(found) == {"0", "1"}

@@ -16,7 +16,7 @@ LABELS = [0, 1, 2, 0, 1, 2]
 
 
 def loss(model: nn.Module, batch: Batch) -> Tensor:
-    return Supervised("classification")(model, batch)[0].mean
+    return Supervised("classification").mean(model, batch)
 
 
 def batches(tokenizer: Any) -> list[Batch]:

@@ -161,7 +161,7 @@ def test_an_option_out_of_its_range(bad, options, message):
 def test_a_text_longer_than_the_model_is_cut_and_counted(data, teacher, tmp_path):
     """Long texts are no error: the proof of the training step says how many were cut."""
     from leanformer.data import Source, encode_examples
-    from leanformer.models.load import load_model
+    from leanformer.models.io.load import load_model
 
     place = shutil.copytree(data, tmp_path / "long")
     _append(place / "train.tsv", f"{'fox ' * 400}\tanimal\n")

@@ -11,7 +11,7 @@ from shadow_device import shadow
 from torch import Tensor
 from train.toy import FAST, TEXTS, examples
 
-from leanformer.core.device import device_of
+from leanformer.core.machine.device import device_of
 from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Examples, Task, encode_examples
@@ -19,8 +19,8 @@ from leanformer.distill.objectives import AttentionMaps, HiddenStates, SoftTarge
 from leanformer.distill.progressive import Progressive
 from leanformer.distill.step import Distill
 from leanformer.distill.substitution import Substitution
-from leanformer.models.load import load_model
-from leanformer.models.save import save_model
+from leanformer.models.io.load import load_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tied import cpu_state
 from leanformer.models.tiny import tiny_model
 from leanformer.prune.criteria.weights import BrainSurgeon, Movement, WeightTaylor
@@ -39,8 +39,8 @@ from leanformer.quantize.quantize_aware import QuantizeAware
 from leanformer.quantize.quantizers import Gptq, Ternary, TernaryLossAware, Uniform
 from leanformer.quantize.weight_only import WeightOnly
 from leanformer.train.evaluate import outputs
-from leanformer.train.finetune import Finetune
 from leanformer.train.optimizers import Sgd
+from leanformer.train.steps.finetune import Finetune
 
 SETUP = replace(FAST, steps=4, checkpoint_seconds=60.0, optimizer=Sgd(learning_rate=1e-2))
 """SGD: Adam makes whole steps of gradients that are rounding."""

@@ -23,8 +23,8 @@ from leanformer.core.technique import families, field_docs, find
 from leanformer.data import IGNORE, Batch
 from leanformer.distill.objective import Dims, Outputs
 from leanformer.models.attention.inputs import AttentionInputs
-from leanformer.train.finetune import Finetune
 from leanformer.train.loss import count
+from leanformer.train.steps.finetune import Finetune
 
 TESTS = Path(__file__).parents[1]
 FAMILIES = ("attention", "calibrate", "distill", "prune", "quantize", "tasks", "train")

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from leanformer.data.columns import Columns, to_dataset
+from leanformer.data.chosen_columns import Columns
+from leanformer.data.columns import to_dataset
 from leanformer.data.task import Dataset
 
 GOOD = [{"text": "a b", "label": "yes"}, {"text": "c", "label": "no"}, {"text": "d", "label": "no"}]

@@ -5,7 +5,7 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from leanformer.data import Source
-from leanformer.data.source import _split_off
+from leanformer.data.source import _hash, _split_off
 
 
 def table(path: Path, rows: list[tuple[str, str]]) -> Path:
@@ -58,7 +58,7 @@ def test_one_file_is_split_the_same_way_each_time_and_in_any_order(tmp_path: Pat
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=12, max_size=60))
 def test_equal_rows_never_lie_on_both_sides_of_a_split(texts: list[str]) -> None:
     try:
-        found = _split_off({"train": [{"text": text} for text in texts]})
+        found = _split_off({"train": [{"text": text} for text in texts]}, _hash)
     except ValueError:
         reject()  # a handful of texts that nothing is left of
     sides = [{row["text"] for row in found[split]} for split in ("train", "dev", "test")]
@@ -137,3 +137,40 @@ def test_a_name_that_the_hub_does_not_give_is_refused(name: str) -> None:
         FileNotFoundError, match=f"{name}: no such file or folder here, and the hub"
     ):
         Source(path=name).read()
+
+
+def test_rows_with_one_text_stay_together_whatever_else_they_hold(tmp_path: Path) -> None:
+    rows = [f"{number}\ttext {number % 40}\t{'ab'[number % 2]}" for number in range(120)]
+    path = tmp_path / "data.tsv"
+    path.write_text("\n".join(["id\ttext\tlabel", *rows]) + "\n")
+    found = Source(path=str(path)).read()
+    sides = [set(split.texts) for split in (found.train, found.dev, found.test)]
+    assert sum(map(len, sides)) == len(set().union(*sides)) == 40
+
+
+def test_the_last_rows_of_a_class_stay_in_train(tmp_path: Path) -> None:
+    rows = [f"t{number}\t{'ab'[number % 2]}" for number in range(60)]
+    rows += [f"rare {number}\tr{number}" for number in range(20)]
+    path = tmp_path / "data.tsv"
+    path.write_text("\n".join(["text\tlabel", *rows]) + "\n")
+    found = Source(path=str(path)).read()
+    assert len(found.task.labels) == 22
+    assert set(found.train.labels or []) == set(range(22))
+    assert (len(found.dev), len(found.test)) == (8, 7)
+
+
+def test_whole_numbers_with_a_point_are_asked_about(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("text,label\n" + "".join(f"text {i},{float(i % 2)}\n" for i in range(60)))
+    with pytest.raises(ValueError, match=r"written as 0\.0, 1\.0, which may be .* --task classif"):
+        Source(path=str(path)).read()
+    assert Source(path=str(path), kind="classification").read().task.labels == ("0.0", "1.0")
+    assert Source(path=str(path), kind="regression").read().train.labels
+
+
+def test_a_label_that_is_not_a_number_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    lines = ['{"text": "a", "label": "x"}', '{"text": "b", "label": NaN}']
+    path.write_text("\n".join(lines * 9) + "\n")
+    with pytest.raises(ValueError, match=r"train row \d+: label is missing; give the row one"):
+        Source(path=str(path)).read()

@@ -34,7 +34,9 @@ def models(family: str = "bert", mechanism: Mechanism | None = None) -> tuple[An
 
 
 def terms(student: Any, teacher: Any, *objectives: Any) -> list[torch.Tensor]:
-    return [t.mean for t in Distillation(objectives, student, teacher, TASK)(student, BATCH)]
+    loss = Distillation(objectives, student, teacher, TASK)
+    counts = loss.counts(BATCH)
+    return [term.total / counts[term.unit] for term in loss(student, BATCH)]
 
 
 @pytest.mark.parametrize("mechanism", [NEAR, BY_HEAD], ids=["longformer", "blockwise"])

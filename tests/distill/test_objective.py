@@ -1,8 +1,8 @@
 import pytest
 
 from leanformer.distill.objective import Dims, Objective, dims_of
+from leanformer.models.cutting.heads import keep_heads
 from leanformer.models.families import FAMILIES
-from leanformer.models.heads import keep_heads
 from leanformer.models.tiny import tiny_model
 
 

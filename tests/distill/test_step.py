@@ -19,7 +19,7 @@ from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.train import Supervised, fit
 from leanformer.train.masking import masking
-from leanformer.train.pretrain import MaskedLanguage
+from leanformer.train.steps.pretrain import MaskedLanguage
 
 
 def workspace(folder: Path, kind: Any, **changes: Any) -> Workspace:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from leanformer.data import Examples
 from leanformer.distill.substitution import Substitution, substituted, whole_words
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 

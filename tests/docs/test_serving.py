@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import leanformer
-from leanformer.runtime.answers import Unanswered
+from leanformer.runtime.serving.answers import Unanswered
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WORDS = ["the", "quick", "brown", "fox", "jumps", "my", "lazy", "dog", "card", "was", "charged"]

@@ -6,7 +6,7 @@ import platform
 import pytest
 from runtime_samples import plain_folder
 
-from leanformer.core.process_memory import process_bytes
+from leanformer.core.machine.process_memory import process_bytes
 from leanformer.measure.environment import environment
 from leanformer.measure.flops import flops_per_token
 from leanformer.measure.peak_memory import peak_memory

@@ -72,3 +72,20 @@ def test_vectors_are_taught_by_the_teacher(data: Any) -> None:
         (rows * targets).sum(1) / np.linalg.norm(rows, axis=1) / np.linalg.norm(targets, axis=1)
     )
     assert cosines.mean() > 0.9
+
+
+def test_label_sets_have_a_machine_per_label_and_grades_a_ridge() -> None:
+    texts = ["fox", "card", "fox card", "the"] * 6
+    labels = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]] * 6
+    task = Task(kind="multi-label", labels=("animal", "money"))
+    fitted = fit_tfidf(Examples(texts=texts, labels=labels), task)
+    found = np.stack(fitted.answer(["fox", "card", "the"]))
+    assert (found > 0).tolist() == [[True, False], [False, True], [False, False]]
+    grades = [float("fox" in text) for text in texts]
+    ranked = fit_tfidf(
+        Examples(texts=["q"] * 24, pairs=texts, labels=grades, groups=["q"] * 24),
+        Task(kind="ranking"),
+    )
+    first, second = ranked.answer(["q", "q"], ["fox", "card"])
+    assert first.shape == (1,)
+    assert first > second

@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from leanformer.attention import SlidingWindow
-from leanformer.models.quiet import quiet
+from leanformer.models.io.quiet import quiet
 from leanformer.models.tiny_tokenizers import TEXTS
 
 NEAR = SlidingWindow(left=3, right=0)

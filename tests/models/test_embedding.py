@@ -4,6 +4,9 @@ from typing import Any
 import pytest
 import torch
 
+from leanformer.models.cutting.heads import keep_heads
+from leanformer.models.cutting.layers import keep_layers
+from leanformer.models.cutting.vocabulary import cut_vocabulary
 from leanformer.models.embedding import (
     FIELD,
     Embedding,
@@ -11,13 +14,10 @@ from leanformer.models.embedding import (
     embedding_of,
     text_vectors,
 )
-from leanformer.models.heads import keep_heads
-from leanformer.models.layers import keep_layers
-from leanformer.models.load import load_model
-from leanformer.models.save import save_model
+from leanformer.models.io.load import load_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import TEXTS
-from leanformer.models.vocabulary import cut_vocabulary
 from leanformer.numerics.pooling import Pooling, pool
 
 OWN = Embedding(

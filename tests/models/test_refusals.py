@@ -8,9 +8,9 @@ import torch
 from transformers import AutoConfig, AutoModel
 
 from leanformer.models.anatomy import anatomy_of
-from leanformer.models.ffn import keep_neurons
-from leanformer.models.heads import keep_heads
-from leanformer.models.layers import keep_layers
+from leanformer.models.cutting.ffn import keep_neurons
+from leanformer.models.cutting.heads import keep_heads
+from leanformer.models.cutting.layers import keep_layers
 from leanformer.models.tiny import tiny_model
 
 

@@ -10,10 +10,10 @@ from models.stored_toy import NEAR, auto, output, said
 from transformers import AutoConfig
 
 from leanformer.attention.hf.attach import attach, attached, detach
+from leanformer.models.cutting.ffn import keep_neurons
 from leanformer.models.families import FAMILIES, OWN_ATTENTION
-from leanformer.models.ffn import keep_neurons
-from leanformer.models.quiet import quiet
-from leanformer.models.save import save_model
+from leanformer.models.io.quiet import quiet
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import TEXTS
 

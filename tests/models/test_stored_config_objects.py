@@ -6,8 +6,8 @@ import pickle
 import pytest
 from transformers import AutoConfig, BertConfig
 
-from leanformer.models import stored_config
-from leanformer.models.stored_config import mark_plain, mark_stored, stored_config_of
+from leanformer.models.lean import stored_config
+from leanformer.models.lean.stored_config import mark_plain, mark_stored, stored_config_of
 
 
 def test_copies_pickles_and_dictionaries() -> None:

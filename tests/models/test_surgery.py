@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from leanformer.models.anatomy import anatomy_of
+from leanformer.models.anatomy.shape import shape_of
+from leanformer.models.cutting.ffn import keep_neurons
+from leanformer.models.cutting.heads import keep_heads
+from leanformer.models.cutting.layers import keep_layers
 from leanformer.models.families import FAMILIES, OWN_ATTENTION
-from leanformer.models.ffn import keep_neurons
-from leanformer.models.heads import keep_heads
-from leanformer.models.layers import keep_layers
-from leanformer.models.shape import shape_of
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import TEXTS
 

@@ -8,16 +8,16 @@ from quantize.test_quantize_aware import workspace_of
 from train.toy import FAST
 
 from leanformer.models.anatomy import anatomy_of
-from leanformer.models.channels import weight_of
+from leanformer.models.anatomy.channels import weight_of
+from leanformer.models.anatomy.shape import shape_of
 from leanformer.models.families import FAMILIES
-from leanformer.models.shape import shape_of
 from leanformer.prune.criteria.weights import Movement
 from leanformer.prune.drop_empty import DropEmpty
 from leanformer.prune.patterns import Hybrid
 from leanformer.prune.sparsify import Sparsify
 from leanformer.quantize.quantize_aware import QuantizeAware
 from leanformer.quantize.quantizers import Uniform
-from leanformer.train.finetune import Finetune
+from leanformer.train.steps.finetune import Finetune
 
 
 def randomized(tmp_path: Any, family: str) -> Any:

@@ -16,7 +16,7 @@ from leanformer.prune.masks.masked_linear import MaskedLinear
 from leanformer.prune.masks.tickets import Snapshot
 from leanformer.quantize.quantize_aware import QuantizeAware
 from leanformer.quantize.quantizers import Uniform
-from leanformer.train.finetune import Finetune
+from leanformer.train.steps.finetune import Finetune
 
 FINETUNE = Finetune(train=FAST, max_length=32)  # 12 steps
 STEP = Lottery(by=FINETUNE, rounds=2, prune_fraction=0.5, rewind=0.25)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from leanformer.models.anatomy import anatomy_of
-from leanformer.models.channels import weight_of
+from leanformer.models.anatomy.channels import weight_of
 from leanformer.models.families import FAMILIES
 from leanformer.models.tiny import tiny_model
 from leanformer.prune.shares import kept_by_head

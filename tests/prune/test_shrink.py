@@ -9,7 +9,7 @@ from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Task
-from leanformer.models.shape import shape_of
+from leanformer.models.anatomy.shape import shape_of
 from leanformer.models.tiny import tiny_model
 from leanformer.prune.criteria.units import Activation, Magnitude
 from leanformer.prune.shrink import Shrink

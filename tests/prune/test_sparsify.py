@@ -30,7 +30,7 @@ from leanformer.prune.schedules import Cubic, OneShot, Rounds
 from leanformer.prune.sparsify import Sparsify
 from leanformer.quantize.quantize_aware import QuantizeAware
 from leanformer.quantize.quantizers import Uniform
-from leanformer.train.finetune import Finetune
+from leanformer.train.steps.finetune import Finetune
 
 FINETUNE = Finetune(train=FAST, max_length=32)
 LAYER = "bert.encoder.layer.1.output.dense"

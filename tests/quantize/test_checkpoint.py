@@ -13,11 +13,11 @@ from quantize.rounding import Blocks, Moments
 from train.toy import FAST, examples
 
 from leanformer.data import encode_examples
-from leanformer.models.ffn import keep_neurons
-from leanformer.models.heads import keep_heads
-from leanformer.models.load import load_model
-from leanformer.models.quiet import quiet
-from leanformer.models.save import save_model
+from leanformer.models.cutting.ffn import keep_neurons
+from leanformer.models.cutting.heads import keep_heads
+from leanformer.models.io.load import load_model
+from leanformer.models.io.quiet import quiet
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import TEXTS
 from leanformer.quantize.activations import Dynamic, MovingAverage

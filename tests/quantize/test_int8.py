@@ -19,8 +19,8 @@ from leanformer.quantize import int8
 from leanformer.quantize.int8 import Int8
 from leanformer.quantize.post_training import float_layers
 from leanformer.runtime.backends import graph_file
-from leanformer.runtime.openvino_graph import executed_precision
-from leanformer.runtime.openvino_session import OpenVinoSession
+from leanformer.runtime.openvino.graph import executed_precision
+from leanformer.runtime.openvino.session import OpenVinoSession
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from leanformer.numerics.grid import Grid
 from leanformer.quantize.onnx_qdq import codes_of, write_scales
 from leanformer.quantize.post_training.insert_fake_quant import insert_fake_quant
 from leanformer.runtime.graph import InferenceGraph
-from leanformer.runtime.onnx_backend import export_onnx, trace
+from leanformer.runtime.onnx.export import export_onnx, trace
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
-from leanformer.runtime.onnx_session import OnnxSession, onnx_file
+from leanformer.runtime.onnx.session import OnnxSession, onnx_file
 
 
 def batches() -> list[dict[str, torch.Tensor]]:

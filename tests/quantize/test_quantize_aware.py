@@ -23,7 +23,7 @@ from leanformer.quantize.quantizer import Quantizer
 from leanformer.quantize.quantizers import Gptq, Ternary, TernaryLossAware, Uniform
 from leanformer.recipe import Recipe, open_model, run
 from leanformer.train import TrainSetup
-from leanformer.train.finetune import Finetune
+from leanformer.train.steps.finetune import Finetune
 
 SETUP = TrainSetup(
     epochs=4, learning_rate=1e-3, batch_size=16, precision="fp32", checkpoint_seconds=0.0

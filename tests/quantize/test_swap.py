@@ -3,16 +3,16 @@ import torch
 from quantize.rounding import Blocks
 from torch import nn
 
-from leanformer.models.ffn import keep_neurons
-from leanformer.models.heads import keep_heads
-from leanformer.models.layers import keep_layers
-from leanformer.models.shape import shape_of
+from leanformer.models.anatomy.shape import shape_of
+from leanformer.models.cutting.ffn import keep_neurons
+from leanformer.models.cutting.heads import keep_heads
+from leanformer.models.cutting.layers import keep_layers
+from leanformer.models.cutting.vocabulary import cut_vocabulary
 from leanformer.models.tiny import tiny_model
-from leanformer.models.vocabulary import cut_vocabulary
 from leanformer.quantize.activations import Dynamic
 from leanformer.quantize.fake import QATEmbedding, QATLinear
 from leanformer.quantize.swap import found, swap
-from leanformer.train.optimizer import grouped
+from leanformer.train.optimizers.interface import grouped
 
 LINEAR, TABLE = "bert.encoder.layer.1.output.dense", "bert.embeddings.word_embeddings"
 

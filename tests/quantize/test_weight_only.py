@@ -5,7 +5,7 @@ from quantize.test_quantize_aware import workspace_of
 from leanformer.calibrate.gram import gather_grams, output_loss
 from leanformer.core.record import read
 from leanformer.data import encode_examples
-from leanformer.models.load import load_model
+from leanformer.models.io.load import load_model
 from leanformer.quantize.quantize_aware import QuantizeAware
 from leanformer.quantize.quantizers import Gptq, Ternary, Uniform
 from leanformer.quantize.weight_only import WeightOnly

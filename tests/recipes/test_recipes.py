@@ -10,8 +10,8 @@ import tiny_data
 import torch
 
 from leanformer.core.codec import decode, encode
-from leanformer.models.load import load_model
-from leanformer.models.save import save_model
+from leanformer.models.io.load import load_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.recipe import Recipe, read, run
 from leanformer.runtime.backends import graph_file

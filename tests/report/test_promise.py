@@ -54,7 +54,7 @@ def test_a_proven_promise_names_its_bound_which_is_never_rounded_up(tmp_path: Pa
 @pytest.mark.parametrize(
     ("promise", "way_out"),
     [
-        ({"proven": False, "needed": 2100}, "A proof needs about 2,100 dev texts."),
+        ({"proven": False, "needed": 2100}, "A proof needs about 2,100 texts in dev."),
         ({"proven": False, "needed": None}, "the estimate has no margin."),
         ({"proven": True}, "a slower one is not proven, and the sequence of tests ends there."),
     ],

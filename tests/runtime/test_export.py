@@ -1,16 +1,16 @@
 import pytest
 from runtime_samples import LABELS, calibration_of
 
-from leanformer.core.child import ChildFailed, PassingFault
+from leanformer.core.machine.child import ChildFailed, PassingFault
 from leanformer.data.task import Task
 from leanformer.models.tiny import tiny_model
-from leanformer.runtime.agreement import agreement
 from leanformer.runtime.backends import graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.export import export_folder
 from leanformer.runtime.manifest import read_manifest
-from leanformer.runtime.openvino_backend import export_openvino
-from leanformer.runtime.predictor import load
+from leanformer.runtime.openvino.export import export_openvino
+from leanformer.runtime.proofs.agreement import agreement
+from leanformer.runtime.serving.predictor import load
 from leanformer.runtime.torch_backend import TorchSession
 
 
@@ -50,7 +50,7 @@ def test_a_graph_that_was_made_is_served_as_it_is(tmp_path, monkeypatch):
     made = tmp_path / "made"
     export_openvino(model, "classification", made)
     (made / "openvino_model.mark").write_text("this one")
-    monkeypatch.setattr("leanformer.runtime.openvino_backend.export_openvino", None)
+    monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", None)
     folder = tmp_path / "served"
     rows, proofs = export_folder(
         model,
@@ -92,7 +92,7 @@ def test_a_candidate_that_kills_its_process_is_skipped_with_its_reason(tmp_path,
     def dies(*_, **__):
         raise ChildFailed("crashed with SIGFPE")
 
-    monkeypatch.setattr("leanformer.runtime.openvino_backend.call_in_child", dies)
+    monkeypatch.setattr("leanformer.runtime.openvino.export.call_in_child", dies)
     model, tokenizer = tiny_model("bert")
     task = Task(kind="classification", labels=LABELS)
     rows, _ = export_folder(
@@ -107,7 +107,7 @@ def test_a_fault_that_passes_ends_the_export(tmp_path, monkeypatch):
     def none(*_, **__):
         raise PassingFault("no memory")
 
-    monkeypatch.setattr("leanformer.runtime.openvino_backend.call_in_child", none)
+    monkeypatch.setattr("leanformer.runtime.openvino.export.call_in_child", none)
     model, tokenizer = tiny_model("bert")
     task = Task(kind="classification", labels=LABELS)
     with pytest.raises(PassingFault):

@@ -12,14 +12,14 @@ import pytest
 from runtime_samples import calibration_of, outputs
 
 from leanformer.core.proof import NoEffect
+from leanformer.models.cutting.heads import keep_heads
 from leanformer.models.families import OWN_ATTENTION
-from leanformer.models.heads import keep_heads
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.graph import InferenceGraph
-from leanformer.runtime.onnx_backend import export_onnx
-from leanformer.runtime.onnx_session import OnnxSession
-from leanformer.runtime.openvino_backend import export_openvino
-from leanformer.runtime.openvino_session import OpenVinoSession
+from leanformer.runtime.onnx.export import export_onnx
+from leanformer.runtime.onnx.session import OnnxSession
+from leanformer.runtime.openvino.export import export_openvino
+from leanformer.runtime.openvino.session import OpenVinoSession
 
 
 def cut(family: str) -> tuple[Any, Any, Any]:

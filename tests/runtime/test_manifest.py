@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from leanformer.runtime.manifest import NAME, read_manifest
-from leanformer.runtime.opening import open_session
-from leanformer.runtime.predictor import load
+from leanformer.runtime.serving.opening import open_session
+from leanformer.runtime.serving.predictor import load
 
 
 @pytest.fixture
@@ -97,4 +97,15 @@ def test_unknown_words_in_the_description_are_refused(folder, field, message):
 def test_a_later_format_is_refused(folder):
     edit(folder, format=3)
     with pytest.raises(ValueError, match=r"format 3 is not among \(1, 2\).*update leanformer"):
+        read_manifest(folder)
+
+
+@pytest.mark.parametrize("value", [[0.5], [0.5, 1.5, 0.1], ["a", "b", "c"]])
+def test_thresholds_are_a_probability_for_each_label(folder, value):
+    edit(folder, labels=["a", "b", "c"], thresholds=[0.1, 0.5, 1.0])
+    assert read_manifest(folder).thresholds == (0.1, 0.5, 1.0)
+    edit(folder, thresholds=value)
+    with pytest.raises(
+        ValueError, match=r"thresholds is .*, not a probability for each of 3 label"
+    ):
         read_manifest(folder)

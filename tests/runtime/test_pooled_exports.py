@@ -12,8 +12,8 @@ import leanformer
 from leanformer.data import Examples, Task, encode_examples
 from leanformer.measure.quality import session_outputs
 from leanformer.models.embedding import Embedding, describe_embedding
-from leanformer.models.load import load_model
-from leanformer.models.read_modules import TRANSFORMER
+from leanformer.models.io.load import load_model
+from leanformer.models.io.read_modules import TRANSFORMER
 from leanformer.models.tiny import tiny_model
 from leanformer.numerics.metrics import cosine, length_ratio
 from leanformer.numerics.pooling import MODES, Pooling
@@ -21,10 +21,10 @@ from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.export import export_folder
 from leanformer.runtime.graph import InferenceGraph
 from leanformer.runtime.manifest import read_manifest
-from leanformer.runtime.onnx_backend import export_onnx
-from leanformer.runtime.onnx_session import OnnxSession
-from leanformer.runtime.openvino_backend import export_openvino
-from leanformer.runtime.openvino_session import OpenVinoSession, openvino_file
+from leanformer.runtime.onnx.export import export_onnx
+from leanformer.runtime.onnx.session import OnnxSession
+from leanformer.runtime.openvino.export import export_openvino
+from leanformer.runtime.openvino.session import OpenVinoSession, openvino_file
 
 LONG = " ".join(TEXTS * 12)
 TASK = Task(kind="embedding")

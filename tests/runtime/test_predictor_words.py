@@ -6,10 +6,10 @@ from runtime_samples import plain_folder
 
 from leanformer.data import Examples, encode_examples
 from leanformer.models.families import FAMILIES
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.manifest import Manifest, write_manifest
-from leanformer.runtime.predictor import load
+from leanformer.runtime.serving.predictor import load
 from leanformer.text import entities, split_words, word_tags
 from leanformer.train.evaluate import outputs
 

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from runtime_samples import plain_folder
 
-from leanformer.core.child import PassingFault
+from leanformer.core.machine.child import PassingFault
 from leanformer.runtime import race as module
 from leanformer.runtime.manifest import read_manifest, write_manifest
-from leanformer.runtime.onnx_backend import export_onnx
-from leanformer.runtime.predictor import Predictor
+from leanformer.runtime.onnx.export import export_onnx
 from leanformer.runtime.race import Row, decide, race
-from leanformer.runtime.smoke import Smoke
+from leanformer.runtime.serving.predictor import Predictor
+from leanformer.runtime.serving.smoke import Smoke
 
 
 def row(backend, throughput, agreement=1.0, reason=""):

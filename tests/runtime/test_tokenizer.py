@@ -5,7 +5,7 @@ import pytest
 from runtime_samples import plain_folder
 
 from leanformer.models.embedding import Embedding, describe_embedding
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.manifest import Manifest, write_manifest
 from leanformer.runtime.tokenizer import open_tokenizer
@@ -25,7 +25,8 @@ def test_a_folder_that_was_not_exported_is_refused(tmp_path):
 
 def test_serving_does_not_import_torch():
     code = (
-        "import sys; from leanformer.runtime import predictor, onnx_session, openvino_session; "
+        "import sys; from leanformer.runtime.serving import predictor; "
+        "from leanformer.runtime.onnx import session; from leanformer.runtime.openvino import session; "
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )
     ended = subprocess.run(

@@ -1,7 +1,7 @@
 import pytest
 
 from leanformer.runtime import uneven
-from leanformer.runtime.opening import open_session
+from leanformer.runtime.serving.opening import open_session
 from leanformer.runtime.uneven import run_uneven, uneven_rows
 
 

@@ -18,7 +18,7 @@ from search.whole import ALONE, KINDS, SETUP, Search, absent, write_data
 import leanformer
 from leanformer.core.proof import NoEffect
 from leanformer.core.record import read
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.backends import graph_file
 from leanformer.search import Request, compress
@@ -151,7 +151,7 @@ def test_a_teacher_that_knows_nothing_is_refused(
     model, tokenizer = tiny_model("bert", num_labels=1, max_position_embeddings=160)
     model.classifier.weight.data.zero_()
     save_model(model, tokenizer, tmp_path / "teacher")
-    monkeypatch.setattr("leanformer.runtime.openvino_backend.export_openvino", absent)
+    monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)
     request = Request(model=str(tmp_path / "teacher"), data=source, threads=1)
     with pytest.raises(ValueError, match="the teacher's spearman on dev is 0, there is nothing to"):
         compress(request, tmp_path / "lean")
@@ -161,7 +161,7 @@ def test_a_model_of_one_layer_has_no_smaller_student(
     search: Callable[[str], Search], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_MODULE, "ladder", lambda layers: [])
-    monkeypatch.setattr("leanformer.runtime.openvino_backend.export_openvino", absent)
+    monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)
     with pytest.raises(ValueError, match="there is no smaller student to search for"):
         compress(search("classification").request, tmp_path / "lean")
 
@@ -170,7 +170,7 @@ def test_the_teacher_of_a_headless_model_is_fine_tuned_first(
     search: Callable[[str], Search], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_MODULE, "ladder", lambda layers: [])
-    monkeypatch.setattr("leanformer.runtime.openvino_backend.export_openvino", absent)
+    monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)
     monkeypatch.setattr(Request, "teacher_setup", lambda self, examples: SETUP)
     encoder = tiny_data.write_encoder(tmp_path / "encoder")
     request = replace(search("classification").request, model=str(encoder))

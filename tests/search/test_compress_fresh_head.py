@@ -11,8 +11,8 @@ import tiny_data
 import leanformer.search
 from leanformer.cli import main
 from leanformer.data import Source
-from leanformer.models.load import load_model
-from leanformer.models.save import save_model
+from leanformer.models.io.load import load_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.search import Request, compress
 from leanformer.search.contest import Contest

@@ -55,7 +55,7 @@ def test_a_search_stopped_before_its_verdict_ends_with_the_same_decisions(
     monkeypatch.setattr("leanformer.recipe._do", trained)
     monkeypatch.setattr("leanformer.search.finish.DEFAULT", ())
     if kind in ALONE:
-        monkeypatch.setattr("leanformer.runtime.openvino_backend.export_openvino", absent)
+        monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)
     compress(done.request, done.out)
     assert done.decisions == decisions  # none anew, those of baselines that failed included
     assert done.devs == devs

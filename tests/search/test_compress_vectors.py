@@ -13,8 +13,8 @@ from sentence_transformers.models import Transformer
 
 import leanformer
 from leanformer.models.embedding import Embedding, embedding_of
-from leanformer.models.load import load_model
-from leanformer.models.save import save_model
+from leanformer.models.io.load import load_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.numerics.metrics import cosine
 from leanformer.numerics.pooling import Pooling

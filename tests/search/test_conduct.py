@@ -13,7 +13,7 @@ from leanformer.core.step import Step
 from leanformer.data import Source
 from leanformer.distill.objectives import SoftTargets
 from leanformer.distill.step import Distill
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
@@ -21,7 +21,7 @@ from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe
 from leanformer.search.conduct import conduct
 from leanformer.search.contest import Contest
-from leanformer.train.finetune import Finetune
+from leanformer.train.steps.finetune import Finetune
 
 _MODULE = sys.modules["leanformer.search.conduct"]
 
@@ -84,8 +84,8 @@ def test_a_teacher_that_has_nothing_to_keep_is_refused(
     model.config.label2id = {"animal": 0, "money": 1}
     model.classifier.weight.data.zero_()  # one answer for all: a Matthews correlation of 0
     save_model(model, tokenizer, tmp_path / "teacher")
-    monkeypatch.setattr("leanformer.runtime.openvino_backend.export_openvino", absent)
-    monkeypatch.setattr("leanformer.runtime.onnx_backend.export_onnx", absent)
+    monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)
+    monkeypatch.setattr("leanformer.runtime.onnx.export.export_onnx", absent)
     asked = recipe(tmp_path / "teacher", data, Int8())
     with pytest.raises(ValueError, match="the teacher's mcc on dev is 0, there is nothing to keep"):
         conduct(replace(asked, data=replace(asked.data, metric="mcc")), tmp_path / "out")

@@ -10,7 +10,7 @@ from search.whole import absent
 from leanformer.core.record import read
 from leanformer.data import Source
 from leanformer.distill.step import Distill
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe
 from leanformer.search.conduct import conduct

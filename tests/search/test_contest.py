@@ -102,8 +102,8 @@ def test_a_baseline_that_cannot_be_had_is_recorded_with_the_reason(
     def absent(*_: Any, **__: Any) -> None:
         raise ImportError("pip install onnxruntime")
 
-    monkeypatch.setattr("leanformer.runtime.openvino_backend.export_openvino", broken)
-    monkeypatch.setattr("leanformer.runtime.onnx_backend.export_onnx", absent)
+    monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", broken)
+    monkeypatch.setattr("leanformer.runtime.onnx.export.export_onnx", absent)
     said: list[str] = []
     contest.watch = lambda name, text: said.append(text)
     contest.enter_baselines(tmp_path / "baselines")

@@ -8,7 +8,7 @@ from train.toy import TEXTS, examples
 
 from leanformer.core.record import Record
 from leanformer.data import Dataset, Examples, Source, Task
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.manifest import Manifest
 from leanformer.runtime.session import Session

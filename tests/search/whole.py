@@ -15,9 +15,9 @@ import tiny_data
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import read
 from leanformer.data import Dataset, Source, encode_examples
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
-from leanformer.runtime.smoke import Smoke
+from leanformer.runtime.serving.smoke import Smoke
 from leanformer.search import Request, compress
 from leanformer.search.contest import Contest
 from leanformer.train import Supervised, TrainSetup, fit
@@ -102,7 +102,7 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("leanformer.search.finish.measure_folders", measured)
         patch.setattr("leanformer.runtime.race.smoke_test", lambda *_: Smoke("", 0.0))
-        patch.setattr("leanformer.runtime.onnx_backend.export_onnx", absent)
+        patch.setattr("leanformer.runtime.onnx.export.export_onnx", absent)
         setup = Request.student_setup
         patch.setattr(  # a checkpoint at every step, so that an interruption finds one
             Request,
@@ -137,7 +137,7 @@ def searched(place: Path, kind: str) -> Search:
         patch.setattr(Contest, "judge", seen)
         patch.setattr("leanformer.search.finish.DEFAULT", served)
         if kind in ALONE:
-            patch.setattr("leanformer.runtime.openvino_backend.export_openvino", absent)
+            patch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)
         report = compress(request, done.out, command="leanformer compress …")
     assert report == done.out / "report.html"
     return done

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from leanformer.models.load import Head
+from leanformer.models.io.load import Head
 from leanformer.tasks import kind_named, kind_names, served_kind
 from leanformer.tasks.interface import TaskKind
 
@@ -26,7 +26,7 @@ def test_each_task_says_what_a_model_and_its_data_need(name: str) -> None:
     assert kind.head in get_args(Head)
     assert kind.metrics
     assert (kind.form is None) == bool(kind.no_labels)
-    assert kind.output in ("classes", "numbers", "vector")
+    assert kind.output in ("classes", "decisions", "numbers", "vector")
 
 
 @pytest.mark.parametrize("name", kind_names(served=True))

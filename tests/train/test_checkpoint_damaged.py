@@ -8,7 +8,7 @@ import pytest
 import torch
 from train.two_terms import trained
 
-from leanformer.train import checkpoint
+from leanformer.train.checkpoints import checkpoint
 
 Damage = Callable[[Path], object]
 

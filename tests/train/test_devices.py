@@ -12,7 +12,7 @@ from shadow_device import shadow
 from torch import Tensor, nn
 from train.toy import FAST, TEXTS, examples, toy
 
-from leanformer.core.device import device_of
+from leanformer.core.machine.device import device_of
 from leanformer.data import Examples, encode_examples
 from leanformer.models.families import FAMILIES
 from leanformer.models.tied import cpu_state
@@ -21,7 +21,7 @@ from leanformer.train import Progress, Supervised, fit
 from leanformer.train.evaluate import masked_accuracy, outputs
 from leanformer.train.masking import masking
 from leanformer.train.optimizers import Sgd
-from leanformer.train.pretrain import MaskedLanguage
+from leanformer.train.steps.pretrain import MaskedLanguage
 
 CPU = torch.device("cpu")
 
@@ -184,7 +184,7 @@ def test_a_compiled_training_has_the_same_losses_and_names(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_training_on_cuda_goes_on_and_is_exported(tmp_path: Path) -> None:
     pytest.importorskip("openvino", reason="the export writes an OpenVINO graph")
-    from leanformer.runtime.openvino_backend import export_openvino
+    from leanformer.runtime.openvino.export import export_openvino
 
     cuda = torch.device("cuda", 0)
     whole, after = resumed(tmp_path / "c", [cuda, cuda])

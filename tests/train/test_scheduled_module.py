@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from train.toy import FAST, toy
 
 from leanformer.train import Supervised, fit
-from leanformer.train.optimizer import grouped
+from leanformer.train.optimizers.interface import grouped
 from leanformer.train.scheduled_module import (
     ScheduledModule,
     lr_scale,

@@ -9,7 +9,8 @@ Patterns tell from places what is seen and join with `|`; the mechanisms choose 
 replace the softmax by something cheaper.
 """
 
-from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.heads import Capabilities, Cost, Heads
+from leanformer.attention.mechanism import Attention, Mechanism
 from leanformer.attention.mechanisms import (
     LSH,
     Clustered,

@@ -10,7 +10,7 @@ from leanformer.core.proof import Proof, require
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.models.positions import extend_positions
+from leanformer.models.cutting.positions import extend_positions
 
 
 @technique("extend-positions", paper="Beltagy et al. 2020 (Longformer), arXiv:2004.05150")

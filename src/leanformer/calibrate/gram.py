@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.calibrate.ranges import observe_rows
-from leanformer.models.channels import is_linear
+from leanformer.models.anatomy.channels import is_linear
 
 
 def gather_grams(

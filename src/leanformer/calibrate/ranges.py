@@ -19,7 +19,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from leanformer.core.device import device_of, inputs_on
+from leanformer.core.machine.device import device_of, inputs_on
 from leanformer.numerics.grid import Grid, input_grid
 
 ClippingSearch = Callable[[Tensor, float, float], tuple[float, float]]

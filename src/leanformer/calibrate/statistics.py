@@ -18,7 +18,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from leanformer.core.device import device_of
+from leanformer.core.machine.device import device_of
 from leanformer.data import Batch
 from leanformer.models.anatomy import anatomy_of
 

@@ -18,7 +18,7 @@ from leanformer.cli.predict import predict
 from leanformer.cli.report import report
 from leanformer.cli.run import run
 from leanformer.cli.show import show
-from leanformer.core.child import PassingFault
+from leanformer.core.machine.child import PassingFault
 
 _STOPPED = 130  # typer's exit code for Ctrl-C
 

@@ -35,8 +35,8 @@ def attend(
     from leanformer.attention.presets import mechanisms
     from leanformer.core.codec import decode
     from leanformer.core.files import check_free
-    from leanformer.models.load import load_model
-    from leanformer.models.save import save_model
+    from leanformer.models.io.load import load_model
+    from leanformer.models.io.save import save_model
 
     known = mechanisms()
     if with_ in known:

@@ -31,7 +31,7 @@ def bench(
     """
     from leanformer.attention.bench.measure import here
     from leanformer.attention.presets import mechanisms
-    from leanformer.core.device import find_device
+    from leanformer.core.machine.device import find_device
     from leanformer.core.record import Record, read
 
     known = mechanisms()
@@ -84,7 +84,7 @@ def _left(
 ) -> dict[str, Any]:
     """The mechanisms that this machine has not timed at this work."""
     from leanformer.core.codec import decode
-    from leanformer.measure.machine import machine_of
+    from leanformer.measure.environment import machine_of
 
     mine = machine_of(environment)
     names = {
@@ -145,7 +145,7 @@ def advise(
     import leanformer.attention  # noqa: F401  (registers every mechanism)
     from leanformer.attention.bench.advice import KEEP, Question, advise
     from leanformer.attention.bench.measure import here
-    from leanformer.core.device import find_device
+    from leanformer.core.machine.device import find_device
     from leanformer.core.record import read
 
     if not record.is_file():

@@ -12,12 +12,14 @@ def compress(
     model: Annotated[str, typer.Argument(help="Model folder or hub name.")],
     data: Annotated[str, typer.Argument(help="Folder, file, hub name, or bundled:intents.")],
     task: Annotated[
-        str | None, typer.Option(help="classification, regression, tokens or embedding.")
+        str | None,
+        typer.Option(help="classification, multi-label, regression, ranking, tokens or embedding."),
     ] = None,
     metric: Annotated[
         str | None,
         typer.Option(
-            help="What quality is: accuracy, macro-f1, mcc or f1:LABEL; spearman or pearson."
+            help="What quality is: accuracy, macro-f1, mcc, f1:LABEL; micro-f1; spearman, pearson; "
+            "ndcg@10, mrr@10."
         ),
     ] = None,
     keep: Annotated[float, typer.Option(help="Share of the teacher's quality to keep.")] = 0.99,
@@ -29,6 +31,9 @@ def compress(
     text: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
     pair: Annotated[str | None, typer.Option(help="Column of the second text.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the label.")] = None,
+    query_id: Annotated[
+        str | None, typer.Option(help="Column of the query's id, for ranking.")
+    ] = None,
     unlabelled: Annotated[
         Path | None, typer.Option(help="File of texts without labels, to distil on.")
     ] = None,
@@ -75,6 +80,7 @@ def compress(
         "text": text,
         "pair": pair,
         "label": label,
+        "query_id": query_id,
         "unlabelled": unlabelled,
         "limit": limit,
         "metric": metric,

@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from leanformer.data.inputs import Input
-    from leanformer.runtime.predictor import Predictor
+    from leanformer.runtime.serving.predictor import Predictor
 
 
 def predict(
@@ -31,7 +31,7 @@ def predict(
     """Answer every line of a file, in its order; a blank line is answered with an error."""
     from leanformer.core.files import write_text
     from leanformer.data.inputs import read_inputs, refuse
-    from leanformer.runtime.predictor import load
+    from leanformer.runtime.serving.predictor import load
 
     inputs = read_inputs(in_, text, pair)
     if id_ is not None and not any(id_ in one.row for one in inputs):
@@ -72,7 +72,7 @@ def _answers(
     return [
         {
             **_beside(one, text, pair, id_),
-            **({"error": one.error} if one.error else _plain(next(answers))),
+            **({"error": one.error} if one.error else predictor.about.plain(next(answers))),
         }
         for one in inputs
     ]
@@ -84,16 +84,3 @@ def _beside(one: "Input", text: str, pair: str | None, id_: str | None) -> dict[
     columns = [text, *([pair] if pair else [])] if id_ is None else [id_]
     values = {column: one.row.get(column, "" if id_ is None else None) for column in columns}
     return {key: repair(v) if isinstance(v, str) else v for key, v in values.items()}
-
-
-def _plain(answer: Any) -> dict[str, Any]:
-    """An answer as JSON: label and score, a score, spans, or a vector."""
-    import dataclasses
-
-    if isinstance(answer, float):
-        return {"score": answer}
-    if isinstance(answer, list):
-        return {"spans": [dataclasses.asdict(span) for span in answer]}
-    if dataclasses.is_dataclass(answer) and not isinstance(answer, type):
-        return dataclasses.asdict(answer)
-    return {"vector": answer.tolist()}

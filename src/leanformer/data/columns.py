@@ -4,40 +4,21 @@ Every refusal names the split and the row (1 = the first row of data), and comes
 loaded.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from leanformer.core.technique import nearest
+from leanformer.data.chosen_columns import Columns, choose_columns
+from leanformer.data.queries import check_groups, groups_of, to_one
 from leanformer.data.table import Row
 from leanformer.data.task import Dataset, Examples, Task
-from leanformer.tasks import TaskKind, kind_named
+from leanformer.tasks import kind_named
 from leanformer.tasks.labels import is_number, written
 from leanformer.text.texts import repair
 
-_TEXT = ("text", "sentence", "sentence1", "premise", "question", "query", "utterance", "content")
-_PAIR = ("pair", "text2", "sentence2", "hypothesis", "passage", "document")
-_LABEL = ("label", "labels", "score", "intent", "category", "target", "coarse", "class")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Columns:
-    """Which columns to use; None = found by their usual names.
-
-    Attributes:
-        kind: Kind of task; None = told from the columns.
-        text: Column of the text.
-        pair: Column of the second text.
-        label: Column of the label.
-        metric: What the task is judged by; None = the default of its kind.
-    """
-
-    kind: str | None = None
-    text: str | None = None
-    pair: str | None = None
-    label: str | None = None
-    metric: str | None = None
+_SHOWN = 3  # values that an error names
 
 
 def to_dataset(name: str, rows: dict[str, list[Row]], columns: Columns) -> Dataset:
@@ -51,9 +32,8 @@ def to_dataset(name: str, rows: dict[str, list[Row]], columns: Columns) -> Datas
     first = rows["train"][0]
     if "words" in first and "tags" in first:
         return _of_words(name, rows, columns)
-    about = kind_named(columns.kind) if columns.kind is not None else None
-    chosen = _choose(first, columns, about)
-    about = about or kind_named(_guess(rows["train"], chosen.label))
+    chosen = columns_of(first, columns)
+    about = kind_named(kind_of(rows["train"], chosen))
     if about.reads_words:
         raise ValueError(
             f"kind = {about.technique} needs a .conll file, or jsonl rows with `words` and `tags`"
@@ -64,46 +44,56 @@ def to_dataset(name: str, rows: dict[str, list[Row]], columns: Columns) -> Datas
     splits = {
         split: _examples(split, rows[split], columns, task) for split in ("train", "dev", "test")
     }
+    if about.form is not None and about.form.to_one:
+        splits = to_one(splits)
+    for split in ("dev", "test") if about.grouped else ():
+        check_groups(split, splits[split])
     return Dataset(name=name, task=task, unlabelled=_unlabelled(rows, columns, task), **splits)
 
 
-def _choose(first: Row, columns: Columns, about: TaskKind | None = None) -> Columns:
-    """The columns to read, asked for or found."""
-    present = list(first)
-    for field in ("text", "pair", "label"):
-        asked = getattr(columns, field)
-        if asked is not None and asked not in present:
-            raise ValueError(
-                f"--{field} {asked}: there is no such column{nearest(asked, present)}; "
-                f"there are: {', '.join(present)}"
-            )
-    text = columns.text or next((key for key in _TEXT if key in present), None)
-    if text is None:
-        raise ValueError(
-            f"no column of text is recognised among {', '.join(present)}; name it: --text"
-        )
-    pair = columns.pair or (
-        None if columns.text else next((k for k in _PAIR if k in present), None)
-    )
-    label = columns.label or next((key for key in _LABEL if key in present), None)
-    if label is None and about is not None and about.form is not None and not about.reads_words:
-        raise ValueError(
-            f"no column of labels is recognised among {', '.join(present)}; name it: --label"
-        )
-    return Columns(text=text, pair=pair, label=label)
+def columns_of(first: Row, columns: Columns) -> Columns:
+    """The columns to read of rows like `first`, with the kind that was asked for.
+
+    Raises:
+        ValueError: A column is missing, or the task needs one that is not recognised.
+    """
+    about = kind_named(columns.kind) if columns.kind is not None else None
+    return replace(choose_columns(first, columns, about), kind=columns.kind, metric=columns.metric)
+
+
+def kind_of(train: list[Row], columns: Columns) -> str:
+    """The kind of task: as asked for, or told from the labels of the training rows.
+
+    Raises:
+        ValueError: A row has no label, or the labels may be classes or numbers.
+    """
+    return columns.kind or _guess(train, columns.label)
 
 
 def _guess(train: list[Row], label: str | None) -> str:
-    """Regression where labels are numbers with fractions, classification where they are names."""
+    """Regression where labels are numbers with fractions, classification where they are names, and
+    multi-label where they are lists of names."""
     if label is None:
         return "embedding"
+    if isinstance(train[0].get(label), list):
+        return "multi-label"
     values = []
     for number, row in enumerate(train, 1):
         with _named("train", number):
             values.append(written(row, label))
     numbers = all(is_number(value) for value in values)  # a NaN among scores is a bad score
     fractions = any(not value.lstrip("-").isdigit() for value in values)
+    if numbers and fractions and all(map(_is_whole, values)):
+        named = ", ".join(sorted(set(values))[:_SHOWN])
+        raise ValueError(
+            f"column {label!r} holds whole numbers written as {named}, which may be classes or "
+            "numbers; say which: --task classification or --task regression"
+        )
     return "regression" if numbers and fractions else "classification"
+
+
+def _is_whole(value: str) -> bool:
+    return math.isfinite(float(value)) and float(value).is_integer()
 
 
 def _task(train: list[Row], columns: Columns) -> Task:
@@ -123,7 +113,9 @@ def _task(train: list[Row], columns: Columns) -> Task:
 
 def _examples(split: str, rows: list[Row], columns: Columns, task: Task) -> Examples:
     assert columns.text is not None
-    if columns.label is not None and columns.label not in rows[0]:
+    form = task.about.form
+    absent = columns.label is not None and columns.label not in rows[0]
+    if absent and not (form is not None and form.several):
         raise ValueError(f"{split}: no column {columns.label!r}; there are: {', '.join(rows[0])}")
     texts = [_text(split, number, row, columns.text) for number, row in enumerate(rows, 1)]
     pairs = columns.pair and [
@@ -132,7 +124,8 @@ def _examples(split: str, rows: list[Row], columns: Columns, task: Task) -> Exam
     if task.about.pairs == "split" and pairs:  # a vector is of one text: both are learned from
         return Examples(texts=texts + pairs)
     labels = columns.label and _labels(split, rows, columns.label, task)
-    return Examples(texts=texts, pairs=pairs or None, labels=labels or None)
+    groups = groups_of(split, rows, columns.query_id, texts) if task.about.grouped else None
+    return Examples(texts=texts, pairs=pairs or None, labels=labels or None, groups=groups)
 
 
 def _labels(split: str, rows: list[Row], column: str, task: Task) -> list[Any]:
@@ -172,14 +165,20 @@ def _unlabelled(rows: dict[str, list[Row]], columns: Columns, task: Task) -> Exa
     found = rows.get("unlabelled")
     if not found:
         return None
-    names = Columns(text=columns.text) if columns.text in found[0] else _choose(found[0], Columns())
+    names = (
+        Columns(text=columns.text)
+        if columns.text in found[0]
+        else choose_columns(found[0], Columns())
+    )
     pair = columns.pair if columns.pair in found[0] else None
     if columns.pair is not None and pair is None and task.about.pairs != "split":
         raise ValueError(
             f"unlabelled: no column {columns.pair!r}; the task has pairs, so its unlabelled "
             "rows need both texts"
         )
-    return _examples("unlabelled", found, Columns(text=names.text, pair=pair), task)
+    query_id = columns.query_id if columns.query_id in found[0] else None
+    chosen = Columns(text=names.text, pair=pair, query_id=query_id)
+    return _examples("unlabelled", found, chosen, task)
 
 
 def _of_words(name: str, rows: dict[str, list[Row]], columns: Columns) -> Dataset:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leanformer.core.device import inputs_on, move
+from leanformer.core.machine.device import inputs_on, move
 from leanformer.data.task import Examples
 from leanformer.tasks import IGNORE, kind_named
 from leanformer.text import Reading, reader_of
@@ -41,7 +41,7 @@ class Batch:
     begins: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on `device`, moved as `core.device.move` does."""
+        """The batch on `device`, moved as `core.machine.device.move` does."""
         labels, lanes, begins = (
             None if tensor is None else move(tensor, device)
             for tensor in (self.labels, self.lanes, self.begins)
@@ -80,6 +80,7 @@ class Encoded:
         truncated: How many texts were longer than the limit and were cut.
         kind: Kind of task, which decides the type of labels.
         words: For tokens, the words that are judged; words that were cut off count too.
+        groups: The query of each example, where texts are ranked by query.
     """
 
     rows: list[dict[str, list[int]]]
@@ -88,6 +89,7 @@ class Encoded:
     truncated: int
     kind: str
     words: list[Words] | None = None
+    groups: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -98,12 +100,13 @@ class Encoded:
 
     def take(self, indices: list[int]) -> "Encoded":
         """The examples at `indices`, in that order."""
-        labels, words = self.labels, self.words
+        labels, words, groups = self.labels, self.words, self.groups
         return replace(
             self,
             rows=[self.rows[index] for index in indices],
             labels=None if labels is None else [labels[index] for index in indices],
             words=None if words is None else [words[index] for index in indices],
+            groups=None if groups is None else [groups[index] for index in indices],
         )
 
     def batch(self, indices: list[int]) -> Batch:
@@ -158,7 +161,7 @@ def encode_examples(examples: Examples, tokenizer: Any, kind: str, max_length: i
         labels = [_spread(words, len(r.ids)) for words, r in zip(judged, readings, strict=True)]
     rows = [_row(reading, types) for reading in readings]
     cut = sum(reading.cut for reading in readings)
-    return Encoded(rows, labels, reader.pad_id, cut, kind, judged)
+    return Encoded(rows, labels, reader.pad_id, cut, kind, judged, examples.groups)
 
 
 def by_length(encoded: Encoded, size: int) -> list[list[int]]:

@@ -1,20 +1,24 @@
 """Where a data set comes from: a folder of splits, one file, the hub, or what is bundled.
 
     folder/             train.tsv, dev.tsv, test.tsv, unlabelled.txt (any format of `table`)
-    file.tsv            one file, split 80/10/10 by a hash of the row
+    file.tsv            one file, split 80/10/10 by a hash of the text
     name-on-the-hub     `datasets.load_dataset`
     bundled:intents     the hand-written intents of the demo
 
 The development split may be called dev, valid, validation or val. A missing one is split off the
-training rows, the same way on every machine; equal rows stay together.
+training rows, the same way on every machine. Rows with one text (and pair) stay together, whatever
+their other columns hold, and so do those of a query; the last rows of a class stay in train.
 """
 
 import hashlib
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from leanformer.data.columns import Columns, to_dataset
+from leanformer.data.chosen_columns import Columns
+from leanformer.data.columns import columns_of, kind_of, to_dataset
 from leanformer.data.table import FORMATS, Row, format_of, read_rows
 from leanformer.data.task import Dataset
 from leanformer.tasks import kind_named
@@ -37,11 +41,14 @@ class Source:
         kind: Kind of task; None = told from the columns.
         text: Column of the text.
         pair: Column of the second text.
-        label: Column of the label.
+        label: Column of the label; for multi-label also several columns of 0 and 1: "anger,joy".
+        query_id: Column of the query's id, where texts are ranked by query; None = rows with the
+            same text of the query belong together.
         unlabelled: A file of texts without labels (its own columns are found the same way).
         limit: Keep at most this many training rows (a hash decides which); None = all.
         metric: What the task is judged by: accuracy, macro-f1, mcc or f1:LABEL for classification,
-            spearman or pearson for regression; None = the first of these.
+            micro-f1, macro-f1 or f1:LABEL for multi-label, spearman or pearson for regression,
+            ndcg@10 or mrr@10 for ranking; None = the first of these.
     """
 
     path: str
@@ -49,6 +56,7 @@ class Source:
     text: str | None = None
     pair: str | None = None
     label: str | None = None
+    query_id: str | None = None
     unlabelled: Path | None = None
     limit: int | None = None
     metric: str | None = None
@@ -64,30 +72,39 @@ class Source:
             FileNotFoundError: A file or folder is missing.
             ValueError: Something in it is not as it must be; the message says where.
         """
-        rows = _splits(self.path)
+        rows = _found(self.path)
+        columns = Columns(
+            kind=self.kind,
+            text=self.text,
+            pair=self.pair,
+            label=self.label,
+            query_id=self.query_id,
+            metric=self.metric,
+        )
+        first = rows["train"][0]
+        chosen = columns if "words" in first else columns_of(first, columns)
+        key = _key_of(first, chosen)
+        rows = _split_off(rows, key, _classes_of(rows["train"], chosen))
         if self.unlabelled is not None:
             rows["unlabelled"] = read_rows(self.unlabelled)
         if self.limit is not None:
             if self.limit < 1:
                 raise ValueError(f"limit: {self.limit} keeps no training row; name 1 or more")
-            rows["train"] = sorted(rows["train"], key=_hash)[: self.limit]
-        columns = Columns(
-            kind=self.kind, text=self.text, pair=self.pair, label=self.label, metric=self.metric
-        )
+            rows["train"] = sorted(rows["train"], key=key)[: self.limit]
         return to_dataset(_name(self.path), rows, columns)
 
 
-def _splits(path: str) -> dict[str, list[Row]]:
+def _found(path: str) -> dict[str, list[Row]]:
     if path.startswith("bundled:"):
         return _folder(_bundled(path.removeprefix("bundled:")))
     place = Path(path).expanduser()
     if place.is_dir():
         return _folder(place)
     if place.is_file():
-        return _split_off({"train": read_rows(place)})
+        return {"train": read_rows(place)}
     if format_of(place) or path.startswith((".", "/", "~")) or path.count("/") > 1:
         raise FileNotFoundError(f"{path}: no such file or folder")
-    return _split_off(_hub(path))
+    return _hub(path)
 
 
 def _bundled(name: str) -> Path:
@@ -119,7 +136,7 @@ def _folder(folder: Path) -> dict[str, list[Row]]:
         raise FileNotFoundError(
             f"{folder}: no train.tsv (.csv, .jsonl, .conll, .txt, also .gz) in it"
         )
-    return _split_off(rows)
+    return rows
 
 
 def _hub(name: str) -> dict[str, list[Row]]:
@@ -144,7 +161,7 @@ def _hub(name: str) -> dict[str, list[Row]]:
             rows[split] = [_with_names(dict(row), named) for row in splits[chosen]]
     if "train" not in rows:
         raise ValueError(f"{name}: the hub's data set has no split called train")
-    return _split_off(rows)
+    return rows
 
 
 def _with_names(row: Row, named: dict[str, list[str]]) -> Row:
@@ -155,17 +172,55 @@ def _with_names(row: Row, named: dict[str, list[str]]) -> Row:
     return row
 
 
-def _split_off(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
+def _split_off(
+    rows: dict[str, list[Row]],
+    key: Callable[[Row], str],
+    classes: Callable[[Row], tuple[str, ...]] = lambda row: (),
+) -> dict[str, list[Row]]:
+    """The rows with a dev and a test split; rows with one key stay together.
+
+    Rows whose class would be gone from train stay there: a class that is judged must be learnt.
+    """
     for split, share in _SHARE.items():
-        if split not in rows:
-            train = sorted(rows["train"], key=_hash)
-            count = max(1, round(len(train) * share))
-            while count < len(train) and train[count] == train[count - 1]:
-                count += 1
-            if len(train) <= count + 1:
-                raise ValueError(f"train: {len(train)} rows are too few to split {split} off them")
-            rows[split], rows["train"] = train[:count], train[count:]
+        if split in rows:
+            continue
+        groups: dict[str, list[Row]] = {}
+        for row in sorted(rows["train"], key=key):
+            groups.setdefault(key(row), []).append(row)
+        left = Counter(name for row in rows["train"] for name in classes(row))
+        wanted, taken = max(1, round(len(rows["train"]) * share)), list[Row]()
+        for place, group in list(groups.items()):
+            own = Counter(name for row in group for name in classes(row))
+            if len(taken) < wanted and all(left[name] > own[name] for name in own):
+                taken += groups.pop(place)
+                left -= own
+        train = [row for group in groups.values() for row in group]
+        if not taken or len(train) < 2:
+            raise ValueError(
+                f"train: {len(rows['train'])} rows are too few to split {split} off them"
+            )
+        rows[split], rows["train"] = taken, train
     return rows
+
+
+def _classes_of(rows: list[Row], columns: Columns) -> Callable[[Row], tuple[str, ...]]:
+    """The classes of a row, where labels are classes."""
+    label = columns.label
+    if label is None or kind_of(rows, columns) != "classification":
+        return lambda row: ()
+    return lambda row: (str(row.get(label)),)
+
+
+def _key_of(first: Row, columns: Columns) -> Callable[[Row], str]:
+    """What decides which split a row goes to: its text and pair, or the query it belongs to."""
+    about = kind_named(columns.kind) if columns.kind is not None else None
+    if about is not None and about.grouped:
+        query = columns.query_id or columns.text
+        assert query is not None, "a ranking has queries"
+        return lambda row: _hash({"query": row.get(query)})
+    read = ["words"] if "words" in first else [columns.text, columns.pair]
+    names = [name for name in read if name is not None]
+    return lambda row: _hash({name: row.get(name) for name in names})
 
 
 def _hash(row: Row) -> str:

@@ -18,6 +18,8 @@ class Task:
     Attributes:
         kind: Name of the kind of task, one of `leanformer.tasks.kind_names()`.
         labels: Names by index; () where labels are numbers or there are none.
+        thresholds: The probability from which each label is answered; () = none are tuned yet, or
+            the kind has none.
         metric: Name of the quality that the task is judged by, one of the kind's; higher is better.
             "" = the default of the kind, whose name it becomes.
 
@@ -28,6 +30,7 @@ class Task:
     kind: str
     labels: tuple[str, ...] = ()
     metric: str = ""
+    thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.metric:
@@ -57,6 +60,7 @@ class Examples:
         texts: One text per example; for tokens the words joined by spaces.
         pairs: The second texts, or None.
         words: The words of each example for tokens, or None.
+        groups: The query that each example belongs to, where texts are ranked by query, or None.
         labels: Label index, number, or list of label indices per word, as the task's `LabelForm`
             keeps them; None where unlabelled.
     """
@@ -64,7 +68,8 @@ class Examples:
     texts: list[str]
     pairs: list[str] | None = None
     words: list[list[str]] | None = None
-    labels: list[int] | list[float] | list[list[int]] | None = None
+    labels: list[int] | list[float] | list[list[int]] | list[list[float]] | None = None
+    groups: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -80,6 +85,7 @@ class Examples:
             pairs=pick(self.pairs),
             words=pick(self.words),
             labels=pick(self.labels),
+            groups=pick(self.groups),
         )
 
     def without_labels(self) -> "Examples":
@@ -138,4 +144,5 @@ def joined(labelled: Examples, unlabelled: Examples | None, kind: str) -> Exampl
         pairs=both(labelled.pairs, unlabelled.pairs),
         words=both(labelled.words, unlabelled.words),
         labels=labels,
+        groups=both(labelled.groups, unlabelled.groups),
     )

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.core import codec
-from leanformer.core.device import device_of
+from leanformer.core.machine.device import device_of
 from leanformer.data import Batch, Task
 from leanformer.distill.augmentation import token_swap
 from leanformer.distill.objective import Objective, Outputs, dims_of
@@ -61,7 +61,7 @@ class Distillation(Loss):
         own: OwnReading | None = None,
     ) -> None:
         super().__init__()
-        sizes = dims_of(student), dims_of(teacher)
+        sizes = dims_of(student, task.kind), dims_of(teacher, task.kind)
         self.modules_ = nn.ModuleList([objective.build(*sizes) for objective in objectives])
         self.objectives = objectives
         self.hidden = any(objective.needs_hidden for objective in objectives)

@@ -25,11 +25,14 @@ class Dims:
         layers: Number of layers.
         hidden: Width of hidden states.
         heads: Attention heads of each layer.
+        kind: Name of the task, which says how its outputs are compared; "" = of classes or numbers,
+            as the labels are.
     """
 
     layers: int
     hidden: int
     heads: tuple[int, ...] = ()
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,11 @@ class Objective(ABC):
         """The module `(Outputs, Outputs, labels) -> mean loss` for models of these sizes."""
 
 
-def dims_of(model: Any) -> Dims:
-    """The sizes of a transformers model."""
+def dims_of(model: Any, kind: str = "") -> Dims:
+    """The sizes of a transformers model for the task `kind`."""
     config = model.config
     cut = getattr(config, "lean", None)
     heads = cut["heads"] if cut else [config.num_attention_heads] * config.num_hidden_layers
-    return Dims(layers=config.num_hidden_layers, hidden=config.hidden_size, heads=tuple(heads))
+    return Dims(
+        layers=config.num_hidden_layers, hidden=config.hidden_size, heads=tuple(heads), kind=kind
+    )

@@ -33,7 +33,7 @@ from leanformer.distill.objective import Dims, Objective, dims_of
 from leanformer.distill.objectives import AttentionMaps, FeatureMaps
 from leanformer.distill.step import Distill
 from leanformer.models.anatomy import layers_of
-from leanformer.train import checkpoint
+from leanformer.train.checkpoints import checkpoint
 from leanformer.train.setup import TrainSetup
 
 

@@ -39,7 +39,7 @@ from leanformer.train.dropout import without_dropout
 from leanformer.train.evaluate import make_evaluator, outputs
 from leanformer.train.masking import Masking, masking
 from leanformer.train.setup import TrainSetup
-from leanformer.train.trained import Training, train_and_prove
+from leanformer.train.steps.trained import Training, train_and_prove
 
 
 @technique(

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leanformer.core.device import inputs_on
+from leanformer.core.machine.device import inputs_on
 from leanformer.core.technique import technique
 from leanformer.data import Examples
 from leanformer.distill.augmentation import Augmentation
-from leanformer.models.load import load_model
+from leanformer.models.io.load import load_model
 
 _BATCH = 64
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from leanformer.core.device import device_of
+from leanformer.core.machine.device import device_of
 from leanformer.core.quantity import Quantity
 
 

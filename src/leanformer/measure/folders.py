@@ -8,10 +8,10 @@ from leanformer.measure.flops import flops_per_token
 from leanformer.measure.peak_memory import peak_memory
 from leanformer.measure.size import served_size
 from leanformer.measure.systems import Measured, Open, measure_systems
-from leanformer.models.load import load_model
+from leanformer.models.io.load import load_model
 from leanformer.runtime.manifest import read_manifest
-from leanformer.runtime.opening import described, open_system
-from leanformer.runtime.predictor import Predictor
+from leanformer.runtime.serving.opening import described, open_system
+from leanformer.runtime.serving.predictor import Predictor
 from leanformer.runtime.session import Precision
 from leanformer.runtime.tokenizer import open_tokenizer
 from leanformer.tasks import kind_named

@@ -10,8 +10,8 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from leanformer.core.child import ChildFailed, call_in_child
-from leanformer.core.process_memory import process_bytes
+from leanformer.core.machine.child import ChildFailed, call_in_child
+from leanformer.core.machine.process_memory import process_bytes
 from leanformer.core.quantity import Quantity
 
 REQUESTS = 200
@@ -57,7 +57,7 @@ def serve_requests(
     threads: int | None,
 ) -> int:
     """Answer mixed requests and return the peak memory of this process in bytes."""
-    from leanformer.runtime.predictor import load
+    from leanformer.runtime.serving.predictor import load
 
     predictor = load(folder, backend, threads, precision=precision)  # type: ignore[arg-type]
     for places in mixed_requests(len(texts)):

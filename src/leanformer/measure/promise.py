@@ -19,7 +19,7 @@ accuracy, an exact bound: 88 to 100 % of the bounds lie at or below the truth, f
 of 77 classes.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -38,7 +38,8 @@ class Promise:
 
     Attributes:
         metric: Name of the metric.
-        examples: Number of dev examples.
+        examples: Number of dev examples; of queries where texts are ranked by query.
+        unit: What an example is: "text" or "query".
         teacher: Quality of the teacher on them.
         student: Quality of the student on them.
         kept: Estimated share of the teacher's quality.
@@ -60,6 +61,7 @@ class Promise:
     confidence: float
     needed: int | None
     method: str
+    unit: str = "text"
 
     @property
     def proven(self) -> bool:
@@ -103,7 +105,7 @@ def judge_promise(
     """
     check_promise(keep, confidence)
     drawn = paired_bootstrap(metric, teacher, student, resamples=resamples, seed=seed)
-    return promise_of(drawn, keep, confidence)
+    return replace(promise_of(drawn, keep, confidence), unit=metric.unit)
 
 
 def check_promise(keep: float, confidence: float) -> None:

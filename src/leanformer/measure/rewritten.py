@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig
 
-from leanformer.core.device import device_of
+from leanformer.core.machine.device import device_of
 from leanformer.core.proof import Proof, require
 from leanformer.core.workspace import Workspace
 from leanformer.measure.sameness import dev_outputs, same_outputs
-from leanformer.models.quiet import quiet
-from leanformer.models.save import save_model
+from leanformer.models.io.quiet import quiet
+from leanformer.models.io.save import save_model
 
 _SLACK = 1.02  # what a file may hold beyond its arithmetic size
 

@@ -8,7 +8,7 @@ graph are for training on, not for serving.
 from pathlib import Path
 
 from leanformer.core.quantity import Quantity
-from leanformer.runtime.opening import described, files_of
+from leanformer.runtime.serving.opening import described, files_of
 
 
 def served_size(folder: Path, backend: str | None = None, precision: str | None = None) -> Quantity:

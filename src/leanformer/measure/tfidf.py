@@ -6,6 +6,10 @@ promised of a student must be worth more than this.
 
     classification   linear support vector machines, one against the rest
     regression       ridge regression
+    multi-label      the same machines, one per label
+    ranking          ridge regression to the grades
+    multi-label      one machine per label
+    ranking          ridge regression to the grades
     tokens           the same machines on each word with its neighbours
     embedding        ridge regression to the teacher's vectors, after a truncated SVD
 
@@ -67,11 +71,14 @@ def _fitted(about: TaskKind, x: Any, labels: Any) -> dict[str, NDArray[Any]]:
     """The numbers of the linear model."""
     from sklearn.decomposition import TruncatedSVD
     from sklearn.linear_model import Ridge
+    from sklearn.multiclass import OneVsRestClassifier
     from sklearn.svm import LinearSVC
 
-    if about.output == "numbers":
-        ridge = Ridge(alpha=1.0).fit(x, labels)
+    if about.output == "numbers" or about.grouped:
+        ridge = Ridge(alpha=1.0).fit(x, np.asarray(labels).reshape(-1))
         return {"W": ridge.coef_.reshape(1, -1), "b": np.reshape(ridge.intercept_, 1)}
+    if about.output == "decisions":
+        return _decisions(OneVsRestClassifier(LinearSVC(random_state=0)).fit(x, np.asarray(labels)))
     if about.output == "vector":
         components = max(1, min(_COMPONENTS, min(x.shape) - 1))
         svd = TruncatedSVD(components, random_state=0)
@@ -79,3 +86,14 @@ def _fitted(about: TaskKind, x: Any, labels: Any) -> dict[str, NDArray[Any]]:
         return {"components": svd.components_, "W": ridge.coef_, "b": ridge.intercept_}
     machines = LinearSVC(random_state=0).fit(x, labels)
     return {"W": machines.coef_, "b": machines.intercept_, "classes": machines.classes_}
+
+
+def _decisions(machines: Any) -> dict[str, NDArray[Any]]:
+    """One linear machine per label; a label that all texts have, or none, needs no weights."""
+    width = machines.n_features_in_
+    rows, offsets = [], []
+    for one in machines.estimators_:
+        constant = not hasattr(one, "coef_")
+        rows.append(np.zeros(width) if constant else one.coef_[0])
+        offsets.append((1.0 if one.y_[0] else -1.0) if constant else one.intercept_[0])
+    return {"W": np.stack(rows), "b": np.array(offsets)}

@@ -6,8 +6,8 @@ model through pruning, distillation, quantization, saving and loading, none of w
     "sentence_embedding": {"pooling": {"mode": "cls", "normalize": true}, "prompts": {}, …}
 
 `load_model(folder, "embedding")` takes it from the files of sentence-transformers
-(`leanformer.models.read_modules`) and `save_model` writes it back as such files
-(`leanformer.models.write_modules`). Where a folder has both, the files count. A model that is
+(`leanformer.models.io.read_modules`) and `save_model` writes it back as such files
+(`leanformer.models.io.write_modules`). Where a folder has both, the files count. A model that is
 loaded with any other head has no description, so that a classifier or a masked language model does
 not become a sentence-transformers folder by accident.
 """

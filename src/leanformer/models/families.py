@@ -23,7 +23,7 @@ WHOLE = ("mobilebert",)
 
 PREFIX = "lean-"
 STORED = "leanformer-"
-"""How the model types of stored forms begin on disk (`leanformer.models.stored_config`)."""
+"""How the model types of stored forms begin on disk (`leanformer.models.lean.stored_config`)."""
 PACKAGE = "transformers.models."
 
 

@@ -11,8 +11,8 @@ from leanformer.core.proof import Proof, require
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
+from leanformer.models.cutting.vocabulary import cut_vocabulary
 from leanformer.models.embedding import embedding_of
-from leanformer.models.vocabulary import cut_vocabulary
 
 
 @technique("cut-vocabulary", paper="Abdaoui et al. 2020, arXiv:2010.05609")

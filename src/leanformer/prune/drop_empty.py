@@ -30,16 +30,16 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.calibrate.texts import training_texts
-from leanformer.core.device import device_of, inputs_on
+from leanformer.core.machine.device import device_of, inputs_on
 from leanformer.core.proof import Proof, require
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.measure.sameness import dev_outputs, same_outputs
 from leanformer.models.anatomy import Anatomy, require_prunable
-from leanformer.models.channels import weight_of
-from leanformer.models.ffn import keep_neurons
-from leanformer.models.heads import keep_heads
+from leanformer.models.anatomy.channels import weight_of
+from leanformer.models.cutting.ffn import keep_neurons
+from leanformer.models.cutting.heads import keep_heads
 from leanformer.prune.structured.proof import prove_smaller
 
 _NOISE = 1e-4  # fp32 sums are in another order; relative to the largest output

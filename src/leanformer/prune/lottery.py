@@ -17,14 +17,14 @@ from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import require_prunable
-from leanformer.models.linear_maps import linear_maps
+from leanformer.models.anatomy.linear_maps import linear_maps
 from leanformer.prune.criteria.weights import WeightMagnitude
 from leanformer.prune.masks.masked_linear import MaskedLinear
 from leanformer.prune.masks.tickets import Control, Restart, Tickets, kept_share
 from leanformer.prune.patterns import Unstructured
 from leanformer.prune.shares import record_shares
-from leanformer.train import checkpoint
-from leanformer.train.trained import Training
+from leanformer.train.checkpoints import checkpoint
+from leanformer.train.steps.trained import Training
 
 
 @technique(

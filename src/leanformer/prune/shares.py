@@ -17,7 +17,7 @@ from torch import Tensor
 
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import Anatomy, anatomy_of
-from leanformer.models.channels import weight_of
+from leanformer.models.anatomy.channels import weight_of
 
 
 def record_shares(workspace: Workspace, weights: Mapping[str, Tensor]) -> None:

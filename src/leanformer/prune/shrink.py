@@ -17,10 +17,10 @@ from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Batch, encode_examples
 from leanformer.models.anatomy import anatomy_of
-from leanformer.models.ffn import keep_neurons
-from leanformer.models.heads import keep_heads
-from leanformer.models.layers import keep_layers
-from leanformer.models.shape import shape_of
+from leanformer.models.anatomy.shape import shape_of
+from leanformer.models.cutting.ffn import keep_neurons
+from leanformer.models.cutting.heads import keep_heads
+from leanformer.models.cutting.layers import keep_layers
 from leanformer.prune.criteria.interface import UnitCriterion
 from leanformer.prune.criteria.units import Taylor
 from leanformer.prune.structured.allocation import allocate

@@ -17,8 +17,8 @@ from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import require_prunable
-from leanformer.models.channels import weight_of
-from leanformer.models.linear_maps import linear_maps
+from leanformer.models.anatomy.channels import weight_of
+from leanformer.models.anatomy.linear_maps import linear_maps
 from leanformer.prune.pattern import Pattern, check_sparsity
 from leanformer.prune.patterns import Unstructured
 from leanformer.prune.shares import record_shares

@@ -31,7 +31,7 @@ from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.measure.sameness import dev_outputs, same_outputs
 from leanformer.models.anatomy import require_prunable
-from leanformer.models.linear_maps import linear_maps
+from leanformer.models.anatomy.linear_maps import linear_maps
 from leanformer.prune.criteria.interface import WeightCriterion
 from leanformer.prune.criteria.learned_mask import LearnedMask
 from leanformer.prune.criteria.weights import WeightMagnitude
@@ -42,7 +42,7 @@ from leanformer.prune.patterns import Unstructured
 from leanformer.prune.schedule import Schedule
 from leanformer.prune.schedules import Cubic
 from leanformer.prune.shares import record_shares
-from leanformer.train.trained import Training
+from leanformer.train.steps.trained import Training
 
 _MASKS = "masks"  # name of the submodule that updates the masks
 

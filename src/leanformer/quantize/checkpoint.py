@@ -10,14 +10,14 @@
     latent   float weights, rounded in every forward; all buffers: training goes on where it was
     packed   integer codes and scales (`leanformer.quantize.packed`); loaded into plain layers
 
-How transformers is made to load them is told in `leanformer.models.stored_form`.
+How transformers is made to load them is told in `leanformer.models.lean.stored_form`.
 """
 
 from typing import Any
 
 from leanformer.core.codec import encode
-from leanformer.models.stored_config import mark_stored
-from leanformer.models.stored_form import StoredForm
+from leanformer.models.lean.stored_config import mark_stored
+from leanformer.models.lean.stored_form import StoredForm
 from leanformer.quantize.packed import hold_codes, unpack
 from leanformer.quantize.swap import METHOD, activations_of, swap_described
 

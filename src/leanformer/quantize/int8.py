@@ -37,7 +37,7 @@ from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Encoded, encode_examples
 from leanformer.measure.quality import session_outputs
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.quantize.onnx_qdq import write_scales
 from leanformer.quantize.post_training.clipping import Method
 from leanformer.quantize.post_training.float_layers import (
@@ -47,13 +47,13 @@ from leanformer.quantize.post_training.float_layers import (
 )
 from leanformer.quantize.post_training.insert_fake_quant import Smooth, insert_fake_quant
 from leanformer.quantize.to_int8 import is_fake_quantized, to_int8
-from leanformer.runtime.agreement import agreeing_outputs
 from leanformer.runtime.backends import graph_file
 from leanformer.runtime.calibration import Calibration
-from leanformer.runtime.onnx_backend import export_onnx
-from leanformer.runtime.onnx_session import OnnxSession
-from leanformer.runtime.openvino_backend import export_openvino
-from leanformer.runtime.openvino_session import OpenVinoSession
+from leanformer.runtime.onnx.export import export_onnx
+from leanformer.runtime.onnx.session import OnnxSession
+from leanformer.runtime.openvino.export import export_openvino
+from leanformer.runtime.openvino.session import OpenVinoSession
+from leanformer.runtime.proofs.agreement import agreeing_outputs
 from leanformer.runtime.session import Session
 from leanformer.tasks import served_kind
 from leanformer.train.evaluate import outputs

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from leanformer.models.channels import conv1d, weight_of
-from leanformer.models.stored_config import mark_stored
+from leanformer.models.anatomy.channels import conv1d, weight_of
+from leanformer.models.lean.stored_config import mark_stored
 from leanformer.models.tied import weights
 from leanformer.numerics.bits import pack, packed_bytes
 from leanformer.numerics.bits import unpack as codes_of

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.calibrate.texts import training_texts
-from leanformer.core.device import device_of, inputs_on
+from leanformer.core.machine.device import device_of, inputs_on
 from leanformer.core.proof import Proof, require
 from leanformer.core.step import Step
 from leanformer.core.technique import technique

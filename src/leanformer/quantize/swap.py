@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from leanformer.core.codec import decode, encode
-from leanformer.models.stored_config import mark_stored
+from leanformer.models.lean.stored_config import mark_stored
 from leanformer.quantize.activations import Activations
 from leanformer.quantize.fake import QATEmbedding, QATLinear
 from leanformer.quantize.quantizer import Quantizer

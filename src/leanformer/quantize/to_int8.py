@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.calibrate.ranges import observe_ranges
-from leanformer.models.stored_config import mark_plain
+from leanformer.models.lean.stored_config import mark_plain
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
 from leanformer.numerics.grid import Grid, row_grid
 from leanformer.quantize.fake import (

@@ -19,8 +19,8 @@ from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import require_prunable
-from leanformer.models.channels import weight_of
-from leanformer.models.linear_maps import linear_maps
+from leanformer.models.anatomy.channels import weight_of
+from leanformer.models.anatomy.linear_maps import linear_maps
 from leanformer.numerics.blocks import Quantized
 from leanformer.quantize.pack import written
 from leanformer.quantize.quantizer import Quantizer, WeightStatistics

@@ -6,7 +6,7 @@ from typing import Any
 
 from leanformer.core.files import write_text
 from leanformer.core.record import read
-from leanformer.measure.machine import machine_of
+from leanformer.measure.environment import machine_of
 from leanformer.report.axes import Spec, axis_title, layout
 from leanformer.report.page import render
 

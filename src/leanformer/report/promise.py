@@ -37,7 +37,10 @@ def _promise(verdict: Event, field: Lineup) -> str:
     if promise is None:
         return "Not kept: no model was exported."
     asked, metric = share(promise["keep"]), f"of the teacher's {promise['metric']}"
-    sure, texts = f"{100 * promise['confidence']:g}% confidence", _texts(promise["examples"])
+    sure, texts = (
+        f"{100 * promise['confidence']:g}% confidence",
+        _counted(promise["examples"], promise),
+    )
     if verdict["outcome"] == "kept":
         return (
             f"Kept: dev ({texts}) proves with {sure} that at least {at_least(promise['lower'])} "
@@ -67,8 +70,11 @@ def _less(events: Events, field: Lineup) -> str:
     )
 
 
-def _texts(count: int) -> str:
-    return f"{count:,} text{'s' if count != 1 else ''}"
+def _counted(count: int, promise: dict[str, Any]) -> str:
+    """So many texts, or queries where texts are ranked by query."""
+    query = promise.get("unit") == "query"
+    one, many = ("query", "queries") if query else ("text", "texts")
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _bound(lower: float | None) -> str:
@@ -84,8 +90,10 @@ def _needed(promise: dict[str, Any]) -> str:
             "sequence of tests ends there."
         )
     if promise["needed"] is None:
-        return "No number of dev texts would prove it if it went on so: the estimate has no margin."
-    return f"A proof needs about {promise['needed']:,} dev texts."
+        return (
+            "No number of texts in dev would prove it if it went on so: the estimate has no margin."
+        )
+    return f"A proof needs about {_counted(promise['needed'], promise)} in dev."
 
 
 def _untested(field: Lineup) -> str:

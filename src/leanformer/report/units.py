@@ -10,7 +10,7 @@ from typing import Any
 ABSENT = "–"
 """What stands where nothing was measured."""
 
-_CORRELATIONS = ("spearman", "pearson", "cosine", "correlation", "mcc", "matthews")
+_CORRELATIONS = ("spearman", "pearson", "cosine", "correlation", "mcc", "matthews", "ndcg", "mrr")
 
 
 def significant(value: float, digits: int = 3) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from leanformer.core.proof import Proof
 from leanformer.data.task import Task
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
@@ -79,8 +79,14 @@ def export_folder(
         modules_to_not_convert=modules_to_not_convert,
         made=made or {},
     )
-    pairs, labels = calibration.pairs is not None, tuple(task.labels)
-    write_manifest(folder, Manifest(kind=kind, labels=labels, max_length=limit, pairs=pairs))
+    manifest = Manifest(
+        kind=kind,
+        labels=tuple(task.labels),
+        thresholds=task.thresholds,
+        max_length=limit,
+        pairs=calibration.pairs is not None,
+    )
+    write_manifest(folder, manifest)
     rows = race(
         folder,
         calibration.texts,

@@ -19,7 +19,7 @@ from typing import Any
 
 from leanformer.core.files import write_text
 from leanformer.core.json_file import read_json
-from leanformer.core.processor import instructions
+from leanformer.core.machine.processor import instructions
 from leanformer.runtime.backends import FORMAT, graph_file, registered
 from leanformer.runtime.session import Precision
 from leanformer.tasks import kind_names
@@ -35,7 +35,8 @@ class Manifest:
     Attributes:
         kind: The task.
         system: What answers: the name of a kind of system (`leanformer.runtime.systems`).
-        labels: Label names by index; empty for regression and embedding.
+        labels: Label names by index; empty for regression, ranking and embedding.
+        thresholds: The probability from which each label is answered, for multi-label; () = 0.5.
         max_length: The longest input in tokens, where the system reads tokens.
         pairs: Whether inputs are pairs of texts.
         backend: The backend that is used unless another is named; for what is not a transformer,
@@ -52,6 +53,7 @@ class Manifest:
     kind: str
     system: str = "transformer"
     labels: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
     max_length: int = 512
     pairs: bool = False
     backend: str = "pytorch"
@@ -92,7 +94,10 @@ def read_manifest(folder: Path) -> Manifest:
             "reads; update leanformer, or export the model again"
         )
     try:
-        lists = {key: tuple(fields.get(key, ())) for key in ("labels", "race", "instructions")}
+        lists = {
+            key: tuple(fields.get(key, ()))
+            for key in ("labels", "thresholds", "race", "instructions")
+        }
         manifest = Manifest(**{**fields, **lists})
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); export the model again") from error
@@ -115,6 +120,13 @@ def _check_fields(path: Path, manifest: Manifest) -> None:
         value = getattr(manifest, name)
         if not isinstance(value, kind):
             raise ValueError(f"{path}: {name} is {value!r}, not {kind.__name__}; export it again")
+    thresholds, count = manifest.thresholds, len(manifest.labels)
+    fit = all(isinstance(one, float) and 0 <= one <= 1 for one in thresholds)
+    if thresholds and (len(thresholds) != count or not fit):
+        raise ValueError(
+            f"{path}: thresholds is {list(thresholds)!r}, not a probability for each of {count} "
+            "labels; export it again"
+        )
 
 
 def check_files(folder: Path, manifest: Manifest, names: Iterable[str]) -> None:

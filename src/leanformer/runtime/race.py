@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from leanformer.runtime.agreement import agreement
 from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
-from leanformer.runtime.opening import open_system
-from leanformer.runtime.predictor import Predictor
+from leanformer.runtime.proofs.agreement import agreement
+from leanformer.runtime.serving.opening import open_system
+from leanformer.runtime.serving.predictor import Predictor
+from leanformer.runtime.serving.smoke import Smoke, smoke_test
 from leanformer.runtime.session import Precision
-from leanformer.runtime.smoke import Smoke, smoke_test
 from leanformer.runtime.system import Outputs
 from leanformer.runtime.systems import find_system
 

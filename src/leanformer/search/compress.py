@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from leanformer.core.device import find_device
+from leanformer.core.machine.device import find_device
 from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
@@ -25,7 +25,7 @@ from leanformer.data import Dataset, encode_examples
 from leanformer.measure.promise import Promise
 from leanformer.models.anatomy import anatomy_of
 from leanformer.models.embedding import embedding_of
-from leanformer.models.load import has_head
+from leanformer.models.io.load import has_head
 from leanformer.recipe import Recipe, align_labels, open_model, run
 from leanformer.report import write_report
 from leanformer.report.units import at_least, percent, share
@@ -41,7 +41,7 @@ from leanformer.search.request import Request, claim
 from leanformer.search.student import steps_of
 from leanformer.search.teacher_cache import have_room
 from leanformer.tasks import served_kind
-from leanformer.train.finetune import Finetune
+from leanformer.train.steps.finetune import Finetune
 
 Watch = Callable[[str, Any], None]
 

@@ -4,23 +4,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.device import find_device
+from leanformer.core.machine.device import find_device
 from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset
-from leanformer.models.load import has_head
+from leanformer.models.io.load import has_head
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe, align_labels, own_head, run
 from leanformer.report import write_report
 from leanformer.runtime.backends import graph_file
+from leanformer.runtime.serving.opening import open_system
+from leanformer.runtime.session import Precision
 from leanformer.search.compress import open_checked
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
 from leanformer.search.finish import finish, finished
-from leanformer.search.judged import check_gold
+from leanformer.search.judged import check_gold, thresholds_of
 from leanformer.search.request import Request
 from leanformer.tasks import served_kind
-from leanformer.train.finetune import Finetune
+from leanformer.train.steps.finetune import Finetune
 
 
 def conduct(
@@ -107,7 +109,12 @@ def _make_servable(contest: Contest, done: Workspace) -> None:
     assert done.saved is not None
     contest.tokenizer = done.tokenizer
     graph = graph_file(done.saved, "openvino", "int8").is_file()
-    contest.describe(done.saved, *(("openvino", "int8") if graph else ("pytorch", "fp32")))
+    served: tuple[str, Precision] = ("openvino", "int8") if graph else ("pytorch", "fp32")
+    contest.describe(done.saved, *served)
+    dev, task = contest.dataset.dev, contest.dataset.task
+    if task.about.tunes_thresholds:
+        judged = contest.judge(open_system(done.saved), "dev")
+        contest.describe(done.saved, *served, thresholds_of(judged.outputs, dev, task))
 
 
 def _check_measurable(recipe: Recipe, dataset: Dataset) -> None:

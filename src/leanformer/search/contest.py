@@ -1,6 +1,7 @@
 """Who takes part: the teacher, what a user has today, and the students, each judged as served."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,16 @@ from leanformer.core.record import Record, read
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Encoded, Examples, encode_examples
 from leanformer.measure.promise import Promise, judge_promise
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.recipe import open_model
 from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, format_of, write_manifest
-from leanformer.runtime.opening import open_system
+from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision
 from leanformer.runtime.system import System
 from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, SIMPLEST, TEACHER, Entry
-from leanformer.search.judged import Judged, judge_system
+from leanformer.search.judged import Judged, judge_system, thresholds_of
 from leanformer.search.request import Request
 from leanformer.search.simplest import save_simplest
 from leanformer.tasks import served_kind
@@ -206,11 +207,18 @@ class Contest:
             max_length=self.max_length,
         )
 
-    def describe(self, folder: Path, backend: str, precision: Precision) -> Manifest:
+    def describe(
+        self,
+        folder: Path,
+        backend: str,
+        precision: Precision,
+        thresholds: tuple[float, ...] = (),
+    ) -> Manifest:
         """Write how a folder of this task describes itself."""
         manifest = Manifest(
             kind=self.kind,
             labels=self.dataset.task.labels,
+            thresholds=thresholds,
             max_length=self.max_length,
             pairs=self.pairs,
             backend=backend,
@@ -224,9 +232,13 @@ class Contest:
         return encode_examples(examples, tokenizer, self.kind, self.max_length)
 
     def judge(self, system: System, split: str) -> Judged:
-        """What a system answers to a split, and how well."""
-        targets = self.targets(split) if self.dataset.task.about.output == "vector" else None
-        return judge_system(system, getattr(self.dataset, split), self.dataset.task, targets)
+        """What a system answers to a split, and how well; on test by thresholds of dev."""
+        task, examples = self.dataset.task, getattr(self.dataset, split)
+        targets = self.targets(split) if task.about.output == "vector" else None
+        if split != "dev" and task.about.tunes_thresholds:
+            said = judge_system(system, self.dataset.dev, task).outputs
+            task = replace(task, thresholds=thresholds_of(said, self.dataset.dev, task))
+        return judge_system(system, examples, task, targets)
 
     def targets(self, split: str) -> NDArray[np.float32]:
         """The teacher's vectors of a split, for embeddings."""
@@ -257,6 +269,9 @@ class Contest:
             model=model,
             tokenizer=tokenizer,
         )
+        bars = thresholds_of(entry.judged.outputs, self.dataset.dev, self.dataset.task)
+        if bars:
+            self.describe(folder, backend, precision, bars)
         self.entries[name] = entry
         self.write(entry, {})
         return entry

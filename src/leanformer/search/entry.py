@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leanformer.models.shape import shape_of
-from leanformer.runtime.opening import open_system
+from leanformer.models.anatomy.shape import shape_of
+from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision
 from leanformer.runtime.system import System
 from leanformer.search.judged import Judged

@@ -5,7 +5,7 @@ The race of backends may serve another form of the chosen model than the int8 gr
 baselines, and the verdict speaks of it.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ from leanformer.quantize.to_int8 import is_fake_quantized
 from leanformer.report.units import share
 from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.export import DEFAULT, export_folder
-from leanformer.runtime.manifest import format_of, read_manifest
-from leanformer.runtime.opening import open_system
+from leanformer.runtime.manifest import Manifest, format_of, read_manifest, write_manifest
 from leanformer.runtime.race import Candidate
+from leanformer.runtime.serving.opening import open_system
 from leanformer.search import evidence
 from leanformer.search.contest import Contest
 from leanformer.search.entry import INT8_TEACHER, SIMPLEST, TEACHER, Entry
-from leanformer.search.judged import Judged
+from leanformer.search.judged import Judged, thresholds_of
 from leanformer.search.outcome import Outcome, Picked, beside_majority, outcome_of, pick, refutes
 from leanformer.search.request import Request
 
@@ -143,8 +143,17 @@ def _export(contest: Contest, chosen: Entry, folder: Path) -> Entry:
     if not (folder.is_dir() and _exported(contest, chosen)):
         _race(contest, chosen, folder)
     served = read_manifest(folder)
-    if (served.backend, served.precision) == (chosen.backend, chosen.precision):
-        return chosen
+    exported = chosen
+    if (served.backend, served.precision) != (chosen.backend, chosen.precision):
+        exported = _other_form(contest, chosen, folder, served)
+    bars = thresholds_of(exported.judged.outputs, contest.dataset.dev, contest.dataset.task)
+    if bars:
+        write_manifest(folder, replace(served, thresholds=bars))
+    return exported
+
+
+def _other_form(contest: Contest, chosen: Entry, folder: Path, served: Manifest) -> Entry:
+    """The chosen model as another backend or precision serves it, judged on dev."""
     first = chosen.name.split(" ·")[0]
     name = f"{first} · {find_backend(served.backend).title} {served.precision}"
     known = contest.entries.get(name, chosen)
@@ -204,10 +213,11 @@ def _test(contest: Contest, exported: Entry) -> tuple[Judged, Judged]:
 
 def _write_evidence(contest: Contest, teacher: Judged, student: Judged) -> None:
     dataset, record = contest.dataset, contest.record
-    encoded = contest.encode(dataset.test, contest.tokenizer)
-    lengths = [encoded.length(index) for index in range(len(encoded))]
-    rows = evidence.by_length(dataset, lengths, teacher, student)
-    record.write("slices", split="test", by="length", metric=dataset.task.metric, rows=rows)
+    if not dataset.task.about.grouped:  # the texts of one query are of different lengths
+        encoded = contest.encode(dataset.test, contest.tokenizer)
+        lengths = [encoded.length(index) for index in range(len(encoded))]
+        rows = evidence.by_length(dataset, lengths, teacher, student)
+        record.write("slices", split="test", by="length", metric=dataset.task.metric, rows=rows)
     if dataset.task.about.majority:
         rows = evidence.by_class(dataset, teacher, student)
         record.write("slices", split="test", by="class", metric="accuracy", rows=rows)

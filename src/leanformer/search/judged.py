@@ -1,13 +1,14 @@
 """What a system says about a split, and what that is worth: answers, statistics, quality."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.data import Dataset, Examples, Task
 from leanformer.numerics.metrics import Statistics
-from leanformer.runtime.answers import words_read
+from leanformer.runtime.serving.answers import words_read
 from leanformer.runtime.system import System
 from leanformer.tasks import Asked
 
@@ -20,7 +21,8 @@ class Judged:
         outputs: Its output of each example: [C], [words, C] or [D].
         predicted: What the outputs say, in the form that the metric takes.
         gold: What is right, in the same form.
-        statistics: What each example adds to the metric [N, K]; promises are judged by it.
+        statistics: What each example, or each query, adds to the metric [N, K]; promises are judged
+            by it.
         quality: The task's metric.
     """
 
@@ -53,7 +55,25 @@ def check_gold(dataset: Dataset) -> None:
 
 def gold_of(examples: Examples, task: Task) -> Any:
     """The labels of `examples` in the form that the metric takes; not for embedding."""
-    return task.about.right(Asked(names=task.labels, labels=examples.labels))
+    return task.about.right(asked_of(examples, task))
+
+
+def asked_of(examples: Examples, task: Task, targets: NDArray[np.float32] | None = None) -> Asked:
+    """What is known of `examples` when whole words are answered, and not tokens of a model."""
+    firsts = None if examples.words is None else [range(len(words)) for words in examples.words]
+    return Asked(
+        names=task.labels,
+        labels=examples.labels,
+        firsts=firsts,
+        vectors=targets,
+        groups=examples.groups,
+        thresholds=task.thresholds,
+    )
+
+
+def thresholds_of(outputs: list[NDArray[Any]], examples: Examples, task: Task) -> tuple[float, ...]:
+    """The thresholds that suit a system's outputs for `examples`; () where a task has none."""
+    return task.about.thresholds(outputs, asked_of(examples, task))
 
 
 def judge_system(
@@ -70,8 +90,9 @@ def judge_system(
     given: list[Any] | None = examples.words if task.about.reads_words else examples.texts
     assert given is not None
     outputs = system.answer(given, examples.pairs)
-    firsts = [words_read(row) for row in outputs] if task.about.reads_words else None
-    asked = Asked(names=task.labels, labels=examples.labels, firsts=firsts, vectors=targets)
+    asked = asked_of(examples, task, targets)
+    if task.about.reads_words:
+        asked = replace(asked, firsts=[words_read(row) for row in outputs])
     return judge_answers(outputs, task.about.answers(outputs, asked), task.about.right(asked), task)
 
 

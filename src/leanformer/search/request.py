@@ -97,6 +97,7 @@ class Request:
         """
         outputs: dict[str, Objective] = {
             "classes": SoftTargets(),
+            "decisions": SoftTargets(),
             "numbers": Logits(),
             # of one weight: for vectors of length one they are the same objective
             "vector": Cosine(weight=10.0) if normalized else Vectors(weight=5.0),

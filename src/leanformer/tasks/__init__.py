@@ -1,7 +1,9 @@
 """What a model is asked: columns, labels, metrics and answers of each task; needs no torch.
 
     classification   one label per text (or pair)       quality: accuracy, or chosen
+    multi-label      any number of labels per text      quality: micro F1, or macro F1
     regression       one number per text (or pair)      quality: rank correlation, or chosen
+    ranking          a score per query and text         quality: nDCG@10, or MRR@10
     tokens           one label per word (NER)           quality: F1 of whole spans
     embedding        no labels: keep the geometry       quality: mean cosine to the teacher
     masked-lm        no labels: fill in hidden words    quality: accuracy at the hidden tokens
@@ -19,6 +21,8 @@ from leanformer.tasks.interface import Asked, Outputs, TaskKind
 from leanformer.tasks.labels import IGNORE, LabelForm
 from leanformer.tasks.masked_lm import MaskedLm
 from leanformer.tasks.metric import check_metric, metric_named
+from leanformer.tasks.multi_label import MultiLabel
+from leanformer.tasks.ranking import Ranking
 from leanformer.tasks.regression import Regression
 from leanformer.tasks.tokens import TokenClassification
 
@@ -29,7 +33,9 @@ __all__ = [
     "Embedding",
     "LabelForm",
     "MaskedLm",
+    "MultiLabel",
     "Outputs",
+    "Ranking",
     "Regression",
     "TaskKind",
     "TokenClassification",

@@ -49,6 +49,12 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return shares
 
 
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability of each logit for itself."""
+    # by halves of tanh: exp would overflow at large negative logits
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), dtype=logits.dtype)
+
+
 def equal_choices(
     reference: Sequence[NDArray[np.float32]], other: Sequence[NDArray[np.float32]]
 ) -> float:

@@ -27,6 +27,7 @@ class Classification(TaskKind):
     metrics = ("accuracy", "macro-f1", "mcc")
     label_metrics = True
     head = "classification"
+    problem_type = "single_label_classification"
     form = ClassName()
     output = "classes"
     majority = True
@@ -61,6 +62,11 @@ class Classification(TaskKind):
         names: tuple[str, ...],
         texts: Sequence[str],
         readings: Sequence[Reading],
+        thresholds: Sequence[float] = (),
     ) -> list[Prediction]:
         """The likeliest label and its probability."""
         return predictions(outputs, names)
+
+    def plain(self, answer: Prediction) -> dict[str, Any]:
+        """Label and score."""
+        return {"label": answer.label, "score": answer.score}

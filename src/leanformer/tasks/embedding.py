@@ -4,6 +4,7 @@ Legend: N text, D width of a vector.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,11 @@ class Embedding(TaskKind):
         names: tuple[str, ...],
         texts: Sequence[str],
         readings: Sequence[Reading],
+        thresholds: Sequence[float] = (),
     ) -> list[NDArray[np.float32]]:
         """The vectors."""
         return list(outputs)
+
+    def plain(self, answer: NDArray[np.float32]) -> dict[str, Any]:
+        """The vector."""
+        return {"vector": answer.tolist()}

@@ -36,12 +36,16 @@ class Asked:
         labels: One label per text, as `LabelForm.parse` gives it; for words that of each word.
         firsts: First token of each word, None where it was cut off; only where labels are of words.
         vectors: The teacher's vectors, [N, D], where a model is judged by them.
+        groups: The query that each text was found for, where texts are ranked by query.
+        thresholds: The probability from which each label is answered; () = not tuned yet.
     """
 
     names: tuple[str, ...] = ()
     labels: Sequence[Any] | None = None
     firsts: Sequence[Sequence[int | None]] | None = None
     vectors: NDArray[np.float32] | None = None
+    groups: Sequence[str] | None = None
+    thresholds: tuple[float, ...] = ()
 
 
 class TaskKind(ABC):
@@ -52,12 +56,17 @@ class TaskKind(ABC):
         label_metrics: Whether `f1:LABEL`, the F1 of one label, is a metric too.
         head: The head that a model needs: "classification" (one vector of logits per text),
             "tokens" (one per token), "embedding" (none) or "masked" (logits of the vocabulary).
+        problem_type: What config.json calls the task of a "classification" head; "" = nothing.
         form: How its labels are written and kept; None = examples have no labels.
         no_labels: What fine-tuning says to whoever asks for it without labels.
         reads_words: Whether examples are words with one label each, instead of texts.
-        pairs: Whether examples may be pairs of texts; "split" = a pair is two texts to learn from.
+        pairs: Whether examples may, or must, be pairs of texts; "split" = a pair is two texts to
+            learn from.
+        grouped: Whether texts are judged by query: a metric's statistics are of queries then.
         output: What the numbers of an output are: logits of classes that exclude each other
-            (softmax), a number each, or the coordinates of a vector.
+            (softmax), logits of decisions that do not (sigmoid), a number each, or the coordinates
+            of a vector.
+        tunes_thresholds: Whether thresholds are tuned on dev and served with the model.
         per_token: Whether there is an output for each token.
         hides_words: Whether words are hidden from the model, which has to find them.
         served: Whether a model of this task can be exported and served.
@@ -69,11 +78,14 @@ class TaskKind(ABC):
     metrics: ClassVar[tuple[str, ...]]
     label_metrics: ClassVar[bool] = False
     head: ClassVar[Literal["classification", "tokens", "embedding", "masked"]]
+    problem_type: ClassVar[str] = ""
     form: ClassVar[LabelForm | None] = None
     no_labels: ClassVar[str] = ""
     reads_words: ClassVar[bool] = False
-    pairs: ClassVar[Literal["optional", "split"]] = "optional"
-    output: ClassVar[Literal["classes", "numbers", "vector"]]
+    pairs: ClassVar[Literal["optional", "needed", "split"]] = "optional"
+    grouped: ClassVar[bool] = False
+    output: ClassVar[Literal["classes", "decisions", "numbers", "vector"]]
+    tunes_thresholds: ClassVar[bool] = False
     per_token: ClassVar[bool] = False
     hides_words: ClassVar[bool] = False
     served: ClassVar[bool] = True
@@ -91,6 +103,11 @@ class TaskKind(ABC):
     def right(self, asked: Asked) -> Any:
         """The right answers, in the form that the metrics take."""
 
+    def thresholds(self, outputs: Outputs, asked: Asked) -> tuple[float, ...]:
+        """The probability from which each label is answered, tuned on these texts; () of a task
+        that has no such thresholds."""
+        return ()
+
     @abstractmethod
     def agreement(self, reference: Outputs, other: Outputs) -> float:
         """How far two backends' answers to the same texts agree; 1 where they are the same."""
@@ -102,6 +119,7 @@ class TaskKind(ABC):
         names: tuple[str, ...],
         texts: Sequence[str],
         readings: Sequence[Reading],
+        thresholds: Sequence[float] = (),
     ) -> list[Any]:
         """What a user gets for each text.
 
@@ -110,4 +128,9 @@ class TaskKind(ABC):
             names: Names of the labels.
             texts: The texts.
             readings: How each was read.
+            thresholds: The probability from which each label is answered; () = 0.5.
         """
+
+    @abstractmethod
+    def plain(self, answer: Any) -> dict[str, Any]:
+        """One of the answers of `serve` as JSON."""

@@ -28,9 +28,14 @@ class LabelForm(ABC):
 
     Attributes:
         dtype: Type of the labels of a batch.
+        to_one: Whether labels are divided by the largest one of the training rows.
+        several: Whether the labels may stand in several columns of 0 and 1, each named as its
+            column is; `column` then holds their names with commas between them.
     """
 
     dtype: ClassVar[Literal["int64", "float32"]]
+    to_one: ClassVar[bool] = False
+    several: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, row: Mapping[str, Any], column: str) -> Any:
@@ -134,10 +139,11 @@ def written(row: Mapping[str, Any], column: str) -> str:
     """The value of a column as text.
 
     Raises:
-        ValueError: It is missing or blank.
+        ValueError: It is missing, blank or NaN.
     """
     value = row.get(column)
-    if value is None or not str(value).strip():
+    nan = isinstance(value, float) and math.isnan(value)
+    if value is None or nan or not str(value).strip():
         raise ValueError(
             f"{column} is missing; give the row one, or move its text to the unlabelled file"
         )

@@ -49,7 +49,12 @@ class MaskedLm(TaskKind):
         names: tuple[str, ...],
         texts: Sequence[str],
         readings: Sequence[Reading],
+        thresholds: Sequence[float] = (),
     ) -> list[Any]:
+        """Not there."""
+        _never()
+
+    def plain(self, answer: Any) -> dict[str, Any]:
         """Not there."""
         _never()
 

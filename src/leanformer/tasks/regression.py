@@ -1,6 +1,7 @@
 """Regression: one number per text or pair, which is the output itself."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from leanformer.core.technique import technique
 from leanformer.numerics.metrics import Metric, Pearson, Spearman
@@ -16,6 +17,7 @@ class Regression(TaskKind):
 
     metrics = ("spearman", "pearson")
     head = "classification"
+    problem_type = "regression"
     form = Number()
     output = "numbers"
 
@@ -43,6 +45,11 @@ class Regression(TaskKind):
         names: tuple[str, ...],
         texts: Sequence[str],
         readings: Sequence[Reading],
+        thresholds: Sequence[float] = (),
     ) -> list[float]:
         """The numbers."""
         return [float(row[0]) for row in outputs]
+
+    def plain(self, answer: float) -> dict[str, Any]:
+        """The score."""
+        return {"score": answer}

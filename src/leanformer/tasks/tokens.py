@@ -4,6 +4,7 @@ Legend: T token, C label.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from leanformer.core.label_order import sort_labels
@@ -89,7 +90,12 @@ class TokenClassification(TaskKind):
         names: tuple[str, ...],
         texts: Sequence[str],
         readings: Sequence[Reading],
+        thresholds: Sequence[float] = (),
     ) -> list[list[Span]]:
         """The spans of each text."""
         each = zip(texts, readings, outputs, strict=True)
         return [spans_of(text, reading, row, names) for text, reading, row in each]
+
+    def plain(self, answer: list[Span]) -> dict[str, Any]:
+        """The spans."""
+        return {"spans": [asdict(span) for span in answer]}

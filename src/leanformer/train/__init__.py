@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 STEPS = (
-    "pretrain.Pretrain",
-    "finetune.Finetune",
+    "steps.pretrain.Pretrain",
+    "steps.finetune.Finetune",
 )
 """What recipes may train a model for; see `leanformer.core.step`."""

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leanformer.core.device import device_of
+from leanformer.core.machine.device import device_of
 from leanformer.data import Encoded, Task, by_length
 from leanformer.models.embedding import text_vectors
 from leanformer.numerics.metrics import Statistics
@@ -97,7 +97,14 @@ def asked_of(encoded: Encoded, task: Task, targets: NDArray[np.float32] | None =
     if encoded.words is not None:
         labels = [words.labels for words in encoded.words]
         firsts = [words.firsts for words in encoded.words]
-    return Asked(names=task.labels, labels=labels, firsts=firsts, vectors=targets)
+    return Asked(
+        names=task.labels,
+        labels=labels,
+        firsts=firsts,
+        vectors=targets,
+        groups=encoded.groups,
+        thresholds=task.thresholds,
+    )
 
 
 @torch.no_grad()

@@ -25,13 +25,13 @@ import torch
 from torch import nn
 
 from leanformer.data import Encoded
-from leanformer.train import checkpoint
 from leanformer.train.attention import short_attention
 from leanformer.train.batches import Batches, ShuffledBatches
+from leanformer.train.checkpoints import checkpoint
+from leanformer.train.checkpoints.identity import identify
 from leanformer.train.execution import Execution, OneDevice
 from leanformer.train.frozen import frozen_embeddings
 from leanformer.train.generators import kept_generators
-from leanformer.train.identity import identify
 from leanformer.train.loss import Loss
 from leanformer.train.scheduled_module import scheduled_modules
 from leanformer.train.setup import TrainSetup

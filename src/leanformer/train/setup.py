@@ -4,10 +4,10 @@ from dataclasses import InitVar, dataclass, field, replace
 from typing import Any, Literal
 
 from leanformer.train.batches import Duration
-from leanformer.train.optimizer import Optimizer
 from leanformer.train.optimizers import AdamW
-from leanformer.train.schedule import LearningRateSchedule
+from leanformer.train.optimizers.interface import Optimizer
 from leanformer.train.schedules import LinearDecay
+from leanformer.train.schedules.interface import LearningRateSchedule
 
 
 @dataclass(frozen=True, kw_only=True)

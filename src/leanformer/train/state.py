@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from leanformer.train import checkpoint
 from leanformer.train.batches import Batches
+from leanformer.train.checkpoints import checkpoint
+from leanformer.train.checkpoints.identity import refuse_other
 from leanformer.train.execution import Execution
-from leanformer.train.identity import refuse_other
 from leanformer.train.loss import Carry
 
 _PLAIN = ("step", "stale", "losses", "qualities", "best")

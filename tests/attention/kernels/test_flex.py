@@ -17,11 +17,11 @@ from leanformer.attention import (
     SlidingWindow,
     Strided,
 )
+from leanformer.attention.heads import Heads
 from leanformer.attention.hf.attach import attach
 from leanformer.attention.kernels import flex
 from leanformer.attention.kernels.flex import TILE, tiles_of
 from leanformer.attention.kernels.layout import Grid
-from leanformer.attention.mechanism import Heads
 from leanformer.attention.presets import bigbird, longformer
 from leanformer.models.tiny import tiny_model
 

@@ -1,5 +1,6 @@
 """What all divergences share: their zero, where they compare, their unit, what they refuse."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -76,3 +77,22 @@ def test_only_labelled_tokens_can_be_compared_and_the_unit_says_so(kind, functio
 def test_a_temperature_that_is_not_positive_is_refused(kind, function, temperature):
     with pytest.raises(ValueError, match=f"temperature: {temperature} is not positive"):
         kind(temperature=temperature)
+
+
+@ALL
+@pytest.mark.parametrize("task", ["multi-label", "ranking"])
+def test_decisions_are_compared_one_by_one(kind, function, task):
+    """The divergence of independent decisions is the sum of those of each."""
+    width = 1 if task == "ranking" else 3
+    ours, theirs = random(5, width), random(5, width, seed=1)
+    dims = replace(STUDENT, kind=task)
+    module = kind(temperature=2.0).build(dims, dims)
+    found = module(outputs(ours, keep=KEEP[:1].expand(5, 7)), outputs(theirs, TEACHER), None)
+    each = [
+        function(
+            *(torch.stack([z[:, label], 0 * z[:, label]], -1) for z in (ours, theirs)),
+            temperature=2.0,
+        )
+        for label in range(width)
+    ]
+    torch.testing.assert_close(found, sum(each))

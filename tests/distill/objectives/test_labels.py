@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -56,3 +57,12 @@ def test_a_batch_without_labels_has_no_loss_and_no_gradient(labels: Tensor | Non
 def test_gradient() -> None:
     labels = torch.tensor([2, IGNORE, 0, 1])
     assert torch.autograd.gradcheck(lambda z: compared(z, labels), (random(4, 3).requires_grad_(),))
+
+
+def test_decisions_have_binary_cross_entropy() -> None:
+    dims = replace(STUDENT, kind="multi-label")
+    logits, labels = random(2, 3), torch.tensor([[1.0, 0, 1], [math.nan] * 3])
+    found = Labels().build(dims, dims)(outputs(logits), outputs(random(2, 3)), labels)
+    shares = torch.sigmoid(logits[0])
+    expected = -(shares[0].log() + (1 - shares[1]).log() + shares[2].log()) / 3
+    torch.testing.assert_close(found, expected)

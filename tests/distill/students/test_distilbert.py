@@ -14,8 +14,8 @@ from distill.students.given import (
 
 from leanformer.core.proof import NoEffect
 from leanformer.distill.students.distilbert import Distilbert, distilbert_from
-from leanformer.models.load import load_model
-from leanformer.models.save import save_model
+from leanformer.models.io.load import load_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 
 

@@ -9,7 +9,7 @@ from distill.students.given import workspace as given_workspace
 from leanformer.core.proof import NoEffect
 from leanformer.core.workspace import Workspace
 from leanformer.distill.students.miniature import SIZES, Miniature, miniature_widths
-from leanformer.models.shape import shape_of
+from leanformer.models.anatomy.shape import shape_of
 
 
 def workspace(folder: Path) -> Workspace:

@@ -19,8 +19,8 @@ from leanformer.distill.students.mobilebert import Mobilebert, mobilebert_from
 from leanformer.distill.students.mobilebert_body import MobileBertBody
 from leanformer.distill.students.mobilebert_names import body_state
 from leanformer.models.anatomy import anatomy_of
-from leanformer.models.load import load_model
-from leanformer.models.save import save_model
+from leanformer.models.io.load import load_model
+from leanformer.models.io.save import save_model
 
 SMALL: dict[str, Any] = {
     "layers": 4, "hidden": 16, "within": 8, "embedding": 6, "ffn": 8, "stacked": 2, "heads": 2,

@@ -9,8 +9,8 @@ from transformers import BertForMultipleChoice
 
 from leanformer.core.proof import NoEffect
 from leanformer.distill.students.source import check_teacher, ending_of, prove_student, with_student
-from leanformer.models.heads import keep_heads
-from leanformer.models.layers import keep_layers
+from leanformer.models.cutting.heads import keep_heads
+from leanformer.models.cutting.layers import keep_layers
 from leanformer.models.tiny import tiny_model
 from leanformer.prune.cut_vocabulary import CutVocabulary
 

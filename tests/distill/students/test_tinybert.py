@@ -16,7 +16,7 @@ from distill.students.given import (
 from leanformer.core.proof import NoEffect
 from leanformer.distill.students.tinybert import Tinybert, chosen_layers, tinybert_from
 from leanformer.distill.students.widths import Widths
-from leanformer.models.shape import shape_of
+from leanformer.models.anatomy.shape import shape_of
 from leanformer.models.tiny import tiny_model
 
 SMALL = Widths(16, 2, 24)

@@ -107,3 +107,10 @@ def test_objectives_without_a_common_answer_are_refused() -> None:
     with pytest.raises(ValueError, match="hidden states of several teachers are not compared"):
         Distill(objectives=(HiddenStates(),), teachers=("a",))
     assert Distill(objectives=(HiddenStates(),), teachers=("a",), average_hidden=True).teachers
+
+
+def test_decisions_are_averaged_as_probabilities() -> None:
+    logits = [torch.tensor([[3.0, -40.0]]), torch.tensor([[-1.0, 0.5]])]
+    found = torch.sigmoid(average_answers(logits, "multi-label").double())
+    expected = torch.stack([torch.sigmoid(each.double()) for each in logits]).mean(0)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)

@@ -16,7 +16,7 @@ from leanformer.distill.objectives import Cosine, Logits, SoftTargets
 from leanformer.distill.step import Distill
 from leanformer.distill.teachers.ensemble import Ensemble
 from leanformer.distill.teachers.teacher_cache import key_of
-from leanformer.models.save import save_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.train import Supervised, fit
 

@@ -27,8 +27,8 @@ from leanformer.distill.teachers.reading import (
     read_texts,
 )
 from leanformer.models.embedding import embedding_of
-from leanformer.models.load import load_model
-from leanformer.models.save import save_model
+from leanformer.models.io.load import load_model
+from leanformer.models.io.save import save_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 
 KINDS = ("classification", "regression", "embedding")
@@ -181,8 +181,7 @@ def distance(given: Workspace, texts: list[str], kind: Any) -> float:
         (OBJECTIVES[kind],), given.model.eval(), given.teacher, given.dataset.task, own=own
     )
     with torch.no_grad():
-        (term,) = loss(given.model, student_batch(kind, Examples(texts=texts)))
-    return float(term.mean)
+        return float(loss.mean(given.model, student_batch(kind, Examples(texts=texts))))
 
 
 def test_each_teacher_of_several_reads_by_itself(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from leanformer.attention.hf.attach import attach
 from leanformer.attention.kernels.dense import mix
 from leanformer.models.attention.inputs import AttentionInputs
 from leanformer.models.attention.observe import observe_attention
+from leanformer.models.cutting.heads import keep_heads
 from leanformer.models.families import FAMILIES, OWN_ATTENTION
-from leanformer.models.heads import keep_heads
 from leanformer.models.tiny import tiny_model
 
 INPUTS = {

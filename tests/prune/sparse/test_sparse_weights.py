@@ -4,7 +4,7 @@ from shadow_device import shadow
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from leanformer.models.channels import conv1d
+from leanformer.models.anatomy.channels import conv1d
 from leanformer.models.tiny import tiny_model
 from leanformer.prune.sparse.sparse_weights import (
     SparseWeight,

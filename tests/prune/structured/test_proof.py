@@ -4,10 +4,10 @@ import re
 import pytest
 
 from leanformer.core.proof import NoEffect, require
+from leanformer.models.anatomy.shape import Shape, shape_of
+from leanformer.models.cutting.ffn import keep_neurons
+from leanformer.models.cutting.layers import keep_layers
 from leanformer.models.families import FAMILIES
-from leanformer.models.ffn import keep_neurons
-from leanformer.models.layers import keep_layers
-from leanformer.models.shape import Shape, shape_of
 from leanformer.models.tiny import tiny_model
 from leanformer.prune.structured.proof import prove_smaller, prove_units
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from leanformer.train.optimizer import Group
 from leanformer.train.optimizers import AdamW
+from leanformer.train.optimizers.interface import Group
 
 
 @pytest.mark.parametrize("decays", [True, False])

@@ -7,8 +7,8 @@ from torch import nn
 from train.toy import FAST, toy
 
 from leanformer.train import Supervised, fit
-from leanformer.train.optimizer import Group
 from leanformer.train.optimizers import Sgd
+from leanformer.train.optimizers.interface import Group
 
 
 @pytest.mark.parametrize("nesterov", [True, False])

@@ -12,9 +12,10 @@ from math import exp, log
 from typing import Any
 
 from leanformer.attention.bench.exchanged import cost_of
-from leanformer.attention.mechanism import Mechanism, Swap
+from leanformer.attention.heads import Swap
+from leanformer.attention.mechanism import Mechanism
 from leanformer.core.codec import decode
-from leanformer.measure.machine import machine_of
+from leanformer.measure.environment import machine_of
 
 KEEP = 0.9  # below it a mechanism is worth what it changes
 

@@ -11,7 +11,7 @@ The counts are those of `docs/results/attention-quality.jsonl`, which a test com
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from leanformer.attention.mechanism import Swap
+from leanformer.attention.heads import Swap
 
 DATA = "MiniLM-L6 on IMDB's long reviews, 1,024 tokens"
 TEXTS = 300  # of the test split

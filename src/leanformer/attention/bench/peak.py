@@ -13,9 +13,9 @@ import torch
 
 from leanformer.attention.bench.workload import Workload, dense
 from leanformer.attention.mechanism import Mechanism
-from leanformer.core.child import ChildFailed, call_in_child
 from leanformer.core.codec import decode, encode
-from leanformer.core.process_memory import process_bytes
+from leanformer.core.machine.child import ChildFailed, call_in_child
+from leanformer.core.machine.process_memory import process_bytes
 
 
 def peak_bytes(mechanism: Mechanism | None, work: Workload) -> int | None:

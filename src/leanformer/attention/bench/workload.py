@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.dense import visible
-from leanformer.attention.mechanism import Heads
 
 System = Callable[..., Tensor]
 """Takes queries, keys, values and, where texts are padded, the mask of real keys, [B, S]."""

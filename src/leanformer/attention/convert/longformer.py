@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leanformer.attention.convert.heads import join_heads, refuse_weights, split_heads
+from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.blocked import (
     BlockPlan,
     Kernel,
@@ -39,7 +40,6 @@ from leanformer.attention.kernels.blocked import (
     sdpa,
 )
 from leanformer.attention.kernels.layout import Grid
-from leanformer.attention.mechanism import Heads
 from leanformer.attention.patterns import SlidingWindow
 from leanformer.attention.positions import text_first
 

@@ -16,14 +16,15 @@ from typing import Any
 
 from torch import nn
 
+from leanformer.attention.heads import Heads
 from leanformer.attention.hf.checkpoint import METHOD
-from leanformer.attention.mechanism import Attention, Heads, Mechanism
+from leanformer.attention.mechanism import Attention, Mechanism
 from leanformer.attention.patterns.pattern_attention import Backend, PatternAttention
 from leanformer.core.codec import encode
 from leanformer.models.attention.implementations import implementations, put_implementations
 from leanformer.models.attention.interface import MECHANISM, NAME
 from leanformer.models.attention.probe import Layer, layers_of
-from leanformer.models.stored_config import mark_plain, mark_stored
+from leanformer.models.lean.stored_config import mark_plain, mark_stored
 
 _BEFORE = "attention_before_attach"  # of a model: what each of its configurations named
 

@@ -6,17 +6,18 @@
         "layers": {"encoder.layer.0.attention.self": {
             "mechanism": {"use": "sliding-window", "left": 256, …}, "heads": {…}}, …}}
 
-Nothing is rounded; why it stands there is told in `leanformer.models.stored_form`.
+Nothing is rounded; why it stands there is told in `leanformer.models.lean.stored_form`.
 """
 
 from typing import Any
 
 import torch
 
-from leanformer.attention.mechanism import Heads, Mechanism
+from leanformer.attention.heads import Heads
+from leanformer.attention.mechanism import Mechanism
 from leanformer.core.codec import decode
-from leanformer.models.stored_config import mark_stored
-from leanformer.models.stored_form import StoredForm
+from leanformer.models.lean.stored_config import mark_stored
+from leanformer.models.lean.stored_form import StoredForm
 
 METHOD = "leanformer-attention"
 

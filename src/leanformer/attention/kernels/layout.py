@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from leanformer.attention.mechanism import Heads
+from leanformer.attention.heads import Heads
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.module_tracker import ModuleTracker
 
-from leanformer.attention.mechanism import Attention, Capabilities, Heads
+from leanformer.attention.heads import Capabilities, Heads
+from leanformer.attention.mechanism import Attention
 
 _TRACKER = ModuleTracker()  # knows whether a backward pass is running, which nothing else tells
 

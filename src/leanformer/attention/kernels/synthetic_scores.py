@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from leanformer.attention.mechanism import Heads
+from leanformer.attention.heads import Heads
 
 
 def tiled(first_BHTN: Tensor, second_BHTN: Tensor) -> Tensor:

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from leanformer.attention.heads import Capabilities, Cost, Heads
 from leanformer.attention.kernels.blocked import sdpa
 from leanformer.attention.kernels.query_clusters import QueryClusters, of_group, refuse_clusters
-from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanism import Attention, Mechanism
 from leanformer.core.technique import technique
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from leanformer.attention.heads import Capabilities, Cost, Heads
 from leanformer.attention.kernels.blocked import sdpa
 from leanformer.attention.kernels.query_clusters import (
     QueryClusters,
@@ -25,7 +26,7 @@ from leanformer.attention.kernels.query_clusters import (
     refuse_clusters,
     summed,
 )
-from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanism import Attention, Mechanism
 from leanformer.core.technique import technique
 
 SIZE = 32  # slots of a block; a group leaves some of its last one empty

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from leanformer.attention.heads import Capabilities, Cost, Heads
 from leanformer.attention.kernels.feature_attention import FeatureAttention, widened
-from leanformer.attention.mechanism import Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanism import Mechanism
 from leanformer.core.technique import technique
 
 

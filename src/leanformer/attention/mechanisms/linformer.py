@@ -15,10 +15,11 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from leanformer.attention.heads import Capabilities, Cost, Heads
 from leanformer.attention.kernels.blocked import sdpa
 from leanformer.attention.kernels.dense import mix
 from leanformer.attention.kernels.fixed_length import refuse_longer
-from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanism import Attention, Mechanism
 from leanformer.core.technique import technique
 
 

@@ -21,9 +21,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from leanformer.attention.heads import Capabilities, Cost, Heads, Swap
 from leanformer.attention.kernels.bucketed import Band, bucketed_attention, seen_in_buckets
 from leanformer.attention.kernels.dense import dense_attention
-from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism, Swap
+from leanformer.attention.mechanism import Attention, Mechanism
 from leanformer.core.technique import technique
 
 

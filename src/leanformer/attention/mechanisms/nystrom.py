@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from leanformer.attention.heads import Capabilities, Cost, Heads, Swap
 from leanformer.attention.kernels.blocked import sdpa
-from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism, Swap
+from leanformer.attention.mechanism import Attention, Mechanism
 from leanformer.core.technique import technique
 
 STEPS = 6  # as in the paper

@@ -16,9 +16,10 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from leanformer.attention.heads import Capabilities, Cost, Heads
 from leanformer.attention.kernels.feature_attention import FeatureAttention, widened
 from leanformer.attention.kernels.orthogonal import Lengths, orthogonal_vectors
-from leanformer.attention.mechanism import Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanism import Mechanism
 from leanformer.core.technique import technique
 
 

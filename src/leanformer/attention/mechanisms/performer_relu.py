@@ -10,9 +10,10 @@ Legend: M feature, D head width.
 import torch
 from torch import Tensor
 
+from leanformer.attention.heads import Capabilities, Cost, Heads
 from leanformer.attention.kernels.feature_attention import FeatureAttention, widened
 from leanformer.attention.kernels.orthogonal import orthogonal_vectors
-from leanformer.attention.mechanism import Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanism import Mechanism
 from leanformer.core.technique import technique
 
 FLOOR = 1e-3  # of the paper: a key that no feature of a query meets still counts a little

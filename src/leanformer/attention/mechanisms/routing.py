@@ -18,10 +18,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from leanformer.attention.heads import Capabilities, Cost, Heads
 from leanformer.attention.kernels.bucketed import Band, bucketed_attention, seen_in_buckets
 from leanformer.attention.kernels.dense import dense_attention
 from leanformer.attention.kernels.moving_centroids import MovingCentroids, likeness, nearest
-from leanformer.attention.mechanism import Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanism import Mechanism
 from leanformer.core.technique import technique
 
 

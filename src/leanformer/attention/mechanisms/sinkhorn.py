@@ -27,9 +27,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from leanformer.attention.heads import Capabilities, Cost, Heads, Swap
 from leanformer.attention.kernels.blocked import sdpa
 from leanformer.attention.kernels.dense import mix
-from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism, Swap
+from leanformer.attention.mechanism import Attention, Mechanism
 from leanformer.core.technique import technique
 
 LOW = -1e9  # the logarithm of nothing; its exponential is 0 exactly

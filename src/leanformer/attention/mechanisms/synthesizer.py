@@ -31,11 +31,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from leanformer.attention.heads import Capabilities, Cost, Heads, Swap
 from leanformer.attention.kernels.blocked import sdpa
 from leanformer.attention.kernels.dense import mix, visible
 from leanformer.attention.kernels.fixed_length import refuse_longer
 from leanformer.attention.kernels.synthetic_scores import DenseScores, RandomScores, Scores
-from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism, Swap
+from leanformer.attention.mechanism import Attention, Mechanism
 from leanformer.core.technique import technique
 
 BLOCK = 256  # queries whose scores exist at a time

@@ -8,8 +8,8 @@ than a window that slides by tokens, in less time.
 
 from torch import Tensor
 
+from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.layout import Grid, Layout
-from leanformer.attention.mechanism import Heads
 from leanformer.attention.patterns.pattern import Pattern, Role
 from leanformer.core.technique import technique
 

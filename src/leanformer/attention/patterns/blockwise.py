@@ -11,8 +11,8 @@ Legend: B batch, H head, N query block.
 import torch
 from torch import Tensor
 
+from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.layout import Grid, Layout
-from leanformer.attention.mechanism import Heads
 from leanformer.attention.patterns.pattern import Pattern
 from leanformer.core.technique import technique
 

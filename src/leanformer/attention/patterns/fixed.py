@@ -7,8 +7,8 @@ The last c tokens of a block of l gather what is in it, and all later tokens rea
 
 from torch import Tensor
 
+from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.layout import Grid, Layout
-from leanformer.attention.mechanism import Heads
 from leanformer.attention.patterns.pattern import Pattern
 from leanformer.core.technique import technique
 

@@ -9,8 +9,8 @@ What one token says reaches every other in two steps. The tokens of a text's beg
 import torch
 from torch import Tensor
 
+from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.layout import Grid, Layout
-from leanformer.attention.mechanism import Heads
 from leanformer.attention.patterns.pattern import Pattern, Role
 from leanformer.core.technique import technique
 

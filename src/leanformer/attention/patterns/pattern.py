@@ -15,8 +15,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from leanformer.attention.heads import Capabilities, Cost, Heads
 from leanformer.attention.kernels.layout import Grid, Layout
-from leanformer.attention.mechanism import Attention, Capabilities, Cost, Heads, Mechanism
+from leanformer.attention.mechanism import Attention, Mechanism
 from leanformer.attention.patterns.pattern_attention import PatternAttention
 from leanformer.core.technique import technique
 

@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from leanformer.attention.heads import Capabilities, Heads
 from leanformer.attention.kernels.blocked import (
     BlockPlan,
     Kernel,
@@ -40,7 +41,7 @@ from leanformer.attention.kernels.dense import dense_attention, visible
 from leanformer.attention.kernels.flex import Tiles, flexed, tiles_of
 from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.kernels.partial import merge_partials, partial_attention
-from leanformer.attention.mechanism import Attention, Capabilities, Heads
+from leanformer.attention.mechanism import Attention
 from leanformer.attention.positions import text_first
 
 Backend = Literal["auto", "blocked", "flex"]

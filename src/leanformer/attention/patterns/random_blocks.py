@@ -11,8 +11,8 @@ Legend: B batch, H head, N query block, M key block, C chosen block, T token.
 import torch
 from torch import Tensor
 
+from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.layout import Grid, Layout
-from leanformer.attention.mechanism import Heads
 from leanformer.attention.patterns.pattern import Pattern, Role
 from leanformer.core.technique import technique
 

@@ -10,8 +10,8 @@ Legend: T token, S key token.
 
 from torch import Tensor
 
+from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.layout import Grid, Layout
-from leanformer.attention.mechanism import Heads
 from leanformer.attention.patterns.pattern import Pattern, Role
 from leanformer.core.technique import technique
 

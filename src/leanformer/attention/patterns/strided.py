@@ -7,8 +7,8 @@ With l near the square root of the length two steps reach every token from any o
 
 from torch import Tensor
 
+from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.layout import Grid, Layout
-from leanformer.attention.mechanism import Heads
 from leanformer.attention.patterns.pattern import Pattern
 from leanformer.attention.patterns.sliding_window import in_window
 from leanformer.core.technique import technique

@@ -2,6 +2,10 @@
 
     L = T^2 D( softmax(z_t / T), softmax(z_s / T) )
 
+Where a task decides about each label for itself (multi-label, ranking), these are the two
+probabilities sigmoid(z / T) and sigmoid(-z / T) of each label, and D is summed over the labels, as
+the divergence of independent decisions is.
+
 The factor T^2 keeps the gradient's magnitude as T grows. A technique implements its divergence D in
 `between`; this base selects the logits to compare.
 
@@ -12,10 +16,12 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from leanformer.distill.comparisons.positions import Tokens, compared
 from leanformer.distill.objective import Dims, Objective, Outputs
+from leanformer.tasks import kind_named
 from leanformer.train.loss import Unit
 
 
@@ -46,14 +52,24 @@ class Divergence(Objective):
 
     def build(self, student: Dims, teacher: Dims) -> nn.Module:
         """A module without parameters."""
-        return _Divergence(self)
+        decides = student.kind != "" and kind_named(student.kind).output == "decisions"
+        return _Divergence(self, decides)
 
 
 class _Divergence(nn.Module):
-    def __init__(self, divergence: Divergence) -> None:
+    def __init__(self, divergence: Divergence, decides: bool) -> None:
         super().__init__()
-        self.divergence = divergence
+        self.divergence, self.decides = divergence, decides
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
         both = compared(student, teacher, labels, self.divergence.tokens)
-        return self.divergence.between(*both)
+        if not self.decides:
+            return self.divergence.between(*both)
+        ours, theirs = both
+        return ours.shape[-1] * self.divergence.between(_as_classes(ours), _as_classes(theirs))
+
+
+def _as_classes(logits_NL: Tensor) -> Tensor:
+    """Each decision as two classes, [N L, 2], whose softmax is sigmoid(z) and sigmoid(-z)."""
+    yes = logits_NL.flatten()
+    return torch.stack([yes, torch.zeros_like(yes)], dim=-1)

@@ -24,16 +24,16 @@ class Labels(Objective):
 
     def build(self, student: Dims, teacher: Dims) -> nn.Module:
         """A module without parameters."""
-        return _Labels()
+        return _Labels(student.kind)
 
 
 class _Labels(nn.Module):
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor | None) -> Tensor:
         if labels is None:
             return student.logits.sum() * 0.0  # a batch of the transfer set: no label, no gradient
-        if labels.is_floating_point():
-            known = ~labels.isnan()
-            if not known.any():
-                return student.logits.sum() * 0.0
-            return against_labels(student.logits[known], labels[known], "regression")
-        return against_labels(student.logits, labels, "classification")
+        kind = self.kind or ("regression" if labels.is_floating_point() else "classification")
+        return against_labels(student.logits, labels, kind)

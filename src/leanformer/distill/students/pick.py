@@ -10,7 +10,7 @@ M student and N teacher layers.
 
 from typing import Literal
 
-from leanformer.models.selection import chosen
+from leanformer.models.cutting.selection import chosen
 
 Pick = Literal["published", "bottom", "every"]
 

@@ -2,6 +2,7 @@
 
     classes, tokens    log( 1/K sum_k softmax(z_k) )       log-probabilities, which serve as logits
     numbers            1/K sum_k z_k
+    labels, rankings   log p - log(1 - p)    of p = 1/K sum_k sigmoid(z_k), of each label for itself
     vectors            1/K sum_k e_k, each pooled as its teacher says; normalized if they are
 
 Probabilities are averaged and not logits: a teacher that is sure then weighs no more than one that
@@ -132,8 +133,12 @@ def check_comparable(objectives: Sequence[Objective], average_hidden: bool) -> N
 def average_answers(logits: Sequence[Tensor], kind: str) -> Tensor:
     """Logits whose softmax is the mean of the teachers' softmax; for regression their mean."""
     stacked = widened(torch.stack(list(logits)))
-    if kind_named(kind).output == "numbers":
+    output = kind_named(kind).output
+    if output == "numbers":
         return stacked.mean(0)
+    if output == "decisions":
+        yes, no = (F.logsigmoid(sign * stacked).logsumexp(0) for sign in (1, -1))
+        return yes - no
     return F.log_softmax(stacked, dim=-1).logsumexp(0) - math.log(len(logits))
 
 

@@ -8,11 +8,11 @@ their vocabularies differ, each reads the texts with its own tokenizer
 from collections.abc import Sequence
 from typing import Any
 
-from leanformer.core.device import device_of
+from leanformer.core.machine.device import device_of
 from leanformer.data import Task
 from leanformer.distill.teachers.ensemble import Ensemble
 from leanformer.distill.teachers.reading import have_one_vocabulary
-from leanformer.models.load import has_head, load_model
+from leanformer.models.io.load import has_head, load_model
 
 
 def with_teachers(
@@ -51,6 +51,7 @@ def with_teachers(
             head,
             num_labels=None if bare else task.outputs,
             labels=task.labels or None,
+            problem_type=task.about.problem_type,
         )
         if average_hidden:
             _check_vocabulary(tokenizer, theirs, folder)

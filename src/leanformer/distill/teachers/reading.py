@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leanformer.core.device import device_of
+from leanformer.core.machine.device import device_of
 from leanformer.core.technique import families
 from leanformer.data import Batch, Encoded, Examples, encode_examples
 from leanformer.distill.objective import Objective, Outputs

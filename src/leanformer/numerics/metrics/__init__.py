@@ -8,6 +8,9 @@ spearman   correlation of ranks, ties at their mean rank
 pearson    linear correlation
 span_f1    2 TP / (2 TP + FP + FN) over whole entity spans, as `text.tags` reads them
 cosine     mean cosine of vector pairs
+micro-f1   F1 of sets of labels, pooled over labels; macro-f1 and f1:LABEL are there too
+ndcg@k     normalized discounted cumulative gain of rankings
+mrr@k      mean reciprocal rank of the first relevant text
 
 Each is a `Metric`: statistics per example, and a function of their sums.
 """
@@ -18,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.numerics.metrics.correlations import Pearson, Spearman
+from leanformer.numerics.metrics.label_sets import F1OfSets, MacroF1OfSets, MicroF1
 from leanformer.numerics.metrics.labels import F1, Accuracy, MacroF1, Matthews
 from leanformer.numerics.metrics.metric import Metric, Statistics
+from leanformer.numerics.metrics.ranking import Ndcg, ReciprocalRank
 from leanformer.numerics.metrics.spans import SpanF1
 from leanformer.numerics.metrics.vectors import Cosine, length_ratio, neighbour_overlap
 from leanformer.text.tags import entities as spans
@@ -28,10 +33,15 @@ __all__ = [
     "F1",
     "Accuracy",
     "Cosine",
+    "F1OfSets",
     "MacroF1",
+    "MacroF1OfSets",
     "Matthews",
     "Metric",
+    "MicroF1",
+    "Ndcg",
     "Pearson",
+    "ReciprocalRank",
     "SpanF1",
     "Spearman",
     "Statistics",

@@ -9,7 +9,7 @@ Legend: N example, K statistic, M made-up example; `...` any leading axes.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,12 @@ class Metric(ABC):
 
     name: str
     """Its name in recipes, records and reports."""
+    unit: ClassVar[str] = "text"
+    """What a row of statistics is of, and what a bootstrap resamples: "text" or "query"."""
 
     @abstractmethod
     def statistics(self, predicted: Any, gold: Any) -> Statistics:
-        """Statistics of each example, [N, K], to be summed.
+        """Statistics of each example, [N, K], to be summed; of each query where `unit` says so.
 
         Args:
             predicted: One answer per example.

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from leanformer.prune.masks.masked_linear import MaskedLinear
 from leanformer.prune.pattern import kept_units
 from leanformer.prune.patterns import Unstructured
-from leanformer.train import checkpoint
+from leanformer.train.checkpoints import checkpoint
 from leanformer.train.scheduled_module import ScheduledModule
 
 Control = Literal["random-weights", "random-mask", "signs"]

@@ -5,12 +5,12 @@
         "stored_as": "leanformer-sparse",
         "layers": {"bert.encoder.layer.0.output.dense": 88472, …} }          values of each matrix
 
-Nothing is rounded. `leanformer.models.stored_form` explains why the entry is in this place.
+Nothing is rounded. `leanformer.models.lean.stored_form` explains why the entry is in this place.
 """
 
 from typing import Any
 
-from leanformer.models.stored_form import StoredForm
+from leanformer.models.lean.stored_form import StoredForm
 from leanformer.prune.sparse.sparse_weights import METHOD, read_sparse, to_dense
 
 

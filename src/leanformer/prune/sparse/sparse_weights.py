@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from leanformer.models.anatomy import layers_of
-from leanformer.models.channels import conv1d, is_linear, weight_of
-from leanformer.models.stored_config import mark_stored
+from leanformer.models.anatomy.channels import conv1d, is_linear, weight_of
+from leanformer.models.lean.stored_config import mark_stored
 from leanformer.models.tied import weights
 from leanformer.numerics.bits import pack, packed_bytes, unpack
 

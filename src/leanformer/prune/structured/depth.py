@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.data import Batch
-from leanformer.models.layers import keep_layers
+from leanformer.models.cutting.layers import keep_layers
 from leanformer.train.evaluate import head_output
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from leanformer.core.device import on_cpu
+from leanformer.core.machine.device import on_cpu
 from leanformer.core.proof import Proof
 from leanformer.measure.flops import flops_per_token
-from leanformer.models.shape import Shape, shape_of
+from leanformer.models.anatomy.shape import Shape, shape_of
 
 _TOKENS = 128
 _ROUNDS = 15

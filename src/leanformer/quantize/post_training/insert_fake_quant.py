@@ -14,7 +14,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from leanformer.calibrate.ranges import Range, observe_ranges
-from leanformer.core.processor import multiplies_int8_exactly
+from leanformer.core.machine.processor import multiplies_int8_exactly
 from leanformer.numerics.fake_linear import FakeQuantEmbedding, FakeQuantLinear
 from leanformer.numerics.grid import row_grid
 from leanformer.quantize.post_training.bias_correction import correct_biases

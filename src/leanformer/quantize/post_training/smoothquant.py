@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leanformer.core.device import device_of, inputs_on
+from leanformer.core.machine.device import device_of, inputs_on
 
 
 def smoothquant(channel_I: Tensor, weight_OI: Tensor, alpha: float = 0.5) -> Tensor:

@@ -9,8 +9,8 @@ from typing import Any
 
 from leanformer.core.proof import Proof
 from leanformer.runtime.backend import FORMAT, Backend, register
-from leanformer.runtime.onnx_graph import quantizes_while_running
-from leanformer.runtime.onnx_session import OnnxSession, onnx_file
+from leanformer.runtime.onnx.graph import quantizes_while_running
+from leanformer.runtime.onnx.session import OnnxSession, onnx_file
 from leanformer.runtime.session import Precision, Session
 
 
@@ -53,7 +53,7 @@ class OnnxRuntime(Backend):
     ) -> list[Proof]:
         """See `Backend.export`; its int8 has no layers in floating point."""
         # Only here, because torch takes seconds and 200 MB that a server does without.
-        from leanformer.runtime.onnx_backend import export_onnx
+        from leanformer.runtime.onnx.export import export_onnx
 
         place = (folder / self.graph_file(precision)).parent
         pairs = calibration.pairs is not None

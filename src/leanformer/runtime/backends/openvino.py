@@ -10,7 +10,7 @@ from typing import Any
 
 from leanformer.core.proof import Proof
 from leanformer.runtime.backend import FORMAT, Backend, register
-from leanformer.runtime.openvino_session import OpenVinoSession, openvino_file
+from leanformer.runtime.openvino.session import OpenVinoSession, openvino_file
 from leanformer.runtime.session import Precision, Session
 
 
@@ -56,7 +56,7 @@ class OpenVino(Backend):
     ) -> list[Proof]:
         """See `Backend.export`."""
         # Only here, because torch takes seconds and 200 MB that a server does without.
-        from leanformer.runtime.openvino_backend import export_openvino
+        from leanformer.runtime.openvino.export import export_openvino
 
         return export_openvino(
             model,

@@ -37,7 +37,7 @@ class PyTorch(Backend):
         # Only here, because torch takes seconds and 200 MB that the other backends do without.
         import torch
 
-        from leanformer.models.load import load_model
+        from leanformer.models.io.load import load_model
         from leanformer.runtime.torch_backend import TorchSession
 
         if forked_with_torch():  # loading computes too

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from leanformer.core.json_file import read_json
-from leanformer.core.processor import exact_with, multiplies_int8_exactly
+from leanformer.core.machine.processor import exact_with, multiplies_int8_exactly
 from leanformer.runtime.backends import find_backend
 from leanformer.runtime.batching import (
     MAX_TOKENS,

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leanformer.core.device import device_of
+from leanformer.core.machine.device import device_of
 from leanformer.data import Batch
-from leanformer.train import checkpoint
+from leanformer.train.checkpoints import checkpoint
 from leanformer.train.execution.execution import Execution, Groups, T
 from leanformer.train.generators import generator_states, set_generator_states
 from leanformer.train.loss import Carry, Counts, Loss, detached, loss_share, summed
-from leanformer.train.optimizer import grouped
+from leanformer.train.optimizers.interface import grouped
 from leanformer.train.precision import Precision
 from leanformer.train.scheduled_module import penalties, scheduled_modules
 from leanformer.train.setup import TrainSetup

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 
 from leanformer.core.technique import technique
-from leanformer.train.optimizer import Group, Optimizer
+from leanformer.train.optimizers.interface import Group, Optimizer
 
 
 @technique("adamw", paper="Loshchilov & Hutter 2019, arXiv:1711.05101")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from leanformer.core.technique import technique
-from leanformer.train.optimizer import Group, Optimizer
+from leanformer.train.optimizers.interface import Group, Optimizer
 
 
 @technique("sgd", paper="Polyak 1964; Sutskever et al. 2013, PMLR 28(3):1139-1147")

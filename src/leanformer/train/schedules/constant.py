@@ -1,7 +1,7 @@
 """A constant rate: 1 from the end of the warm-up on."""
 
 from leanformer.core.technique import technique
-from leanformer.train.schedule import LearningRateSchedule
+from leanformer.train.schedules.interface import LearningRateSchedule
 
 
 @technique("constant", paper="")

@@ -6,7 +6,7 @@ Legend: u share of the steps after the warm-up that is done.
 import math
 
 from leanformer.core.technique import technique
-from leanformer.train.schedule import LearningRateSchedule
+from leanformer.train.schedules.interface import LearningRateSchedule
 
 
 @technique("cosine", paper="Loshchilov & Hutter 2017 (SGDR), arXiv:1608.03983")

@@ -4,7 +4,7 @@ Legend: u share of the steps after the warm-up that is done.
 """
 
 from leanformer.core.technique import technique
-from leanformer.train.schedule import LearningRateSchedule
+from leanformer.train.schedules.interface import LearningRateSchedule
 
 
 @technique("linear", paper="Devlin et al. 2019 (BERT), arXiv:1810.04805")

@@ -9,12 +9,16 @@ from leanformer.core.technique import find
 from leanformer.train.tasks.classification import ClassificationLoss
 from leanformer.train.tasks.interface import TaskLoss
 from leanformer.train.tasks.masked_lm import MaskedLmLoss
+from leanformer.train.tasks.multi_label import MultiLabelLoss
+from leanformer.train.tasks.ranking import RankingLoss
 from leanformer.train.tasks.regression import RegressionLoss
 from leanformer.train.tasks.tokens import TokenClassificationLoss
 
 __all__ = [
     "ClassificationLoss",
     "MaskedLmLoss",
+    "MultiLabelLoss",
+    "RankingLoss",
     "RegressionLoss",
     "TaskLoss",
     "TokenClassificationLoss",

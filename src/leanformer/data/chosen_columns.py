@@ -1,0 +1,94 @@
+"""Which columns of a file are text, second text, label and query: asked for, or found by name.
+
+The usual names are tried in order, so that most files need no option.
+"""
+
+from dataclasses import dataclass
+
+from leanformer.core.technique import nearest
+from leanformer.data.table import Row
+from leanformer.tasks import TaskKind
+
+_TEXT = ("text", "sentence", "sentence1", "premise", "question", "query", "utterance", "content")
+_PAIR = ("pair", "text2", "sentence2", "hypothesis", "passage", "document")
+_QUERY = ("query", "question")
+_TEXT_OF_QUERY = (*_PAIR, "answer", "text", "sentence", "content")
+_QUERY_ID = ("query_id", "qid", "query-id")
+_LABEL = ("label", "labels", "score", "intent", "category", "target", "coarse", "class")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which columns to use; None = found by their usual names.
+
+    Attributes:
+        kind: Kind of task; None = told from the columns.
+        text: Column of the text.
+        pair: Column of the second text.
+        label: Column of the label, or several with commas between them where a task reads such.
+        query_id: Column of the query's id.
+        metric: What the task is judged by; None = the default of its kind.
+    """
+
+    kind: str | None = None
+    text: str | None = None
+    pair: str | None = None
+    label: str | None = None
+    query_id: str | None = None
+    metric: str | None = None
+
+
+def choose_columns(first: Row, columns: Columns, about: TaskKind | None = None) -> Columns:
+    """The columns to read, asked for or found.
+
+    Args:
+        first: The first row of the training split.
+        columns: What was asked for.
+        about: The task, where it was asked for.
+
+    Raises:
+        ValueError: A column is missing, or the task needs one that is not recognised.
+    """
+    present = list(first)
+    several = about is not None and about.form is not None and about.form.several
+    for field in ("text", "pair", "label", "query_id"):
+        asked = getattr(columns, field)
+        if asked is None or asked in present:
+            continue
+        for name in asked.split(",") if field == "label" and several else [asked]:
+            if name not in present:
+                raise ValueError(
+                    f"--{field.replace('_', '-')} {asked}: there is no such column"
+                    f"{nearest(name, present)}; there are: {', '.join(present)}"
+                )
+    text, pair = _texts(present, columns, about)
+    label = columns.label or next((key for key in _LABEL if key in present), None)
+    if label is None and several:
+        label = ",".join(name for name in present if name not in (text, pair))
+    if not label and about is not None and about.form is not None and not about.reads_words:
+        raise ValueError(
+            f"no column of labels is recognised among {', '.join(present)}; name it: --label"
+        )
+    query_id = columns.query_id
+    if about is not None and about.grouped and query_id is None:
+        query_id = next((key for key in _QUERY_ID if key in present), None)
+    return Columns(text=text, pair=pair, label=label, query_id=query_id)
+
+
+def _texts(present: list[str], columns: Columns, about: TaskKind | None) -> tuple[str, str | None]:
+    """The columns of the text and of the second one."""
+    needed = about is not None and about.pairs == "needed"
+    usual, second = ((*_QUERY, *_TEXT), _TEXT_OF_QUERY) if needed else (_TEXT, _PAIR)
+    text = columns.text or next((key for key in usual if key in present), None)
+    if text is None:
+        raise ValueError(
+            f"no column of text is recognised among {', '.join(present)}; name it: --text"
+        )
+    found = next((key for key in second if key in present and key != text), None)
+    pair = columns.pair or (None if columns.text and not needed else found)
+    if needed and pair is None:
+        raise ValueError(
+            f"ranking reads a query and a text, and no column of texts is recognised beside "
+            f"{text!r} among {', '.join(present)}; name it: --pair"
+        )
+    return text, pair

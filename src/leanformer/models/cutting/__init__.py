@@ -1,0 +1,1 @@
+"""Parts of a model removed physically: heads, neurons, layers, positions, vocabulary."""

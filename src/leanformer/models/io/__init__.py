@@ -1,0 +1,1 @@
+"""Models in folders: checked, loaded and saved whole."""

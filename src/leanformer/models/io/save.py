@@ -1,0 +1,38 @@
+"""A model and its tokenizer as one folder of safetensors and JSON, whole or not at all."""
+
+from pathlib import Path
+from typing import Any
+
+from leanformer.core.files import check_free, check_space, new_folder
+from leanformer.models.io.quiet import quiet
+from leanformer.models.io.tokenizer_files import save_tokenizer
+from leanformer.models.io.write_modules import write_embedding
+from leanformer.models.tied import cpu_state, weights
+
+_TOKENIZER_BYTES = 64  # a vocabulary entry with its merge in tokenizer.json, amply
+
+
+def save_model(model: Any, tokenizer: Any, folder: Path, *, overwrite: bool = False) -> None:
+    """Write `model` and `tokenizer` to `folder`.
+
+    The folder loads with `AutoModel….from_pretrained` (after `import leanformer`, where layers
+    differ in shape) and with `load_model`. The folder of an embedding model, one that was loaded
+    with the head "embedding", opens in sentence-transformers too.
+
+    Args:
+        model: A transformers model.
+        tokenizer: Its tokenizer.
+        folder: Where to; it appears when everything is written.
+        overwrite: Replace a folder that is there.
+
+    Raises:
+        FileExistsError: `folder` holds something and `overwrite` is false.
+        OSError: The disk has not enough space.
+    """
+    check_free(folder, overwrite=overwrite)
+    size = sum(tensor.nbytes for tensor in weights(model).values())
+    check_space(folder, size + _TOKENIZER_BYTES * len(tokenizer))
+    with quiet(), new_folder(folder, overwrite=overwrite) as temporary:
+        model.save_pretrained(temporary, state_dict=cpu_state(model))
+        save_tokenizer(tokenizer, temporary)
+        write_embedding(temporary, model, tokenizer)

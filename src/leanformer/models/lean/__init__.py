@@ -1,0 +1,1 @@
+"""Models of uneven shape or stored form, as transformers' own classes load them."""

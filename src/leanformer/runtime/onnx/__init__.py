@@ -1,0 +1,1 @@
+"""ONNX Runtime: graphs exported, fused, quantized and opened."""

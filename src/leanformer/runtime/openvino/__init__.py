@@ -1,0 +1,1 @@
+"""OpenVINO: graphs converted, quantized and opened."""

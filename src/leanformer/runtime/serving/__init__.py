@@ -1,0 +1,1 @@
+"""A served folder opened, tried in a child, and its answers."""

@@ -1,0 +1,1 @@
+"""A training's state on disk, and what tells one training from another."""
