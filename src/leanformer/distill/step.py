@@ -95,6 +95,11 @@ class Distill(Training):
                 "teacher_cache: noise changes what the teacher reads each time, and what attention "
                 "is given is too large to keep; drop one of the two"
             )
+        if self.train.compile and attentive:
+            raise ValueError(
+                "train.compile: attention is observed from outside of the compiled model, which "
+                "does not show it; drop compile, or the objectives that compare attention"
+            )
         if self.teacher_max_length is not None and self.teacher_max_length < 1:
             raise ValueError(f"teacher_max_length: {self.teacher_max_length} is not at least 1")
         if self.teachers:
