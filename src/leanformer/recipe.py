@@ -43,6 +43,7 @@ from leanformer.data import Dataset, Source
 from leanformer.data.relabel import relabeled
 from leanformer.models.io.load import has_head, head_labels, load_model
 from leanformer.models.io.save import save_model
+from leanformer.tasks import served_kind
 
 STEPS: tuple[type[Step], ...] = tuple(
     step for family in (train, attention, prune, distill, quantize) for step in steps_of(family)
@@ -180,9 +181,10 @@ def run(
         NoEffect: A step had no effect.
     """
     find_device(recipe.device)
-    _claim(folder, recipe)
     if dataset is None:
         dataset = align_labels(recipe.data.read(), own_head(recipe), recipe.teacher)
+    check_exports(recipe, dataset.task.kind)
+    _claim(folder, recipe)
     workspace = _begin(recipe, folder, dataset, record or Record(folder / "record.jsonl"), watch)
     for number, step in enumerate(recipe.steps):
         name = step.technique  # type: ignore[attr-defined]
@@ -199,6 +201,21 @@ def run(
                 teacher_saved=str(workspace.saved),
             )
     return workspace
+
+
+def check_exports(recipe: Recipe, kind: str) -> None:
+    """Refuse a step that exports a graph where the task has none, before anything is done.
+
+    Raises:
+        ValueError: There is such a step.
+    """
+    for step in recipe.steps:
+        if step.exports:
+            name = step.technique  # type: ignore[attr-defined]
+            try:
+                served_kind(kind)
+            except ValueError as error:
+                raise ValueError(f"steps: {name}: {error}") from error
 
 
 def _begin(

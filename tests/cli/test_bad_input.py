@@ -146,7 +146,10 @@ def test_no_space(bad, monkeypatch):
         (["--keep", "0"], "keep: 0.0 is not a share"),
         (["--minutes", "0"], "minutes: 0.0 is no time at all"),
         (["--max-length", "4"], "max_length: 4 tokens are too few"),
-        (["--task", "classify"], "kind: 'classify' is not one of classification, embedding"),
+        (
+            ["--task", "classify"],
+            "kind: 'classify' is not one of causal-lm, classification, embedding",
+        ),
         (["--limit", "0"], "limit: 0 keeps no training row"),
         (["--metric", "recall"], "metric: 'recall' is not a metric of classification; there are:"),
         (["--metric", "f1:nobody"], "metric: f1:nobody: there is no label 'nobody'"),

@@ -55,3 +55,9 @@ def test_percent_share_score_and_significant():
         ABSENT,
         "1,757",
     )
+
+
+def test_the_probability_of_a_token_is_told_as_perplexity() -> None:
+    assert score(0.05, "token_probability") == "perplexity 20.0"
+    assert score(0.00125, "token_probability") == "perplexity 800"
+    assert score(0.0, "token_probability") == "0.0 %"

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from leanformer.models.tiny import tiny_model
-from leanformer.runtime.graph import InferenceGraph, example_inputs
+from leanformer.runtime.graph import InferenceGraph, example_inputs, exported
 
 
 @pytest.mark.parametrize(
@@ -37,5 +37,17 @@ def test_the_wrapper_itself_is_in_evaluation_mode_or_exporters_would_switch_drop
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="kind: 'topics' is not one of classification"):
+    with pytest.raises(ValueError, match="kind: 'topics' is not one of causal-lm, classification"):
         InferenceGraph(tiny_model("bert")[0], "topics")
+
+
+def test_a_decoder_answers_log_likelihoods_and_has_no_graph_to_export():
+    model, tokenizer = tiny_model("llama", head="causal")
+    graph = InferenceGraph(model, "causal-lm")
+    ids = torch.tensor([tokenizer("the quick brown fox")["input_ids"]])
+    (row,) = graph(ids, torch.ones_like(ids))
+    loss = model(input_ids=ids, labels=ids).loss
+    torch.testing.assert_close(-row[:-1].mean(), loss)
+    assert row[-1] == torch.inf
+    with pytest.raises(ValueError, match="kind 'causal-lm' has no graph that could be exported"):
+        exported(graph)

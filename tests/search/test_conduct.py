@@ -115,8 +115,10 @@ def test_an_int8_result_without_measures_opens_as_what_it_is(
 def test_a_promise_says_that_dev_chose_the_weights_too(best: bool, weak: bool) -> None:
     distill = Distill(objectives=(SoftTargets(),), load_best_at_end=best)
     asked = recipe(Path("model"), Path("data"), Finetune(), distill, Int8())
-    assert bool(_MODULE._note(asked)) == weak
-    assert _MODULE._note(replace(asked, teacher="teacher"))  # the fine-tuned one is the student
+    assert bool(_MODULE._chosen_by_dev(asked)) == weak
+    assert _MODULE._chosen_by_dev(
+        replace(asked, teacher="teacher")
+    )  # the fine-tuned one is the student
 
 
 @pytest.mark.slow

@@ -81,3 +81,21 @@ def test_a_judge_evaluates_without_dropout_or_gradient() -> None:
     first = evaluate(model)
     assert first == evaluate(model)
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_texts_of_a_batch_are_few_where_the_vocabulary_is_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, tokenizer = tiny_model("llama", head="causal")
+    encoded = encode_examples(Examples(texts=list(TEXTS)), tokenizer, "causal-lm", 32)
+    whole = outputs(model, encoded, "causal-lm", precision="fp32")
+    sizes: list[int] = []
+    model.register_forward_pre_hook(
+        lambda _, __, inputs: sizes.append(len(inputs["input_ids"])), with_kwargs=True
+    )
+    longest = max(map(encoded.length, range(len(encoded))))
+    monkeypatch.setattr("leanformer.train.evaluate._LOGITS", 2 * longest * len(tokenizer))
+    parts = outputs(model, encoded, "causal-lm", precision="fp32")
+    assert max(sizes) == 2
+    for ours, theirs in zip(parts, whole, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4)

@@ -25,10 +25,12 @@ class Step(ABC):
     Attributes:
         makes_teacher: Whether the model is the teacher of later steps once this step has trained
             it, where the recipe names no other.
+        exports: Whether it exports a graph, which not every task has.
     """
 
     family: ClassVar[str] = "step"
     makes_teacher: ClassVar[bool] = False
+    exports: ClassVar[bool] = False
 
     @abstractmethod
     def apply(self, workspace: Workspace) -> Workspace:

@@ -75,7 +75,7 @@ class Encoded:
     Attributes:
         rows: Model inputs per example, unpadded.
         labels: As in `Examples`, word labels spread over tokens (the first token of a word carries
-            it, the others IGNORE).
+            it, the others IGNORE); where the next token is predicted, that token.
         padding: Id that fills `input_ids`.
         truncated: How many texts were longer than the limit and were cut.
         kind: Kind of task, which decides the type of labels.
@@ -159,9 +159,16 @@ def encode_examples(examples: Examples, tokenizer: Any, kind: str, max_length: i
     if examples.words is not None and labels is not None:
         judged = [Words(r.firsts, tuple(own)) for r, own in zip(readings, labels, strict=True)]
         labels = [_spread(words, len(r.ids)) for words, r in zip(judged, readings, strict=True)]
+    elif kind_named(kind).predicts_next:
+        labels = [next_tokens(reading.ids) for reading in readings]
     rows = [_row(reading, types) for reading in readings]
     cut = sum(reading.cut for reading in readings)
     return Encoded(rows, labels, reader.pad_id, cut, kind, judged, examples.groups)
+
+
+def next_tokens(ids: list[int]) -> list[int]:
+    """The label of each token of a text where the next one is predicted; the last has none."""
+    return [*ids[1:], IGNORE]
 
 
 def by_length(encoded: Encoded, size: int) -> list[list[int]]:

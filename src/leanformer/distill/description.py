@@ -82,6 +82,20 @@ def follow_description(
     describe_embedding(student, tokenizer, own, theirs.model_max_length if same_ids else None)
 
 
+def check_widths(student: int, teacher: int) -> None:
+    """Refuse vectors that cannot be judged by the teacher's.
+
+    Raises:
+        ValueError: They are not of one width.
+    """
+    if student != teacher:
+        raise ValueError(
+            f"distill: the student's vectors are {student} wide and the teacher's {teacher}, by "
+            "which they are judged; keep the width, or learn from plain text as a masked language "
+            "model (kind = 'masked-lm')"
+        )
+
+
 def _comparable(teacher: Embedding) -> Embedding:
     """The part of a description that vectors are compared by; their mean otherwise."""
     pooling = replace(Embedding().pooling, normalize=teacher.pooling.normalize)

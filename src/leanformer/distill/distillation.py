@@ -21,6 +21,7 @@ from leanformer.distill.teachers.reading import OwnReading
 from leanformer.distill.teachers.teacher_cache import TeacherCache
 from leanformer.models.attention.observe import observe_attention
 from leanformer.models.embedding import embedding_of, text_vectors
+from leanformer.models.packed import model_inputs
 from leanformer.tasks import kind_named
 from leanformer.train.digest import digest, weights_digest
 from leanformer.train.loss import Carry, Loss, Term, Unit, count
@@ -67,6 +68,7 @@ class Distillation(Loss):
         self.hidden = any(objective.needs_hidden for objective in objectives)
         self.attention = any(objective.needs_attention for objective in objectives)
         self.additive = all(objective.additive for objective in objectives)
+        self.compilable = not self.attention  # which is observed from outside of the model
         self.kind = task.kind
         # Kept out of the module's own parameters: a teacher is neither trained nor checkpointed.
         device = device_of(student)
@@ -146,7 +148,7 @@ def outputs_of(
 ) -> Outputs:
     """What `model` says about `inputs`; for embedding, `logits` is the pooled vector."""
     with observe_attention(model) if attention else nullcontext(()) as layers:
-        output = model(**inputs, output_hidden_states=hidden)
+        output = model(**model_inputs(inputs), output_hidden_states=hidden)
     mask = inputs["attention_mask"]
     if kind_named(kind).output == "vector":
         logits = text_vectors(model, output.last_hidden_state, mask)

@@ -20,7 +20,7 @@ from leanformer.core.workspace import Workspace
 from leanformer.data import Encoded, Examples, Task, encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.augmentation import Augmentation
-from leanformer.distill.description import follow_description, lengths, prove_lengths
+from leanformer.distill.description import check_widths, follow_description, lengths, prove_lengths
 from leanformer.distill.distillation import Distillation, translation
 from leanformer.distill.objective import Objective, dims_of
 from leanformer.distill.objectives import SoftTargets
@@ -30,6 +30,7 @@ from leanformer.distill.teachers.named import with_teachers
 from leanformer.distill.teachers.reading import (
     OwnReading,
     check_answers_suffice,
+    check_vocabularies,
     have_one_vocabulary,
     read_texts,
 )
@@ -39,6 +40,7 @@ from leanformer.train.dropout import without_dropout
 from leanformer.train.evaluate import make_evaluator, outputs
 from leanformer.train.masking import Masking, masking
 from leanformer.train.setup import TrainSetup
+from leanformer.train.steps.documents import encode_documents
 from leanformer.train.steps.trained import Training, train_and_prove
 
 
@@ -54,6 +56,9 @@ class Distill(Training):
     """How to train."""
     max_length: int = 128
     """Longer texts are cut to this many tokens."""
+    packing: bool = False
+    """Join texts into rows of `max_length` tokens, where the task is a causal language model; no
+    text sees another, and longer texts are split."""
     teacher_max_length: int | None = None
     """Tokens that a teacher with another tokenizer than the student's reads of a text; None = as
     many as it can."""
@@ -95,10 +100,10 @@ class Distill(Training):
                 "teacher_cache: noise changes what the teacher reads each time, and what attention "
                 "is given is too large to keep; drop one of the two"
             )
-        if self.train.compile and attentive:
+        if self.packing and attentive:
             raise ValueError(
-                "train.compile: attention is observed from outside of the compiled model, which "
-                "does not show it; drop compile, or the objectives that compare attention"
+                "packing: what attention is given says nothing of which texts share a row; drop "
+                "one of the two"
             )
         if self.teacher_max_length is not None and self.teacher_max_length < 1:
             raise ValueError(f"teacher_max_length: {self.teacher_max_length} is not at least 1")
@@ -120,6 +125,11 @@ class Distill(Training):
                 "distill: there is no teacher; name one, or put a finetune step before"
             )
         task = workspace.dataset.task
+        if self.packing and not task.about.predicts_next:
+            raise ValueError(
+                f"packing: the task is {task.kind}, and only texts whose next tokens are predicted "
+                "(kind = 'causal-lm') share rows; leave packing out"
+            )
         teacher, tokenizers = self._teacher(workspace)
         same_ids = have_one_vocabulary(workspace.tokenizer, tokenizers)
         if not same_ids:
@@ -136,7 +146,7 @@ class Distill(Training):
                 same_ids=same_ids,
             )
         examples = self._examples(workspace, teacher, tokenizers[0])
-        texts = encode_examples(examples, workspace.tokenizer, task.kind, self.max_length)
+        texts, read = self._encoded(examples, workspace, teacher)
         own = None if same_ids else self._read(examples, tokenizers, task)
         masked = task.about.hides_words
         hide = masking(workspace.tokenizer, self.mlm_probability) if masked else None
@@ -155,6 +165,7 @@ class Distill(Training):
                 max_length=self.max_length,
                 load_best_at_end=self.load_best_at_end,
                 require_improvement=self.require_improvement,
+                read=read,
             )
         if free is None:
             return done
@@ -172,6 +183,19 @@ class Distill(Training):
             workspace.dataset.task,
             self.average_hidden,
             workspace.tokenizer,
+        )
+
+    def _encoded(
+        self, examples: Examples, workspace: Workspace, teacher: Any
+    ) -> tuple[Encoded, str]:
+        """What the student reads; and, where the usual words do not say it, what that is."""
+        tokenizer, task = workspace.tokenizer, workspace.dataset.task
+        if not task.about.predicts_next:
+            return encode_examples(examples, tokenizer, task.kind, self.max_length), ""
+        check_vocabularies(workspace.model, teacher)
+        models = (workspace.model, teacher) if self.packing else ()
+        return encode_documents(
+            examples.texts, tokenizer, task.kind, self.max_length, packed_for=models
         )
 
     def _read(self, examples: Examples, tokenizers: list[Any], task: Task) -> OwnReading:
@@ -201,7 +225,7 @@ class Distill(Training):
         encoded = encode_examples(dev, workspace.tokenizer, task.kind, self.max_length)
         targets = None
         if task.about.output == "vector":
-            _check_vectors(dims_of(workspace.model).hidden, dims_of(teacher).hidden)
+            check_widths(dims_of(workspace.model).hidden, dims_of(teacher).hidden)
             targets = self._vectors(dev, teacher, tokenizers, same_ids)
         if hide is not None:
             encoded = hide.encoded(encoded)
@@ -254,6 +278,11 @@ class Distill(Training):
     ) -> TeacherCache | None:
         if self.teacher_cache is None:
             return None
+        if task.about.predicts_next:
+            raise ValueError(
+                "teacher_cache: logits of the whole vocabulary for every token are too large to "
+                "keep; leave teacher_cache out"
+            )
         if task.about.hides_words:
             raise ValueError(
                 "teacher_cache: other tokens are hidden each time a text is seen, so that the "
@@ -268,14 +297,4 @@ class Distill(Training):
             width=dims.hidden if task.about.output == "vector" else task.outputs,
             per_token=task.about.per_token,
             hidden=(dims.layers + 1, dims.hidden) if needs else (0, 0),
-        )
-
-
-def _check_vectors(student: int, teacher: int) -> None:
-    """Refuse vectors that cannot be judged by the teacher's."""
-    if student != teacher:
-        raise ValueError(
-            f"distill: the student's vectors are {student} wide and the teacher's {teacher}, by "
-            "which they are judged; keep the width, or learn from plain text as a masked language "
-            "model (kind = 'masked-lm')"
         )

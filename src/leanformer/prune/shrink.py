@@ -116,7 +116,7 @@ class Shrink(Step):
 
     def _check_labels(self, kind: Any) -> None:
         scored = self.heads < 1 or self.ffn < 1
-        if scored and self.criterion.needs_labels and kind_named(kind).form is None:
+        if scored and self.criterion.needs_labels and not kind_named(kind).has_targets:
             name = self.criterion.technique  # type: ignore[attr-defined]
             raise ValueError(
                 f"criterion: {name} needs labels and a task of kind {kind} has none; use activation"
@@ -147,7 +147,7 @@ class Shrink(Step):
 
 def _loss(kind: Any) -> Any:
     """The scalar of the pass: the task's loss, or without labels the size of the output."""
-    if kind_named(kind).form is not None:
+    if kind_named(kind).has_targets:
         return Supervised(kind).mean
 
     def size(model: nn.Module, batch: Batch) -> Tensor:

@@ -68,6 +68,8 @@ _CHECKED = 200  # texts on which the graph is compared with the model
 class Int8(Step):
     """Store and run the model in eight-bit integers: a quarter of the size, much faster."""
 
+    exports = True
+
     scales: Literal["nncf", "own"] = "nncf"
     """Who finds the scales: NNCF's post-training quantization, or ours. A model that was trained to
     round has them already."""

@@ -56,6 +56,8 @@ def quality_axis(values: list[float], metric: str) -> Spec:
     ceiling = 1.0 + pad / 2 if is_percent else high + pad
     fine = high - low < 0.05
     form = {"tickformat": ".1~%" if fine else ".0%"} if is_percent else {"tickformat": ".2f"}
+    if metric == "token_probability":  # of one token among thousands
+        pad, form = min(pad, 0.08 * high), {"tickformat": ".2~g"}
     return {"range": [low - pad, min(high + pad, ceiling)], **form}
 
 

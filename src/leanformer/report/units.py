@@ -10,6 +10,7 @@ from typing import Any
 ABSENT = "–"
 """What stands where nothing was measured."""
 
+_TOKENS = "token_probability"
 _CORRELATIONS = ("spearman", "pearson", "cosine", "correlation", "mcc", "matthews", "ndcg", "mrr")
 
 
@@ -49,7 +50,10 @@ def share(fraction: float) -> str:
 
 
 def score(value: float, metric: str) -> str:
-    """A quality: correlations as 0.874, fractions of right answers in percent."""
+    """A quality: correlations as 0.874, fractions of right answers in percent, perplexity for the
+    probability of a token."""
+    if metric == _TOKENS and value > 0:
+        return f"perplexity {significant(1 / value)}"
     is_plain = any(name in metric.lower() for name in _CORRELATIONS) or not 0 <= value <= 1
     return f"{value:.3f}" if is_plain else percent(value)
 

@@ -6,6 +6,7 @@ task ends:
 
     classification  logits_BL           regression  score_B1
     tokens          logits_BTL          embedding   e_BD = pool(h_BTD, m_BT), as the model says
+    causal-lm       l_BT = log likelihood of each next token; PyTorch alone answers so
 
 Outputs have the ecosystem's names: `logits`; for embedding `sentence_embedding` and, beside it,
 `last_hidden_state`, which sentence-transformers' backends read and pool themselves.
@@ -20,8 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.models.embedding import embedding_of
+from leanformer.numerics.next_tokens import next_log_likelihoods
 from leanformer.numerics.pooling import pool
-from leanformer.tasks import kind_named, kind_names
+from leanformer.tasks import kind_named, kind_names, served_kind
 
 
 class InferenceGraph(nn.Module):
@@ -81,6 +83,8 @@ class InferenceGraph(nn.Module):
         """Every output of an export, in the order of `outputs`; the last one is the answer."""
         types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         outputs = self.model(input_ids=input_ids, attention_mask=attention_mask, **types)
+        if self.about.predicts_next:
+            return (next_log_likelihoods(outputs.logits, input_ids, attention_mask),)
         if self.about.output != "vector":
             return (outputs.logits,)
         hidden_BTD = outputs.last_hidden_state.float()
@@ -101,7 +105,12 @@ class ExportedGraph(InferenceGraph):
 
 
 def exported(graph: InferenceGraph) -> ExportedGraph:
-    """The same model with all of its outputs."""
+    """The same model with all of its outputs.
+
+    Raises:
+        ValueError: The task has no graph that could be exported.
+    """
+    served_kind(graph.kind)
     pairs = "token_type_ids" in graph.inputs
     return ExportedGraph(graph.model, graph.kind, pairs=pairs)
 

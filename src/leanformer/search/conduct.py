@@ -9,8 +9,9 @@ from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset
 from leanformer.models.io.load import has_head
+from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.quantize.int8 import Int8
-from leanformer.recipe import Recipe, align_labels, own_head, run
+from leanformer.recipe import Recipe, align_labels, check_exports, own_head, run
 from leanformer.report import write_report
 from leanformer.runtime.backends import graph_file
 from leanformer.runtime.serving.opening import open_system
@@ -22,7 +23,8 @@ from leanformer.search.finish import finish, finished
 from leanformer.search.judged import check_gold, thresholds_of
 from leanformer.search.request import Request
 from leanformer.tasks import served_kind
-from leanformer.train.steps.finetune import Finetune
+
+_INCOMPARABLE = "perplexities of different tokens cannot be compared"
 
 
 def conduct(
@@ -53,6 +55,7 @@ def conduct(
     dataset = align_labels(recipe.data.read(), own_head(recipe), recipe.teacher)
     record = Record(folder / "record.jsonl")
     request = _request(recipe)
+    check_exports(recipe, dataset.task.kind)
     open_checked(request, dataset)
     if recipe.measure:
         _check_measurable(recipe, dataset)
@@ -67,11 +70,12 @@ def conduct(
     assert done.teacher_saved is not None
     contest = Contest(dataset, record, request, watch)
     contest.enter_teacher(done.teacher_saved)
+    _check_vocabulary(contest, done)
     contest.enter_baselines(folder / "baselines")
     contest.check_teacher()
     contest.enter_student(recipe.name, done)
     contest.enter_simplest(folder / "simplest")
-    finish(contest, folder, note=_note(recipe))
+    finish(contest, folder, note=_note(recipe, dataset))
     return done, write_report(record.path, folder / "report.html")
 
 
@@ -91,11 +95,25 @@ def _request(recipe: Recipe) -> Request:
     )
 
 
-def _note(recipe: Recipe) -> str:
-    """What weakens the promise about the result."""
+def _note(recipe: Recipe, dataset: Dataset) -> str:
+    """What weakens the promise about the result, and what was not measured."""
+    return " ".join(filter(None, [_chosen_by_dev(recipe), _in_pytorch(dataset)]))
+
+
+def _in_pytorch(dataset: Dataset) -> str:
+    if dataset.task.about.exported:
+        return ""
+    return (
+        "Teacher and student ran in PyTorch fp32, because a model of this task has no exported "
+        "graph: their times are of reading whole texts, not of generating, and no other runtime, "
+        "no integers and no simpler rival were measured."
+    )
+
+
+def _chosen_by_dev(recipe: Recipe) -> str:
     trainings = [step for step in recipe.steps if hasattr(step, "train")]
     if recipe.teacher is None:  # it is fine-tuned: dev flatters the teacher, which is no promise
-        trainings = [step for step in trainings if not isinstance(step, Finetune)]
+        trainings = [step for step in trainings if not step.makes_teacher]
     if not any(getattr(step, "load_best_at_end", True) for step in trainings):
         return ""
     return (
@@ -117,15 +135,34 @@ def _make_servable(contest: Contest, done: Workspace) -> None:
         contest.describe(done.saved, *served, thresholds_of(judged.outputs, dev, task))
 
 
+def _check_vocabulary(contest: Contest, done: Workspace) -> None:
+    """Refuse to compare perplexities of two vocabularies."""
+    ours, theirs = done.tokenizer.get_vocab(), contest.tokenizer.get_vocab()
+    if contest.dataset.task.about.predicts_next and ours != theirs:
+        raise ValueError(
+            f"teacher: its vocabulary is not that of the student in {done.saved}, and "
+            f"{_INCOMPARABLE}; name a teacher of one vocabulary, or set measure = false"
+        )
+
+
 def _check_measurable(recipe: Recipe, dataset: Dataset) -> None:
     """Refuse before any work what could not be measured after it."""
-    served_kind(dataset.task.kind)
+    about = dataset.task.about
+    if about.exported:
+        served_kind(dataset.task.kind)
     check_gold(dataset)
-    if not isinstance(recipe.steps[-1], Int8):
+    if about.exported and not isinstance(recipe.steps[-1], Int8):
         raise ValueError(
             "steps: the last one must be int8 for the result to be measured, or set measure = false"
         )
-    tuned = any(isinstance(step, Finetune) for step in recipe.steps)
+    teaches = [place for place, step in enumerate(recipe.steps) if step.makes_teacher]
+    made = 0 if recipe.teacher or not teaches else teaches[-1]
+    if about.predicts_next and any(isinstance(s, CutVocabulary) for s in recipe.steps[made:]):
+        raise ValueError(
+            f"steps: cut-vocabulary makes the student predict other tokens than its teacher, and "
+            f"{_INCOMPARABLE}; put it before pretrain, or set measure = false"
+        )
+    tuned = bool(teaches)
     own = own_head(recipe)
-    if not (recipe.teacher or tuned or (own and has_head(own, dataset.task.about.head))):
+    if not (recipe.teacher or tuned or (own and has_head(own, about.head))):
         raise ValueError("teacher: there is none to compare with; name one, or set measure = false")

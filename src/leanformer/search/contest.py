@@ -44,6 +44,7 @@ class Contest:
         teacher: The teacher's PyTorch model.
         tokenizer: Its tokenizer.
         place: Where the teacher lies: a folder or a hub name.
+        graphs: Whether its task has graphs to export; if not, all run in PyTorch.
     """
 
     def __init__(
@@ -54,7 +55,8 @@ class Contest:
         watch: Callable[[str, Any], None] | None = None,
     ) -> None:
         self.dataset, self.record, self.request, self.watch = dataset, record, request, watch
-        self.kind = served_kind(dataset.task.kind)
+        self.graphs = dataset.task.about.exported
+        self.kind = served_kind(dataset.task.kind) if self.graphs else dataset.task.kind
         self.pairs = dataset.train.pairs is not None
         self.entries: dict[str, Entry] = {}
         self.teacher: Any = None
@@ -140,8 +142,11 @@ class Contest:
         """
         if not (folder / "config.json").is_file():
             save_model(self.teacher, self.tokenizer, folder, overwrite=True)
-        self.say("baselines: PyTorch fp32, ONNX Runtime fp32, OpenVINO int8 of the teacher")
+        more = ", ONNX Runtime fp32, OpenVINO int8" if self.graphs else ""
+        self.say(f"baselines: PyTorch fp32{more} of the teacher")
         self._enter(TEACHER, "teacher", folder, "pytorch", "fp32", self.teacher, self.tokenizer)
+        if not self.graphs:
+            return
         for name, backend, precision in (
             (INT8_TEACHER, "openvino", "int8"),
             (FUSED_TEACHER, "onnxruntime", "fp32"),
@@ -165,7 +170,7 @@ class Contest:
 
     def enter_simplest(self, folder: Path) -> None:
         """Fit the simplest rival; one that cannot be had is recorded with the reason."""
-        if self.decided(SIMPLEST, "skipped"):
+        if not self.graphs or self.decided(SIMPLEST, "skipped"):
             return
         targets = self.targets("train") if self.dataset.task.about.output == "vector" else None
         try:
@@ -192,10 +197,10 @@ class Contest:
         )
 
     def enter_student(self, name: str, done: Workspace) -> Entry:
-        """Judge a finished student in int8."""
+        """Judge a finished student in int8; in PyTorch where its task has no graph."""
         assert done.saved is not None
-        parts = done.model, done.tokenizer
-        return self._enter(name, "candidate", done.saved, "openvino", "int8", *parts)
+        runs = ("openvino", "int8") if self.graphs else ("pytorch", "fp32")
+        return self._enter(name, "candidate", done.saved, *runs, done.model, done.tokenizer)
 
     def calibration(self) -> Calibration:
         """The training texts that ranges are found on."""

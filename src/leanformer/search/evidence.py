@@ -81,8 +81,11 @@ def _slices(
 
 
 def _quality(metric: Metric, judged: Judged, members: list[int]) -> float:
-    predicted, gold = (
-        side[members] if isinstance(side, np.ndarray) else [side[index] for index in members]
-        for side in (judged.predicted, judged.gold)
-    )
-    return metric.score(predicted, gold)
+    return metric.score(_of(judged.predicted, members), _of(judged.gold, members))
+
+
+def _of(answers: Any, members: list[int]) -> Any:
+    """The answers to some examples; None where there are none, as of tokens to predict."""
+    if answers is None or isinstance(answers, np.ndarray):
+        return None if answers is None else answers[members]
+    return [answers[index] for index in members]

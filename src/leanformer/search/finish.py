@@ -45,9 +45,10 @@ def finish(contest: Contest, out: Path, *, note: str = "") -> Entry | None:
     if picked is None:
         _write_verdict(contest, None, "not kept", sentence=_nothing(contest.request))
         return None
-    contest.say(f"chosen: {picked.name}; its backends race, and the test split is opened once")
+    race = "its backends race, and " if contest.graphs else ""
+    contest.say(f"chosen: {picked.name}; {race}the test split is opened once")
     chosen = contest.entries[picked.name]
-    exported = _export(contest, chosen, out / "model")
+    exported = _export(contest, chosen, out / "model") if contest.graphs else chosen
     if exported.name != chosen.name and not _timed(contest, exported):
         contest.say(f"exported as {exported.name}: timed beside the others")
         _measure(contest, {**contest.entries, exported.name: exported})

@@ -7,6 +7,7 @@
     tokens           one label per word (NER)           quality: F1 of whole spans
     embedding        no labels: keep the geometry       quality: mean cosine to the teacher
     masked-lm        no labels: fill in hidden words    quality: accuracy at the hidden tokens
+    causal-lm        no labels: predict the next token  quality: 1 / perplexity
 
 A task is two files: `tasks/NAME.py`, which a server reads too, and `train/tasks/NAME.py` with what
 training adds.
@@ -15,6 +16,7 @@ training adds.
 from typing import Any
 
 from leanformer.core.technique import families, nearest
+from leanformer.tasks.causal_lm import CausalLm
 from leanformer.tasks.classification import Classification
 from leanformer.tasks.embedding import Embedding
 from leanformer.tasks.interface import Asked, Outputs, TaskKind
@@ -29,6 +31,7 @@ from leanformer.tasks.tokens import TokenClassification
 __all__ = [
     "IGNORE",
     "Asked",
+    "CausalLm",
     "Classification",
     "Embedding",
     "LabelForm",
@@ -69,15 +72,23 @@ def kind_named(name: str) -> TaskKind:
 
 
 def served_kind(name: str) -> str:
-    """`name`, where a model of this task can be served.
+    """`name`, where a graph of a model of this task can be exported and served.
 
     Raises:
-        ValueError: There is no such task, or it is a training on the way to one.
+        ValueError: There is no such task, it is a training on the way to one, or PyTorch alone
+            answers.
     """
-    if not kind_named(name).served:
+    about = kind_named(name)
+    if not about.exported:
+        raise ValueError(
+            f"kind {name!r} has no graph that could be exported or run in int8: PyTorch answers; "
+            "write a recipe without the step int8 (`leanformer run` measures it in PyTorch)"
+        )
+    if not about.served:
+        others = [one for one in kind_names(served=True) if kind_named(one).exported]
         raise ValueError(
             f"kind {name!r} is trained and not served; fine-tune the model for one of "
-            f"{', '.join(kind_names(served=True))} first (for a recipe that ends before that: "
+            f"{', '.join(others)} first (for a recipe that ends before that: "
             "measure = false)"
         )
     return name

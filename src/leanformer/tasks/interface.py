@@ -55,7 +55,8 @@ class TaskKind(ABC):
         metrics: Names of its metrics, the default first.
         label_metrics: Whether `f1:LABEL`, the F1 of one label, is a metric too.
         head: The head that a model needs: "classification" (one vector of logits per text),
-            "tokens" (one per token), "embedding" (none) or "masked" (logits of the vocabulary).
+            "tokens" (one per token), "embedding" (none), "masked" or "causal" (logits of the
+            vocabulary).
         problem_type: What config.json calls the task of a "classification" head; "" = nothing.
         form: How its labels are written and kept; None = examples have no labels.
         no_labels: What fine-tuning says to whoever asks for it without labels.
@@ -69,7 +70,10 @@ class TaskKind(ABC):
         tunes_thresholds: Whether thresholds are tuned on dev and served with the model.
         per_token: Whether there is an output for each token.
         hides_words: Whether words are hidden from the model, which has to find them.
-        served: Whether a model of this task can be exported and served.
+        predicts_next: Whether each token is predicted from those before it; outputs that are judged
+            are then the log likelihoods of the tokens.
+        served: Whether a model of this task answers texts.
+        exported: Whether it can be served as an exported graph; otherwise PyTorch answers.
         majority: Whether answering the commonest label always is a baseline to be beaten.
     """
 
@@ -77,7 +81,7 @@ class TaskKind(ABC):
     technique: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
     label_metrics: ClassVar[bool] = False
-    head: ClassVar[Literal["classification", "tokens", "embedding", "masked"]]
+    head: ClassVar[Literal["classification", "tokens", "embedding", "masked", "causal"]]
     problem_type: ClassVar[str] = ""
     form: ClassVar[LabelForm | None] = None
     no_labels: ClassVar[str] = ""
@@ -88,8 +92,19 @@ class TaskKind(ABC):
     tunes_thresholds: ClassVar[bool] = False
     per_token: ClassVar[bool] = False
     hides_words: ClassVar[bool] = False
+    predicts_next: ClassVar[bool] = False
     served: ClassVar[bool] = True
+    exported: ClassVar[bool] = True
     majority: ClassVar[bool] = False
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether a batch has something to be right about: labels, or the next tokens."""
+        return self.form is not None or self.predicts_next
+
+    def shown(self, metric: str, quality: float) -> tuple[str, float]:
+        """Name and value of a quality as people read it; a quality must rise as models improve."""
+        return metric, quality
 
     @abstractmethod
     def metric(self, name: str, names: tuple[str, ...]) -> Metric:

@@ -9,6 +9,7 @@ from leanformer.core.json_file import read_json
 from leanformer.text.reader import Reader
 
 _TYPES = "token_type_ids"
+_WHOLE = 2**40  # tokens: no text is as long
 _KINDS: dict[str, tuple[type, ...]] = {
     "model_max_length": (int, float),
     "model_input_names": (list,),
@@ -50,14 +51,19 @@ def open_reader(folder: Path, max_length: int) -> Reader:
     )
 
 
-def reader_of(tokenizer: Any, max_length: int) -> Reader:
+def reader_of(tokenizer: Any, max_length: int | None) -> Reader:
     """The reader of a fast transformers tokenizer, which stays as it is.
 
     Its attribute `prompt`, where `load_model` gave it one, is put before every text.
+
+    Args:
+        tokenizer: The tokenizer.
+        max_length: Tokens that are read of a text, or fewer where the model reads fewer; None = the
+            whole text, for whoever splits it.
     """
     return Reader(
         Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()),
-        min(max_length, tokenizer.model_max_length),
+        _WHOLE if max_length is None else min(max_length, tokenizer.model_max_length),
         pad_id=tokenizer.pad_token_id or 0,
         tells_types=_TYPES in tokenizer.model_input_names,
         side=tokenizer.truncation_side,

@@ -12,8 +12,11 @@ from leanformer.core.machine.device import device_of
 from leanformer.data import Encoded, Task, by_length
 from leanformer.models.embedding import text_vectors
 from leanformer.numerics.metrics import Statistics
+from leanformer.numerics.next_tokens import next_log_likelihoods
 from leanformer.tasks import IGNORE, Asked, kind_named
 from leanformer.train.precision import Precision
+
+_LOGITS = 2**27  # numbers of a batch: half a gigabyte in fp32
 
 
 def head_output(model: Any, inputs: dict[str, Tensor], kind: str) -> Tensor:
@@ -28,19 +31,38 @@ def head_output(model: Any, inputs: dict[str, Tensor], kind: str) -> Tensor:
 def outputs(
     model: nn.Module, encoded: Encoded, kind: str, precision: str = "bf16", batch_size: int = 64
 ) -> list[NDArray[np.float32]]:
-    """The head's output of every example, in their order; [C], [T, C] or [D] each."""
+    """The head's output of every example, in their order; [C], [T, C] or [D] each.
+
+    Where the next token is predicted it is the log likelihood of each, [T], inf at the last: logits
+    [T, V] of all texts would not fit into memory.
+    """
     model.eval()
     found: list[Any] = [None] * len(encoded)
-    per_token = kind_named(kind).per_token
+    about = kind_named(kind)
     device = device_of(model)
     cast = Precision(precision, device.type)
+    if about.predicts_next:
+        batch_size = _rows(model, encoded, batch_size)
     for indices in by_length(encoded, batch_size):
         batch = encoded.batch(indices).to(device)
         with cast.autocast():
-            result = head_output(model, batch.inputs, kind).float().cpu().numpy()
+            answer = head_output(model, batch.inputs, kind)
+        if about.predicts_next:
+            answer = next_log_likelihoods(answer, *_read(batch.inputs))
+        result = answer.float().cpu().numpy()
         for index, row in zip(indices, result, strict=True):
-            found[index] = row[: encoded.length(index)] if per_token else row
+            found[index] = row[: encoded.length(index)] if about.per_token else row
     return found
+
+
+def _rows(model: Any, encoded: Encoded, most: int) -> int:
+    """Texts of a batch whose logits of the whole vocabulary fit into memory."""
+    longest = max(map(encoded.length, range(len(encoded))), default=1)
+    return max(1, min(most, _LOGITS // (longest * model.config.vocab_size)))
+
+
+def _read(inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    return inputs["input_ids"], inputs["attention_mask"]
 
 
 def quality(

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.data import IGNORE, Batch
+from leanformer.models.packed import model_inputs
 from leanformer.numerics.widen import widened
 from leanformer.train.tasks import loss_of
 
@@ -52,11 +53,13 @@ class Loss(nn.Module):
     """Maps a model and a batch to terms; may hold parameters of its own, which are trained too.
 
     Attributes:
+        compilable: Whether all that it looks at is still there in a compiled model.
         additive: Whether the terms of a batch are the sums of those of its parts. A loss that
             compares the examples of a batch with each other is not, and gets each batch whole.
     """
 
     additive: bool = True
+    compilable: bool = True
 
     def transform_batch(self, batch: Batch) -> Batch:
         """What the model is shown instead of `batch`: chance may hide or swap tokens here, before
@@ -149,7 +152,7 @@ class Supervised(Loss):
 
     def outputs(self, model: nn.Module, batch: Batch, carry: Carry) -> Tensor:
         """Logits, [B, C] or [B, T, C]."""
-        logits: Tensor = model(**batch.inputs).logits
+        logits: Tensor = model(**model_inputs(batch.inputs)).logits
         return logits
 
     def terms(self, outputs: Tensor, batch: Batch) -> list[Term]:

@@ -157,6 +157,21 @@ def check_answers_suffice(
         )
 
 
+def check_vocabularies(student: Any, teacher: Any) -> None:
+    """Refuse a causal language model whose logits are of other tokens than its teacher's.
+
+    Raises:
+        ValueError: The vocabularies differ in size.
+    """
+    ours, theirs = student.config.vocab_size, teacher.config.vocab_size
+    if ours != theirs:
+        raise ValueError(
+            f"distill: the student predicts one of {ours} tokens and its teacher one of {theirs}, "
+            "and no token of one is compared with another of the other; leave cut-vocabulary out, "
+            "or put it before the step that makes the teacher"
+        )
+
+
 def _is_part(student: Any, teacher: Any) -> bool:
     """Whether the student's pieces are pieces of the teacher, split by the same kind of model."""
     if _model(student) != _model(teacher):

@@ -11,6 +11,7 @@ cosine     mean cosine of vector pairs
 micro-f1   F1 of sets of labels, pooled over labels; macro-f1 and f1:LABEL are there too
 ndcg@k     normalized discounted cumulative gain of rankings
 mrr@k      mean reciprocal rank of the first relevant text
+token_probability   1 / perplexity of texts
 
 Each is a `Metric`: statistics per example, and a function of their sums.
 """
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from leanformer.numerics.metrics.correlations import Pearson, Spearman
 from leanformer.numerics.metrics.label_sets import F1OfSets, MacroF1OfSets, MicroF1
 from leanformer.numerics.metrics.labels import F1, Accuracy, MacroF1, Matthews
+from leanformer.numerics.metrics.likelihood import TokenProbability
 from leanformer.numerics.metrics.metric import Metric, Statistics
 from leanformer.numerics.metrics.ranking import Ndcg, ReciprocalRank
 from leanformer.numerics.metrics.spans import SpanF1
@@ -45,6 +47,7 @@ __all__ = [
     "SpanF1",
     "Spearman",
     "Statistics",
+    "TokenProbability",
     "accuracy",
     "cosine",
     "length_ratio",

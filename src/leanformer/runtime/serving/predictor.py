@@ -105,7 +105,7 @@ class Predictor:
 
         Returns:
             classification: `Prediction`s; multi-label: lists of them, the likeliest first;
-            regression and ranking: floats; tokens: lists of `Span`s.
+            regression and ranking: floats; tokens: lists of `Span`s; causal-lm: `Perplexity`s.
 
         Raises:
             ValueError: A text is not a string, is empty or (without `truncate`) too long, and its

@@ -46,6 +46,7 @@ def train_and_prove(
     max_length: int,
     load_best_at_end: bool = True,
     require_improvement: bool = True,
+    read: str = "",
 ) -> Workspace:
     """Train the model of the workspace and attach the proofs.
 
@@ -61,6 +62,7 @@ def train_and_prove(
             fell.
         require_improvement: Fail if the quality did not rise, or with the last weights if the loss
             did not fall.
+        read: What was read, for the proof; "" = the texts, and how many were cut.
 
     Raises:
         ValueError: The loss is not finite, or the checkpoint is broken.
@@ -78,16 +80,19 @@ def train_and_prove(
         hooks=[recorder(workspace)],
         seed=workspace.seed,
     )
+    after = _ended(fitted, evaluate, workspace.model, load_best_at_end)
+    task = workspace.dataset.task
+    (name, was), (_, now) = (task.about.shown(task.metric, value) for value in (before, after))
     quality = Proof(
-        claim=f"{workspace.dataset.task.metric} on dev",
-        before=before,
-        after=_ended(fitted, evaluate, workspace.model, load_best_at_end),
+        claim=f"{name} on dev",
+        before=was,
+        after=now,
         unit="",
         ok=True,
-        note=f"{len(encoded)} texts, {encoded.truncated} cut to {max_length} tokens",
+        note=read or f"{len(encoded)} texts, {encoded.truncated} cut to {max_length} tokens",
     )
     if load_best_at_end:
-        proofs = [replace(quality, ok=quality.after > before or not require_improvement)]
+        proofs = [replace(quality, ok=after > before or not require_improvement)]
     else:
         loss_fell = prove_loss_fell(fitted.losses)
         proofs = [quality, replace(loss_fell, ok=loss_fell.ok or not require_improvement)]

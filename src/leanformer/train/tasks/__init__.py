@@ -6,6 +6,7 @@ The other half, which a server needs too, is `leanformer.tasks`.
 from typing import Any
 
 from leanformer.core.technique import find
+from leanformer.train.tasks.causal_lm import CausalLmLoss
 from leanformer.train.tasks.classification import ClassificationLoss
 from leanformer.train.tasks.interface import TaskLoss
 from leanformer.train.tasks.masked_lm import MaskedLmLoss
@@ -15,6 +16,7 @@ from leanformer.train.tasks.regression import RegressionLoss
 from leanformer.train.tasks.tokens import TokenClassificationLoss
 
 __all__ = [
+    "CausalLmLoss",
     "ClassificationLoss",
     "MaskedLmLoss",
     "MultiLabelLoss",
