@@ -68,6 +68,7 @@ class Distillation(Loss):
         self.hidden = any(objective.needs_hidden for objective in objectives)
         self.attention = any(objective.needs_attention for objective in objectives)
         self.additive = all(objective.additive for objective in objectives)
+        self.compilable = not self.attention  # which is observed from outside of the model
         self.kind = task.kind
         # Kept out of the module's own parameters: a teacher is neither trained nor checkpointed.
         device = device_of(student)

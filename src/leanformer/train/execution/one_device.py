@@ -26,6 +26,9 @@ class OneDevice(Execution):
         model: What is trained, in place.
         loss: What is minimized; its parameters are trained too.
         setup: Optimizer, precision and clipping.
+
+    Raises:
+        ValueError: The model is to be compiled, and the loss observes it from outside.
     """
 
     writes = True
@@ -33,6 +36,11 @@ class OneDevice(Execution):
     def __init__(self, model: nn.Module, loss: Loss, setup: TrainSetup) -> None:
         self.device = device_of(model)
         self.model, self.loss = model, loss.to(self.device)
+        if setup.compile and not loss.compilable:
+            raise ValueError(
+                f"compile: {type(loss).__name__} observes the model from outside, which a compiled "
+                "one does not show; leave compile out, or the objectives that compare attention"
+            )
         # a second view of the same weights, whose names stay; the model itself runs as before
         self.called: Any = torch.compile(model) if setup.compile else model
         self.max_grad_norm = setup.max_grad_norm
