@@ -1,7 +1,9 @@
 """A data set of each kind in miniature, and tiny models for it: what whole runs are tested on."""
 
+import json
 import random
 from pathlib import Path
+from typing import Any
 
 from leanformer.data import Source, encode_examples
 from leanformer.models.io.save import save_model
@@ -36,45 +38,66 @@ _WORDS = {
         "people",
     ],
 }
+SETS = {"animal": ["fox", "dog", "jumps"], "mønt": ["card", "charged", "twice"]}
 SIZES = {"train": 48, "dev": 16, "test": 16}
 
 
 def texts(split: str, count: int) -> list[tuple[str, str]]:
     """Texts with their class, which a few words give away."""
     chance = random.Random(split)
-    rows = []
+    pairs = []
     for index in range(count):
         label = list(_WORDS)[index % 2]
         words = chance.choices(_WORDS[label], k=chance.randint(3, 12))
-        rows.append((" ".join(words), label))
-    return rows
+        pairs.append((" ".join(words), label))
+    return pairs
+
+
+def rows(kind: str, split: str, count: int) -> list[dict[str, Any]]:
+    """Rows of multi-label or ranking, in jsonl's form; a few words give the answer away."""
+    chance = random.Random(split)
+    found: list[dict[str, Any]] = []
+    for number in range(count):
+        own = [name for name in SETS if chance.random() < 0.5]
+        words = [word for name in own for word in chance.choices(SETS[name], k=2)]
+        text = " ".join(["the", *words])
+        if kind == "multi-label":
+            found.append({"text": text, "labels": own})
+        else:  # what is relevant, the text says alone
+            query = "the quick people and mountains was back"[: 9 + number // 4]
+            found.append({"query": query, "passage": text, "label": len(own)})
+    return found
 
 
 def write_data(folder: Path, kind: str = "classification") -> Path:
     """A folder of splits for a kind of task."""
     folder.mkdir(parents=True)
     for split, count in SIZES.items():
-        rows = texts(split, count)
+        if kind in ("multi-label", "ranking"):
+            lines = map(json.dumps, rows(kind, split, 2 * count))
+            (folder / f"{split}.jsonl").write_text("\n".join(lines))
+            continue
+        pairs = texts(split, count)
         if kind == "tokens":
             sentences = (
                 "".join(
                     f"{word}\t{'B-ANIMAL' if word in ('fox', 'dog') else 'O'}\n"
                     for word in ["the", "dog", *text.split()]
                 )
-                for text, _ in rows
+                for text, _ in pairs
             )
             (folder / f"{split}.conll").write_text("\n".join(sentences))
             continue
         table = {
-            "classification": ["text\tlabel", *(f"{text}\t{label}" for text, label in rows)],
+            "classification": ["text\tlabel", *(f"{text}\t{label}" for text, label in pairs)],
             "regression": [
                 "sentence1\tsentence2\tscore",
                 *(
                     f"{text}\tthe quick fox\t{4.5 if label == 'animal' else 0.5}"
-                    for text, label in rows
+                    for text, label in pairs
                 ),
             ],
-            "embedding": ["text", *(text for text, _ in rows)],
+            "embedding": ["text", *(text for text, _ in pairs)],
         }[kind]
         (folder / f"{split}.tsv").write_text("\n".join(table) + "\n")
     return folder

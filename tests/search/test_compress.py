@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_data
-from search.whole import ALONE, KINDS, SETUP, Search, absent, write_data
+from search.whole import ALONE, BARE, KINDS, SETUP, Search, absent, write_data
 
 import leanformer
 from leanformer.core.proof import NoEffect
@@ -38,12 +38,15 @@ def test_the_record_tells_the_whole_search(search: Callable[[str], Search], kind
     assert (done.out / "report.html").read_text().rstrip().endswith("</html>")
     (run,) = done.events("run")
     assert run["task"]["kind"] == done.dataset.task.kind
-    assert [step["step"] for step in done.events("step")][:4] == [
-        "cut-vocabulary", "shrink", "distill", "int8",
+    taught = ["finetune"] if kind in BARE else []
+    assert [step["step"] for step in done.events("step")][: 4 + len(taught)] == [
+        *taught, "cut-vocabulary", "shrink", "distill", "int8",
     ]  # fmt: skip
     (verdict,) = done.events("verdict")
     assert verdict["outcome"] in ("kept", "unproven", "not kept")
-    assert verdict["promise"]["examples"] == len(done.dataset.dev)
+    dev = done.dataset.dev
+    judged = len(dev) if dev.groups is None else len(set(dev.groups))  # rankings, by query
+    assert verdict["promise"]["examples"] == judged
     students = list(done.devs)
     assert verdict["chosen"] == students[-1]
     assert (students[-1], "chosen") in [choice[:2] for choice in done.decisions]
@@ -52,6 +55,7 @@ def test_the_record_tells_the_whole_search(search: Callable[[str], Search], kind
     assert [row["backend"] for row in backends["rows"] if row["chosen"]]
     slices = done.events("slices")
     by = {"length", "class"} if kind in ("classification", "pairs") else {"length"}
+    by = set() if kind == "ranking" else by
     assert {event["by"] for event in slices} == by
     for event in slices:
         assert sum(row["count"] for row in event["rows"]) == len(done.dataset.test)
@@ -93,8 +97,10 @@ def test_the_model_answers(search: Callable[[str], Search], kind: str) -> None:
         return
     answers = model.predict(test.texts, test.pairs)
     assert len(answers) == len(test)
-    if kind == "regression":
+    if kind in ("regression", "ranking"):
         assert all(isinstance(answer, float) for answer in answers)
+    elif kind == "multi-label":
+        assert {one.label for answer in answers for one in answer} <= set(task.labels)
     elif kind == "tokens":
         assert {span.label for spans in answers for span in spans} <= {"ANIMAL"}
     else:

@@ -104,7 +104,7 @@ def test_outputs_without_room_are_asked_for_anew_also_after_a_resume(
     shutil.copy(done.out / "request.json", out)
     shutil.copytree(done.out / "baselines", out / "baselines")
     monkeypatch.setattr(_MODULE, "finish", lambda *_: None)
-    monkeypatch.setattr("leanformer.search.teacher_cache._MOST", 10)
+    monkeypatch.setattr("leanformer.search.students.teacher_cache._MOST", 10)
 
     def stop(name: str, progress: Any) -> None:
         said.append(progress)

@@ -1,9 +1,6 @@
 """Recipes for label sets and rankings, from a bare encoder to answers in int8."""
 
-import json
-import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 import tiny_data
@@ -21,33 +18,13 @@ from leanformer.search.conduct import conduct
 from leanformer.train import TrainSetup
 from leanformer.train.steps.finetune import Finetune
 
-WORDS = {"animal": ["fox", "dog", "jumps"], "mønt": ["card", "charged", "twice"]}
 TRAIN = TrainSetup(epochs=6, learning_rate=3e-3, batch_size=16, precision="fp32")
 OBJECTIVES = (SoftTargets(), HiddenStates(), Labels())
 
 
-def rows_of(kind: str, split: str, count: int) -> list[dict[str, Any]]:
-    chance = random.Random(split)
-    rows: list[dict[str, Any]] = []
-    for number in range(count):
-        own = [name for name in WORDS if chance.random() < 0.5]
-        words = [word for name in own for word in chance.choices(WORDS[name], k=2)]
-        text = " ".join(["the", *words])
-        if kind == "multi-label":
-            rows.append({"text": text, "labels": own})
-        else:  # what is relevant, the text says alone
-            query = "the quick people and mountains was back"[: 9 + number // 4]
-            rows.append({"query": query, "passage": text, "label": len(own)})
-    return rows
-
-
 @pytest.mark.parametrize("kind", ["multi-label", "ranking"])
 def test_a_task_goes_from_a_bare_encoder_to_answers(kind: str, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    for split, count in (("train", 48), ("dev", 24), ("test", 24)):
-        lines = map(json.dumps, rows_of(kind, split, count))
-        (data / f"{split}.jsonl").write_text("\n".join(lines))
+    data = tiny_data.write_data(tmp_path / "data", kind)
     recipe = Recipe(
         model=str(tiny_data.write_encoder(tmp_path / "encoder")),
         data=Source(path=str(data), kind=kind),

@@ -23,8 +23,8 @@ def test_a_teacher_of_another_architecture_is_measured_beside_its_student(
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
-    monkeypatch.setattr("leanformer.search.contest.export_openvino", absent)
-    monkeypatch.setattr("leanformer.search.contest.export_onnx", absent)
+    monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)
+    monkeypatch.setattr("leanformer.runtime.onnx.export.export_onnx", absent)
     data = tiny_data.write_data(tmp_path / "data")
     teacher, tokenizer = teacher_of(family, "classification")
     teacher.config.id2label = {0: "money", 1: "animal"}

@@ -10,6 +10,7 @@ from leanformer.search import finish as module
 from leanformer.search.contest import Contest
 from leanformer.search.entry import INT8_TEACHER, SIMPLEST, TEACHER, Entry
 from leanformer.search.finish import finish, finished
+from leanformer.search.simplest import enter_simplest
 
 
 def timed(values: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +124,7 @@ def test_the_simplest_rival_is_timed_with_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contest = contest_with(tmp_path, {TEACHER: 900, "L1": 100})
-    contest.enter_simplest(tmp_path / "simplest")
+    enter_simplest(contest, tmp_path / "simplest")
     asked: dict[str, Any] = {}
 
     def measure(served: Any, *_: Any, **__: Any) -> Any:

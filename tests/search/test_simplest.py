@@ -11,6 +11,7 @@ from leanformer.core.record import read
 from leanformer.data import Examples
 from leanformer.runtime.torch_backend import TorchSession
 from leanformer.search.entry import SIMPLEST, TEACHER, Entry
+from leanformer.search.simplest import enter_simplest
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -23,7 +24,7 @@ def test_it_is_judged_by_the_same_metric_on_the_same_examples(tmp_path: Path, ki
         judged=contest.judge(served(contest, session), "dev"),
     )  # fmt: skip
     contest.watch = lambda name, text: said.append(text)
-    contest.enter_simplest(tmp_path / "simplest")
+    enter_simplest(contest, tmp_path / "simplest")
     judged, dev = contest.entries[SIMPLEST].judged, contest.dataset.dev
     assert said[0].startswith("simplest rival, fitted in ")
     assert len(judged.statistics) == len(dev)
@@ -47,7 +48,7 @@ def test_one_that_cannot_be_fitted_is_recorded_with_the_reason(tmp_path: Path) -
     blank = Examples(texts=["! ?"] * len(train), labels=train.labels)
     object.__setattr__(contest.dataset, "train", blank)
     for _ in range(2):  # a resumed search records it once
-        contest.enter_simplest(tmp_path / "simplest")
+        enter_simplest(contest, tmp_path / "simplest")
     assert SIMPLEST not in contest.entries
     (choice,) = [e for e in read(contest.record.path) if e["event"] == "choice"]
     assert (choice["name"], choice["decision"]) == (SIMPLEST, "skipped")
@@ -63,10 +64,10 @@ def test_a_resumed_search_does_not_fit_it_again(
         name=TEACHER, role="teacher", folder=tmp_path, backend="pytorch", precision="fp32",
         judged=contest.judge(served(contest, session), "dev"),
     )  # fmt: skip
-    contest.enter_simplest(tmp_path / "simplest")
+    enter_simplest(contest, tmp_path / "simplest")
     first = contest.entries.pop(SIMPLEST)
     monkeypatch.setattr("leanformer.search.simplest.fit_tfidf", None)
-    contest.enter_simplest(tmp_path / "simplest")
+    enter_simplest(contest, tmp_path / "simplest")
     assert contest.entries[SIMPLEST].dev == first.dev
     fits = [e["quantities"]["fit"] for e in contest.known("model") if e["name"] == SIMPLEST]
     assert fits[0] == fits[1]

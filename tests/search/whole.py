@@ -22,8 +22,16 @@ from leanformer.search import Request, compress
 from leanformer.search.contest import Contest
 from leanformer.train import Supervised, TrainSetup, fit
 
-KINDS = ("classification", "pairs", "regression", "tokens", "embedding")
-ALONE = ("pairs", "regression", "tokens")  # without the int8 teacher, whose export takes seconds
+KINDS = (
+    "classification", "pairs", "regression", "tokens", "embedding", "multi-label", "ranking",
+)  # fmt: skip
+BARE = ("multi-label", "ranking")  # the teacher is trained from a bare encoder
+ALONE = (
+    "pairs",
+    "regression",
+    "tokens",
+    *BARE,
+)  # without the int8 teacher, whose export takes seconds
 SETUP = TrainSetup(epochs=12, learning_rate=3e-3, batch_size=16, precision="fp32")
 
 
@@ -58,6 +66,8 @@ class Search:
 
 def write_data(folder: Path, kind: str) -> Source:
     """The data of a kind of task; of a pair, only the second text tells the class."""
+    if kind in BARE:
+        return Source(path=str(tiny_data.write_data(folder, kind)), kind=kind)
     if kind != "pairs":
         return Source(path=str(tiny_data.write_data(folder, kind)))
     folder.mkdir(parents=True)
@@ -109,6 +119,7 @@ def quick() -> Iterator[None]:
             "student_setup",
             lambda self, examples: replace(setup(self, examples), checkpoint_seconds=0.0),
         )
+        patch.setattr(Request, "teacher_setup", lambda self, examples: SETUP)
         yield
 
 
@@ -117,20 +128,24 @@ def searched(place: Path, kind: str) -> Search:
     source = write_data(place / "data", kind)
     whole = kind == "classification"  # of other kinds one student is enough: no time for more
     request = Request(
-        model=str(write_teacher(place / "teacher", source)),
+        model=str(
+            tiny_data.write_encoder(place / "encoder")
+            if kind in BARE
+            else write_teacher(place / "teacher", source)
+        ),
         data=source,
         keep=0.5,
         minutes=1000.0 if whole else 1e-6,
-        student_epochs=6.0 if whole else 2.0,
+        student_epochs=6.0 if whole or kind in BARE else 2.0,
         threads=1,
     )
     done = Search(request, place / "lean")
     judge = Contest.judge
 
-    def seen(self: Contest, system: Any, split: str) -> Any:
+    def seen(self: Contest, system: Any, split: str, *thresholds: Any) -> Any:
         chosen = any(decision == "chosen" for _, decision, _ in done.decisions)
         done.judged.append((split, chosen))
-        return judge(self, system, split)
+        return judge(self, system, split, *thresholds)
 
     served = (("openvino", "int8"),) if whole else ()  # an export takes seconds
     with quick(), pytest.MonkeyPatch.context() as patch:

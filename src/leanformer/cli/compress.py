@@ -58,6 +58,13 @@ def compress(
             help="Let graphs race whose answers depend on the other texts of a batch.",
         ),
     ] = False,
+    student: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoder that students are cut from, for a model of any architecture; without it, "
+            "the model itself."
+        ),
+    ] = None,
     fresh_head: Annotated[
         bool,
         typer.Option("--fresh-head", help="Train a new head in place of the model's own."),
@@ -89,6 +96,7 @@ def compress(
         Request,
         {
             "model": model,
+            "student": student,
             "data": {key: value for key, value in source.items() if value is not None},
             "keep": keep,
             "confidence": confidence,

@@ -8,8 +8,6 @@ promised of a student must be worth more than this.
     regression       ridge regression
     multi-label      the same machines, one per label
     ranking          ridge regression to the grades
-    multi-label      one machine per label
-    ranking          ridge regression to the grades
     tokens           the same machines on each word with its neighbours
     embedding        ridge regression to the teacher's vectors, after a truncated SVD
 

@@ -11,7 +11,7 @@ Every part leaves its result on disk, so that a search that was stopped goes on 
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +21,26 @@ from leanformer.core.machine.device import find_device
 from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
-from leanformer.data import Dataset, encode_examples
-from leanformer.measure.promise import Promise
-from leanformer.models.anatomy import anatomy_of
+from leanformer.distill.objective import Objective
 from leanformer.models.embedding import embedding_of
 from leanformer.models.io.load import has_head
-from leanformer.recipe import Recipe, align_labels, open_model, run
+from leanformer.recipe import Recipe, align_labels, run
 from leanformer.report import write_report
-from leanformer.report.units import at_least, percent, share
-from leanformer.search.climb import Trial, climb
+from leanformer.report.units import share
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
 from leanformer.search.entry import INT8_TEACHER, TEACHER
 from leanformer.search.finish import finish, finished
 from leanformer.search.judged import check_gold
-from leanformer.search.ladder import Rung, ladder
+from leanformer.search.opening import new_head, open_checked
 from leanformer.search.outcome import beside_majority
 from leanformer.search.request import Request, claim
-from leanformer.search.student import steps_of
-from leanformer.search.teacher_cache import have_room
+from leanformer.search.simplest import enter_simplest
+from leanformer.search.students.climb import Trial, climb
+from leanformer.search.students.decisions import Decisions
+from leanformer.search.students.ladder import Rung, ladder
+from leanformer.search.students.steps import steps_of
+from leanformer.search.students.teacher_cache import have_room
 from leanformer.tasks import served_kind
 from leanformer.train.steps.finetune import Finetune
 
@@ -71,43 +72,25 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
         dataset = align_labels(dataset, request.model)
     served_kind(dataset.task.kind)
     check_gold(dataset)
-    opened, cut = open_checked(request, dataset)
+    opened = open_checked(request, dataset)
     claim(out, request)
     if request.threads:
         torch.set_num_threads(request.threads)
     contest = Contest(dataset, Record(out / "record.jsonl"), request, watch)
-    if cut:
+    if opened.truncated:
         contest.say(
-            f"{cut} of {len(dataset.train)} training texts are longer than the "
+            f"{opened.truncated} of {len(dataset.train)} training texts are longer than the "
             f"{request.max_length} tokens that are read; --max-length reads more",
         )
     describe(contest.record, dataset, request, command)
     if not finished(contest.record):
-        search = _Search(contest, out)
-        search.teach(opened)
+        search = _Search(contest, out, opened.layers)
+        search.teach((opened.model, opened.tokenizer))
+        del opened  # the teacher is held by the contest
         search.climb()
         finish(contest, out)
         shutil.rmtree(out / "work" / _OUTPUTS, ignore_errors=True)
     return write_report(out / "record.jsonl", out / "report.html")
-
-
-def open_checked(request: Request, dataset: Dataset) -> tuple[tuple[Any, Any], int]:
-    """Open the model, so that what is wrong with it is said before any work.
-
-    Returns:
-        Model and tokenizer; and how many training texts are longer than what is read of them.
-
-    Raises:
-        OSError: There is no such model.
-        ValueError: It cannot be loaded, or its architecture is not known.
-    """
-    model, tokenizer = open_model(
-        request.model, dataset, request.seed, fresh_head=request.fresh_head
-    )
-    anatomy_of(model)
-    kind = dataset.task.kind
-    encoded = encode_examples(dataset.train, tokenizer, kind, request.max_length)
-    return (model, tokenizer), encoded.truncated
 
 
 class _Search:
@@ -116,15 +99,16 @@ class _Search:
     Attributes:
         contest: All that the search knows.
         out: Its folder.
+        layers: Layers of the encoder that students are cut from.
         teacher_cache: Where the teacher's outputs are kept for all students; None = nowhere.
-        provable: Whether dev can prove that the whole teacher in int8 keeps enough.
+        decisions: What became of each student.
     """
 
-    def __init__(self, contest: Contest, out: Path) -> None:
-        self.contest, self.out = contest, out
+    def __init__(self, contest: Contest, out: Path, layers: int) -> None:
+        self.contest, self.out, self.layers = contest, out, layers
         self.request, self.dataset = contest.request, contest.dataset
         self.teacher_cache: Path | None = None
-        self.provable = False
+        self.decisions = Decisions(contest, provable=False)
 
     def teach(self, opened: tuple[Any, Any]) -> None:
         """Have a teacher: fine-tune the model unless it knows the task.
@@ -142,11 +126,9 @@ class _Search:
             self.contest.enter_teacher(str(done.saved), (done.model, done.tokenizer))
         self.contest.enter_baselines(self.out / "baselines")
         self._check_teacher()
-        self.contest.enter_simplest(self.out / "simplest")
-        # Where dev cannot even prove that the whole teacher in int8 keeps enough, it can prove
-        # nothing: then students are judged by their estimates, and the verdict says so.
-        known = INT8_TEACHER in self.contest.entries
-        self.provable = known and self.contest.promise(INT8_TEACHER).proven
+        enter_simplest(self.contest, self.out / "simplest")
+        whole = INT8_TEACHER if INT8_TEACHER in self.contest.entries else TEACHER  # no graph of it
+        self.decisions = Decisions(self.contest, self.contest.promise(whole).proven)
 
     def _check_teacher(self) -> None:
         """Refuse a teacher that has nothing to keep, and say so of one that is worth little."""
@@ -163,41 +145,44 @@ class _Search:
 
     def climb(self) -> None:
         """Train students, from a third down the ladder."""
-        layers = len(anatomy_of(self.contest.teacher).layers(self.contest.teacher))
-        rungs = ladder(layers)
+        rungs = ladder(self.layers, whole=self.request.student is not None)
         if not rungs:
             raise ValueError("the model has one layer; there is no smaller student to search for")
         names = " > ".join(rung.name for rung in rungs)
         self.teacher_cache = self._room_for_outputs()
         self._say(f"ladder: {names}; keep {share(self.request.keep)} of the teacher's quality")
-        climb(rungs, self._attempt, self._affordable, self._skip)
+        climb(rungs, self._attempt, self.decisions.affordable, self.decisions.skip)
 
     def _attempt(self, rung: Rung, start: Rung | None) -> Trial:
-        origin = "the teacher" if start is None else start.name
+        teacher, student = self.contest.folder_of(None), self.request.student
+        origin = start.name if start else student or "the teacher"
         self._say(f"student {rung.name}, begun from {origin}")
         began = time.perf_counter()
-        source = self.contest.folder_of(start.name if start else None)
-        normalized = embedding_of(self.contest.teacher).pooling.normalize
-        objectives = self.request.objectives(self.dataset.task.kind, normalized=normalized)
+        source = self.contest.folder_of(start.name) if start else student or teacher
         steps = steps_of(
-            rung, start, self.request, self.dataset, objectives, teacher_cache=self.teacher_cache
+            rung,
+            start,
+            self.request,
+            self.dataset,
+            self._objectives(),
+            teacher_cache=self.teacher_cache,
         )
+        fresh_head = start is None and new_head(self.request, self.dataset)
         try:
-            done = self._run(rung.name, source, self.contest.folder_of(None), steps)
+            done = self._run(rung.name, source, teacher, steps, fresh_head)
         except NoEffect as error:
-            return self._fail(rung, str(error), time.perf_counter() - began)
+            self.decisions.fail(rung, str(error))
+            seconds = time.perf_counter() - began
+            return Trial(rung=rung, quality=0.0, kept=False, seconds=seconds, usable=False)
         quality = self.contest.enter_student(rung.name, done).dev
-        seconds = self._seconds(rung, time.perf_counter() - began)
-        promise = self.contest.promise(rung.name)
-        kept = self._decide(rung, promise)
+        # by the record, where the rung was trained before an interruption
+        seconds = max(time.perf_counter() - began, self.decisions.trained(rung.name))
+        kept = self.decisions.keep(rung, self.contest.promise(rung.name))
         return Trial(rung=rung, quality=quality, kept=kept, seconds=seconds)
 
-    def _fail(self, rung: Rung, reason: str, seconds: float) -> Trial:
-        """A rung of which no model came: one of its steps had no effect."""
-        self._say(f"student {rung.name}: {reason}")
-        if not self._decided(rung):
-            self.contest.record.write("choice", name=rung.name, decision="rejected", reason=reason)
-        return Trial(rung=rung, quality=0.0, kept=False, seconds=seconds, usable=False)
+    def _objectives(self) -> tuple[Objective, ...]:
+        normalized = embedding_of(self.contest.teacher).pooling.normalize
+        return self.request.objectives(self.dataset.task.kind, normalized=normalized)
 
     def _room_for_outputs(self) -> Path | None:
         """The folder where the teacher's outputs are kept for all students, if they have room.
@@ -206,7 +191,9 @@ class _Search:
         """
         folder = self.out / "work" / _OUTPUTS
         decided = self.contest.known("teacher_outputs")
-        kept = decided[0]["kept"] if decided else have_room(self.contest, folder)
+        kept = (
+            decided[0]["kept"] if decided else have_room(self.contest, folder, self._objectives())
+        )
         if not decided:
             self.contest.record.write("teacher_outputs", kept=kept)
         if not kept:
@@ -238,54 +225,6 @@ class _Search:
             record=self.contest.record,
             watch=self.contest.watch,
         )
-
-    def _affordable(self, rung: Rung, trials: Sequence[Trial]) -> bool:
-        """Whether the rung would end in time; the first is always tried.
-
-        What was decided before an interruption stays decided.
-        """
-        if self._decided(rung):
-            return not self._decided(rung, "skipped")
-        if not trials:
-            return True
-        used = sum(trial.seconds for trial in trials) + self._trained("teacher")
-        last = trials[-1]
-        expected = last.seconds * (rung.cost + 1) / (last.rung.cost + 1)
-        return used + expected <= 60 * self.request.minutes
-
-    def _skip(self, rung: Rung) -> None:
-        reason = f"it would not end within {self.request.minutes:g} minutes"
-        if not self._decided(rung):
-            self.contest.record.write("choice", name=rung.name, decision="skipped", reason=reason)
-        self._say(f"student {rung.name}: skipped, {reason}")
-
-    def _decide(self, rung: Rung, promise: Promise) -> bool:
-        """Whether the rung is kept; what was decided before an interruption stays decided."""
-        kept = promise.proven if self.provable else promise.holds
-        bound = f"at least {at_least(promise.lower)}" if promise.lower > 0 else "nothing for sure"
-        reason = (
-            f"keeps {percent(promise.kept, 2)} of the teacher's quality on dev, {bound} with "
-            f"{100 * promise.confidence:g}% confidence; {share(promise.keep)} is asked"
-        )
-        self._say(f"student {rung.name}: {reason}")
-        if self._decided(rung):
-            return self._decided(rung, "kept")
-        decision = "kept" if kept else "rejected"
-        self.contest.record.write("choice", name=rung.name, decision=decision, reason=reason)
-        return kept
-
-    def _decided(self, rung: Rung, *decisions: str) -> bool:
-        """Whether the record says what became of the rung; one of `decisions`, where named."""
-        return self.contest.decided(rung.name, *decisions)
-
-    def _seconds(self, rung: Rung, measured: float) -> float:
-        """What the rung's training took, also where it was done before an interruption."""
-        return max(measured, self._trained(rung.name))
-
-    def _trained(self, name: str) -> float:
-        """Seconds that the steps of a model took, by the record."""
-        steps = self.contest.known("step")
-        return float(sum(e["seconds"] for e in steps if e["model"] == name))
 
     def _say(self, text: str) -> None:
         self.contest.say(text)

@@ -16,12 +16,13 @@ from leanformer.report import write_report
 from leanformer.runtime.backends import graph_file
 from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision
-from leanformer.search.compress import open_checked
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
 from leanformer.search.finish import finish, finished
-from leanformer.search.judged import check_gold, thresholds_of
+from leanformer.search.judged import check_gold
+from leanformer.search.opening import open_checked
 from leanformer.search.request import Request
+from leanformer.search.simplest import enter_simplest
 from leanformer.tasks import served_kind
 
 _INCOMPARABLE = "perplexities of different tokens cannot be compared"
@@ -74,7 +75,7 @@ def conduct(
     contest.enter_baselines(folder / "baselines")
     contest.check_teacher()
     contest.enter_student(recipe.name, done)
-    contest.enter_simplest(folder / "simplest")
+    enter_simplest(contest, folder / "simplest")
     finish(contest, folder, note=_note(recipe, dataset))
     return done, write_report(record.path, folder / "report.html")
 
@@ -129,10 +130,9 @@ def _make_servable(contest: Contest, done: Workspace) -> None:
     graph = graph_file(done.saved, "openvino", "int8").is_file()
     served: tuple[str, Precision] = ("openvino", "int8") if graph else ("pytorch", "fp32")
     contest.describe(done.saved, *served)
-    dev, task = contest.dataset.dev, contest.dataset.task
-    if task.about.tunes_thresholds:
+    if contest.dataset.task.about.tunes_thresholds:
         judged = contest.judge(open_system(done.saved), "dev")
-        contest.describe(done.saved, *served, thresholds_of(judged.outputs, dev, task))
+        contest.describe(done.saved, *served, contest.thresholds(judged))
 
 
 def _check_vocabulary(contest: Contest, done: Workspace) -> None:

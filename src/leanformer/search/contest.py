@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.core.proof import NoEffect
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
 from leanformer.core.workspace import Workspace
@@ -22,13 +22,13 @@ from leanformer.runtime.manifest import Manifest, format_of, write_manifest
 from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision
 from leanformer.runtime.system import System
-from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, SIMPLEST, TEACHER, Entry
+from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, TEACHER, Entry
 from leanformer.search.judged import Judged, judge_system, thresholds_of
 from leanformer.search.request import Request
-from leanformer.search.simplest import save_simplest
 from leanformer.tasks import served_kind
 from leanformer.train.evaluate import outputs
 
+_REASON = 400  # characters of a message that are kept
 _DECISIONS = ("kept", "rejected", "skipped")
 
 
@@ -115,8 +115,13 @@ class Contest:
 
     @property
     def max_length(self) -> int:
-        """Tokens that are read of a text: what was asked, or less where the model reads less."""
-        return int(min(self.request.max_length, self.tokenizer.model_max_length))
+        """Tokens that the teacher reads of a text."""
+        return self.read_by(self.tokenizer)
+
+    def read_by(self, tokenizer: Any) -> int:
+        """Tokens that a model with this tokenizer reads of a text: what was asked, or less where
+        the model reads less."""
+        return int(min(self.request.max_length, tokenizer.model_max_length))
 
     def folder_of(self, student: str | None) -> str:
         """Where a student's model lies; None = the teacher's."""
@@ -160,41 +165,16 @@ class Contest:
                         self.kind,
                         folder,
                         precision=precision,
-                        calibration=self.calibration(),
+                        calibration=self.calibration(self.tokenizer),
                     )
                 self._enter(
                     name, "baseline", folder, backend, precision, self.teacher, self.tokenizer
                 )
-            except (NoEffect, ImportError, RuntimeError) as error:
-                self.record.write("choice", name=name, decision="skipped", reason=str(error))
-
-    def enter_simplest(self, folder: Path) -> None:
-        """Fit the simplest rival; one that cannot be had is recorded with the reason."""
-        if not self.graphs or self.decided(SIMPLEST, "skipped"):
-            return
-        targets = self.targets("train") if self.dataset.task.about.output == "vector" else None
-        try:
-            fit = save_simplest(self.dataset, targets, folder, self.record)
-        except ValueError as error:  # scikit-learn's: one class, no words
-            self.record.write("choice", name=SIMPLEST, decision="skipped", reason=str(error))
-            return
-        system = open_system(folder)
-        about = system.manifest
-        entry = Entry(
-            name=SIMPLEST,
-            role="baseline",
-            folder=folder,
-            backend=about.backend,
-            precision=about.precision,
-            system=about.system,
-            judged=self.judge(system, "dev"),
-        )
-        self.entries[SIMPLEST] = entry
-        self.write(entry, {"fit": fit})
-        self.say(
-            f"simplest rival, fitted in {fit.value:.1f} s: {entry.dev:.4f} "
-            f"{self.dataset.task.metric} on dev, the teacher {self.quality_of_teacher:.4f}"
-        )
+            except (MemoryError, OSError):
+                raise
+            except Exception as error:  # converters of graphs raise kinds of their own
+                reason = shorten(str(error), _REASON)
+                self.record.write("choice", name=name, decision="skipped", reason=reason)
 
     def enter_student(self, name: str, done: Workspace) -> Entry:
         """Judge a finished student in int8; in PyTorch where its task has no graph."""
@@ -202,14 +182,14 @@ class Contest:
         runs = ("openvino", "int8") if self.graphs else ("pytorch", "fp32")
         return self._enter(name, "candidate", done.saved, *runs, done.model, done.tokenizer)
 
-    def calibration(self) -> Calibration:
-        """The training texts that ranges are found on."""
+    def calibration(self, tokenizer: Any) -> Calibration:
+        """The training texts that ranges are found on, for a model with this tokenizer."""
         sample = self.dataset.train.take(list(range(min(128, len(self.dataset.train)))))
         return Calibration(
-            tokenizer=self.tokenizer,
+            tokenizer=tokenizer,
             texts=sample.texts,
             pairs=sample.pairs,
-            max_length=self.max_length,
+            max_length=self.read_by(tokenizer),
         )
 
     def describe(
@@ -218,13 +198,15 @@ class Contest:
         backend: str,
         precision: Precision,
         thresholds: tuple[float, ...] = (),
+        *,
+        tokenizer: Any = None,
     ) -> Manifest:
-        """Write how a folder of this task describes itself."""
+        """Write how a folder of this task describes itself; `tokenizer`: None = the teacher's."""
         manifest = Manifest(
             kind=self.kind,
             labels=self.dataset.task.labels,
             thresholds=thresholds,
-            max_length=self.max_length,
+            max_length=self.read_by(tokenizer or self.tokenizer),
             pairs=self.pairs,
             backend=backend,
             precision=precision,
@@ -234,16 +216,25 @@ class Contest:
 
     def encode(self, examples: Examples, tokenizer: Any) -> Encoded:
         """`examples` as a model with this tokenizer reads them."""
-        return encode_examples(examples, tokenizer, self.kind, self.max_length)
+        return encode_examples(examples, tokenizer, self.kind, self.read_by(tokenizer))
 
-    def judge(self, system: System, split: str) -> Judged:
-        """What a system answers to a split, and how well; on test by thresholds of dev."""
+    def judge(self, system: System, split: str, thresholds: tuple[float, ...] = ()) -> Judged:
+        """What a system answers to a split, and how well.
+
+        Args:
+            system: What answers.
+            split: "dev" or "test".
+            thresholds: The probability from which each label is answered; () = those that suit the
+                answers themselves, as on dev.
+        """
         task, examples = self.dataset.task, getattr(self.dataset, split)
         targets = self.targets(split) if task.about.output == "vector" else None
-        if split != "dev" and task.about.tunes_thresholds:
-            said = judge_system(system, self.dataset.dev, task).outputs
-            task = replace(task, thresholds=thresholds_of(said, self.dataset.dev, task))
-        return judge_system(system, examples, task, targets)
+        return judge_system(system, examples, replace(task, thresholds=thresholds), targets)
+
+    def thresholds(self, judged: Judged) -> tuple[float, ...]:
+        """The thresholds that suit a system's answers to dev, by which it is tested and served; ()
+        where the task has none."""
+        return thresholds_of(judged.outputs, self.dataset.dev, self.dataset.task)
 
     def targets(self, split: str) -> NDArray[np.float32]:
         """The teacher's vectors of a split, for embeddings."""
@@ -263,7 +254,7 @@ class Contest:
         model: Any,
         tokenizer: Any,
     ) -> Entry:
-        self.describe(folder, backend, precision)
+        self.describe(folder, backend, precision, tokenizer=tokenizer)
         entry = Entry(
             name=name,
             role=role,
@@ -274,9 +265,8 @@ class Contest:
             model=model,
             tokenizer=tokenizer,
         )
-        bars = thresholds_of(entry.judged.outputs, self.dataset.dev, self.dataset.task)
-        if bars:
-            self.describe(folder, backend, precision, bars)
+        if thresholds := self.thresholds(entry.judged):
+            self.describe(folder, backend, precision, thresholds, tokenizer=tokenizer)
         self.entries[name] = entry
         self.write(entry, {})
         return entry

@@ -18,6 +18,7 @@ def describe(record: Record, dataset: Dataset, request: Request, command: str) -
         command=command,
         version=__version__,
         model=request.model,
+        student=request.student,
         task={"kind": dataset.task.kind, "labels": dataset.task.labels},
         data={"name": dataset.name, **splits, "unlabelled": len(dataset.unlabelled or ())},
         keep=request.keep,

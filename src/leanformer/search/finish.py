@@ -22,7 +22,7 @@ from leanformer.runtime.serving.opening import open_system
 from leanformer.search import evidence
 from leanformer.search.contest import Contest
 from leanformer.search.entry import INT8_TEACHER, SIMPLEST, TEACHER, Entry
-from leanformer.search.judged import Judged, thresholds_of
+from leanformer.search.judged import Judged
 from leanformer.search.outcome import Outcome, Picked, beside_majority, outcome_of, pick, refutes
 from leanformer.search.request import Request
 
@@ -147,9 +147,8 @@ def _export(contest: Contest, chosen: Entry, folder: Path) -> Entry:
     exported = chosen
     if (served.backend, served.precision) != (chosen.backend, chosen.precision):
         exported = _other_form(contest, chosen, folder, served)
-    bars = thresholds_of(exported.judged.outputs, contest.dataset.dev, contest.dataset.task)
-    if bars:
-        write_manifest(folder, replace(served, thresholds=bars))
+    if thresholds := contest.thresholds(exported.judged):
+        write_manifest(folder, replace(served, thresholds=thresholds))
     return exported
 
 
@@ -183,7 +182,7 @@ def _race(contest: Contest, chosen: Entry, folder: Path) -> None:
         chosen.tokenizer,
         contest.dataset.task,
         folder,
-        contest.calibration(),
+        contest.calibration(chosen.tokenizer),
         # others would round again a model that was trained to round
         candidates=(_INT8,) if is_fake_quantized(chosen.model) else DEFAULT,
         made={_INT8: graph} if graph.is_file() else None,
@@ -204,12 +203,17 @@ def _test(contest: Contest, exported: Entry) -> tuple[Judged, Judged]:
     for name in (TEACHER, INT8_TEACHER, SIMPLEST):
         if name in contest.entries:
             entry = contest.entries[name]
-            found[name] = contest.judge(entry.open(), "test")
+            found[name] = _judge_test(contest, entry)
             contest.write(entry, {}, found[name].quality)
-    student = found.get(exported.name) or contest.judge(exported.open(), "test")
+    student = found.get(exported.name) or _judge_test(contest, exported)
     contest.write(exported, {}, student.quality)
     _write_evidence(contest, found[TEACHER], student)
     return found[TEACHER], student
+
+
+def _judge_test(contest: Contest, entry: Entry) -> Judged:
+    """What a system says about the test split, answered by the thresholds of dev."""
+    return contest.judge(entry.open(), "test", contest.thresholds(entry.judged))
 
 
 def _write_evidence(contest: Contest, teacher: Judged, student: Judged) -> None:

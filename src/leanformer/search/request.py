@@ -30,6 +30,9 @@ class Request:
     """Folder or hub name of the model."""
     data: Source
     """Where the texts are."""
+    student: str | None = None
+    """Folder or hub name of the encoder that students are cut from, with its own tokenizer, for a
+    model that cannot be cut; None = the model itself."""
     keep: float = 0.99
     """Share of the teacher's quality that the result must keep."""
     confidence: float = 0.9
@@ -88,7 +91,8 @@ class Request:
         return TrainSetup(epochs=epochs, learning_rate=4e-4, batch_size=64, evaluations=evaluations)
 
     def objectives(self, kind: str, *, normalized: bool = True) -> tuple[Objective, ...]:
-        """What a student is compared with its teacher in: the output and every kept level.
+        """What a student is compared with its teacher in: the output and every kept level, or the
+        output alone where students are cut from another encoder.
 
         Args:
             kind: Kind of task.
@@ -102,7 +106,8 @@ class Request:
             # of one weight: for vectors of length one they are the same objective
             "vector": Cosine(weight=10.0) if normalized else Vectors(weight=5.0),
         }
-        return (outputs[kind_named(kind).output], HiddenStates())
+        answers = outputs[kind_named(kind).output]
+        return (answers, HiddenStates()) if self.student is None else (answers,)
 
 
 def claim(out: Path, request: Request) -> None:

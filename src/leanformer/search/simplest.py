@@ -5,6 +5,7 @@ simplest rival is saved, served, judged and timed as all others are.
 """
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,47 @@ from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
 from leanformer.data import Dataset
 from leanformer.measure.tfidf import fit_tfidf
-from leanformer.search.entry import SIMPLEST
+from leanformer.runtime.manifest import write_manifest
+from leanformer.runtime.serving.opening import open_system
+from leanformer.search.contest import Contest
+from leanformer.search.entry import SIMPLEST, Entry
+
+
+def enter_simplest(contest: Contest, folder: Path) -> None:
+    """Fit the simplest rival; one that cannot be had is recorded with the reason.
+
+    Args:
+        contest: The contest, whose teacher has entered.
+        folder: Where the rival is saved, with the thresholds that suit it on dev.
+    """
+    if not contest.graphs or contest.decided(SIMPLEST, "skipped"):
+        return
+    task = contest.dataset.task
+    targets = contest.targets("train") if task.about.output == "vector" else None
+    try:
+        fit = save_simplest(contest.dataset, targets, folder, contest.record)
+    except ValueError as error:  # scikit-learn's: one class, no words
+        contest.record.write("choice", name=SIMPLEST, decision="skipped", reason=str(error))
+        return
+    system = open_system(folder)
+    about = system.manifest
+    entry = Entry(
+        name=SIMPLEST,
+        role="baseline",
+        folder=folder,
+        backend=about.backend,
+        precision=about.precision,
+        system=about.system,
+        judged=contest.judge(system, "dev"),
+    )
+    if thresholds := contest.thresholds(entry.judged):
+        write_manifest(folder, replace(about, thresholds=thresholds))
+    contest.entries[SIMPLEST] = entry
+    contest.write(entry, {"fit": fit})
+    contest.say(
+        f"simplest rival, fitted in {fit.value:.1f} s: {entry.dev:.4f} "
+        f"{task.metric} on dev, the teacher {contest.quality_of_teacher:.4f}"
+    )
 
 
 def save_simplest(

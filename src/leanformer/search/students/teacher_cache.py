@@ -1,11 +1,12 @@
 """Whether the teacher's outputs have room on disk, to be kept for all students."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from leanformer.core.files import check_space
 from leanformer.data import encode_examples
 from leanformer.data.task import joined
-from leanformer.distill.objective import dims_of
+from leanformer.distill.objective import Objective, dims_of
 from leanformer.search.contest import Contest
 
 _MOST = 8 * 10**9  # bytes
@@ -13,14 +14,19 @@ _MORE_PIECES = 1.25  # a cut vocabulary spells some words with more pieces
 _BYTES = 2  # of a number in bf16
 
 
-def have_room(contest: Contest, folder: Path) -> bool:
-    """Whether the outputs of all layers for all texts fit into `folder`, and are not too many."""
+def have_room(contest: Contest, folder: Path, objectives: Sequence[Objective]) -> bool:
+    """Whether what the objectives compare, of all texts, fits into `folder` and is not too much."""
     dataset, kind = contest.dataset, contest.dataset.task.kind
     texts = joined(dataset.train, dataset.unlabelled, kind)
     encoded = encode_examples(texts, contest.tokenizer, kind, contest.request.max_length)
     tokens = sum(encoded.length(index) for index in range(len(encoded)))
-    dims = dims_of(contest.teacher)
-    needed = round(_MORE_PIECES * _BYTES * tokens * (dims.layers + 1) * dims.hidden)
+    task, dims = dataset.task, dims_of(contest.teacher)
+    if any(one.needs_hidden for one in objectives):
+        numbers = tokens * (dims.layers + 1) * dims.hidden
+    else:
+        answer = dims.hidden if task.about.output == "vector" else task.outputs
+        numbers = answer * (tokens if task.about.per_token else len(encoded))
+    needed = round(_MORE_PIECES * _BYTES * numbers)
     try:
         check_space(folder, needed)
     except OSError:

@@ -10,17 +10,19 @@ from fractions import Fraction
 
 @dataclass(frozen=True, kw_only=True)
 class Rung:
-    """The shape of one student, as shares of its teacher.
+    """The shape of one student, as shares of the encoder that it is cut from.
 
     Attributes:
         layers: Layers kept.
         heads: Share of the heads of each layer.
         ffn: Share of the FFN neurons of each layer.
+        whole: Whether nothing is cut.
     """
 
     layers: int
     heads: float = 1.0
     ffn: float = 1.0
+    whole: bool = False
 
     @property
     def name(self) -> str:
@@ -44,11 +46,14 @@ _SHAPES = (  # share of layers, of heads, of FFN neurons
 )
 
 
-def ladder(layers: int) -> list[Rung]:
-    """The rungs for a teacher of this depth, the largest first, each with less work than the one
-    before.
+def ladder(layers: int, *, whole: bool = False) -> list[Rung]:
+    """The rungs, the largest first, each with less work than the one before.
+
+    Args:
+        layers: Layers of the encoder that students are cut from.
+        whole: Begin with the whole encoder, where it is another one than the teacher.
     """
-    rungs: list[Rung] = []
+    rungs = [Rung(layers=layers, whole=True)] if whole else []
     for depth, heads, ffn in _SHAPES:
         rung = Rung(layers=max(1, round(layers * depth)), heads=heads, ffn=ffn)
         smaller = not rungs or rung.cost < rungs[-1].cost

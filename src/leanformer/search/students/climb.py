@@ -10,7 +10,7 @@ and tries nothing twice.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from leanformer.search.ladder import Rung
+from leanformer.search.students.ladder import Rung
 
 
 @dataclass(frozen=True, kw_only=True)

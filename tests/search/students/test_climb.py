@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanformer.search.climb import Trial, climb
-from leanformer.search.ladder import Rung, ladder
+from leanformer.search.students.climb import Trial, climb
+from leanformer.search.students.ladder import Rung, ladder
 
 DEPTHS = st.integers(2, 24)
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanformer.search.ladder import Rung, ladder
+from leanformer.search.students.ladder import Rung, ladder
 
 DEPTHS = st.integers(1, 24)
 
@@ -38,3 +38,11 @@ def test_every_depth_has_a_smaller_student() -> None:
 def test_a_whole_layer_costs_one() -> None:
     assert Rung(layers=5).cost == pytest.approx(5)
     assert Rung(layers=2, heads=0.5, ffn=0.25).cost == pytest.approx(2 * (0.5 + 2 * 0.25) / 3)
+
+
+@given(DEPTHS)
+def test_of_another_encoder_the_whole_comes_first(layers: int) -> None:
+    first, *others = ladder(layers, whole=True)
+    assert (first.whole, first.cost) == (True, layers)
+    assert others == ladder(layers)
+    assert not any(rung.whole for rung in others)
