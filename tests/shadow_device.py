@@ -13,6 +13,7 @@ Different from CUDA: `tolist` needs `.cpu()` first, autocast casts nothing (comp
 optimizer after the move (the parameters are new objects), `torch.Generator("shadow")`, `pin_memory`,
 streams and torch.compile do not exist. Addresses (`data_ptr`) say nothing: all are 0.
 
+Whoever asks for "auto" does not get it, in other tests of the same process.
 Import it at the top of a test file: torch counts its devices at the first `backward` of a process.
 """
 
@@ -197,7 +198,18 @@ class _Backend:
         torch.set_rng_state(state)
 
 
+def _hidden(current: Callable[..., torch.device | None]) -> Callable[..., torch.device | None]:
+    """`torch.accelerator.current_accelerator`, which finds what a machine has and not this."""
+
+    def found(check_available: bool = False) -> torch.device | None:
+        device = current(check_available)
+        return None if device is not None and device.type == NAME else device
+
+    return found
+
+
 if _register is not None:
     _register(NAME, backend_module=_Backend())
     _libraries.extend(_kernels())
+    torch.accelerator.current_accelerator = _hidden(torch.accelerator.current_accelerator)
     nn.Module._apply = _keeping_ties(nn.Module._apply)

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import tiny_data
 import torch
+from shadow_device import shadow
 
 from leanformer.core import record
+from leanformer.core.machine.device import device_of, on_cpu
 from leanformer.core.workspace import Workspace
 from leanformer.data import Source
 from leanformer.distill.objectives import HiddenStates, SoftTargets
@@ -238,3 +240,25 @@ def test_a_teacher_can_be_named(recipe: Recipe, whole: Workspace, tmp_path: Path
     done = run(replace(recipe, teacher=whole.teacher_saved, steps=(short,)), tmp_path)
     assert done.teacher_saved == whole.teacher_saved
     assert same(done.with_(model=done.teacher), whole.with_(model=whole.teacher))
+
+
+def test_a_run_goes_to_the_named_device_and_may_go_on_elsewhere(
+    recipe: Recipe, whole: Workspace, tmp_path: Path
+) -> None:
+    short = Distill(train=replace(SETUP, epochs=1.0), require_improvement=False)
+    there = replace(
+        recipe, device="shadow", teacher=whole.teacher_saved, steps=(Shrink(layers=2), short)
+    )
+    done = run(there, tmp_path)
+    assert device_of(done.model) == device_of(done.teacher) == shadow()
+    again = run(replace(there, device="cpu"), tmp_path)
+    assert device_of(again.model).type == device_of(again.teacher).type == "cpu"
+    assert same(again, done.with_(model=on_cpu(done.model)))
+
+
+def test_a_device_that_is_not_here_is_refused_before_anything_is_written(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="device: 'gpu' is not on this machine, which has"):
+        run(replace(recipe, device="gpu"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -26,7 +26,7 @@ import shutil
 import time
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ import torch
 from leanformer import attention, distill, prune, quantize, train
 from leanformer.core import codec
 from leanformer.core.files import write_text
+from leanformer.core.machine.device import device_of, find_device
 from leanformer.core.record import Record
 from leanformer.core.step import Step, steps_of
 from leanformer.core.workspace import Workspace
@@ -69,6 +70,9 @@ class Recipe:
     `finetune` or `distill` must train it."""
     seed: int = 0
     """Decides everything random."""
+    device: str = "auto"
+    """Where models are trained: "auto" = the accelerator where there is one, "cpu", "cuda",
+    "cuda:1", "mps". A run may go on on another one."""
     measure: bool = True
     """At the end, time the result beside its teacher and the usual baselines, and report."""
     keep: float = 0.99
@@ -172,10 +176,11 @@ def run(
         watch: Called with the name and the progress of each training step.
 
     Raises:
-        ValueError: Data, model or steps do not fit together, or `folder` holds another recipe's
-            run.
+        ValueError: Data, model or steps do not fit together, this machine has no such device, or
+            `folder` holds another recipe's run.
         NoEffect: A step had no effect.
     """
+    find_device(recipe.device)
     if dataset is None:
         dataset = align_labels(recipe.data.read(), own_head(recipe), recipe.teacher)
     check_exports(recipe, dataset.task.kind)
@@ -220,11 +225,14 @@ def _begin(
     record: Record,
     watch: Callable[[str, Any], None] | None,
 ) -> Workspace:
+    device = find_device(recipe.device)
     torch.manual_seed(recipe.seed)
     model, tokenizer = open_model(recipe.model, dataset, recipe.seed, fresh_head=recipe.fresh_head)
+    model = model.to(device)
     teacher, theirs, place = None, None, recipe.teacher
     if place is not None:
         teacher, theirs = open_model(place, dataset, recipe.seed)
+        teacher = teacher.to(device)
     elif not recipe.fresh_head and has_head(recipe.model, dataset.task.about.head):
         teacher, theirs, place = copy.deepcopy(model), tokenizer, recipe.model
     return Workspace(
@@ -264,12 +272,13 @@ def _do(step: Step, name: str, workspace: Workspace) -> Workspace:
 
 def _finished(workspace: Workspace, place: Path, dataset: Dataset, seed: int) -> Workspace:
     model, tokenizer = open_model(str(place), dataset, seed)
+    model = model.to(device_of(workspace.model))
     return workspace.with_(model=model, tokenizer=tokenizer, saved=place)
 
 
 def _claim(folder: Path, recipe: Recipe) -> None:
-    """Keep the recipe beside its results, and refuse to mix two."""
-    kept = folder / "recipe.json"
+    """Keep the recipe beside its results, and refuse to mix two; the device may change."""
+    kept, recipe = folder / "recipe.json", replace(recipe, device="auto")
     if kept.is_file() and not codec.same(kept, recipe):
         raise ValueError(
             f"{folder} holds the run of another recipe; name another folder, or remove it first"

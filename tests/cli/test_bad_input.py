@@ -38,6 +38,10 @@ def test_a_folder_without_training_data(bad, tmp_path):
     assert "no train.tsv" in bad(source=tmp_path / "empty")
 
 
+def test_a_device_that_is_not_here(bad):
+    assert "device: 'gpu' is not on this machine, which has" in bad("--device", "gpu")
+
+
 def test_an_unknown_bundled_set(bad):
     assert "there is bundled:intents" in bad(source="bundled:poems")
 

@@ -12,7 +12,14 @@ from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Examples, Task, encode_examples
-from leanformer.distill.objectives import Cosine, HiddenStates, Labels, Logits, SoftTargets
+from leanformer.distill.objectives import (
+    AttentionMaps,
+    Cosine,
+    HiddenStates,
+    Labels,
+    Logits,
+    SoftTargets,
+)
 from leanformer.distill.step import Distill
 from leanformer.distill.substitution import Substitution
 from leanformer.models.tiny import tiny_model
@@ -163,3 +170,9 @@ def test_vectors_of_another_width_than_the_teachers_are_refused(tmp_path: Path) 
     step = Distill(objectives=(HiddenStates(),), train=SETUP, load_best_at_end=False)
     with pytest.raises(ValueError, match="vectors are 16 wide and the teacher's 32"):
         step.apply(workspace(tmp_path, "embedding", model=thin))
+
+
+def test_a_compiled_student_is_not_compared_by_its_attention(tmp_path: Path) -> None:
+    step = Distill(objectives=(AttentionMaps(),), train=replace(SETUP, compile=True))
+    with pytest.raises(ValueError, match="compile: Distillation observes the model from outside"):
+        step.apply(workspace(tmp_path, "classification"))

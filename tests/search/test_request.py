@@ -40,6 +40,14 @@ def test_the_same_request_resumes_its_folder(tmp_path: Path) -> None:
     assert json.loads((out / "request.json").read_text())["keep"] == 0.99
 
 
+def test_a_search_may_go_on_on_another_device(tmp_path: Path) -> None:
+    out = tmp_path / "lean"
+    asked = Request(model="m", data=Source(path="d"), device="cuda")
+    claim(out, asked)
+    claim(out, replace(asked, device="cpu"))
+    assert json.loads((out / "request.json").read_text())["device"] == "auto"
+
+
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     claim(tmp_path, ASKED)
     assert (tmp_path / "request.json").is_file()

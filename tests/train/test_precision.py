@@ -1,8 +1,10 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
-from leanformer.train.precision import Precision
+from leanformer.train.precision import Precision, has_bf16
 
 
 def trained(name: str, clip: float, factor: float = 1.0) -> tuple[torch.Tensor, Precision]:
@@ -47,4 +49,21 @@ def test_bf16_that_a_cpu_would_imitate_is_run_as_fp32(monkeypatch: pytest.Monkey
     monkeypatch.setattr("leanformer.train.precision.multiplies_bf16", lambda: False)
     with Precision("bf16").autocast():
         assert nn.Linear(3, 3)(torch.ones(1, 3)).dtype == torch.float32
-    assert Precision("bf16", "cuda").name == "bf16"
+
+
+def test_a_gpu_runs_bf16_where_it_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has in (True, False):
+        monkeypatch.setattr(
+            torch.cuda, "is_bf16_supported", lambda *, including_emulation, has=has: has
+        )
+        assert Precision("bf16", "cuda").name == ("bf16" if has else "fp32")
+    assert has_bf16("mps")
+
+
+def test_a_backend_of_its_own_is_asked_whether_it_has_bf16(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for has in (True, False):
+        there = SimpleNamespace(is_bf16_supported=lambda has=has: has)
+        monkeypatch.setattr(torch, "get_device_module", lambda _, there=there: there)
+        assert has_bf16("other") is has

@@ -150,7 +150,7 @@ def top_eigenvalue(
 def _slope(model: nn.Module, parameters: Vector, batch: Batch, loss: Loss) -> dict[int, Tensor]:
     """∂L/∂w with its graph, by the parameter's id."""
     with sdpa_kernel(SDPBackend.MATH):  # only the plain kernel has a second derivative
-        value = loss(model, batch)
+        value = loss(model, batch.to(parameters[0].device))
         if not torch.isfinite(value):
             raise ValueError(
                 f"curvatures: the loss is {value.item()}; look for NaN in the model's weights"

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from leanformer.core.machine.device import device_of, inputs_on
 from leanformer.numerics.grid import Grid, input_grid
 
 ClippingSearch = Callable[[Tensor, float, float], tuple[float, float]]
@@ -116,14 +117,14 @@ def _clipped(
     search: ClippingSearch,
 ) -> dict[str, tuple[float, float]]:
     """Ends found by `search` on a histogram of each layer's inputs within its outer `ends`."""
-    counts = {name: torch.zeros(_BINS) for name in ends}
+    counts = {name: torch.zeros(_BINS, device=device_of(model)) for name in ends}
 
     def fill(name: str, x_NI: Tensor) -> None:
         counts[name] += torch.histc(x_NI, _BINS, *ends[name])
 
     observe_rows(model, layers, batches, fill, divisors)
     return {
-        name: search(counts[name], low, high) if high > low else (low, high)
+        name: search(counts[name].cpu(), low, high) if high > low else (low, high)
         for name, (low, high) in ends.items()
     }
 
@@ -161,8 +162,9 @@ def observe_rows(
     try:
         with _evaluating(model), torch.no_grad():
             for batch in batches:
-                keep[0] = batch.get("attention_mask")
-                model(**batch)
+                inputs = inputs_on(device_of(model), batch)
+                keep[0] = inputs.get("attention_mask")
+                model(**inputs)
     finally:
         for handle in handles:
             handle.remove()

@@ -18,6 +18,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from leanformer.core.machine.device import device_of
 from leanformer.data import Batch
 from leanformer.models.anatomy import anatomy_of
 
@@ -60,7 +61,7 @@ def gather(
     mode = model.training
     model.eval()
     try:
-        for batch in batches:
+        for batch in (batch.to(device_of(model)) for batch in batches):
             mask_BT = batch.inputs["attention_mask"]
             loss(model, batch).backward()
             for point in points:

@@ -29,8 +29,9 @@ def bench(
     measured already is not measured again, so that an interrupted bench goes on. Memory is measured
     at the longest length.
     """
-    from leanformer.attention.bench.measure import device_named, here
+    from leanformer.attention.bench.measure import here
     from leanformer.attention.presets import mechanisms
+    from leanformer.core.machine.device import find_device
     from leanformer.core.record import Record, read
 
     known = mechanisms()
@@ -38,7 +39,7 @@ def bench(
         if name not in known:
             raise ValueError(f"--only {name}: there are {', '.join(known)}")
     chosen = {name: known[name] for name in only or known}
-    device = device_named(device)
+    device = str(find_device(device))
     record, environment = Record(out), here(device)
     done = read(out) if out.is_file() else []
     _draw(record, done, chosen)
@@ -143,13 +144,14 @@ def advise(
     """
     import leanformer.attention  # noqa: F401  (registers every mechanism)
     from leanformer.attention.bench.advice import KEEP, Question, advise
-    from leanformer.attention.bench.measure import device_named, here
+    from leanformer.attention.bench.measure import here
+    from leanformer.core.machine.device import find_device
     from leanformer.core.record import read
 
     if not record.is_file():
         raise ValueError(f"{record} does not exist; run leanformer attention bench first")
     events = [event for event in read(record) if event["event"] == "attention"]
-    device = device_named(device)
+    device = str(find_device(device))
     question = Question(
         length=length,
         environment=here(device),

@@ -48,6 +48,9 @@ def compress(
         int, typer.Option(help="Keep the first so many pieces of the vocabulary in any case.")
     ] = 12_000,
     threads: Annotated[int, typer.Option(help="Threads; 0 = all cores.")] = 0,
+    device: Annotated[
+        str, typer.Option(help="Where to train: auto, cpu, cuda, cuda:1 or mps.")
+    ] = "auto",
     batch_dependent: Annotated[
         bool,
         typer.Option(
@@ -106,6 +109,7 @@ def compress(
             "min_count": min_count,
             "first_pieces": first_pieces,
             "threads": threads,
+            "device": device,
             "batch_dependent": batch_dependent,
         },
     )

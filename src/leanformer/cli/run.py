@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,10 @@ def run(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="steps[0].train.epochs=2; may be repeated.")
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Where to train: auto, cpu, cuda, cuda:1 or mps; as the recipe says."),
+    ] = None,
 ) -> None:
     """Do what a recipe says; stopped, the same command resumes.
 
@@ -25,6 +30,8 @@ def run(
     from leanformer.search.conduct import conduct
 
     described = read(recipe, set_ or [])
+    if device is not None:
+        described = replace(described, device=device)
     folder = out or Path("runs") / recipe.stem
     command = shlex.join(["leanformer", *sys.argv[1:]])
     workspace, page = conduct(described, folder, command=command, watch=Watcher())

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from leanformer.core.machine.device import inputs_on, move
 from leanformer.data.task import Examples
 from leanformer.tasks import IGNORE, kind_named
 from leanformer.text import Reading, reader_of
@@ -40,16 +41,12 @@ class Batch:
     begins: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on `device`; to CUDA it is copied beside the computing, from pinned memory."""
-
-        def moved(tensor: Tensor | None) -> Tensor | None:
-            if tensor is None or tensor.device == device:
-                return tensor
-            pinned = tensor.pin_memory() if device.type == "cuda" else tensor
-            return pinned.to(device, non_blocking=True)
-
-        inputs: Any = {name: moved(tensor) for name, tensor in self.inputs.items()}
-        labels, lanes, begins = moved(self.labels), moved(self.lanes), moved(self.begins)
+        """The batch on `device`, moved as `core.machine.device.move` does."""
+        labels, lanes, begins = (
+            None if tensor is None else move(tensor, device)
+            for tensor in (self.labels, self.lanes, self.begins)
+        )
+        inputs = inputs_on(device, self.inputs)
         return replace(self, inputs=inputs, labels=labels, lanes=lanes, begins=begins)
 
     @property

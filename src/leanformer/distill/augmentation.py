@@ -40,6 +40,6 @@ def token_swap(ids_BT: Tensor, free_BT: Tensor, probability: float) -> Tensor:
     pool = ids_BT[free_BT]
     if probability == 0 or not len(pool):
         return ids_BT
-    chosen_BT = free_BT & (torch.rand(ids_BT.shape) < probability)
-    drawn = pool[torch.randint(len(pool), (int(chosen_BT.sum()),))]
+    chosen_BT = free_BT & (torch.rand(ids_BT.shape) < probability).to(ids_BT.device)
+    drawn = pool[torch.randint(len(pool), (int(chosen_BT.sum()),)).to(ids_BT.device)]
     return ids_BT.masked_scatter(chosen_BT, drawn)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.core import codec
+from leanformer.core.machine.device import device_of
 from leanformer.data import Batch, Task
 from leanformer.distill.augmentation import token_swap
 from leanformer.distill.objective import Objective, Outputs, dims_of
@@ -25,6 +26,9 @@ from leanformer.tasks import kind_named
 from leanformer.train.digest import digest, weights_digest
 from leanformer.train.loss import Carry, Loss, Term, Unit, count
 from leanformer.train.masking import Masking
+
+TEACHER_TYPE = torch.bfloat16
+"""What a teacher answers in: half of the memory. Devices differ in its last bits."""
 
 
 class Distillation(Loss):
@@ -64,22 +68,24 @@ class Distillation(Loss):
         self.hidden = any(objective.needs_hidden for objective in objectives)
         self.attention = any(objective.needs_attention for objective in objectives)
         self.additive = all(objective.additive for objective in objectives)
+        self.compilable = not self.attention  # which is observed from outside of the model
         self.kind = task.kind
         # Kept out of the module's own parameters: a teacher is neither trained nor checkpointed.
-        device = next(student.parameters()).device
-        asked = copy.deepcopy(teacher).to(device, torch.bfloat16)
+        device = device_of(student)
+        asked = copy.deepcopy(teacher).to(device, TEACHER_TYPE)
         self._teacher = [asked.eval().requires_grad_(False)]
-        self._translate = translate
+        self._translate = None if translate is None else translate.to(device)
         self.noise, self._special = noise, torch.tensor(list(special), dtype=torch.long)
         self._hide, self._kept, self._own = hide, kept, own
 
     def identity(self) -> dict[str, Any]:
         """The objectives, the teacher by its weights, and what is done to the texts."""
+        table = self._translate
         return {
             "task": self.kind,
             "objectives": codec.encode(self.objectives),
             "teacher": teacher_digest(self._teacher[0], self.kind),
-            "translation": None if self._translate is None else digest(self._translate.tolist()),
+            "translation": None if table is None else digest(table.cpu().tolist()),
             "noise": self.noise,
             "special": self._special.tolist(),
             "masking": codec.encode(self._hide),
@@ -88,7 +94,8 @@ class Distillation(Loss):
     def transform_batch(self, batch: Batch) -> Batch:
         """The batch with some tokens swapped or hidden, the same for both models."""
         ids_BT = batch.inputs["input_ids"]
-        free_BT = batch.inputs["attention_mask"].bool() & ~torch.isin(ids_BT, self._special)
+        special_BT = torch.isin(ids_BT, self._special.to(ids_BT.device))
+        free_BT = batch.inputs["attention_mask"].bool() & ~special_BT
         inputs = {**batch.inputs, "input_ids": token_swap(ids_BT, free_BT, self.noise)}
         noisy = replace(batch, inputs=inputs)
         return noisy if self._hide is None else self._hide.batch(noisy)
@@ -126,8 +133,7 @@ class Distillation(Loss):
             return self._own.outputs(self._teacher[0], batch)
         theirs = dict(batch.inputs)
         if self._translate is not None:
-            ids_BT = theirs["input_ids"]
-            theirs["input_ids"] = self._translate.to(ids_BT.device)[ids_BT]
+            theirs["input_ids"] = self._translate[theirs["input_ids"]]
         return outputs_of(self._teacher[0], theirs, self.kind, self.hidden, self.attention)
 
     def _unit(self, objective: Objective) -> Unit:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from leanformer.core.machine.device import inputs_on
 from leanformer.core.technique import technique
 from leanformer.data import Examples
 from leanformer.distill.augmentation import Augmentation
@@ -114,7 +115,8 @@ class _Substitutes:
         self.near: dict[str, list[str]] = {}
         if model is not None:
             self.their_words, their_ids = whole_words(model[1])
-            self.their_ids = torch.tensor(their_ids)
+            self.their_ids = torch.tensor(their_ids, device=embeddings_VD.device)
+            model[0].to(embeddings_VD.device)
 
     def of_words(self, words: list[str]) -> list[list[str]]:
         """The substitutes of each word of a text; none for what is not a word, such as a comma."""
@@ -130,7 +132,7 @@ class _Substitutes:
             pieces = self.tokenizer.encode(word, add_special_tokens=False)
             vector_D = F.normalize(self.embeddings_VD[pieces].mean(0), dim=-1)
             order = (self.known_WD @ vector_D).topk(min(self.count + 1, len(self.words))).indices
-            others = [self.words[index] for index in order.tolist()]
+            others = [self.words[index] for index in order.cpu().tolist()]
             self.near[word] = [other for other in others if other != word.lower()][: self.count]
         return self.near[word]
 
@@ -159,9 +161,11 @@ class _Substitutes:
             rows = torch.arange(len(part))
             ids_BT[rows, places] = tokenizer.mask_token_id
             mask_BT = encoded["attention_mask"].repeat(len(part), 1)
-            logits_BV = model(input_ids=ids_BT, attention_mask=mask_BT).logits[rows, places]
+            inputs = {"input_ids": ids_BT, "attention_mask": mask_BT}
+            logits_BTV = model(**inputs_on(self.their_ids.device, inputs)).logits
+            logits_BV = logits_BTV[rows, places]
             known_BW = logits_BV[:, self.their_ids]
-            best = known_BW.topk(min(self.count + 1, known_BW.shape[1])).indices.tolist()
+            best = known_BW.topk(min(self.count + 1, known_BW.shape[1])).indices.cpu().tolist()
             for (_, word), order in zip(part, best, strict=True):
                 others = [self.their_words[index] for index in order]
                 yield word, [x for x in others if x != words[word].lower()][: self.count]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from leanformer.core.machine.device import device_of
 from leanformer.core.quantity import Quantity
 
 
@@ -25,7 +26,7 @@ def flops_per_token(model: Any, *, tokens: int = 128) -> Quantity:
     if tokens < 1:
         raise ValueError(f"tokens: {tokens} is not positive")
     tokens = min(tokens, getattr(model.config, "max_position_embeddings", tokens) - 2)
-    ids = torch.ones((1, tokens), dtype=torch.long)
+    ids = torch.ones((1, tokens), dtype=torch.long, device=device_of(model))
     counter = FlopCounterMode(display=False)
     training = model.training
     model.eval()

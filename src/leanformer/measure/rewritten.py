@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig
 
+from leanformer.core.machine.device import device_of
 from leanformer.core.proof import Proof, require
 from leanformer.core.workspace import Workspace
 from leanformer.measure.sameness import dev_outputs, same_outputs
@@ -42,12 +43,13 @@ def rewritten(
             another model.
     """
     model = workspace.model
+    device = device_of(model)
     before = dev_outputs(workspace, model, max_length)
     floats = sum(parameter.numel() for parameter in model.parameters()) * 4
     hold(model)
     saved = workspace.folder / "model"
     save_model(model, workspace.tokenizer, saved, overwrite=True)
-    again = loaded(type(model), saved)
+    again = loaded(type(model), saved).to(device)
     after = dev_outputs(workspace, again, max_length)
     same = same_outputs(before, after, "packing")
     proofs = [stored(saved, asked, floats), unchanged(state, again), same]
@@ -88,7 +90,9 @@ def stored(folder: Path, asked: dict[str, int], before: int) -> Proof:
 def unchanged(state: dict[str, Tensor], model: nn.Module) -> Proof:
     """The proof that `model` holds the tensors of `state`, bit by bit."""
     ours = model.state_dict()
-    changed = [n for n, t in state.items() if n not in ours or not torch.equal(ours[n], t)]
+    changed = [
+        n for n, t in state.items() if n not in ours or not torch.equal(ours[n].cpu(), t.cpu())
+    ]
     return Proof(
         claim="tensors that packing changed",
         before=None,

@@ -53,12 +53,15 @@ class FakeQuantLinear(nn.Module):
         """
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
+        device = self.weight.device
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self.low, self.high = grid.low, grid.high
         self.smoothed = smooth is not None
-        self.register_buffer("input_scale", grid.scale.detach().float())
-        self.register_buffer("input_zero_point", grid.zero_point.to(torch.int32))
-        self.register_buffer("smooth", torch.ones(self.in_features) if smooth is None else smooth)
+        self.register_buffer("input_scale", grid.scale.detach().to(device).float())
+        self.register_buffer("input_zero_point", grid.zero_point.to(device, torch.int32))
+        if smooth is None:
+            smooth = torch.ones(self.in_features, device=device)
+        self.register_buffer("smooth", smooth)
         self.register_buffer("rows", rows)
         self.register_buffer("output_scale", None if output is None else output.scale.detach())
         self.output_ends = (0, 0) if output is None else (output.low, output.high)

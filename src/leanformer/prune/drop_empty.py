@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.calibrate.texts import training_texts
+from leanformer.core.machine.device import device_of, inputs_on
 from leanformer.core.proof import Proof, require
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
@@ -108,7 +109,7 @@ class DropEmpty(Step):
         for point, kept, width, input_C in zip(
             points, [*heads, *neurons], widths, inputs, strict=True
         ):
-            stays_C = torch.zeros(len(input_C), dtype=torch.bool)
+            stays_C = torch.zeros(len(input_C), dtype=torch.bool, device=input_C.device)
             for unit in kept:
                 stays_C[unit * width : (unit + 1) * width] = True
             constant_O = weight_of(point)[:, ~stays_C] @ input_C[~stays_C]
@@ -166,7 +167,7 @@ def _inputs_of(model: Any, points: list[Any], text: dict[str, Tensor]) -> list[T
     training = model.training
     model.eval()
     try:
-        model(**text)
+        model(**inputs_on(device_of(model), text))
     finally:
         model.train(training)
         for handle in handles:

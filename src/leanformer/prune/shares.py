@@ -41,7 +41,7 @@ def kept_by_head(model: Any) -> list[list[float]]:
         ValueError: The architecture is not known.
     """
     anatomy = anatomy_of(model)
-    return [_shares(anatomy, layer).tolist() for layer in anatomy.layers(model)]
+    return [_shares(anatomy, layer).cpu().tolist() for layer in anatomy.layers(model)]
 
 
 def _shares(anatomy: Anatomy, layer: Any) -> Tensor:

@@ -31,6 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.calibrate.texts import training_texts
+from leanformer.core.machine.device import device_of, inputs_on
 from leanformer.core.proof import Proof, require
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
@@ -219,7 +220,7 @@ def _reached(model: nn.Module, batch: dict[str, Tensor]) -> list[str]:
         if isinstance(module, nn.Linear | nn.Embedding)
     ]
     try:
-        model.eval()(**batch)
+        model.eval()(**inputs_on(device_of(model), batch))
     finally:
         for handle in handles:
             handle.remove()

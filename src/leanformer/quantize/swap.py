@@ -132,4 +132,6 @@ def _rounding(
     if isinstance(layer, nn.Embedding):
         return QATEmbedding(layer, quantizer, clip).train(layer.training)
     inputs = None if activations is None else activations.build(layer.in_features)
+    if inputs is not None and layer.weight.device.type != "meta":
+        inputs.to(layer.weight.device)
     return QATLinear(layer, quantizer, inputs, clip).train(layer.training)

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from leanformer.core.machine.device import find_device
 from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
@@ -64,6 +65,7 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
         OSError: A file is missing, the folder is taken, or the disk is full.
         ValueError: Data or model are not as they must be.
     """
+    find_device(request.device)
     out = out.resolve()  # the recipes of the students name paths in it
     dataset = request.data.read()
     if not request.fresh_head:
@@ -214,6 +216,7 @@ class _Search:
             steps=steps,
             fresh_head=fresh_head,
             seed=self.request.seed,
+            device=self.request.device,
         )
         return run(
             recipe,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.machine.device import find_device
 from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset
@@ -50,6 +51,7 @@ def conduct(
         ValueError: Something does not fit together, or there is nothing to compare with.
         NoEffect: A step had no effect.
     """
+    find_device(recipe.device)
     folder = folder.resolve()  # what is kept there names paths in it
     dataset = align_labels(recipe.data.read(), own_head(recipe), recipe.teacher)
     record = Record(folder / "record.jsonl")
@@ -88,6 +90,7 @@ def _request(recipe: Recipe) -> Request:
         keep=recipe.keep,
         confidence=recipe.confidence,
         seed=recipe.seed,
+        device=recipe.device,
         fresh_head=recipe.fresh_head,
         **read,
     )

@@ -1,7 +1,7 @@
 """What is asked of a search, checked before anything is begun."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from leanformer.core import codec
@@ -56,6 +56,9 @@ class Request:
     """Keep the first so many pieces of the vocabulary, and those of the texts."""
     threads: int = field(default=0)
     """Threads to train and to measure with; 0 = all cores."""
+    device: str = "auto"
+    """Where models are trained: "auto" = the accelerator where there is one, "cpu", "cuda",
+    "cuda:1", "mps". A search may go on on another one; what is served is measured on the CPU."""
     batch_dependent: bool = False
     """Let graphs take part in the race whose answers depend on the other texts of a batch."""
 
@@ -108,14 +111,14 @@ class Request:
 
 
 def claim(out: Path, request: Request) -> None:
-    """Make `out` the folder of this request, new or resumed.
+    """Make `out` the folder of this request, new or resumed; the device may change.
 
     Raises:
         FileExistsError: `out` holds something that is no search.
         ValueError: `out` holds the search of another request.
         OSError: The disk is too full.
     """
-    kept = out / "request.json"
+    kept, request = out / "request.json", replace(request, device="auto")
     if kept.is_file():
         if not codec.same(kept, request):
             raise ValueError(

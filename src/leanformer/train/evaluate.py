@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from leanformer.core.machine.device import device_of
 from leanformer.data import Encoded, Task, by_length
 from leanformer.models.embedding import text_vectors
 from leanformer.numerics.metrics import Statistics
@@ -37,12 +38,12 @@ def outputs(
     """
     model.eval()
     found: list[Any] = [None] * len(encoded)
-    about = kind_named(kind)
-    cast = Precision(precision, next(model.parameters()).device.type)
+    about, device = kind_named(kind), device_of(model)
+    cast = Precision(precision, device.type)
     if about.predicts_next:
         batch_size = _rows(model, encoded, batch_size)
     for indices in by_length(encoded, batch_size):
-        batch = encoded.batch(indices)
+        batch = encoded.batch(indices).to(device)
         with cast.autocast():
             answer = head_output(model, batch.inputs, kind)
         if about.predicts_next:
@@ -133,10 +134,11 @@ def masked_accuracy(
 ) -> float:
     """Share of the labelled tokens of `encoded` that a masked language model finds."""
     model.eval()
-    cast = Precision(precision, next(model.parameters()).device.type)
+    device = device_of(model)
+    cast = Precision(precision, device.type)
     right = asked = 0
     for indices in by_length(encoded, batch_size):
-        batch = encoded.batch(indices)
+        batch = encoded.batch(indices).to(device)
         assert batch.labels is not None, "the tokens to find are the labels"
         with cast.autocast():
             found = model(**batch.inputs).logits.argmax(-1)

@@ -53,11 +53,13 @@ class Loss(nn.Module):
     """Maps a model and a batch to terms; may hold parameters of its own, which are trained too.
 
     Attributes:
+        compilable: Whether all that it looks at is still there in a compiled model.
         additive: Whether the terms of a batch are the sums of those of its parts. A loss that
             compares the examples of a batch with each other is not, and gets each batch whole.
     """
 
     additive: bool = True
+    compilable: bool = True
 
     def transform_batch(self, batch: Batch) -> Batch:
         """What the model is shown instead of `batch`: chance may hide or swap tokens here, before

@@ -39,7 +39,7 @@ class Masking:
         """`batch` with tokens hidden, and what they were as its labels."""
         ids_BT = batch.inputs["input_ids"]
         free_BT = batch.inputs["attention_mask"].bool()
-        free_BT = free_BT & ~torch.isin(ids_BT, torch.tensor(self.special))
+        free_BT = free_BT & ~torch.isin(ids_BT, torch.tensor(self.special, device=ids_BT.device))
         hidden_BT, labels_BT = masked(
             ids_BT, free_BT, self.mask, self.vocabulary, self.share, generator
         )
@@ -91,15 +91,15 @@ def masked(
         mask: Id of the mask token.
         vocabulary: Number of token ids, of which random ones are drawn.
         share: Probability of each free token to be chosen.
-        generator: Where chance comes from; None = torch's own.
+        generator: Where chance comes from, on the CPU; None = torch's own.
     """
 
     def uniform() -> Tensor:
-        return torch.rand(ids_BT.shape, generator=generator)
+        return torch.rand(ids_BT.shape, generator=generator).to(ids_BT.device)
 
     chosen_BT = free_BT & (uniform() < share)
     fate_BT = uniform()
-    drawn_BT = torch.randint(vocabulary, ids_BT.shape, generator=generator)
+    drawn_BT = torch.randint(vocabulary, ids_BT.shape, generator=generator).to(ids_BT.device)
     shown_BT = ids_BT.masked_fill(chosen_BT & (fate_BT < _MASKED), mask)
     random_BT = chosen_BT & (fate_BT >= _MASKED) & (fate_BT < _MASKED + _RANDOM)
     return torch.where(random_BT, drawn_BT, shown_BT), ids_BT.masked_fill(~chosen_BT, IGNORE)

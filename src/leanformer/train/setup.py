@@ -39,8 +39,8 @@ class TrainSetup:
     max_grad_norm: float = 1.0
     """Largest norm of the gradient; 0 = no clipping."""
     precision: Literal["fp32", "bf16", "fp16"] = "bf16"
-    """Autocast precision of forward and backward; weights and optimizer stay fp32. On a CPU without
-    bf16 products bf16 is run as fp32, which is many times as fast there."""
+    """Autocast precision of forward and backward; weights and optimizer stay fp32. On a CPU or GPU
+    without bf16 products bf16 is run as fp32, which is many times as fast there."""
     evaluations: int = 0
     """Evaluations on the development split spread over the training; 0 = one per epoch, or
     none where the last weights are kept."""
@@ -50,6 +50,10 @@ class TrainSetup:
     """Share of the steps that counts as done: schedule and order of the data begin there."""
     freeze_embeddings: bool = False
     """Leave embeddings, and heads tied to them, as they are; a step costs less then."""
+    compile: bool = False
+    """Compile the forward and backward pass with `torch.compile`. It pays in long trainings on a
+    GPU; it takes minutes at first, and needs a C++ compiler on a CPU and Triton on a GPU. Not with
+    objectives that compare attention."""
     checkpoint_seconds: float = 60.0
     """Least time between two checkpoints."""
     learning_rate: InitVar[float | None] = None

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from leanformer.attention import Linear, Linformer, SlidingWindow
-from leanformer.attention.bench.measure import DENSE, PADDED, check, device_named, here, measure
+from leanformer.attention.bench.measure import DENSE, PADDED, check, here, measure
 from leanformer.attention.bench.workload import Workload
 from leanformer.attention.mechanisms.linear import LinearAttention
 
@@ -61,20 +61,6 @@ def test_the_environment_of_a_gpu_names_it(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"A GPU at {device}")
     assert here("cuda")["gpu"] == "A GPU at cuda"
     assert here("cuda:1")["gpu"] == "A GPU at cuda:1"
-
-
-def test_auto_is_a_gpu_where_there_is_one_and_another_device_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    found: list[torch.device | None] = [None]
-    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **_: found[0])
-    assert device_named("auto") == device_named("cpu") == "cpu"
-    with pytest.raises(ValueError, match=r"device: cuda is not on this machine, which has cpu;"):
-        device_named("cuda")
-    found[0] = torch.device("cuda")
-    assert (device_named("auto"), device_named("cuda:1")) == ("cuda", "cuda:1")
-    with pytest.raises(ValueError, match=r"device: mps is not .* has cpu and cuda; give one"):
-        device_named("mps")
 
 
 def test_a_mechanism_that_is_not_its_reference_is_not_timed(

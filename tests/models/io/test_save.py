@@ -14,6 +14,8 @@ from leanformer.models.tiny import tiny_model
 HEADLESS = {
     ("causal", "distilbert"),
     ("causal", "modernbert"),
+    ("causal", "mpnet"),
+    ("causal", "deberta-v2"),
     ("masked", "gpt2"),
     ("masked", "llama"),
 }

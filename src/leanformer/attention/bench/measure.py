@@ -97,24 +97,6 @@ def here(device: str) -> dict[str, Any]:
     return found
 
 
-def device_named(name: str) -> str:
-    """The device of this name; "auto" is a GPU where there is one, and else the CPU.
-
-    Raises:
-        ValueError: torch knows no such device, or this machine does not have it.
-    """
-    found = torch.accelerator.current_accelerator(check_available=True)
-    here = ["cpu"] if found is None else ["cpu", found.type]
-    if name == "auto":
-        return here[-1]
-    if name.split(":")[0] not in here:
-        raise ValueError(
-            f"device: {name} is not on this machine, which has {' and '.join(here)}; give one of "
-            'these, or "auto"'
-        )
-    return name
-
-
 def _cpu(one: Timing, other: Timing) -> Quantity:
     rounds = zip(one.calls, other.calls, strict=True)
     return spread([a.cpu / b.cpu for a, b in rounds], "x")

@@ -8,6 +8,7 @@ their vocabularies differ, each reads the texts with its own tokenizer
 from collections.abc import Sequence
 from typing import Any
 
+from leanformer.core.machine.device import device_of
 from leanformer.data import Task
 from leanformer.distill.teachers.ensemble import Ensemble
 from leanformer.distill.teachers.reading import have_one_vocabulary
@@ -22,7 +23,7 @@ def with_teachers(
     average_hidden: bool = False,
     student: Any = None,
 ) -> tuple[Ensemble, list[Any]]:
-    """`first` and the models in `folders` as one teacher, and the tokenizer of each.
+    """`first` and the models in `folders` as one teacher on its device; the tokenizer of each.
 
     Args:
         first: The teacher that is there already.
@@ -54,7 +55,7 @@ def with_teachers(
         )
         if average_hidden:
             _check_vocabulary(tokenizer, theirs, folder)
-        teachers.append(model)
+        teachers.append(model.to(device_of(first)))
         tokenizers.append(theirs)
     same_ids = have_one_vocabulary(tokenizer if student is None else student, tokenizers)
     return Ensemble(teachers, task.kind, average_hidden, same_ids), tokenizers

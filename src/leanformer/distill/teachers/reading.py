@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from leanformer.core.machine.device import device_of
 from leanformer.core.technique import families
 from leanformer.data import Batch, Encoded, Examples, encode_examples
 from leanformer.distill.objective import Objective, Outputs
@@ -49,8 +50,8 @@ class OwnReading:
         members = members_of(teacher)
         answers = []
         for member, encoded in zip(members, self.encoded, strict=True):
-            inputs = encoded.batch(list(batch.index)).inputs
-            answers.append(head_output(member, inputs, self.kind))
+            theirs = encoded.batch(list(batch.index)).to(device_of(member))
+            answers.append(head_output(member, theirs.inputs, self.kind))
         keep_BT = batch.inputs["attention_mask"].bool()
         return Outputs(self._mean(members, answers), (), keep_BT)
 

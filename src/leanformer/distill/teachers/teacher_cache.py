@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leanformer.core.files import check_space, write_text
+from leanformer.core.machine.device import move
 from leanformer.data import Batch, Encoded
 from leanformer.distill.objective import Outputs
 from leanformer.models.embedding import embedding_of
@@ -72,7 +73,7 @@ class TeacherCache:
         self.unflushed = 0
 
     def read(self, batch: Batch) -> Outputs | None:
-        """The cached outputs for `batch`; None unless all of its texts are cached."""
+        """The cached outputs for `batch`, on its device; None unless all its texts are cached."""
         if not self.filled[list(batch.index)].all():
             return None
         keep_BT = batch.inputs["attention_mask"].bool()
@@ -81,12 +82,13 @@ class TeacherCache:
         hidden: tuple[Tensor, ...] = ()
         if self.levels:
             rows = [self.hidden[self._token_rows(index)] for index in batch.index]
-            hidden = torch.stack([_padded(row, width) for row in rows]).unbind(2)
+            states = torch.stack([_padded(row, width) for row in rows])
+            hidden = move(states, keep_BT.device).unbind(2)
         if self.per_token:
             said = torch.stack([_padded(row, width) for row in logits])
         else:
             said = torch.cat([_bf16(row) for row in logits])
-        return Outputs(said, hidden, keep_BT)
+        return Outputs(move(said, keep_BT.device), hidden, keep_BT)
 
     def write(self, batch: Batch, said: Outputs) -> Outputs:
         """Cache the outputs for `batch`, padded on the right; returns them as `read` does."""
@@ -152,7 +154,7 @@ def key_of(teacher: nn.Module, encoded: Encoded, translate: Tensor | None, kind:
         for name, ids in sorted(row.items()):
             seen.update(f"{name}{len(ids)}".encode() + np.asarray(ids, np.int32).tobytes())
     if translate is not None:
-        seen.update(translate.numpy().tobytes())
+        seen.update(translate.cpu().numpy().tobytes())
     return seen.hexdigest()
 
 

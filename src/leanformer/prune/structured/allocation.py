@@ -33,6 +33,6 @@ def allocate(scores: list[Tensor], share: float, multiple: int, spread: str) -> 
         for count, layer in zip(counts, scores, strict=True)
     ]
     return [
-        sorted(layer.topk(width).indices.tolist())
+        sorted(layer.topk(width).indices.cpu().tolist())
         for layer, width in zip(scores, widths, strict=True)
     ]

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from leanformer.core.machine.device import on_cpu
 from leanformer.core.proof import Proof
 from leanformer.measure.flops import flops_per_token
 from leanformer.models.anatomy.shape import Shape, shape_of
@@ -18,8 +19,8 @@ _TIMEABLE = 200e6  # FLOPs; about a millisecond, what the overhead of eager call
 def prove_smaller(before: nn.Module, after: nn.Module) -> list[Proof]:
     """Parameters of the layers, bytes, FLOPs and latency of `after` against `before`.
 
-    Latency is that of PyTorch with one text of 128 tokens, calling both models in turn. It must
-    fall; by how much is measured at the end of a recipe.
+    Latency is that of PyTorch with one text of 128 tokens on the CPU, wherever the models are,
+    calling both in turn. It must fall; by how much is measured at the end of a recipe.
     """
     rows = [
         (
@@ -75,7 +76,7 @@ def prove_units(
 
 
 def _latency_proof(before: nn.Module, after: nn.Module, old_flops: int, new_flops: int) -> Proof:
-    old_s, new_s = _latencies(before, after)
+    old_s, new_s = _latencies(on_cpu(before), on_cpu(after))
     timeable = old_flops - new_flops > _TIMEABLE
     return Proof(
         claim="latency at 1 x 128 tokens",

@@ -11,7 +11,6 @@ Legend: N real token of any text, I in, O out.
 from collections.abc import Iterable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -60,7 +59,7 @@ def _shift(
     model: nn.Module, name: str, layer: Any, batches: list[dict[str, Tensor]]
 ) -> tuple[Tensor, float]:
     """The mean over tokens of exact output - rounded output, and its size."""
-    total_O, squares, count = torch.zeros(layer.out_features), 0.0, 0
+    total_O, squares, count = layer.weight.new_zeros(layer.out_features), 0.0, 0
 
     def compare(_: str, x_NI: Tensor) -> None:
         nonlocal total_O, squares, count

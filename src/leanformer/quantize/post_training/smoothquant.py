@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from leanformer.core.machine.device import device_of, inputs_on
+
 
 def smoothquant(channel_I: Tensor, weight_OI: Tensor, alpha: float = 0.5) -> Tensor:
     """The divisor of each input channel, shape [in].
@@ -58,7 +60,7 @@ def same_inputs(
     training = model.training
     try:
         with torch.no_grad():
-            model.eval()(**batch)
+            model.eval()(**inputs_on(device_of(model), batch))
     finally:
         model.train(training)
         for handle in handles:

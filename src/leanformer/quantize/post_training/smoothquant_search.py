@@ -43,8 +43,8 @@ def best_divisors(
     each = math.ceil(_ROWS / len(batches))
 
     def take(name: str, x_NI: Tensor) -> None:
-        places = torch.linspace(0, len(x_NI) - 1, min(each, len(x_NI))).round().long()
-        rows[name].append(x_NI[places])
+        places = torch.linspace(0, len(x_NI) - 1, min(each, len(x_NI)), device=x_NI.device)
+        rows[name].append(x_NI[places.round().long()])
 
     observe_rows(model, layers, batches, take)
     divisors: dict[str, Tensor] = {}

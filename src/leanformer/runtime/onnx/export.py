@@ -25,6 +25,7 @@ import torch
 
 from leanformer.core.files import new_files
 from leanformer.core.machine.child import ChildFailed, call_in_child
+from leanformer.core.machine.device import on_cpu
 from leanformer.core.proof import NoEffect, Proof, require
 from leanformer.numerics.fake_linear import count_fake_quantized
 from leanformer.runtime.graph import InferenceGraph, example_inputs, exported
@@ -57,8 +58,8 @@ def export_onnx(
     """Write a graph into `folder`: exported, fused, and for int8 dynamically quantized.
 
     Args:
-        model: A model with a head for `kind`; with `FakeQuantLinear` layers, `write_scales` makes
-            the int8 graph.
+        model: A model with a head for `kind`, on any device; with `FakeQuantLinear` layers,
+            `write_scales` makes the int8 graph.
         kind: The task; pooling and head become part of the graph.
         folder: Where to write `onnx_file(precision)`, beside other graphs.
         precision: "fp32" or "int8".
@@ -89,6 +90,7 @@ def export_onnx(
             "leanformer.quantize.onnx_qdq.write_scales"
         )
     import_onnxruntime()
+    model = on_cpu(model)
     graph = InferenceGraph(model, kind, pairs=pairs)
     name = onnx_file(precision)
     with (

@@ -29,6 +29,7 @@ from torch import nn
 
 from leanformer.core.files import new_files
 from leanformer.core.machine.child import ChildFailed, call_in_child
+from leanformer.core.machine.device import on_cpu
 from leanformer.core.proof import NoEffect, Proof, require
 from leanformer.models.io.quiet import quiet
 from leanformer.numerics.fake_linear import count_fake_quantized, count_integer_attention
@@ -56,8 +57,8 @@ def export_openvino(
     """Write the graph of `openvino_file(precision)` into `folder` and prove what it executes.
 
     Args:
-        model: A model with a head for `kind`; with `FakeQuantLinear` layers, their scales make the
-            int8 graph.
+        model: A model with a head for `kind`, on any device; with `FakeQuantLinear` layers, their
+            scales make the int8 graph.
         kind: The task; pooling and head become part of the graph.
         folder: Where to write it, beside other graphs.
         precision: What to store and execute.
@@ -79,6 +80,7 @@ def export_openvino(
         PassingFault: There was no memory, thread or disk for it.
     """
     import_openvino()
+    model = on_cpu(model)
     carries = bool(count_fake_quantized(model))
     if precision == "int8" and not carries:
         _check_calibration(calibration)

@@ -47,7 +47,8 @@ def identify(
         model: With its initial weights.
         batches: The training examples.
         loss: What is minimized, with its initial weights.
-        setup: Hyperparameters; how often a checkpoint is written is left out.
+        setup: Hyperparameters; how often a checkpoint is written, and whether the model is
+            compiled, is left out.
         settings: What else decides the result, e.g. the seed: JSON values.
     """
     table = {
@@ -55,7 +56,7 @@ def identify(
         "data": batches.identity(),
         "weights": {"model": weights_digest(model), "loss": weights_digest(loss)},
         "loss": {"use": type(loss).__name__, **loss.identity()},
-        "setup": codec.encode(replace(setup, checkpoint_seconds=0.0)),
+        "setup": codec.encode(replace(setup, checkpoint_seconds=0.0, compile=False)),
         **settings,
     }
     identity: dict[str, Any] = json.loads(json.dumps(table))  # tuples are lists there

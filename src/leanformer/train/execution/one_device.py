@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from leanformer.core.machine.device import device_of
 from leanformer.data import Batch
 from leanformer.train.checkpoints import checkpoint
 from leanformer.train.execution.execution import Execution, Groups, T
@@ -25,13 +26,23 @@ class OneDevice(Execution):
         model: What is trained, in place.
         loss: What is minimized; its parameters are trained too.
         setup: Optimizer, precision and clipping.
+
+    Raises:
+        ValueError: The model is to be compiled, and the loss observes it from outside.
     """
 
     writes = True
 
     def __init__(self, model: nn.Module, loss: Loss, setup: TrainSetup) -> None:
-        self.device = next(model.parameters()).device
+        self.device = device_of(model)
         self.model, self.loss = model, loss.to(self.device)
+        if setup.compile and not loss.compilable:
+            raise ValueError(
+                f"compile: {type(loss).__name__} observes the model from outside, which a compiled "
+                "one does not show; leave compile out, or the objectives that compare attention"
+            )
+        # a second view of the same weights, whose names stay; the model itself runs as before
+        self.called: Any = torch.compile(model) if setup.compile else model
         self.max_grad_norm = setup.max_grad_norm
         self.parameters = [p for m in (model, loss) for p in m.parameters() if p.requires_grad]
         self.scheduled_modules = scheduled_modules(model)
@@ -49,7 +60,7 @@ class OneDevice(Execution):
         shares, following = [], carry
         for part in (part.to(self.device) for part in shown):
             with self.precision.autocast():
-                outputs = self.loss.outputs(self.model, part, carry)
+                outputs = self.loss.outputs(self.called, part, carry)
                 share = loss_share(self.loss.terms(outputs, part), counts)
                 if (penalty := penalties(self.scheduled_modules)) is not None:
                     share = share + penalty / len(parts)
