@@ -139,7 +139,7 @@ def test_a_batch_goes_to_cuda_from_pinned_memory_and_is_not_waited_for(
         pinned.append(tensor)
         return tensor
 
-    def to(tensor: torch.Tensor, device: torch.device, non_blocking: bool) -> torch.Tensor:
+    def to(tensor: torch.Tensor, device: torch.device, non_blocking: bool = False) -> torch.Tensor:
         copied.append((device, non_blocking))
         return tensor
 
