@@ -37,7 +37,7 @@ def test_layers_are_swapped_in_place_and_the_configuration_says_so():
 def test_an_unknown_layer_is_refused_before_anything_changes():
     model, _ = tiny_model("bert")
     for wrong in ("nonsense", "bert.encoder.layer.1.output.LayerNorm"):
-        with pytest.raises(ValueError, match=f"layers: {wrong} is no linear layer and no embedd"):
+        with pytest.raises(ValueError, match=f"layers: {wrong} is not a linear layer or embedding"):
             swap(model, {LINEAR: Blocks(), wrong: Blocks()})
     assert isinstance(model.get_submodule(LINEAR), nn.Linear)
     assert not hasattr(model.config, "quantization_config")
@@ -84,5 +84,5 @@ def test_a_table_that_rounds_has_no_weight_decay():
     decayed, free = grouped([model])
     assert (decayed.decays, free.decays) == (True, False)
     words = model.get_input_embeddings().weight
-    assert any(parameter is words for parameter in free.parameters)
-    assert not any(parameter is words for parameter in decayed.parameters)
+    assert any(parameter is words for _, parameter in free.parameters)
+    assert not any(parameter is words for _, parameter in decayed.parameters)
