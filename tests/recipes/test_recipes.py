@@ -97,7 +97,7 @@ def _settings(table: dict, model: Path, data: Path) -> list[str]:
             settings.append(f"steps[{index}].require_improvement=false")
         if "augmentation" in step:
             settings.append(f"steps[{index}].augmentation.copies=1")
-        if step.get("weights", {}).get("groups"):
+        if step.get("weights", {}).get("num_groups"):
             settings.append(f"steps[{index}].weights.num_groups=8")  # as many as divide tiny rows
         if "bits" in step:
             settings += [f"steps[{index}].bits.{name}=2" for name in ("slices", "iterations")]
