@@ -39,7 +39,7 @@ def test_openvino_equals_pytorch_at_every_length(family: str, tmp_path: Path) ->
     model, _, calibration = cut(family)
     export_openvino(model, "classification", tmp_path / "x")
     graph = InferenceGraph(model, "classification")
-    session = OpenVinoSession(tmp_path / "x" / "model.xml", "fp32", threads=1)
+    session = OpenVinoSession(tmp_path / "x" / "openvino_model.xml", "fp32", threads=1)
     got = said(session, graph, calibration)
     np.testing.assert_allclose(got, outputs(graph, calibration), atol=2e-4)
 
@@ -52,7 +52,7 @@ def test_openvino_in_int8_is_near(family: str, tmp_path: Path) -> None:
         model, "classification", tmp_path / "x", precision="int8", calibration=calibration
     )
     graph = InferenceGraph(model, "classification")
-    session = OpenVinoSession(tmp_path / "x" / "model.xml", "int8", threads=1)
+    session = OpenVinoSession(tmp_path / "x" / "openvino_model_qint8_quantized.xml", "int8", threads=1)
     got = said(session, graph, calibration)
     np.testing.assert_allclose(got, outputs(graph, calibration), atol=0.1)
 
