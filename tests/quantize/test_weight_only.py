@@ -67,7 +67,9 @@ def test_refusals(tmp_path):
     workspace = workspace_of(tmp_path)
     with pytest.raises(ValueError, match="modules_to_not_convert: no layer is named nonsense"):
         WeightOnly(modules_to_not_convert=("nonsense",)).apply(workspace)
-    with pytest.raises(ValueError, match=r"weight-only: bert.*query: group_size: 128 does not divide"):
+    with pytest.raises(
+        ValueError, match=r"weight-only: bert.*query: group_size: 128 does not divide"
+    ):
         WeightOnly().apply(workspace)
     everything = tuple(n for n, m in workspace.model.named_modules() if n)
     with pytest.raises(ValueError, match="modules_to_not_convert: it names every linear layer"):

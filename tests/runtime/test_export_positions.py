@@ -52,7 +52,9 @@ def test_openvino_in_int8_is_near(family: str, tmp_path: Path) -> None:
         model, "classification", tmp_path / "x", precision="int8", calibration=calibration
     )
     graph = InferenceGraph(model, "classification")
-    session = OpenVinoSession(tmp_path / "x" / "openvino_model_qint8_quantized.xml", "int8", threads=1)
+    session = OpenVinoSession(
+        tmp_path / "x" / "openvino_model_qint8_quantized.xml", "int8", threads=1
+    )
     got = said(session, graph, calibration)
     np.testing.assert_allclose(got, outputs(graph, calibration), atol=0.1)
 
