@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         ),
     )  # fmt: skip
     yield tmp_path
-    del module._registry["first-letter"]
+    del module._REGISTRY._known["first-letter"]
 
 
 def test_one_class_is_enough_to_be_served(folder: Path) -> None:

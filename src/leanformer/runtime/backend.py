@@ -6,17 +6,15 @@ neither does a backend until it exports.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from leanformer.core.proof import Proof
-from leanformer.core.technique import nearest
+from leanformer.core.registry import Registry
 from leanformer.runtime.session import Precision, Session
 
 FORMAT = 2  # of served folders; 1 had a folder for each precision and names of its own
-
-_registry: dict[str, "Backend"] = {}
 
 
 class Backend(ABC):
@@ -27,18 +25,19 @@ class Backend(ABC):
         title: How reports call it.
         precisions: What it runs in; the first one that a folder holds is opened, unless named.
         exact_int8: Whether its int8 products are exact on CPUs without VNNI too.
+        session: Opens a graph file, unless the backend opens folders in another way.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     precisions: ClassVar[tuple[Precision, ...]]
     exact_int8: ClassVar[bool] = True
+    session: ClassVar[Callable[..., Session]]
 
     @abstractmethod
     def graph_file(self, precision: Precision, layout: int = FORMAT) -> str:
         """Path of the graph in a served folder of format `layout`, with "/" between its parts."""
 
-    @abstractmethod
     def open(
         self,
         folder: Path,
@@ -61,6 +60,8 @@ class Backend(ABC):
             concurrency: Calls that are computed at a time.
             layout: Format of the folder.
         """
+        path = folder / self.graph_file(precision, layout)
+        return self.session(path, precision, threads=threads, concurrency=concurrency)
 
     @abstractmethod
     def export(
@@ -96,17 +97,18 @@ class Backend(ABC):
         return False
 
 
+_REGISTRY = Registry[Backend]("backend")
+
+
 def register(cls: type[Backend]) -> type[Backend]:
     """Make a backend known by its name."""
-    other = _registry.get(cls.name)
-    assert other is None or type(other).__qualname__ == cls.__qualname__, f"{cls.name} is taken"
-    _registry[cls.name] = cls()
+    _REGISTRY.add(cls, cls())
     return cls
 
 
 def registered() -> tuple[Backend, ...]:
     """All backends, in the order in which they registered."""
-    return tuple(_registry.values())
+    return _REGISTRY.all()
 
 
 def find_backend(name: str) -> Backend:
@@ -115,7 +117,4 @@ def find_backend(name: str) -> Backend:
     Raises:
         ValueError: There is none; the message has the nearest name and the list.
     """
-    if name not in _registry:
-        known = sorted(_registry)
-        raise ValueError(f"backend {name!r} is not one of {', '.join(known)}{nearest(name, known)}")
-    return _registry[name]
+    return _REGISTRY.find(name)

@@ -21,15 +21,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.core.technique import nearest
+from leanformer.core.registry import Registry
 from leanformer.runtime.manifest import NAME, Manifest
 from leanformer.runtime.session import Precision
 from leanformer.text import split_words
 
 Outputs = list[NDArray[np.float32]]
 Cut = Callable[[list[int]], None]
-
-_registry: dict[str, "type[System]"] = {}
 
 
 class System(ABC):
@@ -147,11 +145,12 @@ class System(ABC):
         return 0.0
 
 
+_REGISTRY = Registry[type[System]]("system")
+
+
 def served(cls: type[System]) -> type[System]:
     """Make a kind of system known by its name, so that folders of it open."""
-    other = _registry.get(cls.name)
-    assert other is None or other.__qualname__ == cls.__qualname__, f"{cls.name} is taken"
-    _registry[cls.name] = cls
+    _REGISTRY.add(cls, cls)
     return cls
 
 
@@ -161,7 +160,4 @@ def find_system(name: str) -> type[System]:
     Raises:
         ValueError: There is none; the message has the nearest name and the list.
     """
-    if name not in _registry:
-        known = sorted(_registry)
-        raise ValueError(f"system {name!r} is not one of {', '.join(known)}{nearest(name, known)}")
-    return _registry[name]
+    return _REGISTRY.find(name)

@@ -20,10 +20,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from leanformer.data import IGNORE, Batch
+from leanformer.data import Batch
 from leanformer.models.packed import model_inputs
 from leanformer.numerics.widen import widened
 from leanformer.train.tasks import loss_of
+from leanformer.train.tasks.interface import known_targets
 
 Unit = Literal["example", "token", "target"]
 Carry = dict[str, Tensor]
@@ -131,10 +132,7 @@ def count(batch: Batch, unit: Unit) -> Tensor:
     if unit == "token":
         return batch.inputs["attention_mask"].sum()
     if unit == "target" and batch.labels is not None:
-        known = (
-            ~batch.labels.isnan() if batch.labels.is_floating_point() else batch.labels != IGNORE
-        )
-        return known.sum()
+        return known_targets(batch.labels).sum()
     device = next(iter(batch.inputs.values())).device
     return torch.full((), len(batch.index), device=device)
 

@@ -3,7 +3,17 @@
 import torch
 from torch import Tensor
 
+from leanformer.tasks import IGNORE
 from leanformer.train.tasks import TaskLoss
+
+
+def check_negative_log_probability(loss: TaskLoss, logits: Tensor, labels: Tensor) -> None:
+    """The loss is that of each label by the equation, written naively."""
+    naive = torch.zeros((), dtype=torch.float64)
+    for place in (labels != IGNORE).nonzero():
+        row = logits[tuple(place)]
+        naive -= (row.exp() / row.exp().sum()).log()[labels[tuple(place)]]
+    torch.testing.assert_close(loss.total(logits, labels), naive)
 
 
 def check_parts_add_up(loss: TaskLoss, logits: Tensor, labels: Tensor) -> None:

@@ -1,6 +1,10 @@
 import torch
 from torch.autograd import gradcheck
-from train.tasks.losses import check_parts_add_up, check_unknown_has_no_share
+from train.tasks.losses import (
+    check_negative_log_probability,
+    check_parts_add_up,
+    check_unknown_has_no_share,
+)
 
 from leanformer.tasks import IGNORE
 from leanformer.train.tasks import ClassificationLoss, loss_of
@@ -11,11 +15,7 @@ LABELS = torch.tensor([0, 4, IGNORE])
 
 
 def test_the_loss_is_the_negative_log_probability_of_each_label() -> None:
-    naive = torch.zeros((), dtype=torch.float64)
-    for place in (LABELS != IGNORE).nonzero():
-        row = LOGITS[tuple(place)]
-        naive -= (row.exp() / row.exp().sum()).log()[LABELS[tuple(place)]]
-    torch.testing.assert_close(LOSS.total(LOGITS, LABELS), naive)
+    check_negative_log_probability(LOSS, LOGITS, LABELS)
     assert LOSS.known(LABELS).sum() == 2
     assert loss_of("classification") == LOSS
 

@@ -11,7 +11,7 @@ from leanformer.core.proof import Proof
 from leanformer.runtime.backend import FORMAT, Backend, register
 from leanformer.runtime.onnx.graph import quantizes_while_running
 from leanformer.runtime.onnx.session import OnnxSession, onnx_file
-from leanformer.runtime.session import Precision, Session
+from leanformer.runtime.session import Precision
 
 
 @register
@@ -21,25 +21,11 @@ class OnnxRuntime(Backend):
     name = "onnxruntime"
     title = "ONNX Runtime"
     precisions = ("int8", "fp32")
+    session = OnnxSession
 
     def graph_file(self, precision: Precision, layout: int = FORMAT) -> str:
         """See `Backend.graph_file`."""
         return f"onnx/{precision}/model.onnx" if layout == 1 else f"onnx/{onnx_file(precision)}"
-
-    def open(
-        self,
-        folder: Path,
-        precision: Precision,
-        *,
-        kind: str,
-        pairs: bool,
-        threads: int | None,
-        concurrency: int,
-        layout: int = FORMAT,
-    ) -> Session:
-        """See `Backend.open`."""
-        path = folder / self.graph_file(precision, layout)
-        return OnnxSession(path, precision, threads=threads, concurrency=concurrency)
 
     def export(
         self,

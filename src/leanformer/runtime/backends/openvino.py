@@ -11,7 +11,7 @@ from typing import Any
 from leanformer.core.proof import Proof
 from leanformer.runtime.backend import FORMAT, Backend, register
 from leanformer.runtime.openvino.session import OpenVinoSession, openvino_file
-from leanformer.runtime.session import Precision, Session
+from leanformer.runtime.session import Precision
 
 
 @register
@@ -22,27 +22,13 @@ class OpenVino(Backend):
     title = "OpenVINO"
     precisions = ("int8", "bf16", "fp32")
     exact_int8 = False
+    session = OpenVinoSession
 
     def graph_file(self, precision: Precision, layout: int = FORMAT) -> str:
         """See `Backend.graph_file`."""
         if layout == 1:
             return f"openvino/{precision}/model.xml"
         return f"openvino/{openvino_file(precision)}"
-
-    def open(
-        self,
-        folder: Path,
-        precision: Precision,
-        *,
-        kind: str,
-        pairs: bool,
-        threads: int | None,
-        concurrency: int,
-        layout: int = FORMAT,
-    ) -> Session:
-        """See `Backend.open`."""
-        path = folder / self.graph_file(precision, layout)
-        return OpenVinoSession(path, precision, threads=threads, concurrency=concurrency)
 
     def export(
         self,

@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from leanformer.numerics.widen import widened
+from leanformer.train.tasks.interface import known_targets
 
 
 def binary_cross_entropy_sum(logits: Tensor, labels: Tensor) -> Tensor:
     """In nats, of logits and labels of one shape; NaN = no label."""
-    known = ~labels.isnan()
+    known = known_targets(labels)
     scores = widened(logits[known])
     return F.binary_cross_entropy_with_logits(
         scores, labels[known].to(scores.dtype), reduction="sum"

@@ -10,7 +10,6 @@ Legend: B batch, T token, V vocabulary.
 from torch import Tensor
 
 from leanformer.core.technique import technique
-from leanformer.tasks import IGNORE
 from leanformer.train.tasks.cross_entropy import cross_entropy_sum
 from leanformer.train.tasks.interface import TaskLoss
 
@@ -18,10 +17,6 @@ from leanformer.train.tasks.interface import TaskLoss
 @technique("causal-lm", paper="Radford et al. 2018 (GPT), OpenAI technical report")
 class CausalLmLoss(TaskLoss):
     """Cross entropy of each next token."""
-
-    def known(self, labels: Tensor) -> Tensor:
-        """All but IGNORE."""
-        return labels != IGNORE
 
     def total(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Of logits [B, T, V] and labels [B, T], in nats."""

@@ -13,6 +13,15 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from leanformer.tasks import IGNORE
+
+
+def known_targets(labels: Tensor) -> Tensor:
+    """True at each target that has a label, in the shape of `labels`: numbers lack one where they
+    are NaN, classes where they are IGNORE.
+    """
+    return ~labels.isnan() if labels.is_floating_point() else labels != IGNORE
+
 
 class TaskLoss(ABC):
     """How far outputs are from the labels of one task."""
@@ -20,9 +29,9 @@ class TaskLoss(ABC):
     family: ClassVar[str] = "task-loss"
     technique: ClassVar[str]
 
-    @abstractmethod
     def known(self, labels: Tensor) -> Tensor:
-        """True at each target that has a label, in the shape of `labels`."""
+        """See `known_targets`."""
+        return known_targets(labels)
 
     @abstractmethod
     def total(self, logits: Tensor, labels: Tensor) -> Tensor:

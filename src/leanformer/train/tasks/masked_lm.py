@@ -6,7 +6,6 @@ Legend: B batch, T token, V vocabulary.
 from torch import Tensor
 
 from leanformer.core.technique import technique
-from leanformer.tasks import IGNORE
 from leanformer.train.tasks.cross_entropy import cross_entropy_sum
 from leanformer.train.tasks.interface import TaskLoss
 
@@ -14,10 +13,6 @@ from leanformer.train.tasks.interface import TaskLoss
 @technique("masked-lm", paper="Devlin et al. 2019 (BERT), arXiv:1810.04805")
 class MaskedLmLoss(TaskLoss):
     """Cross entropy of the hidden tokens."""
-
-    def known(self, labels: Tensor) -> Tensor:
-        """All but IGNORE."""
-        return labels != IGNORE
 
     def total(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Of logits [B, T, V] and labels [B, T], in nats."""

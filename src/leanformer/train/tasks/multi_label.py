@@ -14,10 +14,6 @@ from leanformer.train.tasks.interface import TaskLoss
 class MultiLabelLoss(TaskLoss):
     """Binary cross entropy of each label for itself; a target is a text's label, there or not."""
 
-    def known(self, labels: Tensor) -> Tensor:
-        """All but NaN."""
-        return ~labels.isnan()
-
     def total(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Of logits [B, L] and labels [B, L], in nats."""
         return binary_cross_entropy_sum(logits, labels)

@@ -16,10 +16,6 @@ from leanformer.train.tasks.interface import TaskLoss
 class RankingLoss(TaskLoss):
     """Binary cross entropy of each query and text by itself, as cross-encoders are trained."""
 
-    def known(self, labels: Tensor) -> Tensor:
-        """All but NaN."""
-        return ~labels.isnan()
-
     def total(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Of logits [B, 1] and grades [B] between 0 and 1, in nats."""
         return binary_cross_entropy_sum(logits.squeeze(-1), labels)

@@ -17,10 +17,6 @@ from leanformer.train.tasks.interface import TaskLoss
 class RegressionLoss(TaskLoss):
     """Squared error of a number."""
 
-    def known(self, labels: Tensor) -> Tensor:
-        """All but NaN."""
-        return ~labels.isnan()
-
     def total(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Of logits [B, 1] and labels [B]."""
         known = self.known(labels)
