@@ -84,7 +84,8 @@ class Source:
         first = rows["train"][0]
         chosen = columns if "words" in first else columns_of(first, columns)
         key = _key_of(first, chosen)
-        rows = _split_off(rows, key, _classes_of(rows["train"], chosen))
+        if not _SHARE.keys() <= rows.keys():
+            rows = _split_off(rows, key, _classes_of(rows["train"], chosen))
         if self.unlabelled is not None:
             rows["unlabelled"] = read_rows(self.unlabelled)
         if self.limit is not None:

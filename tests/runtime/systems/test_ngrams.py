@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,17 @@ def test_a_text_is_answered_alike_whatever_stands_beside_it(
     assert len(together) == len(texts)
     for text, row in zip(texts, together, strict=True):
         np.testing.assert_array_equal(system.answer([text])[0], row)
+
+
+def test_eight_threads_get_the_answers_to_their_own_texts(tmp_path: Path) -> None:
+    system, _, _ = fitted("classification")
+    system.save(tmp_path / "x")
+    predictor = leanformer.load(tmp_path / "x")
+    expected = {text: predictor.predict([text])[0] for text in TEXTS}
+    requests = [TEXTS[start % 6 :] for start in range(400)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(predictor.predict, requests))
+    assert found == [[expected[text] for text in texts] for texts in requests]
 
 
 def test_it_is_served_raced_and_measured_like_a_transformer(tmp_path: Path) -> None:
