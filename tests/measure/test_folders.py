@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from runtime_samples import TEXTS, plain_folder
 
+from leanformer.core.quantity import Quantity
 from leanformer.data import Examples, Task
 from leanformer.measure.flops import flops_per_token
 from leanformer.measure.folders import folder_system, measure_folders
@@ -62,14 +63,32 @@ def test_what_is_no_transformer_is_measured_beside_but_for_its_work(
         "one": (tmp_path / "one", "pytorch", "fp32"),
         "two": (tmp_path / "two", "scikit-learn", "fp64"),
     }
-    others = {"three": lambda threads, rows: rival}
-    found, measured = measure_folders(served, TEXTS, others=others, rounds=1, threads=1)
+    found, measured = measure_folders(served, TEXTS, rounds=1, threads=1)
     assert set(found["one"]) == ALL
-    assert set(found["three"]) == {*LOADS, "cpu_time"}
     assert set(found["two"]) == ALL - {"flops"}
     files = sum(path.stat().st_size for path in (tmp_path / "two").iterdir())
     assert found["two"]["size"].value == files
     assert measured.speedup("one", "two").value > 0
+
+
+def test_what_is_known_of_a_folder_is_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain_folder(tmp_path)
+    asked: list[Path] = []
+
+    def memory(folder: Path, *_: Any, **__: Any) -> Quantity:
+        asked.append(folder)
+        return Quantity(7.0, "bytes")
+
+    monkeypatch.setattr("leanformer.measure.folders.peak_memory", memory)
+    served: Any = dict.fromkeys(("one", "two"), (tmp_path, "pytorch", "fp32"))
+    known = {"one": {"memory": Quantity(5.0, "bytes"), "size": Quantity(3.0, "bytes")}}
+    found, _ = measure_folders(served, TEXTS, known=known, rounds=1, threads=1)
+    assert asked == [tmp_path]
+    assert (found["one"]["memory"], found["one"]["size"]) == tuple(known["one"].values())
+    assert set(found["one"]) == ALL - {"flops"}
+    assert found["two"]["memory"] == Quantity(7.0, "bytes")
 
 
 def test_a_folder_is_answered_from_strings_in_its_own_batches_or_in_order(tmp_path: Path) -> None:

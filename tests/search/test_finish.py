@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from search.made_up import answers_right, contest_with, rates
 
+from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
 from leanformer.search import finish as module
 from leanformer.search.contest import Contest
@@ -155,9 +156,14 @@ def test_the_verdict_speaks_of_the_form_that_is_exported(
     contest = contest_with(tmp_path, {TEACHER: 1000, "L1": 1000})
     runs: list[list[str]] = []
 
-    def measure(served: Any, *_: Any, **__: Any) -> Any:
+    footprint = {"memory": Quantity(5.0, "bytes"), "size": Quantity(3.0, "bytes")}
+    known_at: list[Any] = []
+
+    def measure(served: Any, *_: Any, known: Any, **__: Any) -> Any:
         runs.append(list(served))
-        return rates(dict.fromkeys(served, float(len(runs)))), None
+        known_at.append(known)
+        found = rates(dict.fromkeys(served, float(len(runs))))
+        return {name: quantities | footprint for name, quantities in found.items()}, None
 
     def race(contest: Contest, chosen: Entry, folder: Path) -> None:
         folder.mkdir()
@@ -178,6 +184,7 @@ def test_the_verdict_speaks_of_the_form_that_is_exported(
     finish(contest, tmp_path)
     name = "L1 · ONNX Runtime fp32"
     assert runs == [[TEACHER, "L1"], [TEACHER, "L1", name]]
+    assert known_at == [{}, {TEACHER: footprint, "L1": footprint}]
     assert tested == [name]
     verdict = read(contest.record.path)[-1]
     assert (verdict["chosen"], verdict["exported"]) == ("L1", name)

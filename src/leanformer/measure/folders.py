@@ -18,6 +18,8 @@ from leanformer.tasks import kind_named
 from leanformer.text import split_words
 
 Served = tuple[Path, str, Precision]
+FOOTPRINT = ("memory", "size", "flops")
+"""The quantities of a folder that are not times."""
 
 
 def measure_folders(
@@ -25,7 +27,7 @@ def measure_folders(
     texts: Sequence[str],
     pairs: Sequence[str] | None = None,
     *,
-    others: Mapping[str, Open] | None = None,
+    known: Mapping[str, Mapping[str, Quantity]] | None = None,
     rounds: int = 7,
     threads: int | None = None,
 ) -> tuple[dict[str, dict[str, Quantity]], Measured]:
@@ -36,7 +38,7 @@ def measure_folders(
             latencies.
         texts: A realistic mix of lengths; a hundred or more.
         pairs: Their second texts.
-        others: What has no folder, timed in the same rounds; only its times are measured.
+        known: `FOOTPRINT` of folders that were measured before; only their times are taken anew.
         rounds: Timed calls of each system on each load.
         threads: As many as there are cores, unless given.
 
@@ -47,7 +49,7 @@ def measure_folders(
     systems = {name: folder_system(*one) for name, one in served.items()}
     length, most = _ruler(next(iter(served.values()))[0])
     measured = measure_systems(
-        systems | dict(others or {}),
+        systems,
         length,
         texts,
         pairs,
@@ -55,17 +57,22 @@ def measure_folders(
         threads=threads,
         max_length=most,
     )
-    quantities = dict(measured.quantities)
-    for name, (folder, backend, precision) in served.items():
-        quantities[name] = {
-            **measured.quantities[name],
-            "memory": peak_memory(
-                folder, texts, pairs, backend=backend, precision=precision, threads=threads
-            ),
-            "size": served_size(folder, backend, precision),
-            **_flops(folder),
-        }
-    return quantities, measured
+    known = known or {}
+    footprints = {
+        name: known[name] if name in known else _footprint(one, texts, pairs, threads)
+        for name, one in served.items()
+    }
+    return {name: {**measured.quantities[name], **footprints[name]} for name in served}, measured
+
+
+def _footprint(
+    served: Served, texts: Sequence[str], pairs: Sequence[str] | None, threads: int | None
+) -> dict[str, Quantity]:
+    """What does not depend on what else runs: memory, size, and work."""
+    folder, backend, precision = served
+    peak = peak_memory(folder, texts, pairs, backend=backend, precision=precision, threads=threads)
+    size = served_size(folder, backend, precision)
+    return {"memory": peak, "size": size, **_flops(folder)}
 
 
 def folder_system(folder: Path, backend: str, precision: Precision) -> Open:

@@ -11,7 +11,7 @@ from typing import Any
 
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
-from leanformer.measure.folders import measure_folders
+from leanformer.measure.folders import FOOTPRINT, measure_folders
 from leanformer.quantize.to_int8 import is_fake_quantized
 from leanformer.report.units import share
 from leanformer.runtime.backends import find_backend, graph_file
@@ -128,11 +128,22 @@ def _measure(contest: Contest, entries: dict[str, Entry]) -> dict[str, dict[str,
         {name: (one.folder, one.backend, one.precision) for name, one in entries.items()},
         texts.texts,
         texts.pairs,
+        known=_footprints(contest),
         threads=contest.request.threads or None,
     )
     for name, entry in entries.items():
         contest.write(entry, measured[name])
     return measured
+
+
+def _footprints(contest: Contest) -> dict[str, dict[str, Quantity]]:
+    """Memory, size and work of the systems that the record has measured already."""
+    told = [(one["name"], one.get("quantities") or {}) for one in contest.known("model")]
+    return {
+        name: {key: Quantity(**found[key]) for key in FOOTPRINT if key in found}
+        for name, found in told
+        if "memory" in found
+    }
 
 
 def _export(contest: Contest, chosen: Entry, folder: Path) -> Entry:

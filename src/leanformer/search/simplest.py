@@ -90,5 +90,5 @@ def _recorded(record: Record) -> Quantity | None:
     for event in events:
         fit = event.get("quantities", {}).get("fit") if event["event"] == "model" else None
         if fit and event["name"] == SIMPLEST:
-            return Quantity(fit["value"], fit["unit"])
+            return Quantity(**fit)
     return None
