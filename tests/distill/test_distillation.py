@@ -15,6 +15,7 @@ from leanformer.data.task import joined
 from leanformer.distill.distillation import Distillation, outputs_of, translation
 from leanformer.distill.objective import dims_of
 from leanformer.distill.objectives import HiddenStates, Labels, Logits, SoftTargets
+from leanformer.distill.teachers.ensemble import Ensemble
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.train import TrainSetup, fit
@@ -202,3 +203,42 @@ def test_one_objective_that_compares_texts_makes_the_loss_need_whole_batches(
     assert Distillation(objectives, model, model, task).additive
     monkeypatch.setattr(Labels, "additive", False)
     assert not Distillation(objectives, model, model, task).additive
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.bfloat16)],
+)
+def test_a_teacher_answers_in_the_precision_of_the_training(precision: str, dtype: Any) -> None:
+    """Beside a student in fp16 it stays in bf16, whose range is fp32's."""
+    teacher, _ = tiny_model("llama", num_labels=2)
+    student, tokenizer = tiny_model("llama", num_labels=2, seed=1)
+    task = Task(kind="classification", labels=("a", "b"))
+    loss = Distillation(
+        (SoftTargets(), HiddenStates()), student, teacher, task, precision=precision
+    )
+    copied = loss._teacher[0]
+    assert {p.dtype for p in copied.parameters()} == {dtype}
+    for name, buffer in teacher.named_buffers():
+        assert torch.equal(copied.get_buffer(name), buffer), name
+    batch = encode_examples(examples(), tokenizer, "classification", 32).batch([0, 7])
+    expected = outputs_of(teacher, batch.inputs, "classification", hidden=True)
+    with torch.autocast("cpu", torch.float16, enabled=precision == "fp16"):
+        student_says, teacher_says = loss.outputs(student, batch, {})
+    assert teacher_says.logits.dtype == dtype
+    assert student_says.logits.dtype == (torch.float16 if precision == "fp16" else torch.float32)
+    near = {"rtol": 0.0, "atol": 1e-6 if precision == "fp32" else 0.1}
+    torch.testing.assert_close(teacher_says.logits.float(), expected.logits, **near)
+    for ours, theirs in zip(teacher_says.hidden, expected.hidden, strict=True):
+        torch.testing.assert_close(ours.float(), theirs, **near)
+
+
+@pytest.mark.parametrize("kind", ["classification", "tokens"])
+def test_an_ensemble_and_a_student_of_fp16_learn_together(kind: Any) -> None:
+    student = model_for(kind, seed=1)
+    both = Ensemble([model_for(kind), model_for(kind, seed=2)], kind)
+    task = Task(kind=kind, labels=LABELS[kind])
+    encoded = encode_examples(examples(kind), tiny_tokenizer("bert"), kind, 32)
+    loss = Distillation((SoftTargets(),), student, both, task, precision="fp16")
+    fitted = fit(student, encoded, loss, replace(FAST, precision="fp16"))
+    assert fitted.losses[-1] < fitted.losses[0]
