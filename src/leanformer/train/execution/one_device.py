@@ -21,7 +21,6 @@ from leanformer.train.precision import Precision
 from leanformer.train.scheduled_module import penalties, scheduled_modules
 from leanformer.train.setup import TrainSetup
 
-
 _NAMED = 3  # parameters that a message names
 
 
