@@ -37,7 +37,7 @@ from leanformer.distill.teachers.reading import (
 from leanformer.models.embedding import embedding_of
 from leanformer.train.dropout import without_dropout
 from leanformer.train.evaluate import make_evaluator, outputs
-from leanformer.train.masking import Masking, masking
+from leanformer.train.masking import Masking, masking, special_ids
 from leanformer.train.setup import TrainSetup
 from leanformer.train.steps.documents import encode_documents
 from leanformer.train.steps.trained import Training, train_and_prove
@@ -274,7 +274,7 @@ class Distill(Training):
             task,
             translate,
             self.noise,
-            workspace.tokenizer.all_special_ids,
+            special_ids(workspace.tokenizer),
             hide,
             kept,
             own,
