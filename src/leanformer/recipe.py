@@ -35,6 +35,7 @@ import torch
 from leanformer import attention, distill, prune, quantize, train
 from leanformer.core import codec
 from leanformer.core.files import write_text
+from leanformer.core.lock import one_at_a_time
 from leanformer.core.machine.device import device_of, find_device
 from leanformer.core.record import Record
 from leanformer.core.step import Step, steps_of
@@ -157,6 +158,7 @@ def open_model(
     )
 
 
+@one_at_a_time("folder")
 def run(
     recipe: Recipe,
     folder: Path,
@@ -179,6 +181,7 @@ def run(
         ValueError: Data, model or steps do not fit together, this machine has no such device, or
             `folder` holds another recipe's run.
         NoEffect: A step had no effect.
+        FolderInUse: Another process works on `folder`.
     """
     find_device(recipe.device)
     if dataset is None:
@@ -191,6 +194,7 @@ def run(
         place = folder / f"{number:02}-{name}"
         workspace = workspace.with_(folder=place, saved=None, proofs=())
         if (place / "done.json").is_file():
+            shutil.rmtree(place / "checkpoint", ignore_errors=True)  # a kill may have left it
             workspace = _finished(workspace, place / "model", dataset, recipe.seed)
         else:
             workspace = _do(step, name, workspace)

@@ -1,41 +1,17 @@
 """Writers of a folder that are killed at each of their steps: a whole folder is always left."""
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from killed_writers import killed_at
 
-from leanformer.core import files
-
-SCRIPT = """
-import os, signal, sys
-from pathlib import Path
-from leanformer.core.files import new_folder
-
-count = -1
-
-def killed(event, args):
-    global count
-    if event.split(".")[0] in ("os", "shutil", "open", "tempfile", "fcntl") and count >= 0:
-        count += 1
-        if count == int(sys.argv[2]):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(killed)
-target = Path(sys.argv[1])
-count = 0
-with new_folder(target, overwrite=True) as folder:
-    (folder / "one").write_text("new")
-    (folder / "two").write_text("new")
-"""
+from leanformer.core import files, several_files, unfinished
 
 
-def write(target: Path, kill: int) -> int:
-    """Replace `target` in another process, killed before its `kill`-th call of the system."""
-    command = [sys.executable, "-c", SCRIPT, str(target), str(kill)]
-    return subprocess.run(command, check=False).returncode
+def replace_folder(target: Path) -> None:
+    with files.new_folder(target, overwrite=True) as folder:
+        (folder / "one").write_text("new")
+        (folder / "two").write_text("new")
 
 
 def held(target: Path) -> set[str]:
@@ -45,24 +21,82 @@ def held(target: Path) -> set[str]:
 OLD, NEW = {"one old", "two old"}, {"one new", "two new"}
 
 
-def test_a_kill_at_any_moment_leaves_a_whole_folder(tmp_path: Path) -> None:
-    seen = []
-    for kill in range(1, 100):
+@pytest.mark.parametrize("there", [True, False])
+def test_a_kill_at_any_moment_leaves_a_whole_folder(tmp_path: Path, there: bool) -> None:
+    seen, kill = [], 0
+    while not seen or killed:
+        kill += 1
         target = tmp_path / str(kill) / "out"
-        target.mkdir(parents=True)
-        for name in ("one", "two"):
-            (target / name).write_text("old")
-        code = write(target, kill)
+        target.parent.mkdir()
+        if there:
+            target.mkdir()
+            for name in ("one", "two"):
+                (target / name).write_text("old")
+        killed = killed_at(lambda: replace_folder(target), kill)
         files.recover_folder(target)
-        assert held(target) in (OLD, NEW), kill
+        seen.append(held(target) if target.exists() else set())
+        assert seen[-1] in (NEW, OLD if there else set()), kill
+        assert {path.name for path in target.parent.iterdir()} <= {"out"}, kill
+        replace_folder(target)
+        assert held(target) == NEW
         assert [path.name for path in target.parent.iterdir()] == ["out"], kill
-        seen.append(held(target))
-        if code == 0:
-            break
-        assert code == -signal.SIGKILL
     assert seen == sorted(seen, key=lambda parts: parts == NEW)  # old up to a moment, new from then
-    assert OLD in seen
+    assert seen[0] != NEW
     assert seen[-1] == NEW
+    assert len(seen) > 10
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path, there: bool) -> None:
+    seen, kill = [], 0
+    while not seen or killed:
+        kill += 1
+        target = tmp_path / str(kill) / "out.json"
+        target.parent.mkdir()
+        if there:
+            target.write_text("old")
+        killed = killed_at(lambda: files.write_text(target, "new"), kill)
+        seen.append(target.read_text() if target.exists() else "")
+        assert seen[-1] in ("new", "old" if there else ""), kill
+        assert unfinished.contents(target.parent) == ([target] if seen[-1] else [])
+        assert files.is_empty(target.parent) == (not seen[-1])
+        files.write_text(target, "newer")
+        assert {path.name: path.read_text() for path in target.parent.iterdir()} == {
+            "out.json": "newer"
+        }
+    assert seen[-1] == "new"
+    assert len(seen) > 5
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_kill_at_any_moment_leaves_whole_files(tmp_path: Path, there: bool) -> None:
+    """A graph and its weights, beside another graph: never one of each writer."""
+
+    def write(folder: Path) -> None:
+        with several_files.new_files(folder, "a.xml", overwrite=True) as path:
+            path.write_text("new")
+            path.with_suffix(".bin").write_text("new")
+
+    new, old = {"a.xml new", "a.bin new"}, {"a.xml old", "a.bin old"} if there else set()
+    other, seen, kill = {"b.xml old"}, [], 0
+    while not seen or killed:
+        kill += 1
+        folder = tmp_path / str(kill)
+        folder.mkdir()
+        for name in (*old, *other):
+            (folder / name.split()[0]).write_text("old")
+        killed = killed_at(lambda: write(folder), kill)
+        unrecovered = {f"{file.name} {file.read_text()}" for file in unfinished.contents(folder)}
+        assert "a.xml new" not in unrecovered or unrecovered == new | other
+        assert "a.xml old" not in unrecovered or unrecovered == old | other
+        files.recover_folder(folder)
+        seen.append(held(folder))
+        assert seen[-1] in (new | other, old | other), kill
+        write(folder)
+        assert held(folder) == new | other
+    assert seen == sorted(seen, key=lambda parts: new <= parts)
+    assert not new <= seen[0]
+    assert new <= seen[-1]
     assert len(seen) > 10
 
 
@@ -99,6 +133,53 @@ def test_a_living_writer_is_left_alone(tmp_path: Path) -> None:
         assert not target.exists()
         (tmp_path / ".out.finished").rename(folder)
     assert held(target) == {"one first"}
+
+
+def test_litter_is_neither_content_nor_in_the_way(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / ".request.json.unfinished-abcd1234").write_text("half")
+    (folder / ".openvino_model.xml.unfinished-abcd1234").mkdir()
+    (folder / unfinished.LOCK).write_text("")
+    assert files.is_empty(folder)
+    assert unfinished.contents(folder) == []
+    with files.new_folder(folder) as temporary:
+        (temporary / "one").write_text("new")
+    assert held(folder) == {"one new"}
+    (folder / ".hidden").write_text("of the user")
+    assert not files.is_empty(folder)
+    assert unfinished.contents(folder) == [folder / ".hidden", folder / "one"]
+
+
+def test_a_reader_sweeps_inside_what_it_opens(tmp_path: Path) -> None:
+    graphs = tmp_path / "model" / "openvino"
+    graphs.mkdir(parents=True)
+    (tmp_path / "model" / ".leanformer.json.unfinished-abcd1234").write_text("half")
+    (graphs / ".a.xml.unfinished-abcd1234").mkdir()
+    (graphs / ".a.xml.finished-files").mkdir()
+    (graphs / ".a.xml.finished-files" / "a.xml").write_text("graph")
+    files.recover_folder(tmp_path / "model")
+    assert unfinished.contents(tmp_path) == [graphs / "a.xml"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.xml", "model", "openvino"]
+
+
+def test_of_two_writers_of_a_new_folder_the_second_is_refused(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    with pytest.raises(FileExistsError, match="not empty"), files.new_folder(target) as second:
+        (second / "one").write_text("second")
+        (tmp_path / "first").mkdir()
+        (tmp_path / "first" / "one").write_text("first")
+        (tmp_path / "first").rename(target)
+    assert held(target) == {"one first"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_link_to_a_folder_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    replace_folder(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert held(tmp_path / "real") == NEW
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leanformer.core.files import recover_folder
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
 from leanformer.core.workspace import Workspace
@@ -145,6 +146,7 @@ class Contest:
         A baseline that cannot be had is recorded with the reason, and not tried again by a search
         that is resumed.
         """
+        recover_folder(folder)
         if not (folder / "config.json").is_file():
             save_model(self.teacher, self.tokenizer, folder, overwrite=True)
         more = ", ONNX Runtime fp32, OpenVINO int8" if self.graphs else ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from leanformer.core import codec
-from leanformer.core.files import check_space, write_text
+from leanformer.core.files import check_space, is_empty, write_text
 from leanformer.data import Dataset, Source
 from leanformer.distill.objective import Objective
 from leanformer.distill.objectives import Cosine, HiddenStates, Logits, SoftTargets, Vectors
@@ -128,7 +128,7 @@ def claim(out: Path, request: Request) -> None:
         return
     if out.is_file():
         raise FileExistsError(f"{out} is a file; name a folder with --out")
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and not is_empty(out):
         raise FileExistsError(f"{out} exists and is not empty; name another folder with --out")
     check_space(out, _SPACE)
     write_text(kept, json.dumps(codec.encode(request), indent=1, sort_keys=True))

@@ -1,0 +1,79 @@
+"""Signals that stop a command, as Ctrl-C does: what was begun is put in order, then it ends.
+
+    signal     exit code
+    SIGINT     130    Ctrl-C
+    SIGTERM    143    `kill`, `docker stop`, the end of a job's time
+    SIGHUP     129    the terminal was closed; not under `nohup`
+
+A signal raises `KeyboardInterrupt` where the program is, so that temporary files are removed and
+child processes are ended on the way out. A training stops within its step: its last checkpoint is
+at most `checkpoint_seconds` old, and half a step is never written. A second signal interrupts the
+putting in order, and does no harm: the next run does it.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+_CODE = 128  # exit codes of signals begin here
+_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asks the command to stop."""
+
+
+class Signals:
+    """The signals that a command heeds.
+
+    Attributes:
+        came: Those that came, in order.
+    """
+
+    def __init__(self) -> None:
+        self.came: list[int] = []
+        self.before: dict[int, Any] = {}
+
+    @property
+    def code(self) -> int:
+        """The exit code of the first signal that came; before there was one, that of Ctrl-C."""
+        return _CODE + (self.came[0] if self.came else signal.SIGINT)
+
+    def heed(self) -> None:
+        """Let SIGTERM and SIGHUP raise `Stopped`; one that is ignored stays ignored."""
+        for one in _SIGNALS:
+            if signal.getsignal(one) == signal.SIG_DFL:
+                self._set(one, self._stop)
+
+    def let_go(self) -> None:
+        """Let the next signal end the process at once, with nothing said."""
+        for one in (signal.SIGINT, *self.before):
+            self._set(one, signal.SIG_DFL)
+
+    def restore(self) -> None:
+        """Handle all signals as before."""
+        for one, handler in self.before.items():
+            signal.signal(one, handler)
+
+    def _set(self, one: int, handler: Any) -> None:
+        if threading.current_thread() is threading.main_thread():  # others may not
+            former = signal.signal(one, handler)
+            self.before.setdefault(one, former)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.came.append(number)
+        raise Stopped
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[Signals]:
+    """Within the block, SIGTERM and SIGHUP raise `Stopped` in the main thread."""
+    signals = Signals()
+    signals.heed()
+    try:
+        yield signals
+    finally:
+        signals.restore()
