@@ -1,11 +1,29 @@
-"""A writer that is killed before its k-th call of the system, in a forked process."""
+"""Writers that are killed before each of their calls of the system, in forked processes."""
 
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
+from pathlib import Path
 
 _MODULES = ("os", "shutil", "open", "tempfile", "fcntl")
+
+
+def kills(
+    root: Path, write: Callable[[Path], object], prepare: Callable[[Path], object]
+) -> Iterator[Path]:
+    """Folders that were prepared and written in, by a writer killed one call later in each; that of
+    the last one got through."""
+    for kill in count(1):
+        place = root / str(kill)
+        place.mkdir()
+        prepare(place)
+        killed = killed_at(partial(write, place), kill)
+        yield place
+        if not killed:
+            return
 
 
 def killed_at(write: Callable[[], object], kill: int) -> bool:
@@ -19,14 +37,11 @@ def killed_at(write: Callable[[], object], kill: int) -> bool:
 
 
 def _run(write: Callable[[], object], kill: int) -> None:
-    count = 0
+    calls = count(1)
 
     def watch(event: str, args: tuple[object, ...]) -> None:
-        nonlocal count
-        if event.split(".")[0] in _MODULES:
-            count += 1
-            if count == kill:
-                os.kill(os.getpid(), signal.SIGKILL)
+        if event.split(".")[0] in _MODULES and next(calls) == kill:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     try:
         sys.addaudithook(watch)

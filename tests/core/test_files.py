@@ -47,9 +47,3 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(FileExistsError, match="is a file"):
         files.check_free(tmp_path / "out")
-
-
-def test_too_little_space_is_said_beforehand(tmp_path: Path) -> None:
-    files.check_space(tmp_path / "not" / "yet", 1)
-    with pytest.raises(OSError, match="MiB are needed"):
-        files.check_space(tmp_path, 10**18)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from killed_writers import killed_at
+from killed_writers import kills
 
 from leanformer.core import files, several_files, unfinished
 
@@ -21,25 +21,29 @@ def held(target: Path) -> set[str]:
 OLD, NEW = {"one old", "two old"}, {"one new", "two new"}
 
 
+def texts(folder: Path) -> dict[str, str]:
+    """The files of a folder, hidden ones too, with what they say."""
+    return {file.name: file.read_text() for file in folder.iterdir()}
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_a_kill_at_any_moment_leaves_a_whole_folder(tmp_path: Path, there: bool) -> None:
-    seen, kill = [], 0
-    while not seen or killed:
-        kill += 1
-        target = tmp_path / str(kill) / "out"
-        target.parent.mkdir()
+    def prepare(place: Path) -> None:
         if there:
-            target.mkdir()
+            (place / "out").mkdir()
             for name in ("one", "two"):
-                (target / name).write_text("old")
-        killed = killed_at(lambda: replace_folder(target), kill)
+                (place / "out" / name).write_text("old")
+
+    seen = []
+    for place in kills(tmp_path, lambda place: replace_folder(place / "out"), prepare):
+        target = place / "out"
         files.recover_folder(target)
         seen.append(held(target) if target.exists() else set())
-        assert seen[-1] in (NEW, OLD if there else set()), kill
-        assert {path.name for path in target.parent.iterdir()} <= {"out"}, kill
+        assert seen[-1] in (NEW, OLD if there else set()), place
+        assert {path.name for path in place.iterdir()} <= {"out"}, place
         replace_folder(target)
         assert held(target) == NEW
-        assert [path.name for path in target.parent.iterdir()] == ["out"], kill
+        assert [path.name for path in place.iterdir()] == ["out"], place
     assert seen == sorted(seen, key=lambda parts: parts == NEW)  # old up to a moment, new from then
     assert seen[0] != NEW
     assert seen[-1] == NEW
@@ -48,22 +52,21 @@ def test_a_kill_at_any_moment_leaves_a_whole_folder(tmp_path: Path, there: bool)
 
 @pytest.mark.parametrize("there", [True, False])
 def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path, there: bool) -> None:
-    seen, kill = [], 0
-    while not seen or killed:
-        kill += 1
-        target = tmp_path / str(kill) / "out.json"
-        target.parent.mkdir()
+    def prepare(place: Path) -> None:
         if there:
-            target.write_text("old")
-        killed = killed_at(lambda: files.write_text(target, "new"), kill)
+            (place / "out.json").write_text("old")
+
+    seen = []
+    for place in kills(
+        tmp_path, lambda place: files.write_text(place / "out.json", "new"), prepare
+    ):
+        target = place / "out.json"
         seen.append(target.read_text() if target.exists() else "")
-        assert seen[-1] in ("new", "old" if there else ""), kill
-        assert unfinished.contents(target.parent) == ([target] if seen[-1] else [])
-        assert files.is_empty(target.parent) == (not seen[-1])
+        assert seen[-1] in ("new", "old" if there else ""), place
+        assert unfinished.contents(place) == ([target] if seen[-1] else [])
+        assert files.is_empty(place) == (not seen[-1])
         files.write_text(target, "newer")
-        assert {path.name: path.read_text() for path in target.parent.iterdir()} == {
-            "out.json": "newer"
-        }
+        assert texts(place) == {"out.json": "newer"}
     assert seen[-1] == "new"
     assert len(seen) > 5
 
@@ -71,32 +74,31 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path, there: bool) -
 @pytest.mark.parametrize("there", [True, False])
 def test_a_kill_at_any_moment_leaves_whole_files(tmp_path: Path, there: bool) -> None:
     """A graph and its weights, beside another graph: never one of each writer."""
+    other = {"b.xml": "old"}
+    old = {**other, **({"a.xml": "old", "a.bin": "old"} if there else {})}
+    new = {**other, "a.xml": "new", "a.bin": "new"}
 
-    def write(folder: Path) -> None:
-        with several_files.new_files(folder, "a.xml", overwrite=True) as path:
+    def prepare(place: Path) -> None:
+        for name, text in old.items():
+            (place / name).write_text(text)
+
+    def write(place: Path) -> None:
+        with several_files.new_files(place, "a.xml", overwrite=True) as path:
             path.write_text("new")
             path.with_suffix(".bin").write_text("new")
 
-    new, old = {"a.xml new", "a.bin new"}, {"a.xml old", "a.bin old"} if there else set()
-    other, seen, kill = {"b.xml old"}, [], 0
-    while not seen or killed:
-        kill += 1
-        folder = tmp_path / str(kill)
-        folder.mkdir()
-        for name in (*old, *other):
-            (folder / name.split()[0]).write_text("old")
-        killed = killed_at(lambda: write(folder), kill)
-        unrecovered = {f"{file.name} {file.read_text()}" for file in unfinished.contents(folder)}
-        assert "a.xml new" not in unrecovered or unrecovered == new | other
-        assert "a.xml old" not in unrecovered or unrecovered == old | other
-        files.recover_folder(folder)
-        seen.append(held(folder))
-        assert seen[-1] in (new | other, old | other), kill
-        write(folder)
-        assert held(folder) == new | other
-    assert seen == sorted(seen, key=lambda parts: new <= parts)
-    assert not new <= seen[0]
-    assert new <= seen[-1]
+    seen = []
+    for place in kills(tmp_path, write, prepare):
+        foreign = {file.name: file.read_text() for file in unfinished.contents(place)}
+        assert "a.xml" not in foreign or foreign in (old, new), place  # a reader not of ours
+        files.recover_folder(place)
+        seen.append(texts(place))
+        assert seen[-1] in (old, new), place
+        write(place)
+        assert texts(place) == new
+    assert seen == sorted(seen, key=lambda parts: parts == new)
+    assert seen[0] == old
+    assert seen[-1] == new
     assert len(seen) > 10
 
 
@@ -212,8 +214,42 @@ def test_a_file_system_without_locks_has_one_writer(
     def no_locks(*_: object) -> None:
         raise OSError(38, "Function not implemented")
 
-    monkeypatch.setattr(files.fcntl, "flock", no_locks)
+    monkeypatch.setattr(unfinished.fcntl, "flock", no_locks)
     (tmp_path / ".out.unfinished-4567").mkdir()
     with files.new_folder(tmp_path / "out") as folder:
         (folder / "one").write_text("new")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_without_locks_a_reader_leaves_what_may_be_a_living_writers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(unfinished.fcntl, "flock", no_locks)
+    with files.new_folder(tmp_path / "out") as folder:
+        (folder / "one").write_text("new")
+        files.recover_folder(tmp_path / "out")
+        assert folder.is_dir()
+    (tmp_path / "out").rename(tmp_path / ".out.finished")
+    files.recover_folder(tmp_path / "out")  # there is nothing else to read
+    assert held(tmp_path / "out") == {"one new"}
+
+
+def test_a_reader_who_may_change_nothing_reads_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    (tmp_path / ".out.finished").mkdir()
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(files.os, "replace", read_only)
+    monkeypatch.setattr(unfinished.shutil, "rmtree", read_only)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "remove", lambda _: None)
+        files.recover_folder(tmp_path / "out")
+    (tmp_path / "out").rmdir()
+    with pytest.raises(OSError, match="Read-only"):
+        files.recover_folder(tmp_path / "out")
