@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
+from small_disk import small_disk
 
 from leanformer.core import disk, files
 from leanformer.core.disk import DiskFull, naming_disk
@@ -21,17 +22,8 @@ SIZE = 2**20
 @pytest.fixture
 def full(tmp_path):
     """A folder on a file system with room for half of SIZE."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", f"size={SIZE // 2}", "tmpfs", str(place)]
-    try:
-        mounted = subprocess.run(words, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        pytest.skip("needs the right to mount a tmpfs")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with small_disk(tmp_path / "disk", SIZE // 2) as place:
+        yield place
 
 
 def save(folder):
