@@ -1,14 +1,19 @@
+import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from small_disk import small_disk
 from train.toy import TEXTS, examples
 
+from leanformer.core.disk import DiskFull
 from leanformer.data import Encoded, Task, encode_examples
 from leanformer.distill.distillation import Distillation
 from leanformer.distill.objectives import HiddenStates, SoftTargets
+from leanformer.distill.teachers import teacher_cache
 from leanformer.distill.teachers.teacher_cache import TeacherCache, key_of
 from leanformer.models.tiny import tiny_model
 
@@ -132,3 +137,19 @@ def test_rows_lie_one_after_the_other(tmp_path: Path) -> None:
     assert (tmp_path / "hidden.bin").stat().st_size == tokens * LEVELS * WIDTH * 2
     assert (tmp_path / "logits.bin").stat().st_size == tokens * 2 * 2
     assert np.fromfile(tmp_path / "filled.bin", np.uint8).sum() == 0
+
+
+def test_a_disk_that_fills_up_is_an_error_and_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its room is reserved when the cache is begun: a map without it ends the process by SIGBUS."""
+    monkeypatch.setattr(teacher_cache, "check_space", lambda *_: None)  # another took the room
+    begin = partial(TeacherCache, key="k", width=3, per_token=False, hidden=(0, 0))
+    with small_disk(tmp_path / "disk", 2**16) as place:
+        with pytest.raises(DiskFull, match=r"logits.bin could not be written: No space left"):
+            begin(place / "cache", lengths=[1] * 2**15)
+        assert os.listdir(place / "cache") == ["outputs.json"]
+    cache = begin(tmp_path / "cache", lengths=[1] * 2**15)
+    file = os.stat(tmp_path / "cache" / "logits.bin")
+    assert file.st_size == cache.logits.nbytes == 6 * 2**15
+    assert 512 * file.st_blocks >= file.st_size
