@@ -57,16 +57,19 @@ def main() -> None:
             if ended.code != _CTRL_C:
                 raise
             _end(signals)
-        except KeyboardInterrupt:  # a second one
-            _end(signals)
-        except (PassingFault, DiskFull) as error:
-            typer.echo(f"leanformer: {error}", err=True)
-            sys.exit(1)
-        except (ValueError, OSError, ImportError) as error:
-            if isinstance(error, ImportError) and (error.name or "").startswith("leanformer"):
-                raise  # a fault of ours, not of the user
-            typer.echo(f"leanformer: {error}", err=True)
-            sys.exit(2)
+        except BaseException as error:
+            if signals.came or isinstance(error, KeyboardInterrupt):
+                _end(signals)  # whatever a library made of the interruption
+            sys.exit(_told(error))
+
+
+def _told(error: BaseException) -> int:
+    """Say an error of the user in one line; the exit code. Any other one is raised again."""
+    ours = isinstance(error, ImportError) and (error.name or "").startswith("leanformer")
+    if ours or not isinstance(error, ValueError | OSError | ImportError):
+        raise error
+    typer.echo(f"leanformer: {error}", err=True)
+    return 1 if isinstance(error, PassingFault | DiskFull) else 2
 
 
 def _end(signals: Signals) -> NoReturn:

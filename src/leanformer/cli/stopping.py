@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 _CODE = 128  # exit codes of signals begin here
-_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(KeyboardInterrupt):
@@ -43,14 +43,14 @@ class Signals:
         return _CODE + (self.came[0] if self.came else signal.SIGINT)
 
     def heed(self) -> None:
-        """Let SIGTERM and SIGHUP raise `Stopped`; one that is ignored stays ignored."""
+        """Let signals raise `Stopped`; one that is ignored or handled already stays so."""
         for one in _SIGNALS:
-            if signal.getsignal(one) == signal.SIG_DFL:
+            if signal.getsignal(one) in (signal.SIG_DFL, signal.default_int_handler):
                 self._set(one, self._stop)
 
     def let_go(self) -> None:
         """Let the next signal end the process at once, with nothing said."""
-        for one in (signal.SIGINT, *self.before):
+        for one in list(self.before):
             self._set(one, signal.SIG_DFL)
 
     def restore(self) -> None:
@@ -70,7 +70,7 @@ class Signals:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[Signals]:
-    """Within the block, SIGTERM and SIGHUP raise `Stopped` in the main thread."""
+    """Within the block, SIGINT, SIGTERM and SIGHUP raise `Stopped` in the main thread."""
     signals = Signals()
     signals.heed()
     try:
