@@ -119,3 +119,31 @@ def test_the_handlers_of_before_are_there_afterwards():
             signals.let_go()
             assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
     assert before == [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]
+
+
+LOST_STACK = """
+import ctypes, mmap, os, signal
+from leanformer import cli
+
+class Stack(ctypes.Structure):
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+@cli.app.command("wait")
+def wait() -> None:
+    memory = mmap.mmap(-1, 2**16)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    assert not ctypes.CDLL(None).sigaltstack(ctypes.byref(Stack(start, 0, 2**16)), None)
+    assert not ctypes.CDLL(None).munmap(ctypes.c_void_p(start), ctypes.c_size_t(2**16))
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+
+cli.main()
+"""
+
+
+def test_a_stack_for_signals_that_a_library_took_away_is_not_used():
+    """OpenVINO gives the main thread one, and unmaps it with its CPU plugin."""
+    words = [sys.executable, "-c", LOST_STACK, "wait"]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 143
+    assert ended.stderr == "stopped; the same command goes on from here\n"

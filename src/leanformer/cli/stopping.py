@@ -11,7 +11,9 @@ at most `checkpoint_seconds` old, and half a step is never written. A second sig
 putting in order, and does no harm: the next run does it.
 """
 
+import ctypes
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +21,32 @@ from types import FrameType
 from typing import Any
 
 _CODE = 128  # exit codes of signals begin here
+_SA_ONSTACK = 0x08000000
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Action(ctypes.Structure):
+    """C's `struct sigaction`, as Linux' libraries lay it out."""
+
+    _fields_ = (
+        ("handler", ctypes.c_void_p),
+        ("mask", ctypes.c_byte * 128),
+        ("flags", ctypes.c_int),
+        ("restorer", ctypes.c_void_p),
+    )
+
+
+def _on_the_threads_stack(number: int) -> None:
+    """Let a signal be handled on the stack of its thread, not on an alternative one.
+
+    Python asks for the alternative one, which OpenVINO sets up (a small one) and takes away when
+    its CPU plugin is unloaded: from then on the kernel ends the process at each signal, by SIGSEGV.
+    """
+    if sys.platform == "linux":
+        action, libc = _Action(), ctypes.CDLL(None)
+        libc.sigaction(number, None, ctypes.byref(action))
+        action.flags &= ~_SA_ONSTACK
+        libc.sigaction(number, ctypes.byref(action), None)
 
 
 class Stopped(KeyboardInterrupt):
@@ -61,6 +88,7 @@ class Signals:
     def _set(self, one: int, handler: Any) -> None:
         if threading.current_thread() is threading.main_thread():  # others may not
             former = signal.signal(one, handler)
+            _on_the_threads_stack(one)
             self.before.setdefault(one, former)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
