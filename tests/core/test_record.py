@@ -1,9 +1,12 @@
 import math
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from leanformer.core import record
+from leanformer.core.disk import DiskFull
 from leanformer.core.proof import NoEffect, Proof, require
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
@@ -61,3 +64,25 @@ def test_a_claim_that_did_not_come_true_is_an_error() -> None:
     assert require([good]) == [good]
     with pytest.raises(NoEffect, match="integer kernels: is 0 nodes, asked for 36"):
         require([good, bad])
+
+
+@pytest.mark.parametrize("fault", [OSError(28, "No space left"), KeyboardInterrupt()])
+def test_a_line_without_room_leaves_the_record_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    path = tmp_path / "record.jsonl"
+    Record(path).write("one")
+    before = path.read_bytes()
+
+    def half(handle: int, data: bytes) -> None:
+        os.write(handle, data[: len(data) // 2])
+        raise fault
+
+    expected = DiskFull if isinstance(fault, OSError) else KeyboardInterrupt
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record, "write_all", half)
+        with pytest.raises(expected):
+            Record(path).write("two")
+    assert path.read_bytes() == before
+    Record(path).write("three")
+    assert [event["event"] for event in read(path)] == ["one", "three"]

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from leanformer.core.files import write_text
+from leanformer.core.files import contents, write_text
 from leanformer.core.json_file import read_json
 
 LIST = "parts.json"
@@ -162,10 +162,9 @@ def _written(table: dict[str, Any]) -> str:
 
 
 def _names(folder: Path) -> list[str]:
-    """The paths of the files in `folder`; empty sub-folders do not count, as copies lose them."""
-    return sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()
-    )
+    """The paths of the files in `folder`; empty sub-folders do not count, as copies lose them, nor
+    does what a killed writer left."""
+    return sorted(path.relative_to(folder).as_posix() for path in contents(folder))
 
 
 def _described(file: Path) -> dict[str, Any]:

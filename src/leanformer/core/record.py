@@ -10,11 +10,13 @@ import json
 import math
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.disk import naming_disk, write_all
 from leanformer.core.files import write_text
 
 
@@ -32,16 +34,19 @@ class Record:
         """Append one event; dataclasses, paths, tuples and NumPy or torch scalars become JSON.
 
         Half a character (a lone surrogate, as in names of files that are not UTF-8) becomes "?".
+
+        Raises:
+            DiskFull: The line has no space; the record is as it was.
         """
         line = {"event": event, "time": datetime.now(UTC).isoformat(timespec="seconds"), **fields}
         text = json.dumps(_plain(line), ensure_ascii=False, allow_nan=False) + "\n"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            if file.tell() and not _ends_whole(self.path):
-                file.write(b"\n")  # a killed writer left half a line: it stays alone on its line
-            file.write(text.encode(errors="replace"))
-            file.flush()
-            os.fsync(file.fileno())
+        data = text.encode(errors="replace")
+        with naming_disk(self.path, len(data)):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab", buffering=0) as file:
+                if file.tell() and not _ends_whole(self.path):
+                    data = b"\n" + data  # a killed writer's half line stays alone on its line
+                _append(file.fileno(), data)
 
     def drop(self, unwanted: Callable[[dict[str, Any]], bool]) -> None:
         """Leave events out of what is written so far; the file is replaced at once."""
@@ -81,6 +86,18 @@ def read(path: Path) -> list[dict[str, Any]]:
             raise ValueError(f"{path}:{number}: {line[:60]!r} is no event; is this a record.jsonl?")
         events.append(value)
     return events
+
+
+def _append(handle: int, data: bytes) -> None:
+    """Write durably at the end of a file, or leave it as it was."""
+    end = os.lseek(handle, 0, os.SEEK_END)
+    try:
+        write_all(handle, data)
+        os.fsync(handle)
+    except BaseException:
+        with suppress(OSError):
+            os.ftruncate(handle, end)
+        raise
 
 
 def _ends_whole(path: Path) -> bool:

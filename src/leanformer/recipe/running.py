@@ -19,6 +19,7 @@ import torch
 from leanformer.core import codec
 from leanformer.core.claim import changes, keep
 from leanformer.core.identity import listed
+from leanformer.core.lock import one_at_a_time
 from leanformer.core.machine.device import device_of, find_device
 from leanformer.core.record import Record
 from leanformer.core.step import Step
@@ -78,6 +79,7 @@ class Run:
         return workspace
 
 
+@one_at_a_time("folder")
 def run(
     recipe: Recipe,
     folder: Path,
@@ -100,6 +102,7 @@ def run(
         ValueError: Data, model or steps do not fit together, this machine has no such device, or
             `folder` holds the run of other data or another model.
         NoEffect: A step had no effect.
+        FolderInUse: Another process works on `folder`.
     """
     return begin(recipe, folder, dataset=dataset, record=record, watch=watch).do()
 

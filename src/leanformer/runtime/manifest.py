@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.files import write_text
+from leanformer.core.files import contents, recover_folder, write_text
 from leanformer.core.json_file import read_json
 from leanformer.core.machine.processor import instructions
 from leanformer.runtime.backends import FORMAT, graph_file, registered
@@ -67,7 +67,7 @@ class Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """Write `leanformer.json` with the checksums of every file that is in `folder` now."""
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != NAME)
+    paths = [path for path in contents(folder) if path.name != NAME]
     files = {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
     manifest = replace(manifest, files=files, instructions=tuple(instructions()))
     write_text(folder / NAME, json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n")
@@ -82,6 +82,7 @@ def read_manifest(folder: Path) -> Manifest:
         ValueError: It is not what `write_manifest` writes.
     """
     path = folder / NAME
+    recover_folder(folder)
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is missing: {folder} was not exported by leanformer; "

@@ -15,7 +15,7 @@ from typing import Any
 
 from leanformer.core import codec
 from leanformer.core.claim import changes, keep
-from leanformer.core.files import check_space
+from leanformer.core.files import check_space, is_empty
 from leanformer.core.identity import listed
 from leanformer.core.json_file import read_json
 from leanformer.core.record import Record, read
@@ -101,6 +101,6 @@ def _content(request: Request, dataset: Dataset, opened: Opened) -> dict[str, An
 def _check_new(out: Path) -> None:
     if out.is_file():
         raise FileExistsError(f"{out} is a file; name a folder with --out")
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and not is_empty(out):
         raise FileExistsError(f"{out} exists and is not empty; name another folder with --out")
     check_space(out, _SPACE)

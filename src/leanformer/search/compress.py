@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from leanformer.core.lock import one_at_a_time
 from leanformer.core.machine.device import find_device
 from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
@@ -46,6 +47,7 @@ from leanformer.tasks import served_kind
 Watch = Callable[[str, Any], None]
 
 
+@one_at_a_time("out")
 def compress(request: Request, out: Path, *, command: str = "", watch: Watch | None = None) -> Path:
     """Search, and write everything to `out`: the model, the record, the report.
 
@@ -60,7 +62,7 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
         The path of the HTML report; the model lies beside it in `model/`.
 
     Raises:
-        OSError: A file is missing, the folder is taken, or the disk is full.
+        OSError: A file is missing, the folder is taken or in use, or the disk is full.
         ValueError: Data or model are not as they must be.
     """
     find_device(request.device)

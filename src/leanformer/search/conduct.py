@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.lock import one_at_a_time
 from leanformer.core.machine.device import find_device
 from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
@@ -30,6 +31,7 @@ from leanformer.tasks import served_kind
 _INCOMPARABLE = "perplexities of different tokens cannot be compared"
 
 
+@one_at_a_time("folder")
 def conduct(
     recipe: Recipe,
     folder: Path,
@@ -54,6 +56,7 @@ def conduct(
         ValueError: Something does not fit together, there is nothing to compare with, or the folder
             holds another run.
         NoEffect: A step had no effect.
+        FolderInUse: Another process works on `folder`.
     """
     find_device(recipe.device)
     folder = folder.resolve()  # what is kept there names paths in it

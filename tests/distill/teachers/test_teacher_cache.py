@@ -1,15 +1,20 @@
 import json
+import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from small_disk import small_disk
 from train.toy import TEXTS, examples
 
+from leanformer.core.disk import DiskFull
 from leanformer.data import Encoded, Task, encode_examples
 from leanformer.distill.distillation import Distillation
 from leanformer.distill.objectives import HiddenStates, SoftTargets
+from leanformer.distill.teachers import teacher_cache
 from leanformer.distill.teachers.teacher_cache import TeacherCache, key_of
 from leanformer.models.tiny import tiny_model
 
@@ -178,3 +183,19 @@ def test_a_cache_in_another_precision_is_refused(tmp_path: Path) -> None:
     (tmp_path / "outputs.json").write_text(json.dumps(about))
     with pytest.raises(ValueError, match=r"or in another precision than bfloat16; remove it"):
         kept_in(tmp_path, model, encoded, "classification")
+
+
+def test_a_disk_that_fills_up_is_an_error_and_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its room is reserved when the cache is begun: a map without it ends the process by SIGBUS."""
+    monkeypatch.setattr(teacher_cache, "check_space", lambda *_: None)  # another took the room
+    begin = partial(TeacherCache, key="k", width=3, per_token=False, hidden=(0, 0))
+    with small_disk(tmp_path / "disk", 2**16) as place:
+        with pytest.raises(DiskFull, match=r"logits.bin could not be written: No space left"):
+            begin(place / "cache", lengths=[1] * 2**15)
+        assert os.listdir(place / "cache") == ["outputs.json"]
+    cache = begin(tmp_path / "cache", lengths=[1] * 2**15)
+    file = os.stat(tmp_path / "cache" / "logits.bin")
+    assert file.st_size == cache.logits.nbytes == 6 * 2**15
+    assert 512 * file.st_blocks >= file.st_size

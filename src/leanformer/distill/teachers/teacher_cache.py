@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leanformer.core.files import check_space, write_text
+from leanformer.core.files import allocate_file, check_space, write_text
 from leanformer.core.machine.device import move
 from leanformer.data import Batch, Encoded
 from leanformer.distill.objective import Outputs
@@ -50,7 +50,7 @@ class TeacherCache:
     Raises:
         ValueError: `folder` is the cache of another teacher, other texts, other objectives or
             another precision.
-        OSError: The disk has too little space.
+        OSError: The disk has too little space, which is reserved at once (`DiskFull`).
     """
 
     def __init__(
@@ -173,7 +173,9 @@ def key_of(teacher: nn.Module, encoded: Encoded, translate: Tensor | None, kind:
 
 
 def _mapped(file: Path, shape: tuple[int, ...], dtype: Any) -> Any:
-    return np.memmap(file, dtype=dtype, mode="r+" if file.is_file() else "w+", shape=shape)
+    if not file.is_file():  # its room is reserved: a full disk would end the process with SIGBUS
+        allocate_file(file, int(np.prod(shape)) * np.dtype(dtype).itemsize)
+    return np.memmap(file, dtype=dtype, mode="r+", shape=shape)
 
 
 def _padded(rows: NDArray[Any], width: int) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 import transformers
 from huggingface_hub import snapshot_download
 
+from leanformer.core.files import recover_folder
 from leanformer.models.embedding import describe_embedding
 from leanformer.models.io.blame import blamed
 from leanformer.models.io.checkpoint import Checkpoint, read_checkpoint
@@ -149,6 +150,7 @@ def folder_of(source: str | Path) -> Path:
         FileNotFoundError: It is not a folder, and the hub did not give such a model.
     """
     folder = Path(source).expanduser()
+    recover_folder(folder)
     name = str(source)
     if folder.exists() or isinstance(source, Path) or name[:1] in "./~" or name.count("/") > 1:
         return folder

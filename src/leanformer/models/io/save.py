@@ -30,9 +30,24 @@ def save_model(model: Any, tokenizer: Any, folder: Path, *, overwrite: bool = Fa
         OSError: The disk has not enough space.
     """
     check_free(folder, overwrite=overwrite)
+    check_room(model, tokenizer, folder)
+    with new_folder(folder, overwrite=overwrite) as temporary:
+        write_model(model, tokenizer, temporary)
+
+
+def check_room(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Refuse to begin a folder that the disk cannot hold.
+
+    Raises:
+        OSError: The disk has not enough space.
+    """
     size = sum(tensor.nbytes for tensor in weights(model).values())
     check_space(folder, size + _TOKENIZER_BYTES * len(tokenizer))
-    with quiet(), new_folder(folder, overwrite=overwrite) as temporary:
-        model.save_pretrained(temporary, state_dict=cpu_state(model))
-        save_tokenizer(tokenizer, temporary)
-        write_embedding(temporary, model, tokenizer)
+
+
+def write_model(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write the files of `save_model` into `folder`, which `new_folder` makes."""
+    with quiet():
+        model.save_pretrained(folder, state_dict=cpu_state(model))
+        save_tokenizer(tokenizer, folder)
+        write_embedding(folder, model, tokenizer)
