@@ -2,16 +2,23 @@
 
 A record is the only thing that passes from the work to the report, and it is all that a resumed
 run needs to know what is already done. A line is flushed to the disk before the work goes on; a
-line cut short by a kill is dropped at reading.
+line cut short by a kill is dropped at reading. Each line ends with its own checksum, so that a
+damaged one is refused:
+
+    {"event": "step", "time": "…", "model": "L2", …, "crc32": "9f3c01aa"}
 """
 
 import json
 import math
 import os
+import re
+import zlib
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+_CHECKSUM = re.compile(r', "crc32": "([0-9a-f]{8})(?=..$)')
 
 
 class Record:
@@ -26,12 +33,14 @@ class Record:
         Half a character (a lone surrogate, as in names of files that are not UTF-8) becomes "?".
         """
         line = {"event": event, "time": datetime.now(UTC).isoformat(timespec="seconds"), **fields}
-        text = json.dumps(_plain(line), ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(_plain(line), ensure_ascii=False, allow_nan=False)
+        raw = text.removesuffix("}").encode(errors="replace")
+        raw += f', "crc32": "{zlib.crc32(raw):08x}"}}\n'.encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
             if file.tell() and not _ends_whole(self.path):
                 file.write(b"\n")  # a killed writer left half a line: it stays alone on its line
-            file.write(text.encode(errors="replace"))
+            file.write(raw)
             file.flush()
             os.fsync(file.fileno())
 
@@ -41,7 +50,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A line holds JSON that is no event.
+        ValueError: A line is damaged, or holds JSON that is no event.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such record; `leanformer run` writes record.jsonl")
@@ -51,14 +60,53 @@ def read(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if not isinstance(value, dict) or "event" not in value:
+        event = event_of(line, f"{path}:{number}")
+        if event is not None:
+            events.append(event)
+        elif not cut_short(line):
             raise ValueError(f"{path}:{number}: {line[:60]!r} is no event; is this a record.jsonl?")
-        events.append(value)
     return events
+
+
+def event_of(line: str, place: str) -> dict[str, Any] | None:
+    """The event in a line of a record, without its checksum; None where it holds none.
+
+    Args:
+        line: The line; those of earlier versions have no checksum.
+        place: File and number of the line, for messages.
+
+    Raises:
+        ValueError: The line is not the one that was written.
+    """
+    checksum = _CHECKSUM.search(line)
+    try:
+        event = json.loads(line, parse_constant=lambda _: None)
+    except (json.JSONDecodeError, RecursionError):
+        event = None
+    written = line[: checksum.start()].encode() if checksum else b""
+    if checksum and (event is None or f"{zlib.crc32(written):08x}" != checksum[1]):
+        raise ValueError(
+            f"{place}: the line was altered after it was written; restore the file from a copy, or "
+            "begin anew in another folder"
+        )
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        return None
+    event.pop("crc32", None)
+    return event
+
+
+def cut_short(line: str) -> bool:
+    """Whether `line` begins an object that is never closed."""
+    depth, in_text, escaped = 0, False, False
+    for character in line:
+        if in_text:
+            in_text = escaped or character != '"'
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            in_text = True
+        else:
+            depth += (character in "{[") - (character in "}]")
+    return line.lstrip().startswith("{") and (in_text or depth > 0)
 
 
 def _ends_whole(path: Path) -> bool:

@@ -8,13 +8,17 @@ with the rows that are there.
     outputs.json      a hash of the teacher, the texts and their token ids
     logits.bin        [N, C], or [sum T, C] where each token has an output
     hidden.bin        [sum T, L+1, D], where objectives compare hidden states
-    filled.bin        [N] 1 for texts whose rows are filled
+    checksums.bin     [N] a checksum of each text's rows; 0 = they are not filled
+
+Rows are compared with their checksum when they are first read. The teacher reads a text again whose
+rows were damaged or lost, and a warning says so once.
 
 Legend: N text, B batch, T token, L layer, D hidden width, C output.
 """
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,13 +29,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leanformer.core.files import check_space, write_text
+from leanformer.core.json_file import read_json
 from leanformer.core.machine.device import move
 from leanformer.data import Batch, Encoded
 from leanformer.distill.objective import Outputs
 from leanformer.models.embedding import embedding_of
 from leanformer.tasks import kind_named
 
+_log = logging.getLogger(__name__)
 _FLUSH = 256  # batches between two writes to disk
+_FORMAT = 2  # 1 had no checksums
+_FILES = ("logits.bin", "hidden.bin", "checksums.bin", "filled.bin")  # the last one of format 1
 
 
 class TeacherCache:
@@ -46,7 +54,8 @@ class TeacherCache:
         hidden: Hidden states per token and their width, (L+1, D); (0, 0) = they are not cached.
 
     Raises:
-        ValueError: `folder` is the cache of another teacher, other texts or other objectives.
+        ValueError: `folder` is the cache of another teacher, other texts or other objectives, or
+            its outputs.json is damaged.
         OSError: The disk has too little space.
     """
 
@@ -68,13 +77,15 @@ class TeacherCache:
         self.logits = _mapped(folder / "logits.bin", shapes["logits"], np.int16)
         if self.levels:
             self.hidden = _mapped(folder / "hidden.bin", shapes["hidden"], np.int16)
-        self.marks = _mapped(folder / "filled.bin", (len(lengths),), np.uint8)
-        self.filled = np.array(self.marks, dtype=bool)
+        self.marks = _mapped(folder / "checksums.bin", (len(lengths),), np.uint64)
+        self.checksums = np.array(self.marks)
+        self.checked = np.zeros(len(lengths), dtype=bool)
+        self.damaged = 0
         self.unflushed = 0
 
     def read(self, batch: Batch) -> Outputs | None:
         """The cached outputs for `batch`, on its device; None unless all its texts are cached."""
-        if not self.filled[list(batch.index)].all():
+        if not all([self._whole(index) for index in batch.index]):
             return None
         keep_BT = batch.inputs["attention_mask"].bool()
         width = keep_BT.shape[1]
@@ -100,22 +111,50 @@ class TeacherCache:
             self.logits[self._logit_rows(index)] = _int16(logits)
             if states is not None:
                 self.hidden[rows] = _int16(states[place, :real])
-            self.filled[index] = True
+            self.checksums[index] = self._checksum(index)
+            self.checked[index] = True
         self.unflushed += 1
-        if self.unflushed >= _FLUSH or self.filled.all():
+        if self.unflushed >= _FLUSH or self.checksums.all():
             self.flush()
         kept = self.read(batch)
         assert kept is not None
         return kept
 
     def flush(self) -> None:
-        """Write to disk: first the rows, then the marks that they are filled."""
+        """Write to disk: first the rows, then their checksums."""
         self.logits.flush()
         if self.levels:
             self.hidden.flush()
-        self.marks[:] = self.filled
+        self.marks[:] = self.checksums
         self.marks.flush()
         self.unflushed = 0
+
+    def _whole(self, index: int) -> bool:
+        """Whether the rows of a text are filled and as they were written."""
+        if self.checksums[index] and not self.checked[index]:
+            if self.checksums[index] == self._checksum(index):
+                self.checked[index] = True
+            else:
+                self.checksums[index] = 0
+                self._warn()
+        return bool(self.checksums[index])
+
+    def _warn(self) -> None:
+        self.damaged += 1
+        if self.damaged == 1:
+            _log.warning(
+                "%s: outputs of the teacher were damaged or lost; the teacher reads their texts "
+                "again",
+                self.folder,
+            )
+
+    def _checksum(self, index: int) -> np.uint64:
+        """Of a text's rows and its number; never 0."""
+        seen = hashlib.blake2b(str(index).encode(), digest_size=8)
+        seen.update(np.ascontiguousarray(self.logits[self._logit_rows(index)]))
+        if self.levels:
+            seen.update(np.ascontiguousarray(self.hidden[self._token_rows(index)]))
+        return np.uint64(int.from_bytes(seen.digest(), "little") or 1)
 
     def _token_rows(self, index: int) -> slice:
         return slice(int(self.starts[index]), int(self.starts[index + 1]))
@@ -128,17 +167,21 @@ class TeacherCache:
         about = {"key": key, **{name: list(shape) for name, shape in shapes.items()}}
         kept = self.folder / "outputs.json"
         if kept.is_file():
-            if json.loads(kept.read_text(encoding="utf-8")) != about:
+            found = read_json(kept)
+            form = found.pop("format", 1)
+            if found != about or form not in (1, _FORMAT):
                 raise ValueError(
                     f"{self.folder} holds the outputs of another teacher, of other texts or of "
-                    "other objectives; remove it, or name another folder"
+                    "other objectives, or is damaged; remove it, or name another folder"
                 )
-            return
+            if form == _FORMAT:
+                return
+            _log.warning("%s has no checksums and is begun anew", self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         check_space(self.folder, 2 * sum(int(np.prod(shape)) for shape in shapes.values()))
-        for name in ("logits", "hidden", "filled"):
-            (self.folder / f"{name}.bin").unlink(missing_ok=True)
-        write_text(kept, json.dumps(about))
+        for name in _FILES:
+            (self.folder / name).unlink(missing_ok=True)
+        write_text(kept, json.dumps({"format": _FORMAT, **about}))
 
 
 def key_of(teacher: nn.Module, encoded: Encoded, translate: Tensor | None, kind: str) -> str:
