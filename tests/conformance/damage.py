@@ -1,9 +1,9 @@
 """Damage to a folder, made systematically, and what became of it: for `test_damage`.
 
-    refused   a ValueError or OSError that names the file or its folder, in two lines at most
-    same      the folder is read, and gives what it gave before
-    wrong     it is read, and gives something else: nobody would know
-    broken    anything else: a traceback of another kind, or a message that names nothing
+refused   a ValueError or OSError that names the file or its folder, in two lines at most
+same      the folder is read, and gives what it gave before
+wrong     it is read, and gives something else: nobody would know
+broken    anything else: a traceback of another kind, or a message that names nothing
 """
 
 import json
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
 
 Damage = Callable[[Path], object]
 LONGEST = 700
@@ -29,6 +31,8 @@ class Kind:
         make: Writes one into the folder it is given, which does not exist.
         read: What the folder gives: anything that `equal` compares.
         edits: JSON files whose keys are dropped and changed one by one.
+        own: Whether the folder is its user's own, without checksums: files are whole, their values
+            and tensors are changed, and another result is what was asked for.
         begins: Whether the beginning of what was there may be given, as after a kill: a list.
         extra: Names of files that a reader might take in.
     """
@@ -36,6 +40,7 @@ class Kind:
     make: Callable[[Path], object]
     read: Callable[[Path], Any]
     edits: tuple[str, ...] = ()
+    own: bool = False
     begins: bool = False
     extra: tuple[str, ...] = ("README.md", "model-00002-of-00002.safetensors", "added_tokens.json")
 
@@ -75,26 +80,53 @@ def judged(kind: Kind, folder: Path, expected: Any) -> tuple[str, str]:
         return "broken", f"{type(error).__name__}: {str(error)[:300]}"
     if kind.begins and equal(given, expected[: len(given)]):
         return "same", ""
-    return ("same", "") if equal(given, expected) else ("wrong", "")
+    return ("same", "") if kind.own or equal(given, expected) else ("wrong", "")
 
 
 def damages(kind: Kind, whole: Path) -> Iterator[tuple[str, Damage]]:
     """Each way to damage the folder, with its name."""
+    for name in kind.edits:
+        yield from _edited(whole, Path(name))
+    if kind.own:
+        yield from _tensors(whole / "model.safetensors")
+        return
     files = sorted(file.relative_to(whole) for file in whole.rglob("*") if file.is_file())
     for place, name in enumerate(files):
         size = (whole / name).stat().st_size
-        other = whole / files[(place + 1) % len(files)]
+        other = (whole / files[(place + 1) % len(files)]).read_bytes()
         yield f"{name} cut to half", _writing(name, lambda data: data[: len(data) // 2])
         yield f"{name} emptied", _writing(name, lambda data: b"")
         yield f"{name} longer", _writing(name, lambda data: data + data[-64:])
-        yield f"{name} replaced", _writing(name, lambda data, raw=other.read_bytes(): raw)
+        yield f"{name} replaced", _writing(name, lambda data, other=other: other)
         for at in sorted({0, size // 2, max(0, size - 2)} if size else ()):
             yield f"{name} flipped at {at}", _writing(name, lambda data, at=at: _flipped(data, at))
         yield f"{name} deleted", lambda folder, name=name: (folder / name).unlink()
     for name in kind.extra:
         yield f"{name} too many", lambda folder, name=name: (folder / name).write_bytes(b"{}")
-    for name in kind.edits:
-        yield from _edited(whole, Path(name))
+
+
+def _tensors(file: Path) -> Iterator[tuple[str, Damage]]:
+    """Each kind of tensor is left out, of another dtype, longer, and full of ones."""
+    whole = load_file(file)
+    first = {name.rpartition(".")[2]: name for name in sorted(whole, reverse=True)}
+    of_form = [name for name in whole if name.endswith(("codes", "scale", "kept", "values"))]
+    for name in dict.fromkeys([*first.values(), *of_form]):
+        tensor = whole[name]
+        other = torch.float32 if tensor.dtype != torch.float32 else torch.uint8
+        changes = {
+            "left out": {},
+            "of another dtype": {name: tensor.to(other)},
+            "longer": {name: torch.cat([tensor, tensor[:1]])},
+            "ones": {name: torch.ones_like(tensor)},
+        }
+        for what, change in changes.items():
+            tensors = {key: value for key, value in whole.items() if key != name} | change
+            yield (
+                f"{name} {what}",
+                lambda folder, tensors=tensors: save_file(
+                    tensors, folder / file.name, {"format": "pt"}
+                ),
+            )
 
 
 def _edited(whole: Path, name: Path) -> Iterator[tuple[str, Damage]]:

@@ -63,6 +63,16 @@ def made(change: Any = None, **settings: Any) -> Any:
     return make
 
 
+def own(change: Any = None, **settings: Any) -> Any:
+    """Without a list of its parts."""
+
+    def make(folder: Path) -> None:
+        made(change, **settings)(folder)
+        (folder / "parts.json").unlink()
+
+    return make
+
+
 def latent(model: Any) -> None:
     swap(model, {"bert.encoder.layer.0.output.dense": Uniform(bits=4)})
 
@@ -183,14 +193,20 @@ def recorded(folder: Path) -> None:
 FOLDERS = {
     "model": Kind(made(), answers),
     "embedding": Kind(made(head="embedding"), lambda folder: answers(folder, "embedding")),
-    "lean": Kind(made(lean), answers, ("config.json",)),
-    "packed": Kind(made(packed), answers, ("config.json",)),
+    "lean": Kind(made(lean), answers),
+    "packed": Kind(made(packed), answers),
     "packed-auto": Kind(made(packed), auto),
-    "sparse": Kind(made(sparse), answers, ("config.json",)),
+    "sparse": Kind(made(sparse), answers),
     "sparse-auto": Kind(made(sparse), auto),
     "latent": Kind(made(latent), answers),
-    "attention": Kind(made(attending), answers, ("config.json",)),
+    "attention": Kind(made(attending), answers),
     "attention-auto": Kind(made(attending), auto),
+    **{
+        f"own-{change.__name__ if change else 'model'}": Kind(
+            own(change), answers, ("config.json",), own=True
+        )
+        for change in (None, lean, packed, sparse, latent, attending)
+    },
     "served": Kind(plain_folder, served, ("leanformer.json",)),
     "openvino": Kind(with_graph("openvino"), served),
     "onnxruntime": Kind(with_graph("onnxruntime"), served),

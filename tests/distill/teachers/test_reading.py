@@ -225,7 +225,7 @@ def test_a_cache_holds_what_the_teacher_read_by_itself(tmp_path: Path) -> None:
         return replace(step, **fields).apply(given).model.state_dict()
 
     first = taught("first")
-    assert np.fromfile(tmp_path / "cache" / "checksums.bin", np.uint8).all()
+    assert np.fromfile(tmp_path / "cache" / "checksums.bin", np.uint64).all()
     again, asked = taught("again"), taught("asked", teacher_cache=None)
     for name, value in first.items():
         torch.testing.assert_close(again[name], value)

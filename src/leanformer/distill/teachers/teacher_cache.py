@@ -85,7 +85,8 @@ class TeacherCache:
 
     def read(self, batch: Batch) -> Outputs | None:
         """The cached outputs for `batch`, on its device; None unless all its texts are cached."""
-        if not all([self._whole(index) for index in batch.index]):
+        whole = [self._whole(index) for index in batch.index]  # all, so that damage is said once
+        if not all(whole):
             return None
         keep_BT = batch.inputs["attention_mask"].bool()
         width = keep_BT.shape[1]

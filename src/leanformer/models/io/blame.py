@@ -7,6 +7,7 @@ from pathlib import Path
 
 _LONGEST = 400  # characters
 
+
 @contextmanager
 def blamed(file: Path) -> Iterator[None]:
     """Turn what transformers raises over a wrong value in `file` into a `ValueError` that names it.

@@ -17,7 +17,12 @@ from huggingface_hub import snapshot_download
 from leanformer.models.embedding import describe_embedding
 from leanformer.models.io.blame import blamed
 from leanformer.models.io.checkpoint import Checkpoint, read_checkpoint
-from leanformer.models.io.completeness import refuse_disagreement, refuse_incomplete, refuse_larger
+from leanformer.models.io.completeness import (
+    refuse_disagreement,
+    refuse_incomplete,
+    refuse_larger,
+    refuse_other_types,
+)
 from leanformer.models.io.labels import label_settings, matched_labels
 from leanformer.models.io.quiet import quiet
 from leanformer.models.io.read_modules import read_embedding
@@ -214,6 +219,7 @@ def _weights(checkpoint: Checkpoint, config: Any, head: str, trained: bool) -> A
         output_loading_info=True,
     )
     refuse_incomplete(checkpoint, model, report, new_head=not trained, bare=head == "embedding")
+    refuse_other_types(checkpoint, model)
     if not trained and head in _RENEWED:
         _renew_head(model, auto.from_config(model.config), _HEAD_KEYS[head])
     output = model.get_output_embeddings() if plain else None
