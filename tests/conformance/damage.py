@@ -30,7 +30,8 @@ class Kind:
     Attributes:
         make: Writes one into the folder it is given, which does not exist.
         read: What the folder gives: anything that `equal` compares.
-        edits: JSON files whose keys are dropped and changed one by one.
+        edits: JSON files whose keys are dropped and changed one by one; "file:key" for those
+            inside one key.
         own: Whether the folder is its user's own, without checksums: files are whole, their values
             and tensors are changed, and another result is what was asked for.
         begins: Whether the beginning of what was there may be given, as after a kill: a list.
@@ -86,7 +87,7 @@ def judged(kind: Kind, folder: Path, expected: Any) -> tuple[str, str]:
 def damages(kind: Kind, whole: Path) -> Iterator[tuple[str, Damage]]:
     """Each way to damage the folder, with its name."""
     for name in kind.edits:
-        yield from _edited(whole, Path(name))
+        yield from _edited(whole, *name.partition(":")[::2])
     if kind.own:
         yield from _tensors(whole / "model.safetensors")
         return
@@ -129,9 +130,10 @@ def _tensors(file: Path) -> Iterator[tuple[str, Damage]]:
             )
 
 
-def _edited(whole: Path, name: Path) -> Iterator[tuple[str, Damage]]:
-    table = json.loads((whole / name).read_text())
-    for path, value in _values(table):
+def _edited(whole: Path, name: str, inside: str) -> Iterator[tuple[str, Damage]]:
+    for path, value in _values(json.loads((whole / name).read_text())):
+        if inside and path[0] != inside:
+            continue
         for what, new in (("dropped", None), *(("changed", other) for other in _others(value))):
             place = ".".join(map(str, path))
             yield (
@@ -143,7 +145,7 @@ def _edited(whole: Path, name: Path) -> Iterator[tuple[str, Damage]]:
 def _values(table: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Every value inside `table`; of a list and of a table of many rows, the first."""
     if isinstance(table, dict):
-        for key, value in list(table.items())[:20]:
+        for key, value in list(table.items())[:40]:
             yield (*path, key), value
             yield from _values(value, (*path, key))
     elif isinstance(table, list) and table:

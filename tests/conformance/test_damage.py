@@ -201,11 +201,13 @@ FOLDERS = {
     "latent": Kind(made(latent), answers),
     "attention": Kind(made(attending), answers),
     "attention-auto": Kind(made(attending), auto),
+    "own-model": Kind(own(), answers, ("config.json",), own=True),
+    "own-lean": Kind(own(lean), answers, ("config.json:lean",), own=True),
     **{
-        f"own-{change.__name__ if change else 'model'}": Kind(
-            own(change), answers, ("config.json",), own=True
+        f"own-{change.__name__}": Kind(
+            own(change), answers, ("config.json:quantization_config",), own=True
         )
-        for change in (None, lean, packed, sparse, latent, attending)
+        for change in (packed, sparse, latent, attending)
     },
     "served": Kind(plain_folder, served, ("leanformer.json",)),
     "openvino": Kind(with_graph("openvino"), served),

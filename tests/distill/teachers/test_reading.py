@@ -31,6 +31,8 @@ from leanformer.models.io.load import load_model
 from leanformer.models.io.save import save_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 
+pytestmark = pytest.mark.usefixtures("unlisted")  # saved models are edited
+
 KINDS = ("classification", "regression", "embedding")
 OBJECTIVES = {"classification": SoftTargets(), "regression": Logits(), "embedding": Cosine()}
 LONG = "a small model answers before the large one has begun, and the fox jumps over the dog"
