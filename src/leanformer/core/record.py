@@ -8,15 +8,19 @@ damaged one is refused:
     {"event": "step", "time": "…", "model": "L2", …, "crc32": "9f3c01aa"}
 """
 
+import itertools
 import json
 import math
 import os
 import re
 import zlib
+from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from leanformer.core.files import write_bytes
 
 _CHECKSUM = re.compile(r', "crc32": "([0-9a-f]{8})(?=..$)')
 
@@ -27,15 +31,17 @@ class Record:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def events(self) -> list[dict[str, Any]]:
+        """What is written so far; nothing where there is no file yet."""
+        return read(self.path) if self.path.is_file() else []
+
     def write(self, event: str, **fields: Any) -> None:
         """Append one event; dataclasses, paths, tuples and NumPy or torch scalars become JSON.
 
         Half a character (a lone surrogate, as in names of files that are not UTF-8) becomes "?".
         """
         line = {"event": event, "time": datetime.now(UTC).isoformat(timespec="seconds"), **fields}
-        text = json.dumps(_plain(line), ensure_ascii=False, allow_nan=False)
-        raw = text.removesuffix("}").encode(errors="replace")
-        raw += f', "crc32": "{zlib.crc32(raw):08x}"}}\n'.encode()
+        raw = _written(_plain(line))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
             if file.tell() and not _ends_whole(self.path):
@@ -43,6 +49,18 @@ class Record:
             file.write(raw)
             file.flush()
             os.fsync(file.fileno())
+
+    def drop(self, unwanted: Callable[[dict[str, Any]], bool]) -> None:
+        """Leave events out of what is written so far; the file is replaced at once."""
+        if self.path.is_file():
+            kept = [_written(one) for one in self.events() if not unwanted(one)]
+            write_bytes(self.path, b"".join(kept))
+
+    def set_aside(self) -> None:
+        """Begin anew: the file gets the first free name of record.1.jsonl, record.2.jsonl, …"""
+        if self.path.is_file():
+            names = (self.path.with_suffix(f".{n}{self.path.suffix}") for n in itertools.count(1))
+            os.replace(self.path, next(name for name in names if not name.exists()))
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -107,6 +125,13 @@ def cut_short(line: str) -> bool:
         else:
             depth += (character in "{[") - (character in "}]")
     return line.lstrip().startswith("{") and (in_text or depth > 0)
+
+
+def _written(event: dict[str, Any]) -> bytes:
+    """The line of an event, with its checksum."""
+    text = json.dumps(event, ensure_ascii=False, allow_nan=False)
+    raw = text.removesuffix("}").encode(errors="replace")
+    return raw + f', "crc32": "{zlib.crc32(raw):08x}"}}\n'.encode()
 
 
 def _ends_whole(path: Path) -> bool:
