@@ -152,9 +152,9 @@ class TeacherCache:
     def _checksum(self, index: int) -> np.uint64:
         """Of a text's rows and its number; never 0."""
         seen = hashlib.blake2b(str(index).encode(), digest_size=8)
-        seen.update(np.ascontiguousarray(self.logits[self._logit_rows(index)]))
+        seen.update(self.logits[self._logit_rows(index)].tobytes())
         if self.levels:
-            seen.update(np.ascontiguousarray(self.hidden[self._token_rows(index)]))
+            seen.update(self.hidden[self._token_rows(index)].tobytes())
         return np.uint64(int.from_bytes(seen.digest(), "little") or 1)
 
     def _token_rows(self, index: int) -> slice:
