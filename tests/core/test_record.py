@@ -58,6 +58,24 @@ def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "list.jsonl")
 
 
+@pytest.mark.parametrize("at", [0, 1, 12, 40, -12, -4, -2, -1])
+def test_a_line_that_was_altered_is_refused(tmp_path: Path, at: int) -> None:
+    record = Record(tmp_path / "record.jsonl")
+    for name in ("a", "b", "c"):
+        record.write("model", name=name)
+    lines = record.path.read_bytes().splitlines()
+    changed = bytearray(lines[1])
+    changed[at] ^= 1
+    record.path.write_bytes(b"\n".join([lines[0], bytes(changed), lines[2], b""]))
+    with pytest.raises(ValueError, match=r"record\.jsonl:2: (the line was altered|.* is no event)"):
+        read(record.path)
+
+
+def test_lines_of_earlier_versions_have_no_checksum(tmp_path: Path) -> None:
+    (tmp_path / "record.jsonl").write_text('{"event": "one", "loss": 0.5}\n{"event": "two"}\n')
+    assert read(tmp_path / "record.jsonl") == [{"event": "one", "loss": 0.5}, {"event": "two"}]
+
+
 def test_a_claim_that_did_not_come_true_is_an_error() -> None:
     good = Proof(claim="size", before=4.0, after=1.0, unit="MB", ok=True)
     bad = Proof(claim="integer kernels", before=None, after=0, unit="nodes", ok=False, asked=36)

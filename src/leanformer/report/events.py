@@ -1,19 +1,20 @@
 """A record, read for people: the events by kind, with what was dropped said aloud.
 
-`core.record.read` serves a resumed run, which wants whatever is whole. A report must not be drawn
-from a damaged record without a word, so it tells three cases apart:
+A report must not be drawn from a damaged record without a word, so it tells four cases apart:
 
     cut short   the braces never close: a killed run's half line, left out with a note
     last line   anything that is not JSON: left out with a note
     elsewhere   anything that is not JSON: refused with its line number
+    altered     a line that its checksum does not fit: refused with its line number
 
 A resumed run may write an event twice; the later one counts, and a model's measures are merged.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from leanformer.core.record import cut_short, event_of
 
 Event = dict[str, Any]
 
@@ -69,11 +70,11 @@ def load(path: Path) -> Events:
     notes: list[str] = []
     events: list[Event] = []
     for number, line in numbered:
-        event = _event(line)
+        event = event_of(line, f"{path}:{number}")
         if event is not None:
             _check(event, f"{path}:{number}")
             events.append(event)
-        elif number == numbered[-1][0] or _cut_short(line):
+        elif number == numbered[-1][0] or cut_short(line):
             notes.append(f"Line {number} of the record was cut short by a killed run; left out.")
         else:
             raise ValueError(
@@ -114,14 +115,6 @@ def _by_kind(path: Path, events: list[Event], notes: list[str]) -> Events:
     )
 
 
-def _event(line: str) -> Event | None:
-    try:
-        value = json.loads(line, parse_constant=lambda _: None)
-    except json.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict) and isinstance(value.get("event"), str) else None
-
-
 def _check(event: Event, place: str) -> None:
     kind = event["event"]
     for name in _REQUIRED.get(kind, ()):
@@ -129,20 +122,6 @@ def _check(event: Event, place: str) -> None:
             raise ValueError(f"{place}: the event {kind!r} has no {name!r}, which the report needs")
     if "rows" in _REQUIRED.get(kind, ()) and not isinstance(event["rows"], list):
         raise ValueError(f"{place}: 'rows' of the event {kind!r} must be a list")
-
-
-def _cut_short(line: str) -> bool:
-    """Whether `line` begins an object that is never closed."""
-    depth, in_text, escaped = 0, False, False
-    for character in line:
-        if in_text:
-            in_text = escaped or character != '"'
-            escaped = character == "\\" and not escaped
-        elif character == '"':
-            in_text = True
-        else:
-            depth += (character in "{[") - (character in "}]")
-    return line.lstrip().startswith("{") and (in_text or depth > 0)
 
 
 def _latest(events: list[Event], *keys: str) -> list[Event]:

@@ -145,7 +145,55 @@ def test_rows_lie_one_after_the_other(tmp_path: Path) -> None:
     tokens = sum(encoded.length(index) for index in range(len(TEXTS)))
     assert (tmp_path / "hidden.bin").stat().st_size == tokens * LEVELS * WIDTH * 2
     assert (tmp_path / "logits.bin").stat().st_size == tokens * 2 * 2
-    assert np.fromfile(tmp_path / "filled.bin", np.uint8).sum() == 0
+    assert np.fromfile(tmp_path / "checksums.bin", np.uint64).sum() == 0
+
+
+@pytest.mark.parametrize("file", ["logits.bin", "hidden.bin", "checksums.bin"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "deleted", "longer"])
+def test_the_teacher_reads_again_what_was_damaged(
+    tmp_path: Path, file: str, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, encoded = teacher_and_texts("classification")
+    first = kept_in(tmp_path, model, encoded, "classification")
+    batch = encoded.batch([0, 1, 2, len(encoded) - 1])
+    said = loss_for(model, "classification", first)._asked(batch)
+    first.flush()
+    data = bytearray((tmp_path / file).read_bytes())
+    data[1] ^= 4
+    changed = {"cut": data[: len(data) // 4], "flipped": data, "longer": data + data[:4]}
+    (tmp_path / file).unlink()
+    if damage != "deleted":
+        (tmp_path / file).write_bytes(changed[damage])
+    again = kept_in(tmp_path, model, encoded, "classification")
+    found = again.read(batch)
+    assert found is None
+    assert bool(caplog.records) == (file != "checksums.bin" or damage in ("flipped", "longer"))
+    redone = loss_for(model, "classification", again)._asked(batch)
+    assert torch.equal(redone.logits, said.logits)
+    assert len(caplog.records) <= 1  # said once
+    again.flush()
+    assert kept_in(tmp_path, model, encoded, "classification").read(batch) is not None
+
+
+def test_a_cache_without_checksums_is_begun_anew_and_damage_to_its_description_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, encoded = teacher_and_texts("classification")
+    first = kept_in(tmp_path, model, encoded, "classification")
+    batch = encoded.batch([0])
+    loss_for(model, "classification", first)._asked(batch)
+    first.flush()
+    kept = tmp_path / "outputs.json"
+    table = json.loads(kept.read_text())
+    del table["format"]
+    kept.write_text(json.dumps(table))
+    assert kept_in(tmp_path, model, encoded, "classification").read(batch) is None
+    assert "has no checksums and is begun anew" in caplog.text
+    kept.write_text("{")
+    with pytest.raises(ValueError, match=r"outputs\.json is not valid JSON"):
+        kept_in(tmp_path, model, encoded, "classification")
+
+    assert np.fromfile(tmp_path / "checksums.bin", np.uint64).sum() == 0
 
 
 @pytest.mark.parametrize("kind", ["classification", "tokens"])
@@ -176,12 +224,12 @@ def test_a_teacher_in_fp32_is_kept_bit_by_bit_in_twice_the_space(tmp_path: Path,
 def test_a_cache_in_another_precision_is_refused(tmp_path: Path) -> None:
     model, encoded = teacher_and_texts("classification")
     kept_in(tmp_path, model, encoded, "classification")
-    with pytest.raises(ValueError, match=r"or in another precision than float32; remove it"):
+    with pytest.raises(ValueError, match=r"or in another precision than float32, or is"):
         kept_in(tmp_path, model, encoded, "classification", dtype=torch.float32)
     about = json.loads((tmp_path / "outputs.json").read_text())
     del about["dtype"]  # as it was written before teachers kept their buffers
     (tmp_path / "outputs.json").write_text(json.dumps(about))
-    with pytest.raises(ValueError, match=r"or in another precision than bfloat16; remove it"):
+    with pytest.raises(ValueError, match=r"or in another precision than bfloat16, or is"):
         kept_in(tmp_path, model, encoded, "classification")
 
 

@@ -9,13 +9,17 @@ there.
     outputs.json      a hash of the teacher, the texts and their token ids; the precision
     logits.bin        [N, C], or [sum T, C] where each token has an output
     hidden.bin        [sum T, L+1, D], where objectives compare hidden states
-    filled.bin        [N] 1 for texts whose rows are filled
+    checksums.bin     [N] a checksum of each text's rows; 0 = they are not filled
+
+Rows are compared with their checksum when they are first read. The teacher reads a text again whose
+rows were damaged or lost, and a warning says so once.
 
 Legend: N text, B batch, T token, L layer, D hidden width, C output.
 """
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,13 +30,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leanformer.core.files import allocate_file, check_space, write_text
+from leanformer.core.json_file import read_json
 from leanformer.core.machine.device import move
 from leanformer.data import Batch, Encoded
 from leanformer.distill.objective import Outputs
 from leanformer.models.embedding import embedding_of
 from leanformer.tasks import kind_named
 
+_log = logging.getLogger(__name__)
 _FLUSH = 256  # batches between two writes to disk
+_FORMAT = 2  # 1 had no checksums
+_FILES = ("logits.bin", "hidden.bin", "checksums.bin", "filled.bin")  # the last one of format 1
 
 
 class TeacherCache:
@@ -49,7 +57,7 @@ class TeacherCache:
 
     Raises:
         ValueError: `folder` is the cache of another teacher, other texts, other objectives or
-            another precision.
+            another precision, or its outputs.json is damaged.
         OSError: The disk has too little space, which is reserved at once (`DiskFull`).
     """
 
@@ -73,13 +81,16 @@ class TeacherCache:
         self.logits = _mapped(folder / "logits.bin", shapes["logits"], self.stored)
         if self.levels:
             self.hidden = _mapped(folder / "hidden.bin", shapes["hidden"], self.stored)
-        self.marks = _mapped(folder / "filled.bin", (len(lengths),), np.uint8)
-        self.filled = np.array(self.marks, dtype=bool)
+        self.marks = _mapped(folder / "checksums.bin", (len(lengths),), np.uint64)
+        self.checksums = np.array(self.marks)
+        self.checked = np.zeros(len(lengths), dtype=bool)
+        self.damaged = 0
         self.unflushed = 0
 
     def read(self, batch: Batch) -> Outputs | None:
         """The cached outputs for `batch`, on its device; None unless all its texts are cached."""
-        if not self.filled[list(batch.index)].all():
+        whole = [self._whole(index) for index in batch.index]  # all, so that damage is said once
+        if not all(whole):
             return None
         keep_BT = batch.inputs["attention_mask"].bool()
         width = keep_BT.shape[1]
@@ -105,22 +116,50 @@ class TeacherCache:
             self.logits[self._logit_rows(index)] = self._bits(logits)
             if states is not None:
                 self.hidden[rows] = self._bits(states[place, :real])
-            self.filled[index] = True
+            self.checksums[index] = self._checksum(index)
+            self.checked[index] = True
         self.unflushed += 1
-        if self.unflushed >= _FLUSH or self.filled.all():
+        if self.unflushed >= _FLUSH or self.checksums.all():
             self.flush()
         kept = self.read(batch)
         assert kept is not None
         return kept
 
     def flush(self) -> None:
-        """Write to disk: first the rows, then the marks that they are filled."""
+        """Write to disk: first the rows, then their checksums."""
         self.logits.flush()
         if self.levels:
             self.hidden.flush()
-        self.marks[:] = self.filled
+        self.marks[:] = self.checksums
         self.marks.flush()
         self.unflushed = 0
+
+    def _whole(self, index: int) -> bool:
+        """Whether the rows of a text are filled and as they were written."""
+        if self.checksums[index] and not self.checked[index]:
+            if self.checksums[index] == self._checksum(index):
+                self.checked[index] = True
+            else:
+                self.checksums[index] = 0
+                self._warn()
+        return bool(self.checksums[index])
+
+    def _warn(self) -> None:
+        self.damaged += 1
+        if self.damaged == 1:
+            _log.warning(
+                "%s: outputs of the teacher were damaged or lost; the teacher reads their texts "
+                "again",
+                self.folder,
+            )
+
+    def _checksum(self, index: int) -> np.uint64:
+        """Of a text's rows and its number; never 0."""
+        seen = hashlib.blake2b(str(index).encode(), digest_size=8)
+        seen.update(self.logits[self._logit_rows(index)].tobytes())
+        if self.levels:
+            seen.update(self.hidden[self._token_rows(index)].tobytes())
+        return np.uint64(int.from_bytes(seen.digest(), "little") or 1)
 
     def _token_rows(self, index: int) -> slice:
         return slice(int(self.starts[index]), int(self.starts[index + 1]))
@@ -140,19 +179,23 @@ class TeacherCache:
         about = {"key": key, "dtype": dtype, **{n: list(shape) for n, shape in shapes.items()}}
         kept = self.folder / "outputs.json"
         if kept.is_file():
-            if json.loads(kept.read_text(encoding="utf-8")) != about:
+            found = read_json(kept)
+            form = found.pop("format", 1)
+            if found != about or form not in (1, _FORMAT):
                 raise ValueError(
                     f"{self.folder} holds the outputs of another teacher, of other texts, of other "
-                    f"objectives or in another precision than {dtype}; remove it, or name another "
-                    "folder"
+                    f"objectives or in another precision than {dtype}, or is damaged; remove it, "
+                    "or name another folder"
                 )
-            return
+            if form == _FORMAT:
+                return
+            _log.warning("%s has no checksums and is begun anew", self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         numbers = sum(int(np.prod(shape)) for shape in shapes.values())
         check_space(self.folder, self.dtype.itemsize * numbers)
-        for name in ("logits", "hidden", "filled"):
-            (self.folder / f"{name}.bin").unlink(missing_ok=True)
-        write_text(kept, json.dumps(about))
+        for name in _FILES:
+            (self.folder / name).unlink(missing_ok=True)
+        write_text(kept, json.dumps({"format": _FORMAT, **about}))
 
 
 def key_of(teacher: nn.Module, encoded: Encoded, translate: Tensor | None, kind: str) -> str:
@@ -173,8 +216,9 @@ def key_of(teacher: nn.Module, encoded: Encoded, translate: Tensor | None, kind:
 
 
 def _mapped(file: Path, shape: tuple[int, ...], dtype: Any) -> Any:
-    if not file.is_file():  # its room is reserved: a full disk would end the process with SIGBUS
-        allocate_file(file, int(np.prod(shape)) * np.dtype(dtype).itemsize)
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if not file.is_file() or file.stat().st_size < size:
+        allocate_file(file, size)  # a full disk would end the process with SIGBUS
     return np.memmap(file, dtype=dtype, mode="r+", shape=shape)
 
 

@@ -1,8 +1,11 @@
 """Errors that name the file with the fault."""
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_LONGEST = 400  # characters
 
 
 @contextmanager
@@ -10,16 +13,25 @@ def blamed(file: Path) -> Iterator[None]:
     """Turn what transformers raises over a wrong value in `file` into a `ValueError` that names it.
 
     transformers checks few of the values that it reads, so a wrong one raises any kind of error
-    wherever it is first used. Errors that say what is wrong (`ValueError`, `OSError`) pass
-    unchanged, and so does a lack of memory.
+    wherever it is first used. A `ValueError` says what is wrong, and gets the file where it does
+    not name it; an `OSError` passes unchanged, and so does a lack of memory.
     """
     try:
         yield
-    except (ValueError, OSError, ImportError, MemoryError):
+    except ValueError as error:
+        if str(file.parent) in str(error):
+            raise
+        raise ValueError(f"{file}: {_line(error).removeprefix(f'{file.name}: ')}") from error
+    except (OSError, ImportError, MemoryError):
         raise
     except Exception as error:
-        said = " ".join(str(error).split())
+        said = _line(error)
         raise ValueError(
             f"{file}: transformers cannot read what it says ({type(error).__name__}: {said}); the "
             "file is damaged, or belongs to another version"
         ) from error
+
+
+def _line(error: Exception) -> str:
+    """The message in one line; of a long one, such as a printed module, its beginning."""
+    return textwrap.shorten(str(error), _LONGEST, placeholder=" …")
