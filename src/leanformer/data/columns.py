@@ -1,7 +1,6 @@
 """From rows with columns to examples with a task, refusing what would spoil the work later.
 
-Every refusal names the split and the row (1 = the first row of data), and comes before a model is
-loaded.
+Every refusal names the row, as the user's file has it, and comes before a model is loaded.
 """
 
 import math
@@ -12,8 +11,9 @@ from typing import Any
 
 from leanformer.data.chosen_columns import Columns, choose_columns
 from leanformer.data.queries import check_groups, groups_of, to_one
-from leanformer.data.table import Row
+from leanformer.data.rows import Row, places
 from leanformer.data.task import Dataset, Examples, Task
+from leanformer.data.words import sentences, word_columns
 from leanformer.tasks import kind_named
 from leanformer.tasks.labels import is_number, written
 from leanformer.text.texts import repair
@@ -30,13 +30,14 @@ def to_dataset(name: str, rows: dict[str, list[Row]], columns: Columns) -> Datas
             no such metric.
     """
     first = rows["train"][0]
-    if "words" in first and "tags" in first:
-        return _of_words(name, rows, columns)
+    if (words := word_columns(first, columns)) is not None:
+        return _of_words(name, rows, words)
     chosen = columns_of(first, columns)
     about = kind_named(kind_of(rows["train"], chosen))
     if about.reads_words:
         raise ValueError(
-            f"kind = {about.technique} needs a .conll file, or jsonl rows with `words` and `tags`"
+            f"kind = {about.technique} needs a .conll file, or rows with lists of `words` "
+            "and `tags` (`tokens` and `ner_tags`, …); other columns: --text and --label"
         )
     label = None if about.form is None else chosen.label
     columns = replace(chosen, kind=about.technique, label=label, metric=columns.metric)
@@ -78,8 +79,8 @@ def _guess(train: list[Row], label: str | None) -> str:
     if isinstance(train[0].get(label), list):
         return "multi-label"
     values = []
-    for number, row in enumerate(train, 1):
-        with _named("train", number):
+    for place, row in places("train", train):
+        with _named(place):
             values.append(written(row, label))
     numbers = all(is_number(value) for value in values)  # a NaN among scores is a bad score
     fractions = any(not value.lstrip("-").isdigit() for value in values)
@@ -103,8 +104,8 @@ def _task(train: list[Row], columns: Columns) -> Task:
     if form is not None:
         assert columns.label is not None
         found = []
-        for number, row in enumerate(train, 1):
-            with _named("train", number):
+        for place, row in places("train", train):
+            with _named(place):
                 found.append(form.read(row, columns.label))
         with _named("train"):
             names = form.names(found, columns.label)
@@ -117,10 +118,8 @@ def _examples(split: str, rows: list[Row], columns: Columns, task: Task) -> Exam
     absent = columns.label is not None and columns.label not in rows[0]
     if absent and not (form is not None and form.several):
         raise ValueError(f"{split}: no column {columns.label!r}; there are: {', '.join(rows[0])}")
-    texts = [_text(split, number, row, columns.text) for number, row in enumerate(rows, 1)]
-    pairs = columns.pair and [
-        _text(split, number, row, columns.pair) for number, row in enumerate(rows, 1)
-    ]
+    texts = [_text(place, row, columns.text) for place, row in places(split, rows)]
+    pairs = columns.pair and [_text(place, row, columns.pair) for place, row in places(split, rows)]
     if task.about.pairs == "split" and pairs:  # a vector is of one text: both are learned from
         return Examples(texts=texts + pairs)
     labels = columns.label and _labels(split, rows, columns.label, task)
@@ -132,32 +131,29 @@ def _labels(split: str, rows: list[Row], column: str, task: Task) -> list[Any]:
     """The label of each row, as the task keeps it."""
     form, found = task.about.form, []
     assert form is not None
-    for number, row in enumerate(rows, 1):
-        with _named(split, number):
+    for place, row in places(split, rows):
+        with _named(place):
             found.append(form.parse(form.read(row, column), task.labels))
     return found
 
 
 @contextmanager
-def _named(split: str, number: int | None = None) -> Iterator[None]:
-    """Put split and row before the message of an error."""
+def _named(place: str) -> Iterator[None]:
+    """Put the place before the message of an error."""
     try:
         yield
     except ValueError as error:
-        row = "" if number is None else f" row {number}"
-        raise ValueError(f"{split}{row}: {error}") from error
+        raise ValueError(f"{place}: {error}") from error
 
 
-def _text(split: str, number: int, row: Row, column: str) -> str:
+def _text(place: str, row: Row, column: str) -> str:
     if column not in row:
-        raise ValueError(f"{split} row {number}: no column {column!r}; there are: {', '.join(row)}")
+        raise ValueError(f"{place}: no column {column!r}; there are: {', '.join(row)}")
     value = row[column]
     if not isinstance(value, str):
-        raise ValueError(f"{split} row {number}: {column} is {value!r}, not a text")
+        raise ValueError(f"{place}: {column} is {value!r}, not a text")
     if not value.strip():
-        raise ValueError(
-            f"{split} row {number}: {column} is empty; remove the row or give it a text"
-        )
+        raise ValueError(f"{place}: {column} is empty; remove the row or give it a text")
     return repair(value)
 
 
@@ -183,38 +179,28 @@ def _unlabelled(rows: dict[str, list[Row]], columns: Columns, task: Task) -> Exa
 
 def _of_words(name: str, rows: dict[str, list[Row]], columns: Columns) -> Dataset:
     """The data set of a task that labels words."""
-    kind = columns.kind or "tokens"
-    if not kind_named(kind).reads_words:
-        raise ValueError(f"--task {kind}: the file has words with tags; that is --task tokens")
-    for split in ("train", "dev", "test"):
-        _check_tagged(split, rows[split])
-    task = _task(rows["train"], replace(columns, kind=kind, label="tags"))
-    splits = {split: _tagged(split, rows[split], task) for split in ("train", "dev", "test")}
-    extra = _spare(rows["unlabelled"]) if "unlabelled" in rows else None
+    tagged = {split: sentences(split, rows[split], columns) for split in ("train", "dev", "test")}
+    task = _task(tagged["train"], columns)
+    splits = {split: _tagged(split, own, columns, task) for split, own in tagged.items()}
+    extra = _spare(rows["unlabelled"], columns) if "unlabelled" in rows else None
     return Dataset(name=name, task=task, unlabelled=extra, **splits)
 
 
-def _spare(rows: list[Row]) -> Examples:
-    """Unlabelled sentences, as words."""
-    whole = [{"text": row.get("text") or " ".join(row.get("words", []))} for row in rows]
-    texts = [_text("unlabelled", number, row, "text") for number, row in enumerate(whole, 1)]
-    return Examples(texts=texts, words=[text.split() for text in texts])
+def _spare(rows: list[Row], columns: Columns) -> Examples:
+    """Unlabelled sentences: as words, or as texts that are split into words."""
+    found = []
+    for place, row in places("unlabelled", rows):
+        words = row.get(columns.text or "", row.get("words"))
+        if isinstance(words, list):
+            row = {"text": " ".join(map(str, words))}
+        text = choose_columns(row, Columns()).text
+        assert text is not None
+        found.append(_text(place, row, text))
+    return Examples(texts=found, words=[text.split() for text in found])
 
 
-def _check_tagged(split: str, rows: list[Row]) -> None:
-    for number, row in enumerate(rows, 1):
-        if not (isinstance(row.get("words"), list) and isinstance(row.get("tags"), list)):
-            raise ValueError(
-                f"{split} row {number}: the task has words with tags, and this row has "
-                f"{', '.join(row)}; give it a list of words and a list of tags"
-            )
-
-
-def _tagged(split: str, rows: list[Row], task: Task) -> Examples:
-    words: list[list[str]] = []
-    for number, row in enumerate(rows, 1):
-        if not all(str(word).strip() for word in row["words"]):
-            raise ValueError(f"{split} row {number}: an empty word; remove it with its tag")
-        words.append([repair(str(word)) for word in row["words"]])
-    labels = _labels(split, rows, "tags", task)
+def _tagged(split: str, rows: list[Row], columns: Columns, task: Task) -> Examples:
+    assert columns.label is not None
+    words = [[repair(word) for word in row["words"]] for row in rows]
+    labels = _labels(split, rows, columns.label, task)
     return Examples(texts=[" ".join(row) for row in words], words=words, labels=labels)
