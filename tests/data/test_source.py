@@ -172,5 +172,5 @@ def test_a_label_that_is_not_a_number_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     lines = ['{"text": "a", "label": "x"}', '{"text": "b", "label": NaN}']
     path.write_text("\n".join(lines * 9) + "\n")
-    with pytest.raises(ValueError, match=r"train row \d+: label is missing; give the row one"):
+    with pytest.raises(ValueError, match=r"data\.jsonl:2: label is missing; give the row one"):
         Source(path=str(path)).read()

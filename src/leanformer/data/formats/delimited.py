@@ -8,7 +8,6 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -55,14 +54,16 @@ def _records(text: str, separator: str, source: str) -> Iterator[tuple[int, list
     Raises:
         ValueError: The text is not CSV.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     begins = 1
     try:
         for fields in reader:
             yield begins, fields
             begins = reader.line_num + 1
     except csv.Error as error:
-        raise ValueError(f"{source}{begins}: not CSV ({error}); is a quote open?") from None
+        raise ValueError(
+            f"{source}{begins}: not CSV ({error}); a quote within quotes is written twice"
+        ) from None
 
 
 def _separator(text: str, path: Path) -> str:
@@ -85,12 +86,12 @@ def _separator(text: str, path: Path) -> str:
 
 
 def _first_records(text: str, separator: str) -> list[list[str]]:
-    """The first records that are not blank; fewer where one is not CSV."""
-    found: list[list[str]] = []
-    with suppress(ValueError):
-        for _, fields in islice(_records(text, separator, ""), _TRIED):
-            found += [fields] if fields else []
-    return found
+    """The first records that are not blank; none where one is not CSV."""
+    try:
+        filled = (fields for _, fields in _records(text, separator, "") if fields)
+        return list(islice(filled, _TRIED))
+    except ValueError:
+        return []
 
 
 def _header(names: list[str], path: Path) -> list[str]:

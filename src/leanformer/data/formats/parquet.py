@@ -29,16 +29,19 @@ def parquet_rows(path: Path) -> list[Row]:
             f"{path}: Parquet files are read with pyarrow, which is not installed: "
             "pip install 'leanformer[parquet]'"
         ) from None
+    raw = io.BytesIO(read_bytes(path))
     try:
-        table = parquet.read_table(io.BytesIO(read_bytes(path)))
-        names = [name for name in table.column_names if not _INDEX.fullmatch(name)]
+        file = parquet.ParquetFile(raw, page_checksum_verification=True)
+        names = [name for name in file.schema_arrow.names if not _INDEX.fullmatch(name)]
         twice = sorted({name for name in names if names.count(name) > 1})
-        values = [] if twice else table.select(names).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: damaged Parquet file ({error})") from error
+        read = iter(()) if twice else file.iter_batches(columns=names)
+        values = [row for batch in read for row in batch.to_pylist()]
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{path}: damaged Parquet file ({said})") from error
     if twice:
         raise ValueError(f"{path}: two columns are called {twice[0]!r}; rename one")
-    classes, source = _classes(table.schema.metadata or {}), f"{path} row "
+    classes, source = _classes(file.schema_arrow.metadata or {}), f"{path} row "
     return [
         Row(with_names(row, classes, f"{source}{number}"), source, number)
         for number, row in enumerate(values, 1)
