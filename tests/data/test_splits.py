@@ -115,3 +115,13 @@ def test_a_folder_has_no_configurations(tmp_path: Path) -> None:
         ValueError, match=r":sst2: .* is here, and configurations are of data sets on"
     ):
         read_splits(f"{tmp_path}:sst2")
+
+
+def test_a_name_that_is_not_here_goes_to_the_hub_with_its_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "leanformer.data.splits.hub_splits", lambda name, config: {"train": [name, config]}
+    )
+    assert read_splits("nyu-mll/glue:sst2") == {"train": ["nyu-mll/glue", "sst2"]}
+    assert read_splits("nobody/version-1.5") == {"train": ["nobody/version-1.5", None]}

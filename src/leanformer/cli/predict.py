@@ -44,7 +44,7 @@ def predict(
     if pair is not None and predictor.about.output == "vector":
         raise ValueError(f"--pair: {folder} gives the vector of one text; leave --pair out")
     lines = "".join(
-        json.dumps(answer, ensure_ascii=False) + "\n"
+        json.dumps(answer, ensure_ascii=False, default=str) + "\n"
         for answer in _answers(predictor, inputs, text, pair, id_)
     )
     if out is None:

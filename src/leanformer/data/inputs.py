@@ -47,12 +47,14 @@ def read_inputs(path: Path, text: str = "text", pair: str | None = None) -> list
         ValueError: The file cannot be read, or no row has the columns.
     """
     rows = read_rows(path, blank=True)
-    columns = [text] if pair is None else [text, pair]
+    columns = {"--text": text} if pair is None else {"--text": text, "--pair": pair}
     first = next((row for row in rows if row), Row())
-    for column in columns:
+    for option, column in columns.items():
         if not any(column in row for row in rows):
-            raise ValueError(f"{path}: no column {column!r}; there are: {', '.join(first)}")
-    return [_input(row, columns) for row in rows]
+            raise ValueError(
+                f"{path}: no column {column!r}; there are: {', '.join(first)}; name it: {option}"
+            )
+    return [_input(row, list(columns.values())) for row in rows]
 
 
 def read_texts(
