@@ -45,7 +45,7 @@ def test_usual_names_are_found_in_any_case(
 
 def test_names_that_differ_by_case_only_are_asked_about() -> None:
     with pytest.raises(
-        ValueError, match="columns 'Text' and 'text' are named alike .*: --text Text"
+        ValueError, match=r"columns 'Text' and 'text' are named alike .*: --text Text"
     ):
         choose_columns(Row({"Text": "a", "text": "b"}), Columns())
     assert choose_columns(Row({"Text": "a", "text": "b"}), Columns(text="text")).text == "text"
