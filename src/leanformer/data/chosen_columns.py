@@ -14,7 +14,8 @@ _PAIR = ("pair", "text2", "sentence2", "hypothesis", "passage", "document")
 _QUERY = ("query", "question")
 _TEXT_OF_QUERY = (*_PAIR, "answer", "text", "sentence", "content")
 _QUERY_ID = ("query_id", "qid", "query-id")
-_LABEL = ("label", "labels", "score", "intent", "category", "target", "coarse", "class")
+LABEL = ("label", "labels", "score", "intent", "category", "target", "coarse", "class")
+"""The usual names of a column of labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ def choose_columns(first: Row, columns: Columns, about: TaskKind | None = None) 
                     f"{nearest(name, present)}; there are: {', '.join(present)}"
                 )
     text, pair = _texts(present, columns, about)
-    label = columns.label or next((key for key in _LABEL if key in present), None)
+    label = columns.label or next((key for key in LABEL if key in present), None)
     if label is None and several:
         label = ",".join(name for name in present if name not in (text, pair))
     if not label and about is not None and about.form is not None and not about.reads_words:
@@ -82,7 +83,8 @@ def _texts(present: list[str], columns: Columns, about: TaskKind | None) -> tupl
     text = columns.text or next((key for key in usual if key in present), None)
     if text is None:
         raise ValueError(
-            f"no column of text is recognised among {', '.join(present)}; name it: --text"
+            f"no column of text is recognised among {', '.join(present)}; name it: --text, and "
+            "--pair where there is a second one"
         )
     found = next((key for key in second if key in present and key != text), None)
     pair = columns.pair or (None if columns.text and not needed else found)

@@ -18,7 +18,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from leanformer.data.chosen_columns import Columns
-from leanformer.data.columns import columns_of, kind_of, to_dataset
+from leanformer.data.columns import columns_of, to_dataset
+from leanformer.data.origin import Origin, placed
 from leanformer.data.table import FORMATS, Row, format_of, read_rows
 from leanformer.data.task import Dataset
 from leanformer.tasks import kind_named
@@ -72,7 +73,7 @@ class Source:
             FileNotFoundError: A file or folder is missing.
             ValueError: Something in it is not as it must be; the message says where.
         """
-        rows = _found(self.path)
+        rows = placed(_found(self.path))
         columns = Columns(
             kind=self.kind,
             text=self.text,
@@ -82,17 +83,27 @@ class Source:
             metric=self.metric,
         )
         first = rows["train"][0]
-        chosen = columns if "words" in first else columns_of(first, columns)
+        chosen = columns if "words" in first else columns_of(rows["train"], columns)
         key = _key_of(first, chosen)
-        if not _SHARE.keys() <= rows.keys():
-            rows = _split_off(rows, key, _classes_of(rows["train"], chosen))
+        missing = tuple(split for split in _SHARE if split not in rows)
+        if missing:
+            rows = _split_off(rows, key, _classes_of(chosen))
         if self.unlabelled is not None:
-            rows["unlabelled"] = read_rows(self.unlabelled)
+            rows |= placed({"unlabelled": read_rows(self.unlabelled)})
+        left_out = 0
         if self.limit is not None:
             if self.limit < 1:
                 raise ValueError(f"limit: {self.limit} keeps no training row; name 1 or more")
+            left_out = max(0, len(rows["train"]) - self.limit)
             rows["train"] = sorted(rows["train"], key=key)[: self.limit]
-        return to_dataset(_name(self.path), rows, columns)
+        origin = Origin(
+            path=self.path,
+            files=_files_of(self.path),
+            kind_asked=self.kind is not None,
+            split_off=missing,
+            left_out=left_out,
+        )
+        return to_dataset(_name(self.path), rows, chosen, origin)
 
 
 def _found(path: str) -> dict[str, list[Row]]:
@@ -117,8 +128,18 @@ def _bundled(name: str) -> Path:
     return folder
 
 
-def _folder(folder: Path) -> dict[str, list[Row]]:
-    rows = {}
+def _files_of(path: str) -> dict[str, str]:
+    """The name of the file of each split; none where the hub gave the rows."""
+    bundled = path.startswith("bundled:")
+    place = _bundled(path.removeprefix("bundled:")) if bundled else Path(path).expanduser()
+    if place.is_file():
+        return {"train": place.name}
+    return {split: file.name for split, file in _splits(place).items()} if place.is_dir() else {}
+
+
+def _splits(folder: Path) -> dict[str, Path]:
+    """The file of each split of a folder."""
+    files = {}
     for split, names in _NAMES.items():
         found = [
             folder / f"{name}{suffix}{gz}"
@@ -132,12 +153,17 @@ def _folder(folder: Path) -> dict[str, list[Row]]:
                 f"{folder}: both {found[0].name} and {found[1].name}; keep one of them"
             )
         if found:
-            rows[split] = read_rows(found[0])
-    if "train" not in rows:
+            files[split] = found[0]
+    return files
+
+
+def _folder(folder: Path) -> dict[str, list[Row]]:
+    files = _splits(folder)
+    if "train" not in files:
         raise FileNotFoundError(
             f"{folder}: no train.tsv (.csv, .jsonl, .conll, .txt, also .gz) in it"
         )
-    return rows
+    return {split: read_rows(file) for split, file in files.items()}
 
 
 def _hub(name: str) -> dict[str, list[Row]]:
@@ -204,10 +230,10 @@ def _split_off(
     return rows
 
 
-def _classes_of(rows: list[Row], columns: Columns) -> Callable[[Row], tuple[str, ...]]:
+def _classes_of(columns: Columns) -> Callable[[Row], tuple[str, ...]]:
     """The classes of a row, where labels are classes."""
     label = columns.label
-    if label is None or kind_of(rows, columns) != "classification":
+    if label is None or columns.kind != "classification":
         return lambda row: ()
     return lambda row: (str(row.get(label)),)
 
