@@ -172,6 +172,8 @@ def test_a_label_that_is_not_a_number_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     lines = ['{"text": "a", "label": "x"}', '{"text": "b", "label": NaN}']
     path.write_text("\n".join(lines * 9) + "\n")
-    said = r"label is missing in 9 of 18 rows \(train row 2, train row 4, train row 6, …\); give each"
+    said = (
+        r"label is missing in 9 of 18 rows \(train row 2, train row 4, train row 6, …\); give each"
+    )
     with pytest.raises(ValueError, match=f"train: {said} row one, or move its text"):
         Source(path=str(path)).read()

@@ -117,9 +117,7 @@ def _examples(split: str, rows: list[Row], columns: Columns, task: Task) -> Exam
     if absent and not (form is not None and form.several):
         raise ValueError(f"{split}: no column {columns.label!r}; there are: {', '.join(rows[0])}")
     texts = [_text(place, row, columns.text) for place, row in places(split, rows)]
-    pairs = columns.pair and [
-        _text(place, row, columns.pair) for place, row in places(split, rows)
-    ]
+    pairs = columns.pair and [_text(place, row, columns.pair) for place, row in places(split, rows)]
     if task.about.pairs == "split" and pairs:  # a vector is of one text: both are learned from
         return Examples(texts=texts + pairs)
     labels = columns.label and _labels(split, rows, columns.label, task)

@@ -10,6 +10,7 @@ or never.
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from leanformer.data.chosen_columns import LABEL, Columns
@@ -88,13 +89,21 @@ def told_kind(train: list[Row], columns: Columns, values: list[Any]) -> str:
     return "classification"
 
 
-def why_told(kind: str, read_words: bool) -> str:
-    """What a kind that was not asked for was told from."""
+def why_told(kind: str, labels: Sequence[str]) -> str:
+    """What a kind that was not asked for was told from.
+
+    Args:
+        kind: The kind of task.
+        labels: Names of the labels.
+    """
+    if kind == "classification":
+        whole = all(map(is_whole, labels))
+        return "labels are few whole numbers" if whole else "labels are names"
     return {
         "embedding": "there is no column of labels",
         "multi-label": "labels are lists",
         "regression": "labels are numbers with fractions",
-    }.get(kind, "there are words with tags" if read_words else "labels are names or few numbers")
+    }.get(kind, "there are words with tags")
 
 
 def _check_texts(train: list[Row], chosen: Columns) -> None:
