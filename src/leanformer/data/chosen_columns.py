@@ -4,6 +4,7 @@ The usual names are tried in order, so that most files need no option.
 """
 
 from dataclasses import dataclass
+from itertools import chain
 
 from leanformer.core.technique import nearest
 from leanformer.data.table import Row
@@ -39,18 +40,22 @@ class Columns:
     metric: str | None = None
 
 
-def choose_columns(first: Row, columns: Columns, about: TaskKind | None = None) -> Columns:
+def columns_in(rows: list[Row]) -> list[str]:
+    """The columns of any of the rows, in the order in which they come up."""
+    return list(dict.fromkeys(chain.from_iterable(rows)))
+
+
+def choose_columns(present: list[str], columns: Columns, about: TaskKind | None = None) -> Columns:
     """The columns to read, asked for or found.
 
     Args:
-        first: The first row of the training split.
+        present: The columns of the training split.
         columns: What was asked for.
         about: The task, where it was asked for.
 
     Raises:
         ValueError: A column is missing, or the task needs one that is not recognised.
     """
-    present = list(first)
     several = about is not None and about.form is not None and about.form.several
     for field in ("text", "pair", "label", "query_id"):
         asked = getattr(columns, field)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from leanformer.data.chosen_columns import Columns, choose_columns
+from leanformer.data.chosen_columns import Columns, choose_columns, columns_in
 from leanformer.data.guesses import check_guesses, told_kind
 from leanformer.data.origin import Origin, columns_read, places
 from leanformer.data.queries import check_groups, groups_of, to_one
@@ -59,14 +59,14 @@ def to_dataset(
     for split in ("dev", "test") if about.grouped else ():
         check_groups(split, splits[split])
     extra = _unlabelled(rows, columns, task)
-    from_ = _with_columns(origin, first, columns)
+    from_ = _with_columns(origin, rows["train"], columns)
     return Dataset(name=name, task=task, unlabelled=extra, origin=from_, **splits)
 
 
-def _with_columns(origin: Origin | None, first: Row, columns: Columns) -> Origin | None:
+def _with_columns(origin: Origin | None, train: list[Row], columns: Columns) -> Origin | None:
     if origin is None:
         return None
-    read, unread = columns_read(columns, list(first))
+    read, unread = columns_read(columns, columns_in(train))
     return replace(origin, columns=read, unread=unread)
 
 
@@ -78,7 +78,7 @@ def columns_of(train: list[Row], columns: Columns) -> Columns:
             label, or what was not asked for cannot be told for certain.
     """
     about = kind_named(columns.kind) if columns.kind is not None else None
-    chosen = choose_columns(train[0], columns, about)
+    chosen = choose_columns(columns_in(train), columns, about)
     check_guesses(train, columns, chosen)
     kind = columns.kind or _told(train, chosen)
     return replace(chosen, kind=kind, metric=columns.metric)
@@ -113,7 +113,7 @@ def _task(train: list[Row], columns: Columns) -> Task:
 def _examples(split: str, rows: list[Row], columns: Columns, task: Task) -> Examples:
     assert columns.text is not None
     form = task.about.form
-    absent = columns.label is not None and columns.label not in rows[0]
+    absent = columns.label is not None and not any(columns.label in row for row in rows)
     if absent and not (form is not None and form.several):
         raise ValueError(f"{split}: no column {columns.label!r}; there are: {', '.join(rows[0])}")
     texts = [_text(place, row, columns.text) for place, row in places(split, rows)]
@@ -188,7 +188,7 @@ def _unlabelled(rows: dict[str, list[Row]], columns: Columns, task: Task) -> Exa
     names = (
         Columns(text=columns.text)
         if columns.text in found[0]
-        else choose_columns(found[0], Columns())
+        else choose_columns(columns_in(found), Columns())
     )
     pair = columns.pair if columns.pair in found[0] else None
     if columns.pair is not None and pair is None and task.about.pairs != "split":
@@ -214,7 +214,7 @@ def _of_words(
     splits = {split: _tagged(split, rows[split], task) for split in ("train", "dev", "test")}
     extra = _spare(rows["unlabelled"]) if "unlabelled" in rows else None
     chosen = Columns(text="words", label="tags")
-    from_ = _with_columns(origin, rows["train"][0], chosen)
+    from_ = _with_columns(origin, rows["train"], chosen)
     return Dataset(name=name, task=task, unlabelled=extra, origin=from_, **splits)
 
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from leanformer.data.chosen_columns import LABEL, Columns
+from leanformer.data.chosen_columns import LABEL, Columns, columns_in
 from leanformer.data.table import Row
 from leanformer.tasks import kind_named
 from leanformer.tasks.labels import is_number, is_whole
@@ -201,7 +201,7 @@ def _check_repeated(label: str, texts: list[str]) -> None:
 
 def _unread(train: list[Row], chosen: Columns) -> list[str]:
     read = {chosen.text, chosen.pair, chosen.query_id, *(chosen.label or "").split(",")}
-    return [name for name in train[0] if name not in read and name != chosen.label]
+    return [name for name in columns_in(train) if name not in read and name != chosen.label]
 
 
 def _values(train: list[Row], column: str) -> list[Any]:

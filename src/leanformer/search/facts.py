@@ -67,7 +67,13 @@ def work_of_search(request: Request, dataset: Dataset, layers: int) -> tuple[Fac
 
 
 def work_of_recipe(recipe: Recipe, dataset: Dataset) -> tuple[Fact, ...]:
-    """The steps in order, and the teacher."""
+    """The steps in order, and the teacher.
+
+    Raises:
+        OSError: There is no such teacher.
+    """
+    if recipe.teacher is not None:
+        has_head(recipe.teacher, dataset.task.about.head)  # it can be read
     teaches = any(step.makes_teacher for step in recipe.steps)
     own = not recipe.fresh_head and has_head(recipe.model, dataset.task.about.head)
     made = "the model as it is after fine-tuning" if teaches else "the model as it is"
@@ -138,6 +144,8 @@ def _data_facts(dataset: Dataset) -> list[Fact]:
     if origin.columns:
         read = ", ".join(f"{column} as {role}" for role, column in origin.columns.items())
         facts.append(("Read", (read,)))
+    if dataset.task.about.grouped and "query's id" not in origin.columns:
+        facts.append(("Queries", ("rows with the same text of the query belong together",)))
     facts.append(("Not read", (", ".join(origin.unread) or "no other column",)))
     return facts
 

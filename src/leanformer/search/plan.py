@@ -79,7 +79,11 @@ def make_plan(
         ),
         labels=_label_rows(counts, dataset),
         max_length=length,
-        warnings=tuple(_leak(shared, counts) for shared in counts.shared if shared.is_leak),
+        warnings=tuple(
+            _leak(shared, counts, "text" if dataset.train.pairs is None else "pair of texts")
+            for shared in counts.shared
+            if shared.is_leak
+        ),
         notes=tuple(_notes(counts, cut["train"][0], length, len(dataset.train))),
     )
 
@@ -115,15 +119,15 @@ def _label_rows(counts: DataCounts, dataset: Dataset) -> tuple[Mapping[str, Any]
     )
 
 
-def _leak(shared: Shared, counts: DataCounts) -> str:
+def _leak(shared: Shared, counts: DataCounts, noun: str) -> str:
     """A warning of texts that are learned from and judged by."""
     learned, judged = shared.splits
     rows = next(own.rows for own in counts.splits if own.split == judged)
     other = f", {shared.contradictory:,} of them with another label" if shared.contradictory else ""
     part = percent(shared.rows[1] / rows)
     return (
-        f"leak: {shared.rows[1]:,} of the {rows:,} rows of {judged} ({part}) have a text that is "
-        f"in {learned} too{other}. Quality on {judged} will look better than "
+        f"leak: {shared.rows[1]:,} of the {rows:,} rows of {judged} ({part}) have a {noun} that "
+        f"is in {learned} too{other}. Quality on {judged} will look better than "
         "it is; remove these rows from one of the two."
     )
 
