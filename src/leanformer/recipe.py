@@ -184,7 +184,7 @@ def run(
     if dataset is None:
         dataset = align_labels(recipe.data.read(), own_head(recipe), recipe.teacher)
     check_exports(recipe, dataset.task.kind)
-    _claim(folder, recipe)
+    claim_run(folder, recipe)
     workspace = _begin(recipe, folder, dataset, record or Record(folder / "record.jsonl"), watch)
     for number, step in enumerate(recipe.steps):
         name = step.technique  # type: ignore[attr-defined]
@@ -276,12 +276,21 @@ def _finished(workspace: Workspace, place: Path, dataset: Dataset, seed: int) ->
     return workspace.with_(model=model, tokenizer=tokenizer, saved=place)
 
 
-def _claim(folder: Path, recipe: Recipe) -> None:
-    """Keep the recipe beside its results, and refuse to mix two; the device may change."""
+def claim_run(folder: Path, recipe: Recipe, *, write: bool = True) -> None:
+    """Keep the recipe beside its results, and refuse to mix two; the device may change.
+
+    Args:
+        folder: Where the results go.
+        recipe: What is done.
+        write: Whether anything is written; if not, the folder is only checked.
+
+    Raises:
+        ValueError: The folder holds another recipe's run.
+    """
     kept, recipe = folder / "recipe.json", replace(recipe, device="auto")
     if kept.is_file() and not codec.same(kept, recipe):
         raise ValueError(
             f"{folder} holds the run of another recipe; name another folder, or remove it first"
         )
-    if not kept.is_file():
+    if write and not kept.is_file():
         write_text(kept, json.dumps(codec.encode(recipe), indent=1, sort_keys=True))

@@ -1,7 +1,7 @@
 import copy
 import pickle
 
-from leanformer.data.rows import Row, places
+from leanformer.data.rows import Row, places, places_in_short
 
 
 def test_a_row_is_a_dictionary_with_a_place() -> None:
@@ -17,3 +17,9 @@ def test_rows_are_named_by_their_file_or_else_by_their_split() -> None:
     assert list(places("dev", rows)) == [
         ("dev row 1", rows[0]), ("data.tsv:17", rows[1]), ("dev row 3", rows[2]),
     ]  # fmt: skip
+
+
+def test_each_file_is_named_once() -> None:
+    given = ["a.tsv:1", "a.tsv:14", "b.tsv:3", "a.tsv:4", "dev row 5", "dev row 6"]
+    assert places_in_short(given) == "a.tsv:1, 14, b.tsv:3, a.tsv:4, dev row 5, 6"
+    assert places_in_short([]) == ""

@@ -172,5 +172,6 @@ def test_a_label_that_is_not_a_number_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     lines = ['{"text": "a", "label": "x"}', '{"text": "b", "label": NaN}']
     path.write_text("\n".join(lines * 9) + "\n")
-    with pytest.raises(ValueError, match=r"data\.jsonl:2: label is missing; give the row one"):
+    said = r"label is missing in 9 of 18 rows \(.*data\.jsonl:2, 4, 6, …\)"
+    with pytest.raises(ValueError, match=f"train: {said}; give each row one, or move its text"):
         Source(path=str(path)).read()

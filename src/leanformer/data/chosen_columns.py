@@ -5,6 +5,7 @@ The usual names are tried in order, in any case, so that most files need no opti
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from leanformer.core.technique import nearest
 from leanformer.data.rows import Row
@@ -78,18 +79,22 @@ def found_column(usual: Sequence[str], present: Sequence[str], option: str) -> s
     return found[0]
 
 
-def choose_columns(first: Row, columns: Columns, about: TaskKind | None = None) -> Columns:
+def columns_in(rows: list[Row]) -> list[str]:
+    """The columns of any of the rows, in the order in which they come up."""
+    return list(dict.fromkeys(chain.from_iterable(rows)))
+
+
+def choose_columns(present: list[str], columns: Columns, about: TaskKind | None = None) -> Columns:
     """The columns to read, asked for or found.
 
     Args:
-        first: The first row of the training split.
+        present: The columns of the training split.
         columns: What was asked for.
         about: The task, where it was asked for.
 
     Raises:
         ValueError: A column is missing, or the task needs one that is not recognised.
     """
-    present = list(first)
     several = about is not None and about.form is not None and about.form.several
     for field in ("text", "pair", "label", "query_id"):
         asked = getattr(columns, field)
@@ -122,7 +127,8 @@ def _texts(present: list[str], columns: Columns, about: TaskKind | None) -> tupl
     text = columns.text or found_column(usual, present, "--text")
     if text is None:
         raise ValueError(
-            f"no column of text is recognised among {', '.join(present)}; name it: --text"
+            f"no column of text is recognised among {', '.join(present)}; name it: --text, and "
+            "--pair where there is a second one"
         )
     found = found_column(second, [name for name in present if name != text], "--pair")
     pair = columns.pair or (None if columns.text and not needed else found)

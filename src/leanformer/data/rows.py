@@ -41,3 +41,13 @@ def places(split: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str,
     for number, row in enumerate(rows, 1):
         read = row.place if isinstance(row, Row) and row.number else ""
         yield read or f"{split} row {number}", row
+
+
+def places_in_short(given: Sequence[str]) -> str:
+    """Several places, each file named once: "data.tsv:1, 14, dev.tsv:3"."""
+    shown, before = list[str](), ""
+    for place in given:
+        source = place.rstrip("0123456789")
+        shown.append(place.removeprefix(source) if source == before else place)
+        before = source
+    return ", ".join(shown)

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from leanformer.data.chosen_columns import Columns
-from leanformer.data.columns import columns_of, kind_of, to_dataset
+from leanformer.data.columns import columns_of, to_dataset
+from leanformer.data.origin import Origin
 from leanformer.data.rows import Row
-from leanformer.data.splits import read_splits
+from leanformer.data.splits import read_splits, split_files
 from leanformer.data.table import read_rows
 from leanformer.data.task import Dataset
 from leanformer.data.words import word_columns
@@ -79,17 +80,32 @@ class Source:
             metric=self.metric,
         )
         first = rows["train"][0]
-        chosen = word_columns(first, columns) or columns_of(first, columns)
+        chosen = word_columns(first, columns) or columns_of(rows["train"], columns)
         key = _key_of(chosen)
-        if not _SHARE.keys() <= rows.keys():
-            rows = _split_off(rows, key, _classes_of(rows["train"], chosen))
+        missing = tuple(split for split in _SHARE if split not in rows)
+        if missing:
+            rows = _split_off(rows, key, _classes_of(chosen))
         if self.unlabelled is not None:
             rows["unlabelled"] = read_rows(self.unlabelled)
+        left_out = 0
         if self.limit is not None:
             if self.limit < 1:
                 raise ValueError(f"limit: {self.limit} keeps no training row; name 1 or more")
+            left_out = max(0, len(rows["train"]) - self.limit)
             rows["train"] = sorted(rows["train"], key=key)[: self.limit]
-        return to_dataset(_name(self.path), rows, columns)
+        origin = Origin(
+            path=self.path,
+            files=_files_of(self.path),
+            kind_asked=self.kind is not None,
+            split_off=missing,
+            left_out=left_out,
+        )
+        return to_dataset(_name(self.path), rows, chosen, origin)
+
+
+def _files_of(path: str) -> dict[str, str]:
+    """The name of the file of each split, or of its shards; none where the hub gave the rows."""
+    return {split: ", ".join(file.name for file in own) for split, own in split_files(path).items()}
 
 
 def _split_off(
@@ -123,10 +139,10 @@ def _split_off(
     return rows
 
 
-def _classes_of(rows: list[Row], columns: Columns) -> Callable[[Row], tuple[str, ...]]:
+def _classes_of(columns: Columns) -> Callable[[Row], tuple[str, ...]]:
     """The classes of a row, where labels are classes."""
     label = columns.label
-    if label is None or kind_of(rows, columns) != "classification":
+    if label is None or columns.kind != "classification":
         return lambda row: ()
     return lambda row: (str(row.get(label)),)
 

@@ -110,8 +110,13 @@ class Request:
         return (answers, HiddenStates()) if self.student is None else (answers,)
 
 
-def claim(out: Path, request: Request) -> None:
+def claim(out: Path, request: Request, *, write: bool = True) -> None:
     """Make `out` the folder of this request, new or resumed; the device may change.
+
+    Args:
+        out: The folder.
+        request: What is asked.
+        write: Whether anything is written; if not, the folder is only checked.
 
     Raises:
         FileExistsError: `out` holds something that is no search.
@@ -131,7 +136,8 @@ def claim(out: Path, request: Request) -> None:
     if out.is_dir() and any(out.iterdir()):
         raise FileExistsError(f"{out} exists and is not empty; name another folder with --out")
     check_space(out, _SPACE)
-    write_text(kept, json.dumps(codec.encode(request), indent=1, sort_keys=True))
+    if write:
+        write_text(kept, json.dumps(codec.encode(request), indent=1, sort_keys=True))
 
 
 def examples_of(dataset: Dataset) -> int:
