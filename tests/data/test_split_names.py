@@ -1,6 +1,6 @@
 import pytest
 
-from leanformer.data.split_names import split_called
+from leanformer.data.split_names import is_split, split_called
 
 
 def test_the_likeliest_name_comes_first() -> None:
@@ -17,3 +17,9 @@ def test_eval_is_only_certain_beside_test() -> None:
     assert split_called(["eval", "dev"], "x") == [("dev", "dev")]
     with pytest.raises(ValueError, match="x: Eval may be the development or the test split"):
         split_called(["train", "Eval"], "x")
+
+
+def test_names_of_splits() -> None:
+    assert [is_split(name) for name in ("Train", "eval", "validation_matched", "data", "extra")] == [
+        True, True, True, False, False,
+    ]  # fmt: skip

@@ -36,6 +36,11 @@ HUB = [
     [
         HUB,
         [name.removeprefix("data/") for name in HUB],
+        [
+            "data/train-00000-of-00001-0a9f.parquet",
+            "data/validation-00000-of-00001-1.parquet",
+            "data/test-00000-of-00001-2.parquet",
+        ],
         ["train/a.jsonl", "train/b.jsonl", "validation/c.jsonl", "test/x.jsonl"],
         ["data/train.jsonl", "data/validation.jsonl", "data/test.jsonl"],
     ],
@@ -61,6 +66,8 @@ def test_names_count_in_any_case_and_others_are_left_alone(tmp_path: Path) -> No
         tmp_path, "Train.JSONL", "VAL.jsonl.gz", "Unsupervised.jsonl", "more.jsonl", "extra/a.jsonl"
     )
     (tmp_path / "test.md").write_text("no data")
+    (tmp_path / "test").symlink_to(tmp_path / "gone")
+    (tmp_path / "locked").mkdir(mode=0)
     found = {
         split: [file.name for file in own] for split, own in split_files(str(tmp_path)).items()
     }

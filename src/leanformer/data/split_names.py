@@ -1,6 +1,7 @@
 """How splits are called in folders and on the hub."""
 
 from collections.abc import Iterable
+from itertools import chain
 
 _NAMES = {
     "train": ("train", "training"),
@@ -9,6 +10,11 @@ _NAMES = {
     "unlabelled": ("unlabelled", "unlabeled", "unsup", "unsupervised"),
 }
 _EITHER = ("eval", "evaluation")  # dev where there is a test split too
+
+
+def is_split(name: str) -> bool:
+    """Whether a name may be that of a split."""
+    return name.lower() in (*chain.from_iterable(_NAMES.values()), *_EITHER)
 
 
 def split_called(names: Iterable[str], where: str) -> list[tuple[str, str]]:

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from leanformer.data.hub import hub_splits
 from leanformer.data.rows import Row
-from leanformer.data.split_names import split_called
+from leanformer.data.split_names import is_split, split_called
 from leanformer.data.table import FORMATS, format_of, read_rows
 
-_SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})")
+_SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?")
 
 
 def read_splits(path: str) -> dict[str, list[Row]]:
@@ -92,9 +92,11 @@ def _grouped(folder: Path) -> dict[str, dict[str, list[Path]]]:
     names = dict[str, list[tuple[str, list[Path]]]]()
     for place in (folder, folder / "data"):
         for entry in sorted(place.iterdir()) if place.is_dir() else ():
-            inside = [entry] if entry.is_file() else sorted(entry.iterdir())
-            own = [file for file in inside if file.is_file() and format_of(file)]
             name, form = (entry.name, "/") if entry.is_dir() else _parted(entry)
+            if not is_split(name):
+                continue
+            inside = sorted(entry.iterdir()) if entry.is_dir() else [entry]
+            own = [file for file in inside if file.is_file() and format_of(file)]
             if own:
                 shown = f"{entry.parent.relative_to(folder) / name}{form}"
                 names.setdefault(name, []).append((shown, own))
@@ -148,8 +150,8 @@ def _without_train(folder: Path) -> str:
 def _has_train(folder: Path) -> bool:
     try:
         return "train" in _grouped(folder)
-    except ValueError:
-        return False
+    except (ValueError, OSError):
+        return False  # it is only a suggestion
 
 
 def _shown(names: Iterable[str]) -> str:

@@ -38,6 +38,10 @@ def test_marks_between_documents_are_no_sentences() -> None:
     assert read(text) == [("EU rejects", "B-ORG O", 3), ("Rome", "B-LOC", 6)]
 
 
+def test_a_mark_or_the_end_of_a_line_does_not_decide_the_columns() -> None:
+    assert read("-DOCSTART-\n\nRome\tNNP\tB-LOC\t\nby\tIN\tO \n") == [("Rome by", "B-LOC O", 3)]
+
+
 def test_comments_and_hashtags() -> None:
     assert read("# text = Rome by car\nRome\tB-LOC\n#fun\tO\n\n# a note\n\nby\tO\n") == [
         ("Rome #fun", "B-LOC O", 2), ("by", "O", 7),

@@ -74,6 +74,12 @@ def test_lines_are_those_on_which_rows_begin() -> None:
     ]
 
 
+def test_blank_lines_before_the_header_are_no_header() -> None:
+    for read, text in ((comma_separated, "\n\na,b\nc,d\n"), (tab_separated, "\n\na\tb\nc\td\n")):
+        (row,) = read(text, PATH)
+        assert (row, row.place) == ({"a": "c", "b": "d"}, "a.csv:4")
+
+
 def test_headers_lose_their_spaces_and_keep_their_case() -> None:
     assert comma_separated(" Text , \ufeffLabel\r\na,b\r\n", PATH) == [{"Text": "a", "Label": "b"}]
 

@@ -61,9 +61,19 @@ def test_a_broken_gzip_file_is_refused(tmp_path: Path, raw: bytes) -> None:
         read_bytes(tmp_path / "a.tsv.gz")
 
 
+def test_the_command_for_a_name_with_spaces_works_too(tmp_path: Path) -> None:
+    (tmp_path / "my $data.tsv").write_bytes("text\tlabel\ncafé\ta\n".encode("latin1"))
+    with pytest.raises(ValueError, match=r"is not UTF-8; convert it first, e\.g\. cat") as said:
+        read_rows(tmp_path / "my $data.tsv")
+    subprocess.run(str(said.value).split("e.g. ")[1], shell=True, check=True, cwd=tmp_path)
+    assert read_rows(tmp_path / "utf8-my $data.tsv") == [{"text": "café", "label": "a"}]
+
+
 def test_other_bytes_are_refused_with_their_line(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_bytes(b"text\tlabel\nfine\ta\ncaf\xe9\tb\n")
-    with pytest.raises(ValueError, match=r"a\.tsv:3: byte 0xe9 is not UTF-8; .*iconv -f latin1"):
+    with pytest.raises(
+        ValueError, match=r"a\.tsv:3: byte 0xe9 is not UTF-8; .*iconv -f latin1 -t utf-8 > utf8-a"
+    ):
         read_text(tmp_path / "a.tsv")
 
 

@@ -53,8 +53,8 @@ def tagged_words(text: str, path: Path) -> list[Row]:
 
 
 def _columns(line: str) -> list[str]:
-    fields = line.split("\t") if "\t" in line.strip() else line.split()
-    return [field.strip() for field in fields] if line.strip() else []
+    line = line.strip()
+    return [field.strip() for field in line.split("\t")] if "\t" in line else line.split()
 
 
 def _sentences(lines: list[_Line], source: str) -> Iterator[list[_Line]]:
@@ -63,8 +63,8 @@ def _sentences(lines: list[_Line], source: str) -> Iterator[list[_Line]]:
     Raises:
         ValueError: A line has no tag, or another number of columns than the first one.
     """
-    begin = next(((n, f) for n, f in lines if f and not f[0].startswith("#")), (0, []))
-    first, width = begin[0], len(begin[1])
+    words = ((n, f) for n, f in lines if f and f[0] != _DOCUMENT and not f[0].startswith("#"))
+    first, width = next(((number, len(fields)) for number, fields in words), (0, 0))
     sentence: list[_Line] = []
     for number, fields in [*lines, (0, [])]:
         if not fields or fields[0] == _DOCUMENT:

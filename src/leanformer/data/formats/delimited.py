@@ -24,12 +24,13 @@ def tab_separated(text: str, path: Path) -> list[Row]:
     Raises:
         ValueError: Two columns have one name, or a row has another number of fields.
     """
-    lines = lines_of(text)
-    header = _header(lines[0].split("\t"), path)
     source = f"{path}:"
+    lines = enumerate(lines_of(text), 1)
+    first, names = next(((number, line) for number, line in lines if line), (1, ""))
+    header = _header(names.split("\t"), f"{source}{first}")
     return [
         Row(_fields(header, line.split("\t"), source, number) if line else (), source, number)
-        for number, line in enumerate(lines[1:], 2)
+        for number, line in lines
     ]
 
 
@@ -41,7 +42,8 @@ def comma_separated(text: str, path: Path) -> list[Row]:
     """
     source = f"{path}:"
     records = _records(text, _separator(text, path), source)
-    header = _header(next(records, (1, []))[1], path)
+    first, names = next((record for record in records if record[1]), (1, []))
+    header = _header(names, f"{source}{first}")
     return [
         Row(_fields(header, fields, source, number) if fields else (), source, number)
         for number, fields in records
@@ -94,7 +96,7 @@ def _first_records(text: str, separator: str) -> list[list[str]]:
         return []
 
 
-def _header(names: list[str], path: Path) -> list[str]:
+def _header(names: list[str], place: str) -> list[str]:
     """The names of the columns, without spaces around them.
 
     Raises:
@@ -104,7 +106,7 @@ def _header(names: list[str], path: Path) -> list[str]:
     for name, count in Counter(header).items():
         if count > 1:
             said = f"{count} columns are called {name!r}" if name else f"{count} have no name"
-            raise ValueError(f"{path}:1: {said}; give each column a name of its own")
+            raise ValueError(f"{place}: {said}; give each column a name of its own")
     return header
 
 

@@ -1,6 +1,7 @@
 """The text of a file, plain or gzipped: UTF-8, and what is not is named as what it is."""
 
 import gzip
+import shlex
 import zlib
 from pathlib import Path
 
@@ -40,11 +41,9 @@ def read_text(path: Path) -> str:
     """
     raw = read_bytes(path)
     if wide := _wide(raw):
-        opened = "gunzip -c" if path.suffix.lower() == ".gz" else "cat"
-        new = f"utf8-{path.name.removesuffix('.gz')}"
         raise ValueError(
             f"{path}: this is {wide.upper()}, and UTF-8 is read; convert it first: "
-            f"{opened} {path.name} | iconv -f {wide} -t utf-8 > {new}"
+            f"{_conversion(path, wide)}"
         )
     try:
         return raw.decode("utf-8-sig")
@@ -52,7 +51,7 @@ def read_text(path: Path) -> str:
         line = raw[: error.start].count(b"\n") + 1
         raise ValueError(
             f"{path}:{line}: byte {raw[error.start]:#04x} is not UTF-8; "
-            f"convert it first, e.g. iconv -f latin1 -t utf-8 {path.name}"
+            f"convert it first, e.g. {_conversion(path, 'latin1')}"
         ) from error
 
 
@@ -62,6 +61,13 @@ def lines_of(text: str) -> list[str]:
     if "\n" not in text:
         text = text.replace("\r", "\n")
     return text.removesuffix("\n").split("\n")
+
+
+def _conversion(path: Path, encoding: str) -> str:
+    """The command that writes a file in UTF-8."""
+    opened = "gunzip -c" if path.suffix.lower() == ".gz" else "cat"
+    new = shlex.quote(f"utf8-{path.name.removesuffix('.gz')}")
+    return f"{opened} {shlex.quote(path.name)} | iconv -f {encoding} -t utf-8 > {new}"
 
 
 def _wide(raw: bytes) -> str:
