@@ -87,8 +87,11 @@ def test_the_folder_of_another_recipe_is_refused(run, place, monkeypatch):
     monkeypatch.chdir(place)
     settings = ("--set", "measure=false", "--set", 'steps=[{use="shrink",layers=1}]')
     assert run("run", "small.toml", "--out", "out", *settings)[0] == 0
-    code, _, said = run("run", "small.toml", "--out", "out", "--dry-run")
-    assert (code, "holds the run of another recipe" in said) == (2, True), said
+    before = _tree(place)
+    assert run("run", "small.toml", "--out", "out", *settings, "--dry-run")[0] == 0
+    code, _, said = run("run", "small.toml", "--out", "out", "--set", "seed=1", "--dry-run")
+    assert _tree(place) == before
+    assert (code, "out holds other work, which differs in" in said) == (2, True), said
 
 
 def test_a_run_says_its_plan_first_and_keeps_it(run, place, monkeypatch):

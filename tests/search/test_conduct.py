@@ -46,8 +46,9 @@ def test_a_recipe_without_measures_has_no_report(teacher: Path, data: Path, tmp_
     assert report is None
     assert done.saved == tmp_path / "00-cut-vocabulary" / "model"
     assert leanformer.load(done.saved, threads=1).predict(["the quick fox"])[0].label
-    run, step = read(tmp_path / "record.jsonl")
+    run, plan, step = read(tmp_path / "record.jsonl")
     assert (run["event"], run["command"]) == ("run", "leanformer run small.toml")
+    assert plan["event"] == "plan"
     assert (step["event"], step["step"]) == ("step", "cut-vocabulary")
 
 
@@ -134,8 +135,8 @@ def test_a_finished_recipe_is_not_measured_again(
             "verdict", chosen=None, teacher="", baseline="", sentence="Nothing was kept."
         )
 
-    for entering in ("enter_baselines", "check_teacher"):
-        monkeypatch.setattr(Contest, entering, lambda *_: None)
+    monkeypatch.setattr(Contest, "check_teacher", lambda *_: None)
+    monkeypatch.setattr(_MODULE, "enter_baselines", lambda *_: None)
     monkeypatch.setattr(_MODULE, "enter_simplest", lambda *_: None)
     monkeypatch.setattr(_MODULE, "finish", finish)
     monkeypatch.setattr(_MODULE, "write_report", lambda record, page: page)

@@ -97,9 +97,11 @@ def test_the_work_of_a_search(tmp_path: Path) -> None:
         "fine-tuned first: 12 epochs of 16 texts in batches of 32, 12 steps",
     )
     assert facts["Students"][0].startswith("up to 5, cut from the teacher: L2-h100-f100, ")
-    assert facts["Students"][1] == "each 2 epochs of 16 texts in batches of 64, 2 steps"
+    assert facts["Students"][1] == "each up to 2 epochs of 16 texts in batches of 64, 2 steps"
     assert facts["Promise"] == ("at least 95 % of the teacher's accuracy is kept",)
-    assert facts["Time"] == ("no training is begun that would not end within 7.5 minutes",)
+    assert facts["Time"] == (
+        "7.5 minutes in all: a training that would end later is shortened or left out",
+    )
     assert dict(work_of_search(request, dataset_of("embedding"), 3))["Teacher"] == ("as it is",)
     other = replace(request, student="small-encoder")
     assert "cut from small-encoder" in dict(work_of_search(other, dataset_of("classification"), 3))["Students"][0]  # fmt: skip

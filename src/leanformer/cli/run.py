@@ -31,7 +31,7 @@ def run(
     """
     from leanformer.cli.progress import Watcher
     from leanformer.cli.verdict import tell_verdict
-    from leanformer.recipe import claim_run, read
+    from leanformer.recipe import begin, read
     from leanformer.search.conduct import conduct, prepare_recipe
 
     described = read(recipe, set_ or [])
@@ -39,8 +39,8 @@ def run(
         described = replace(described, device=device)
     folder = out or Path("runs") / recipe.stem
     if dry_run:
-        _, _, plan = prepare_recipe(described)
-        claim_run(folder, described, write=False)
+        dataset, _, plan = prepare_recipe(described)
+        begin(described, folder.resolve(), dataset=dataset, write=False)
         tell_plan(plan)
         return
     command = shlex.join(["leanformer", *sys.argv[1:]])

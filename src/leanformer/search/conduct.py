@@ -12,11 +12,13 @@ from leanformer.data import Dataset
 from leanformer.models.io.load import has_head
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.quantize.int8 import Int8
-from leanformer.recipe import Recipe, align_labels, check_exports, own_head, run
+from leanformer.recipe import Recipe, align_labels, begin, check_exports, own_head
 from leanformer.report import plan_lines, write_report
 from leanformer.runtime.backends import graph_file
 from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision
+from leanformer.search.baselines import enter_baselines
+from leanformer.search.claim import opened_test_before
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
 from leanformer.search.facts import work_of_recipe
@@ -42,7 +44,8 @@ def conduct(
 
     Args:
         recipe: What to do.
-        folder: Where everything goes; one that holds the same recipe's run is resumed.
+        folder: Where everything goes; one that holds a run of the same model and data is gone on
+            with, and its equal first steps are not done again.
         command: The command line that was given, for the report.
         watch: Called with the name and the progress of each training step.
 
@@ -51,17 +54,19 @@ def conduct(
         for no measuring.
 
     Raises:
-        ValueError: Something does not fit together, or there is nothing to compare with.
+        ValueError: Something does not fit together, there is nothing to compare with, or the folder
+            holds another run.
         NoEffect: A step had no effect.
     """
     folder = folder.resolve()  # what is kept there names paths in it
     dataset, request, plan = prepare_recipe(recipe)
     record = Record(folder / "record.jsonl")
+    begun = begin(recipe, folder, dataset=dataset, record=record, watch=watch)
     if watch is not None:
         watch("plan", "\n".join(plan_lines(asdict(plan))))
     describe(record, dataset, request, command)
     write_plan(record, plan)
-    done = run(recipe, folder, dataset=dataset, record=record, watch=watch)
+    done = begun.do()
     if not recipe.measure:
         if dataset.task.about.served:
             _make_servable(Contest(dataset, record, request, watch), done)
@@ -72,11 +77,11 @@ def conduct(
     contest = Contest(dataset, record, request, watch)
     contest.enter_teacher(done.teacher_saved)
     _check_vocabulary(contest, done)
-    contest.enter_baselines(folder / "baselines")
+    enter_baselines(contest, folder / "baselines")
     contest.check_teacher()
     contest.enter_student(recipe.name, done)
     enter_simplest(contest, folder / "simplest")
-    finish(contest, folder, note=_note(recipe, dataset))
+    finish(contest, folder, note=_note(recipe, dataset, folder))
     return done, write_report(record.path, folder / "report.html")
 
 
@@ -114,9 +119,10 @@ def _request(recipe: Recipe) -> Request:
     )
 
 
-def _note(recipe: Recipe, dataset: Dataset) -> str:
+def _note(recipe: Recipe, dataset: Dataset, folder: Path) -> str:
     """What weakens the promise about the result, and what was not measured."""
-    return " ".join(filter(None, [_chosen_by_dev(recipe), _in_pytorch(dataset)]))
+    notes = [_chosen_by_dev(recipe), _in_pytorch(dataset), opened_test_before(folder)]
+    return " ".join(filter(None, notes))
 
 
 def _in_pytorch(dataset: Dataset) -> str:

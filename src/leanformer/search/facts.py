@@ -55,14 +55,20 @@ def work_of_search(request: Request, dataset: Dataset, layers: int) -> tuple[Fac
             "Students",
             (
                 f"up to {len(rungs)}, {origin}: {', '.join(rung.name for rung in rungs)}",
-                f"each {students}",
+                f"each up to {students}",
             ),
         ),
         (
             "Promise",
             (f"at least {share(request.keep)} of the teacher's {dataset.task.metric} is kept",),
         ),
-        ("Time", (f"no training is begun that would not end within {request.minutes:g} minutes",)),
+        (
+            "Time",
+            (
+                f"{request.minutes:g} minutes in all: a training that would end later is shortened or left "
+                "out",
+            ),
+        ),
     )
 
 
