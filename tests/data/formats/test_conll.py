@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leanformer.data.formats.conll import tagged_words
@@ -21,6 +21,7 @@ WORD = st.text(st.characters(min_codepoint=33, exclude_categories=("Z", "C")), m
 SENTENCES = st.lists(st.lists(st.tuples(WORD, WORD), min_size=1), min_size=1)
 
 
+@settings(max_examples=40)
 @given(sentences=SENTENCES, tab=st.sampled_from("\t "), end=st.sampled_from(["\n", "\r\n"]))
 def test_what_is_written_is_read(
     sentences: list[list[tuple[str, str]]], tab: str, end: str

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leanformer.data.formats.objects import json_document, json_lines
@@ -13,6 +13,7 @@ VALUES = st.none() | st.text() | st.integers() | st.lists(st.text(), max_size=3)
 ROWS = st.lists(st.dictionaries(st.text(), VALUES, min_size=1), min_size=1)
 
 
+@settings(max_examples=40)
 @given(rows=ROWS, indent=st.sampled_from([None, 2]))
 def test_an_array_is_read_as_it_was_written(rows: list[dict[str, Any]], indent: int | None) -> None:
     found = json_document(" \n" + json.dumps(rows, indent=indent) + "\n", PATH)
@@ -22,6 +23,7 @@ def test_an_array_is_read_as_it_was_written(rows: list[dict[str, Any]], indent: 
     assert json_document(json.dumps(wrapped, indent=indent), PATH) == rows
 
 
+@settings(max_examples=40)
 @given(rows=ROWS)
 def test_lines_are_read_in_both(rows: list[dict[str, Any]]) -> None:
     text = "\n\n".join(map(json.dumps, rows))
