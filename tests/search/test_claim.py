@@ -20,7 +20,6 @@ DATA = dataset_of("classification")
 OPENED = Opened(
     model=None,
     tokenizer=None,
-    truncated=0,
     layers=3,
     content={"model": {"weights": "blake2b:1", "config": "blake2b:2"}, "student": None},
 )
