@@ -74,7 +74,7 @@ def test_wide_and_long_names_keep_the_columns() -> None:
 def test_numbers_and_queries_have_columns_where_they_are_known() -> None:
     rows = [{**plan()["splits"][0], "queries": 24, "numbers": [0.5, 2.25, 4.5]}]
     text = "\n".join(plan_lines(plan(splits=rows, labels=[])))
-    assert re.search(r"longest  queries +labels, mean\n.* 24  0\.500 to 4\.50, 2\.25", text)
+    assert re.search(r"longest  queries +labels \(mean\)\n.* 24  0\.5 to 4\.5 \(2\.25\)", text)
 
 
 @pytest.mark.parametrize("name", NASTY)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leanformer.report.tables import Cell, Column, Row, Table
-from leanformer.report.units import ABSENT, significant
+from leanformer.report.units import ABSENT, amount
 
 _WIDTH = 80  # columns of a terminal
 _NAME = 40  # columns for the name of a label
@@ -62,7 +62,7 @@ def splits_table(plan: Mapping[str, Any]) -> Table:
     titles = {"cut": f"cut at {plan['max_length']}", "longest": "longest"}
     columns = [Column(name="split", numeric=False)]
     columns += [Column(name=titles.get(name, name)) for name in shown]
-    columns += [Column(name="labels, mean")] if ranged else []
+    columns += [Column(name="labels (mean)")] if ranged else []
     return Table(
         caption="Repeated: rows whose text an earlier row of the split has. Contradictory: texts "
         "with more than one label. Longest: tokens of the text with the most characters.",
@@ -151,8 +151,8 @@ def _number(value: Any) -> Cell:
 def _range(numbers: Sequence[float] | None) -> str:
     if not numbers:
         return ABSENT
-    low, mean, high = (significant(number) for number in numbers)
-    return f"{low} to {high}, {mean}"
+    low, mean, high = (amount(number) for number in numbers)
+    return f"{low} to {high} ({mean})"
 
 
 def _shortened(text: str) -> str:

@@ -65,8 +65,8 @@ def work_of_search(request: Request, dataset: Dataset, layers: int) -> tuple[Fac
         (
             "Time",
             (
-                f"{request.minutes:g} minutes in all: a training that would end later is shortened "
-                "or left out",
+                f"{request.minutes:g} minutes in all: a training that would end later is "
+                "shortened or left out",
             ),
         ),
     )
