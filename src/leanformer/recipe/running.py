@@ -114,10 +114,11 @@ def begin(
     dataset: Dataset | None = None,
     record: Record | None = None,
     watch: Watch | None = None,
+    write: bool = True,
 ) -> Run:
     """Open what a recipe names and make `folder` its own; no step is done.
 
-    Takes and raises what `run` does.
+    Takes and raises what `run` does; without `write` the folder is only checked.
     """
     find_device(recipe.device)
     if dataset is None:
@@ -126,7 +127,7 @@ def begin(
     record = record or Record(folder / "record.jsonl")
     workspace = _open(recipe, folder, dataset, record, watch)
     identity = _identify(recipe, workspace)
-    _claim(recipe, identity, workspace)
+    _claim(recipe, identity, workspace, write)
     keys = tuple(identity.key(number) for number in range(len(recipe.steps)))
     return Run(recipe=recipe, folder=folder, workspace=workspace, keys=keys)
 
@@ -166,7 +167,7 @@ def _identify(recipe: Recipe, begun: Workspace) -> Identity:
     return identify(recipe, begun.dataset, model_identity(begun.model, begun.tokenizer), teacher)
 
 
-def _claim(recipe: Recipe, identity: Identity, begun: Workspace) -> None:
+def _claim(recipe: Recipe, identity: Identity, begun: Workspace, write: bool) -> None:
     """Keep the recipe and its identity beside its results; refuse to mix two runs.
 
     Where steps or the promise changed, a record of the run's own is begun anew and the former one
@@ -174,6 +175,8 @@ def _claim(recipe: Recipe, identity: Identity, begun: Workspace) -> None:
     """
     kept, content = begun.folder / "recipe.json", identity.json()
     changed = changes(kept, content, WORDS)
+    if not write:
+        return
     if changed:
         _say(
             begun,

@@ -29,6 +29,7 @@ _REQUIRED = {
     "disagreements": ("rows",),
     "backends": ("rows",),
     "training": ("model", "loss"),
+    "plan": ("facts", "splits", "labels", "max_length", "warnings", "notes"),
 }
 
 
@@ -49,6 +50,7 @@ class Events:
     backends: list[Event] = field(default_factory=list)
     training: list[Event] = field(default_factory=list)
     verdict: Event | None = None
+    plan: Event | None = None
     notes: list[str] = field(default_factory=list)
     """What a reader must know about the record itself: dropped lines, resumptions, no end."""
 
@@ -88,7 +90,7 @@ def _by_kind(path: Path, events: list[Event], notes: list[str]) -> Events:
     def of(kind: str) -> list[Event]:
         return [event for event in events if event["event"] == kind]
 
-    runs, verdicts = of("run"), of("verdict")
+    runs, verdicts, plans = of("run"), of("verdict"), of("plan")
     if not runs:
         raise ValueError(
             f"{path} has no `run` event, which says what was run; is this a record of leanformer?"
@@ -97,6 +99,8 @@ def _by_kind(path: Path, events: list[Event], notes: list[str]) -> Events:
         notes.append(f"The run was interrupted and resumed {_times(len(runs) - 1)}.")
     if not verdicts:
         notes.append("The run has not finished: what follows is what it had measured so far.")
+    if plans:
+        notes.extend(map(_sentence, plans[-1]["warnings"]))
     return Events(
         path=path,
         run=runs[-1],
@@ -111,6 +115,7 @@ def _by_kind(path: Path, events: list[Event], notes: list[str]) -> Events:
         backends=[row for event in of("backends")[-1:] for row in event["rows"]],
         training=_latest(of("training"), "model", "epoch", "step"),
         verdict=verdicts[-1] if verdicts else None,
+        plan=plans[-1] if plans else None,
         notes=notes,
     )
 
@@ -144,6 +149,11 @@ def _merged(models: list[Event]) -> list[Event]:
             merged[part] = {**(before.get(part) or {}), **measured}
         found[model["name"]] = merged
     return list(found.values())
+
+
+def _sentence(text: str) -> str:
+    """A warning of the plan, begun with a capital."""
+    return text[:1].upper() + text[1:]
 
 
 def _times(count: int) -> str:

@@ -27,7 +27,13 @@ from leanformer.core.technique import technique
 from leanformer.numerics.metrics import F1OfSets, MacroF1OfSets, Metric, MicroF1
 from leanformer.tasks.answers import Prediction, sigmoid
 from leanformer.tasks.interface import Asked, Outputs, TaskKind
-from leanformer.tasks.labels import LabelForm, index_of, ordered_names
+from leanformer.tasks.labels import (
+    LabelForm,
+    MissingLabel,
+    index_of,
+    is_missing,
+    ordered_names,
+)
 from leanformer.tasks.metric import F1_OF
 from leanformer.text import Reading
 
@@ -47,10 +53,10 @@ class LabelSet(LabelForm):
         if column not in row and "," in column:
             return {name: _flag(row, name) for name in column.split(",")}
         value = row.get(column)
-        if value is None:
-            raise ValueError(
-                f"{column} is missing; give the row a list of labels ([] = none of them), or move "
-                "its text to the unlabelled file"
+        if is_missing(value):
+            raise MissingLabel(
+                column,
+                "a list of labels ([] = none of them), or move its text to the unlabelled file",
             )
         if isinstance(value, list):
             names = [str(name) for name in value]
@@ -63,6 +69,12 @@ class LabelSet(LabelForm):
             )
         if not all(name.strip() for name in names):
             raise ValueError(f"{column} has an empty label: {value!r}; remove it")
+        numbers = isinstance(value, list) and not any(isinstance(name, str) for name in value)
+        if numbers and len(set(names)) < len(names):
+            raise ValueError(
+                f"{column} has a number twice: {value!r}; flags of each label are not read from a "
+                "list: write the names of the labels that the text has, or a column of 0 and 1 each"
+            )
         return names
 
     def names(self, written: Sequence[list[str] | dict[str, bool]], column: str) -> tuple[str, ...]:
