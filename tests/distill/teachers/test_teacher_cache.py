@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,14 @@ def teacher_and_texts(kind: Any) -> tuple[Any, Encoded]:
     return model, encode_examples(examples(kind), tokenizer, kind, 32)
 
 
-def kept_in(folder: Path, model: Any, encoded: Encoded, kind: str, hidden: bool = True) -> Any:
+def kept_in(
+    folder: Path,
+    model: Any,
+    encoded: Encoded,
+    kind: str,
+    hidden: bool = True,
+    dtype: torch.dtype = torch.bfloat16,
+) -> Any:
     return TeacherCache(
         folder,
         key_of(model, encoded, None, kind),
@@ -30,6 +38,7 @@ def kept_in(folder: Path, model: Any, encoded: Encoded, kind: str, hidden: bool 
         width=2,
         per_token=kind == "tokens",
         hidden=(LEVELS, WIDTH) if hidden else (0, 0),
+        dtype=dtype,
     )
 
 
@@ -132,3 +141,40 @@ def test_rows_lie_one_after_the_other(tmp_path: Path) -> None:
     assert (tmp_path / "hidden.bin").stat().st_size == tokens * LEVELS * WIDTH * 2
     assert (tmp_path / "logits.bin").stat().st_size == tokens * 2 * 2
     assert np.fromfile(tmp_path / "filled.bin", np.uint8).sum() == 0
+
+
+@pytest.mark.parametrize("kind", ["classification", "tokens"])
+def test_a_teacher_in_fp32_is_kept_bit_by_bit_in_twice_the_space(tmp_path: Path, kind: Any) -> None:
+    model, encoded = teacher_and_texts(kind)
+    kept = kept_in(tmp_path, model, encoded, kind, dtype=torch.float32)
+    task = Task(kind=kind, labels=LABELS[kind])
+    objectives = (SoftTargets(), HiddenStates())
+    loss = Distillation(objectives, model, model, task, kept=kept, precision="fp32")
+    batch = encoded.batch([3, 0, 9])
+    said = loss._asked(batch)
+    loss._teacher.clear()  # from here on it cannot be asked
+    again = loss._asked(batch)
+    with torch.no_grad():
+        expected = model(**batch.inputs, output_hidden_states=True)
+    real = batch.inputs["attention_mask"].bool()
+    for found in (said, again):
+        ours, theirs = found.logits, expected.logits
+        assert torch.equal(
+            *((x[real] for x in (ours, theirs)) if kind == "tokens" else (ours, theirs))
+        )
+        for level, state in zip(found.hidden, expected.hidden_states, strict=True):
+            assert torch.equal(level[real], state[real])
+    tokens = sum(encoded.length(index) for index in range(len(TEXTS)))
+    assert (tmp_path / "hidden.bin").stat().st_size == 4 * tokens * LEVELS * WIDTH
+
+
+def test_a_cache_in_another_precision_is_refused(tmp_path: Path) -> None:
+    model, encoded = teacher_and_texts("classification")
+    kept_in(tmp_path, model, encoded, "classification")
+    with pytest.raises(ValueError, match=r"or in another precision than float32; remove it"):
+        kept_in(tmp_path, model, encoded, "classification", dtype=torch.float32)
+    about = json.loads((tmp_path / "outputs.json").read_text())
+    del about["dtype"]  # as it was written before teachers kept their buffers
+    (tmp_path / "outputs.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=r"or in another precision than bfloat16; remove it"):
+        kept_in(tmp_path, model, encoded, "classification")
