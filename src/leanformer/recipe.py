@@ -36,11 +36,13 @@ from leanformer import attention, distill, prune, quantize, train
 from leanformer.core import codec
 from leanformer.core.files import write_text
 from leanformer.core.machine.device import device_of, find_device
+from leanformer.core.ranges import Seed, Share, ranged
 from leanformer.core.record import Record
 from leanformer.core.step import Step, steps_of
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Source
 from leanformer.data.relabel import relabeled
+from leanformer.measure.promise import Confidence
 from leanformer.models.io.load import has_head, head_labels, load_model
 from leanformer.models.io.save import save_model
 from leanformer.tasks import served_kind
@@ -52,6 +54,7 @@ STEPS: tuple[type[Step], ...] = tuple(
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class Recipe:
     """What is done to which model with which data."""
 
@@ -68,16 +71,16 @@ class Recipe:
     fresh_head: bool = False
     """Give the model a new head in place of its own, e.g. of one that was trained for other labels;
     `finetune` or `distill` must train it."""
-    seed: int = 0
+    seed: Seed = 0
     """Decides everything random."""
     device: str = "auto"
     """Where models are trained: "auto" = the accelerator where there is one, "cpu", "cuda",
     "cuda:1", "mps". A run may go on on another one."""
     measure: bool = True
     """At the end, time the result beside its teacher and the usual baselines, and report."""
-    keep: float = 0.99
+    keep: Share = 0.99
     """Share of the teacher's quality that the report asks for."""
-    confidence: float = 0.9
+    confidence: Confidence = 0.9
     """How sure the development split has to be of that for it to be called proven."""
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from leanformer.attention.hf.attach import attach, attached
 from leanformer.attention.mechanism import Mechanism
 from leanformer.attention.patterns import SlidingWindow
 from leanformer.core.proof import Proof, require
+from leanformer.core.ranges import Index
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -20,7 +21,7 @@ class Attend(Step):
 
     mechanism: Mechanism = field(default_factory=SlidingWindow)
     """What attends instead."""
-    layers: tuple[int, ...] | None = None
+    layers: tuple[Index, ...] | None = None
     """Numbers of the attention layers; None = all that attend to everything they may."""
 
     def apply(self, workspace: Workspace) -> Workspace:

@@ -7,6 +7,7 @@ to stand at.
 import torch
 
 from leanformer.core.proof import Proof, require
+from leanformer.core.ranges import Length
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -17,7 +18,7 @@ from leanformer.models.cutting.positions import extend_positions
 class ExtendPositions(Step):
     """Let a model read longer texts than it was trained with; then train on."""
 
-    length: int = 4096
+    length: Length = 4096
     """Tokens of the longest text, special ones included."""
 
     def apply(self, workspace: Workspace) -> Workspace:

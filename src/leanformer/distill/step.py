@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from leanformer.core.ranges import InnerShare, Length, PartialShare
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Encoded, Examples, Task, encode_examples
@@ -54,22 +55,22 @@ class Distill(Training):
     """What is compared, and with which weight."""
     train: TrainSetup = field(default_factory=TrainSetup)
     """How to train."""
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens."""
     packing: bool = False
     """Join texts into rows of `max_length` tokens, where the task is a causal language model; no
     text sees another, and longer texts are split."""
-    teacher_max_length: int | None = None
+    teacher_max_length: Length | None = None
     """Tokens that a teacher with another tokenizer than the student's reads of a text; None = as
     many as it can."""
     unlabelled: bool = True
     """Learn on the unlabelled texts of the data set too."""
-    noise: float = 0.0
+    noise: PartialShare = 0.0
     """Share of tokens replaced by tokens of other texts, in each batch anew: helps where texts are
     few; the teacher labels what results."""
     augmentation: Augmentation | None = None
     """How more texts are made of the training texts, as in TinyBERT; None = not at all."""
-    mlm_probability: float = 0.15
+    mlm_probability: InnerShare = 0.15
     """Probability of masking a token, where the task is a masked language model."""
     dropout: bool = False
     """Train the student with its dropout; a student too small to learn by heart needs none."""
@@ -89,8 +90,6 @@ class Distill(Training):
     def __post_init__(self) -> None:
         if not self.objectives:
             raise ValueError("objectives: none is named; soft-targets is the usual first one")
-        if not 0 <= self.noise < 1:
-            raise ValueError(f"noise: {self.noise} is not a share of the tokens in [0, 1)")
         gold = [objective for objective in self.objectives if objective.unit == "target"]
         if self.noise and gold:
             raise ValueError("noise: gold labels do not hold for noisy texts; drop one of the two")
@@ -105,8 +104,6 @@ class Distill(Training):
                 "packing: what attention is given says nothing of which texts share a row; drop "
                 "one of the two"
             )
-        if self.teacher_max_length is not None and self.teacher_max_length < 1:
-            raise ValueError(f"teacher_max_length: {self.teacher_max_length} is not at least 1")
         if self.teachers:
             check_comparable(self.objectives, self.average_hidden)
 

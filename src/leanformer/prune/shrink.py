@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from leanformer.calibrate.statistics import gather
 from leanformer.core.proof import require
+from leanformer.core.ranges import Count, Index, Length, Share
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -40,33 +41,27 @@ _LOOKED_AT = 8  # batches on which layers are chosen
 class Shrink(Step):
     """Remove layers, attention heads and FFN neurons: fewer of everything, at any precision."""
 
-    layers: int | tuple[int, ...] | None = None
+    layers: Count | tuple[Index, ...] | None = None
     """Layers to keep: how many, or which; None = all."""
     depth: Literal["spaced", "measured"] = "spaced"
     """How a number of layers is chosen: "spaced" evenly, best if a training follows; "measured" by
     the smallest change of the outputs, best if none does."""
-    heads: float = 1.0
+    heads: Share = 1.0
     """Share of the attention heads to keep."""
-    ffn: float = 1.0
+    ffn: Share = 1.0
     """Share of the FFN neurons to keep."""
     criterion: UnitCriterion = Taylor()
     """How much a head or neuron matters."""
     spread: Literal["uniform", "global"] = "uniform"
     """Whether every layer keeps the same share, or the model keeps its best units."""
-    multiple: int = 32
+    multiple: Count = 32
     """FFN widths are rounded to this."""
-    batches: int = 32
+    batches: Count = 32
     """Batches of training texts for the statistics of the criterion."""
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens."""
 
     def __post_init__(self) -> None:
-        for name in ("heads", "ffn"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is not a share to keep in (0, 1]")
-        for name in ("multiple", "batches", "max_length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is not at least 1")
         if self.layers is None and self.heads == 1 and self.ffn == 1:
             raise ValueError(
                 "shrink: layers, heads and ffn all keep everything; name what to remove"

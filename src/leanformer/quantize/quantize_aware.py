@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from leanformer.calibrate.texts import training_texts
 from leanformer.core.machine.device import device_of, inputs_on
 from leanformer.core.proof import Proof, require
+from leanformer.core.ranges import Count, Length, Positive
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -72,22 +73,18 @@ class QuantizeAware(Step):
     Q8BERT does."""
     activations: Activations | None = None
     """What rounds the inputs of the linear layers; None = they stay in floating point."""
-    clip: float | None = None
+    clip: Positive | None = None
     """Latent weights beyond ±clip are clipped and get no gradient; TernaryBERT uses 2.5."""
     head: bool = False
     """Round the layers of the head too."""
     modules_to_not_convert: tuple[str, ...] = ()
     """Names of layers that stay in floating point."""
-    texts: int = 128
+    texts: Count = 128
     """Training texts on which layers that are used, and calibrated ranges, are found."""
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens."""
 
     def __post_init__(self) -> None:
-        if self.clip is not None and self.clip <= 0:
-            raise ValueError(f"clip: {self.clip} is not positive")
-        if self.texts < 1:
-            raise ValueError(f"texts: {self.texts} is not at least 1")
         if self.bits is not None and not isinstance(self.weights, Uniform):
             raise ValueError(
                 f'bits: {self.weights} has no bits to choose; use weights = {{ use = "uniform" }}'

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from leanformer.calibrate.gram import gather_grams, output_loss
 from leanformer.calibrate.texts import training_texts
+from leanformer.core.ranges import Count, Length
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -37,14 +38,12 @@ class WeightOnly(Step):
     """What rounds the word embeddings; None = they stay in floating point."""
     modules_to_not_convert: tuple[str, ...] = ()
     """Names of linear layers that stay in floating point."""
-    texts: int = 128
+    texts: Count = 128
     """Training texts that statistics are gathered on."""
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens."""
 
     def __post_init__(self) -> None:
-        if self.texts < 1:
-            raise ValueError(f"texts: {self.texts} is not at least 1")
         if self.embeddings is not None and self.embeddings.needs_hessian:
             raise ValueError(
                 f"embeddings: {self.embeddings} needs inputs to multiply with, and rows are only "

@@ -20,6 +20,7 @@ from typing import Any
 import transformers
 from torch import Tensor
 
+from leanformer.core.ranges import Count, Index
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -112,7 +113,7 @@ def distilbert_from(teacher: Any, layers: Sequence[int]) -> Any:
 class Distilbert(Step):
     """Half of a BERT's layers at full width: what keeps most without pre-training again."""
 
-    layers: int | tuple[int, ...] | None = None
+    layers: Count | tuple[Index, ...] | None = None
     """Layers of the student: how many, or which of the teacher's; None = half of them."""
     pick: Pick = "published"
     """How the layers of a number are chosen: DistilBERT's own (12 -> 0, 2, 4, 7, 9, 11), the bottom

@@ -11,6 +11,7 @@ hand.
 
 from typing import Literal, get_args
 
+from leanformer.core.ranges import Count
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -43,9 +44,9 @@ class Miniature(Step):
 
     size: Size = "mini"
     """tiny 2/128, mini 4/256, small 4/512, medium 8/512, base 12/768 (layers/width)."""
-    layers: int | None = None
+    layers: Count | None = None
     """Layers in place of the named ones: 2, 4, 6, 8, 10 or 12."""
-    hidden: int | None = None
+    hidden: Count | None = None
     """Width in place of the named one: 128, 256, 512 or 768."""
     init: Init = "slice"
     """How it begins: at random as published, or with slices or the projection of the teacher."""

@@ -4,6 +4,7 @@ teacher."""
 from contextlib import nullcontext
 from dataclasses import field
 
+from leanformer.core.ranges import Length
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
@@ -22,7 +23,7 @@ class Finetune(Training):
 
     train: TrainSetup = field(default_factory=TrainSetup)
     """How to train."""
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens."""
     load_best_at_end: bool = True
     """End with the weights of the best evaluation; false = with the last ones."""
