@@ -83,8 +83,8 @@ Index = Annotated[int, Range(at_least=0)]
 """A place counted from 0, or a count that may be 0."""
 Seed = Annotated[int, Range(at_least=0, below=2**32)]
 """What random numbers start from."""
-Length = Annotated[int, Range(at_least=8, at_most=2**24)]
-"""Tokens of a text, with the special ones."""
+Length = Annotated[int, Range(at_least=3, at_most=2**24)]
+"""Tokens of a text, with the special ones; most models add two."""
 Bits = Annotated[int, Range(at_least=2, at_most=8)]
 """Bits of a number on a grid."""
 Threads = Annotated[int, Range(at_least=0, at_most=1024)]

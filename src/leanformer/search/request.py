@@ -3,10 +3,11 @@
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 from leanformer.core import codec
 from leanformer.core.files import check_space, write_text
-from leanformer.core.ranges import Count, Index, Length, Positive, Seed, Share, Threads, ranged
+from leanformer.core.ranges import Count, Index, Positive, Range, Seed, Share, Threads, ranged
 from leanformer.data import Dataset, Source
 from leanformer.distill.objective import Objective
 from leanformer.distill.objectives import Cosine, HiddenStates, Logits, SoftTargets, Vectors
@@ -46,7 +47,7 @@ class Request:
     fresh_head: bool = False
     """Fine-tune the teacher with a new head in place of the model's own, e.g. of one that was
     trained for other labels."""
-    max_length: Length = 128
+    max_length: Annotated[int, Range(at_least=8, at_most=2**24)] = 128
     """Longer texts are cut to this many tokens."""
     teacher_epochs: Positive | None = None
     """Epochs of fine-tuning the teacher; None = 4, or more where there are few examples."""

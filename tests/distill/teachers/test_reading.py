@@ -231,7 +231,7 @@ def test_a_cache_holds_what_the_teacher_read_by_itself(tmp_path: Path) -> None:
         torch.testing.assert_close(again[name], value)
         torch.testing.assert_close(asked[name], value, rtol=0.02, atol=0.02)
     with pytest.raises(ValueError, match="holds the outputs of another teacher, of other texts"):
-        taught("less", teacher_max_length=2)
+        taught("less", teacher_max_length=3)
 
 
 @pytest.mark.parametrize(
