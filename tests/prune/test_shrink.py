@@ -112,7 +112,6 @@ def test_settings_out_of_range_are_refused(fields: dict[str, Any], message: str)
     [
         ("embedding", Shrink(layers=1, ffn=0.5), "criterion: taylor needs labels and a task of kind embedding has none"),
         ("classification", Shrink(layers=4), "layers: 4 of the model's 3 cannot be kept"),
-        ("classification", Shrink(layers=4), "layers: 4 of the model's 3 cannot be kept"),
         ("classification", Shrink(layers=(0, 7)), "layer 7 is out of range"),
         ("classification", Shrink(layers=()), "no layer is kept; at least one must stay"),
     ],

@@ -5,13 +5,17 @@ run needs to know what is already done. A line is flushed to the disk before the
 line cut short by a kill is dropped at reading.
 """
 
+import itertools
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from leanformer.core.files import write_text
 
 
 class Record:
@@ -19,6 +23,10 @@ class Record:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def events(self) -> list[dict[str, Any]]:
+        """What is written so far; nothing where there is no file yet."""
+        return read(self.path) if self.path.is_file() else []
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one event; dataclasses, paths, tuples and NumPy or torch scalars become JSON.
@@ -34,6 +42,20 @@ class Record:
             file.write(text.encode(errors="replace"))
             file.flush()
             os.fsync(file.fileno())
+
+    def drop(self, unwanted: Callable[[dict[str, Any]], bool]) -> None:
+        """Leave events out of what is written so far; the file is replaced at once."""
+        if self.path.is_file():
+            kept = [
+                json.dumps(one, ensure_ascii=False) for one in self.events() if not unwanted(one)
+            ]
+            write_text(self.path, "".join(f"{line}\n" for line in kept))
+
+    def set_aside(self) -> None:
+        """Begin anew: the file gets the first free name of record.1.jsonl, record.2.jsonl, …"""
+        if self.path.is_file():
+            names = (self.path.with_suffix(f".{n}{self.path.suffix}") for n in itertools.count(1))
+            os.replace(self.path, next(name for name in names if not name.exists()))
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.core import codec
+from leanformer.core.digest import digest
 from leanformer.core.machine.device import device_of
 from leanformer.data import Batch, Task
 from leanformer.distill.augmentation import token_swap
@@ -20,10 +21,10 @@ from leanformer.distill.objective import Objective, Outputs, dims_of
 from leanformer.distill.teachers.reading import OwnReading
 from leanformer.distill.teachers.teacher_cache import TeacherCache
 from leanformer.models.attention.observe import observe_attention
+from leanformer.models.digest import weights_digest
 from leanformer.models.embedding import embedding_of, text_vectors
 from leanformer.models.packed import model_inputs
 from leanformer.tasks import kind_named
-from leanformer.train.digest import digest, weights_digest
 from leanformer.train.loss import Carry, Loss, Term, Unit, count
 from leanformer.train.masking import Masking
 

@@ -11,7 +11,7 @@ from leanformer.data import Dataset
 from leanformer.models.io.load import has_head
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.quantize.int8 import Int8
-from leanformer.recipe import Recipe, align_labels, check_exports, own_head, run
+from leanformer.recipe import Recipe, align_labels, begin, check_exports, own_head
 from leanformer.report import write_report
 from leanformer.runtime.backends import graph_file
 from leanformer.runtime.serving.opening import open_system
@@ -39,7 +39,8 @@ def conduct(
 
     Args:
         recipe: What to do.
-        folder: Where everything goes; one that holds the same recipe's run is resumed.
+        folder: Where everything goes; one that holds a run of the same model and data is gone on
+            with, and its equal first steps are not done again.
         command: The command line that was given, for the report.
         watch: Called with the name and the progress of each training step.
 
@@ -48,7 +49,8 @@ def conduct(
         for no measuring.
 
     Raises:
-        ValueError: Something does not fit together, or there is nothing to compare with.
+        ValueError: Something does not fit together, there is nothing to compare with, or the folder
+            holds another run.
         NoEffect: A step had no effect.
     """
     find_device(recipe.device)
@@ -60,8 +62,9 @@ def conduct(
     open_checked(request, dataset)
     if recipe.measure:
         _check_measurable(recipe, dataset)
+    begun = begin(recipe, folder, dataset=dataset, record=record, watch=watch)
     describe(record, dataset, request, command)
-    done = run(recipe, folder, dataset=dataset, record=record, watch=watch)
+    done = begun.do()
     if not recipe.measure:
         if dataset.task.about.served:
             _make_servable(Contest(dataset, record, request, watch), done)

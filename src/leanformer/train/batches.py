@@ -13,8 +13,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from leanformer.core.digest import chunks, digest
 from leanformer.data import Batch, Encoded
-from leanformer.train.digest import chunks, digest
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from torch import nn
 from train.toy import FAST, toy
 from train.two_terms import TwoTerms
 
+from leanformer.core.identity import differences
 from leanformer.data import Task
 from leanformer.distill.distillation import Distillation
 from leanformer.distill.objectives import Cosine, HiddenStates, SoftTargets
@@ -23,8 +21,7 @@ from leanformer.models.tiny import tiny_model
 from leanformer.numerics.pooling import Pooling
 from leanformer.train import Supervised, fit
 from leanformer.train.batches import ShuffledBatches
-from leanformer.train.checkpoints.identity import differences, identify, refuse_other
-from leanformer.train.digest import digest, weights_digest
+from leanformer.train.checkpoints.identity import _WORDS, identify, refuse_other
 from leanformer.train.masking import Masking
 from leanformer.train.steps.pretrain import MaskedLanguage
 
@@ -106,7 +103,7 @@ def test_what_differs_is_named(
     before: dict[str, Any], after: Callable[[], dict[str, Any]], said: str
 ) -> None:
     ours, theirs = identity(**before), identity(**{**before, **after()})
-    assert differences(ours, theirs) == [said]
+    assert differences(ours, theirs, _WORDS) == [said]
     with pytest.raises(ValueError, match="of another training, which differs in "):
         refuse_other(Path("c"), ours, theirs)
     refuse_other(Path("c"), ours, ours)
@@ -117,8 +114,8 @@ def test_another_loss_and_its_weights_are_named() -> None:
     before = identity(loss=loss)
     loss.bias.data += 1
     said = ["the initial weights of the objectives"]
-    assert differences(before, identity(loss=loss)) == said
-    found = differences(identity(), identity(loss=distillation()))
+    assert differences(before, identity(loss=loss), _WORDS) == said
+    found = differences(identity(), identity(loss=distillation()), _WORDS)
     assert found[0] == "the loss (Supervised → Distillation)"
     with pytest.raises(
         ValueError, match=r"the loss \(Supervised → Distillation\).*, \d+ more; remove"
@@ -167,36 +164,6 @@ def test_the_loop_refuses_another_training(
             assert {p.name: p.read_bytes() for p in (tmp_path / "c").iterdir()} == before
         else:
             fit(**parts)
-
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4),
-    max_leaves=12,
-)
-
-
-@given(values, values)
-def test_equal_values_have_equal_digests_and_others_do_not(one: Any, other: Any) -> None:
-    assert digest(one) == digest(json.loads(json.dumps(one)))
-    same = json.dumps(one) == json.dumps(other)
-    assert (digest(one) == digest(other)) == same
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8, torch.bool])
-def test_weights_count_with_names_types_shapes_and_values(dtype: torch.dtype) -> None:
-    def module(name: str, tensor: torch.Tensor) -> nn.Module:
-        built = nn.Module()
-        built.register_buffer(name, tensor)
-        return built
-
-    base = torch.tensor([[1, 0, 1], [0, 1, 1]]).to(dtype)
-    turned = torch.tensor([[1, 0], [0, 1], [1, 1]]).to(dtype).T
-    assert weights_digest(module("a", base)) == weights_digest(module("a", turned))
-    others = [module("b", base), module("a", base.T), module("a", base.logical_not().to(dtype))]
-    others += [module("a", base.to(torch.float64)), nn.Module(), module("a", base[:0])]
-    digests = {weights_digest(one) for one in [module("a", base), *others]}
-    assert len(digests) == 7
 
 
 def test_masking_has_the_fields_that_identities_name() -> None:

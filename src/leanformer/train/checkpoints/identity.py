@@ -5,12 +5,11 @@
     loss      its settings; of a distillation also the teacher
     setup     hyperparameters, seed, which weights are kept, the version of this table
 
-What is large stands there as a digest (`train.digest`). A checkpoint holds the table, and a
+What is large stands there as a digest (`core.digest`). A checkpoint holds the table, and a
 training that differs is refused with the names of what differs.
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,14 @@ from typing import Any
 from torch import nn
 
 from leanformer.core import codec
+from leanformer.core.identity import differences, listed
+from leanformer.models.digest import weights_digest
 from leanformer.train.batches import Batches
-from leanformer.train.digest import PREFIX, weights_digest
 from leanformer.train.loss import Loss
 from leanformer.train.setup import TrainSetup
 
 FORMAT = 3
 """The version of the table and of what a checkpoint holds."""
-_MOST = 5  # differences that an error names
 _WORDS = {
     "format": "the version of the checkpoint",
     "data.token_ids": "the texts of the training data",
@@ -80,35 +79,8 @@ def refuse_other(folder: Path, held: Any, ours: dict[str, Any]) -> None:
             "cannot go on from it; remove the folder to begin anew"
         )
     if held != ours:
-        found = differences(held, ours)
-        more = [f"{len(found) - _MOST} more"] if len(found) > _MOST else []
         raise ValueError(
             f"{folder}: the checkpoint is of another training, which differs in "
-            f"{', '.join(found[:_MOST] + more)}; remove the folder to begin anew, or change that "
-            "back to go on"
+            f"{listed(differences(held, ours, _WORDS))}; remove the folder to begin anew, or "
+            "change that back to go on"
         )
-
-
-def differences(held: dict[str, Any], ours: dict[str, Any]) -> list[str]:
-    """What differs between two identities, in words, e.g. "setup.epochs (3 → 4)"."""
-    before, after = dict(_flat(held)), dict(_flat(ours))
-    found = []
-    for place in dict.fromkeys([*before, *after]):
-        was, now = before.get(place), after.get(place)
-        if was != now:
-            known = all(value is None or str(value).startswith(PREFIX) for value in (was, now))
-            values = "" if known else f" ({was} → {now})"
-            found.append(_WORDS.get(place, place) + values)
-    return found
-
-
-def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested tables and lists, each with the way to it."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _flat(item, f"{place}.{key}" if place else key)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _flat(item, f"{place}[{index}]")
-    else:
-        yield place, value

@@ -1,14 +1,9 @@
-"""Digests of data and weights (BLAKE2b): equal digests, equal content."""
+"""Digests of what is large (BLAKE2b): equal digests, equal content."""
 
 import hashlib
 import marshal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
-
-import torch
-from torch import Tensor, nn
-
-from leanformer.models.tied import weights
 
 PREFIX = "blake2b:"
 """How a digest begins, so that it is known as one."""
@@ -27,18 +22,6 @@ def digest(*parts: Any) -> str:
     return PREFIX + seen.hexdigest()
 
 
-def weights_digest(module: nn.Module) -> str:
-    """A digest of the names, types, shapes and values of all parameters and buffers."""
-    return digest(_described(weights(module).items()))
-
-
 def chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """Many items in parts, for `digest`: their bytes are never all in memory."""
     return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
-
-
-def _described(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[Any]:
-    for name, tensor in tensors:
-        yield (name, str(tensor.dtype), tuple(tensor.shape))
-        plain = tensor.detach().cpu().contiguous().reshape(-1)
-        yield plain.view(torch.uint8).numpy()
