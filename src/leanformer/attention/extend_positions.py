@@ -8,7 +8,7 @@ import torch
 
 from leanformer.core.proof import Proof, require
 from leanformer.core.ranges import Length
-from leanformer.core.step import Step
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.cutting.positions import extend_positions
@@ -20,6 +20,10 @@ class ExtendPositions(Step):
 
     length: Length = 4096
     """Tokens of the longest text, special ones included."""
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the layers stay."""
+        return sketch
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Copy the position embeddings over and over; texts that fitted are read as before.

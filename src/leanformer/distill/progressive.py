@@ -25,7 +25,7 @@ from torch import nn
 from leanformer.core import codec
 from leanformer.core.proof import NoEffect, Proof
 from leanformer.core.ranges import Index, InnerShare, Length, NotNegative
-from leanformer.core.step import Step
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.distill.comparisons.attention_pairs import check_heads
@@ -81,6 +81,12 @@ class Progressive(Step):
             teacher_cache=self.teacher_cache,
             load_best_at_end=False,
         )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: layers of both models can be compared, and stay."""
+        if sketch.model is not None and sketch.teacher is not None:
+            self._check(dims_of(sketch.model), dims_of(sketch.teacher))
+        return sketch
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Train the model layer by layer; its head does not change.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leanformer.core.ranges import InnerShare, Length, PartialShare
+from leanformer.core.step import Sketch
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Encoded, Examples, Task, encode_examples
@@ -23,7 +24,7 @@ from leanformer.data.task import joined
 from leanformer.distill.augmentation import Augmentation
 from leanformer.distill.description import check_widths, follow_description, lengths, prove_lengths
 from leanformer.distill.distillation import Distillation, translation
-from leanformer.distill.objective import Objective, dims_of
+from leanformer.distill.objective import Objective, check_objectives, dims_of
 from leanformer.distill.objectives import SoftTargets
 from leanformer.distill.substitution import Substitution as Substitution
 from leanformer.distill.teachers.ensemble import check_comparable
@@ -61,8 +62,7 @@ class Distill(Training):
     """Join texts into rows of `max_length` tokens, where the task is a causal language model; no
     text sees another, and longer texts are split."""
     teacher_max_length: Length | None = None
-    """Tokens that a teacher with another tokenizer than the student's reads of a text; None = as
-    many as it can."""
+    """Tokens that a teacher with a tokenizer of its own reads of a text; None = all it can."""
     unlabelled: bool = True
     """Learn on the unlabelled texts of the data set too."""
     noise: PartialShare = 0.0
@@ -107,6 +107,11 @@ class Distill(Training):
         if self.teachers:
             check_comparable(self.objectives, self.average_hidden)
 
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: objectives name layers that are there, which stay."""
+        check_objectives(() if self.teachers else self.objectives, sketch)
+        return sketch
+
     def apply(self, workspace: Workspace) -> Workspace:
         """Train the model; it ends at the best quality on the development split.
 
@@ -144,7 +149,9 @@ class Distill(Training):
             )
         examples = self._examples(workspace, teacher, tokenizers[0])
         texts, read = self._encoded(examples, workspace, teacher)
-        own = None if same_ids else self._read(examples, tokenizers, task)
+        own = None
+        if not same_ids:  # teachers with tokenizers of their own
+            own = read_texts(examples, tokenizers, task.kind, self.teacher_max_length)
         masked = task.about.hides_words
         hide = masking(workspace.tokenizer, self.mlm_probability) if masked else None
         dev, targets = self._dev(workspace, teacher, tokenizers, hide, same_ids)
@@ -194,10 +201,6 @@ class Distill(Training):
         return encode_documents(
             examples.texts, tokenizer, task.kind, self.max_length, packed_for=models
         )
-
-    def _read(self, examples: Examples, tokenizers: list[Any], task: Task) -> OwnReading:
-        """`examples` as teachers with tokenizers of their own read them."""
-        return read_texts(examples, tokenizers, task.kind, self.teacher_max_length)
 
     def _examples(self, workspace: Workspace, teacher: Any, theirs: Any) -> Examples:
         """What the student learns on: labelled, unlabelled and made-up texts."""

@@ -9,7 +9,7 @@ from itertools import chain
 
 from leanformer.core.proof import Proof, require
 from leanformer.core.ranges import Count, Index
-from leanformer.core.step import Step
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.cutting.vocabulary import cut_vocabulary
@@ -29,6 +29,10 @@ class CutVocabulary(Step):
     new texts of the domain use them too."""
     missing_ok: bool = False
     """Accept that there is nothing to remove, as in a vocabulary that was cut before."""
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the layers stay."""
+        return sketch
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Cut the model's embeddings and rewrite the tokenizer to match.

@@ -14,7 +14,7 @@ from torch import nn
 from leanformer.core import codec
 from leanformer.core.proof import Proof, require
 from leanformer.core.ranges import Count, InnerShare, PartialShare
-from leanformer.core.step import Step
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import require_prunable
@@ -62,6 +62,10 @@ class Lottery(Step):
             restart=self.restart,
             controls=self.controls,
         )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the layers stay."""
+        return self.by.foresee(sketch)
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Find the ticket of the last round; the model ends trained, with zeros.

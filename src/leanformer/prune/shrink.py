@@ -5,6 +5,7 @@ that parameters, bytes, FLOPs and the measured time of the model all fall.
 """
 
 import copy
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from leanformer.calibrate.statistics import gather
 from leanformer.core.proof import require
 from leanformer.core.ranges import Count, Index, Length, Share
-from leanformer.core.step import Step
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Batch, encode_examples
@@ -67,6 +68,31 @@ class Shrink(Step):
                 "shrink: layers, heads and ffn all keep everything; name what to remove"
             )
 
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the layers are there; the model is cut as it will be in shape."""
+        model = sketch.model
+        if model is None:
+            return sketch
+        total = len(anatomy_of(model).layers(model))
+        if isinstance(self.layers, int):
+            self._check_count(self.layers, total)
+        if self.layers is not None:
+            keep_layers(model, range(self.layers) if isinstance(self.layers, int) else self.layers)
+        shape = shape_of(model)
+        if self.spread == "global" or shape.heads != shape.kv_heads:
+            even = self.heads == self.ffn == 1
+            return sketch if even else replace(sketch, model=None)
+        with torch.device("cpu"):
+            heads = allocate([torch.zeros(n) for n in shape.heads], self.heads, 1, self.spread)
+            neurons = allocate(
+                [torch.zeros(n) for n in shape.ffn], self.ffn, self.multiple, self.spread
+            )
+        if self.heads < 1:
+            keep_heads(model, heads)
+        if self.ffn < 1:
+            keep_neurons(model, neurons)
+        return sketch
+
     def apply(self, workspace: Workspace) -> Workspace:
         """Shrink the model in place.
 
@@ -102,12 +128,15 @@ class Shrink(Step):
         if self.layers is None:
             return list(range(total))
         if isinstance(self.layers, int):
-            if not 1 <= self.layers <= total:
-                raise ValueError(f"layers: {self.layers} of the model's {total} cannot be kept")
+            self._check_count(self.layers, total)
             if self.depth == "spaced":
                 return spaced_layers(self.layers, total)
             return measured_layers(model, batches[:_LOOKED_AT], kind, self.layers, total)
         return list(self.layers)
+
+    def _check_count(self, layers: int, total: int) -> None:
+        if layers > total:
+            raise ValueError(f"layers: {layers} of the model's {total} cannot be kept")
 
     def _check_labels(self, kind: Any) -> None:
         scored = self.heads < 1 or self.ffn < 1

@@ -14,7 +14,7 @@ from leanformer.calibrate.gram import gather_grams, output_loss
 from leanformer.calibrate.texts import training_texts
 from leanformer.core.proof import Proof, require
 from leanformer.core.ranges import Count, InnerShare, Length, Positive
-from leanformer.core.step import Step
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import require_prunable
@@ -47,6 +47,17 @@ class SparseGpt(Step):
 
     def __post_init__(self) -> None:
         check_sparsity(self.sparsity, self.pattern)
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: names and pattern fit the weights; the layers stay."""
+        if sketch.model is not None:
+            require_prunable(sketch.model)
+            for name, layer in linear_maps(sketch.model, self.keep_dense, "keep_dense").items():
+                try:
+                    self.pattern.units(weight_of(layer))
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}; or name it in keep_dense") from error
+        return sketch
 
     @torch.no_grad()
     def apply(self, workspace: Workspace) -> Workspace:

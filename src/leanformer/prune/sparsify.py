@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from leanformer.core.proof import Proof, require
 from leanformer.core.ranges import Count, PartialShare
-from leanformer.core.step import Step
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.measure.sameness import dev_outputs, same_outputs
@@ -88,6 +88,12 @@ class Sparsify(Step):
                 "by.train.precision: fp16 scales the gradients that this criterion averages, by a "
                 "factor that changes between steps; use bf16 or fp32"
             )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the pattern fits the weights; the layers stay."""
+        if sketch.model is not None:
+            self._masked_layers(sketch.model)
+        return self.by.foresee(sketch)
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Train the model; it ends with zeros where weights were removed.

@@ -25,15 +25,16 @@ Legend: i input channel, o output row, s scale, z zero point.
 """
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from leanformer.calibrate.texts import training_texts
 from leanformer.core.proof import Proof, require
 from leanformer.core.ranges import Count, Length, Range, Share
-from leanformer.core.step import Step
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Encoded, encode_examples
@@ -107,6 +108,15 @@ class Int8(Step):
                 "modules_to_not_convert: keep finds the layers that stay in floating point; set "
                 "only one of the two"
             )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: layers that are named are there."""
+        if sketch.model is not None:
+            linears = [n for n, m in sketch.model.named_modules() if isinstance(m, nn.Linear)]
+            for layer in self.modules_to_not_convert:
+                if not any(f".{name}".endswith(f".{layer}") for name in linears):
+                    raise ValueError(f"modules_to_not_convert: no linear layer is named {layer}")
+        return replace(sketch, model=None)
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Save the model and its int8 graphs in one folder.

@@ -34,7 +34,7 @@ from leanformer.calibrate.texts import training_texts
 from leanformer.core.machine.device import device_of, inputs_on
 from leanformer.core.proof import Proof, require
 from leanformer.core.ranges import Count, Length, Positive
-from leanformer.core.step import Step
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
@@ -97,6 +97,12 @@ class QuantizeAware(Step):
                     "one that rounds in every step, such as uniform or ternary"
                 )
 
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: layers that are named are there; all stay."""
+        if sketch.model is not None:
+            self._check_names(dict(sketch.model.named_modules()))
+        return sketch
+
     def apply(self, workspace: Workspace) -> Workspace:
         """Swap the layers of the model in place.
 
@@ -139,8 +145,7 @@ class QuantizeAware(Step):
                 "quantize-aware: the model rounds already; begin with one that does not"
             )
         names = dict(model.named_modules())
-        if unknown := [name for name in self.modules_to_not_convert if name not in names]:
-            raise ValueError(f"modules_to_not_convert: no layer is named {', '.join(unknown)}")
+        self._check_names(names)
         used = _reached(model, batches[0])
         inside = {id(module) for module in model.base_model.modules()}
         layers: dict[str, Quantizer | None] = {
@@ -155,6 +160,10 @@ class QuantizeAware(Step):
                 f"them all, or {type(model).__name__} is built of other layers"
             )
         return layers | self._tables(model, names, used)
+
+    def _check_names(self, names: dict[str, nn.Module]) -> None:
+        if unknown := [name for name in self.modules_to_not_convert if name not in names]:
+            raise ValueError(f"modules_to_not_convert: no layer is named {', '.join(unknown)}")
 
     def _linears(
         self, model: Any, layers: dict[str, Quantizer | None]

@@ -10,13 +10,15 @@ size and in memory traffic (decoders), not in the speed of an encoder's products
 Legend: O out, I in.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from leanformer.calibrate.gram import gather_grams, output_loss
 from leanformer.calibrate.texts import training_texts
 from leanformer.core.ranges import Count, Length
-from leanformer.core.step import Step
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import require_prunable
@@ -49,6 +51,13 @@ class WeightOnly(Step):
                 f"embeddings: {self.embeddings} needs inputs to multiply with, and rows are only "
                 "looked up; use uniform"
             )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: layers that are named are there."""
+        if sketch.model is not None:
+            require_prunable(sketch.model)
+            linear_maps(sketch.model, self.modules_to_not_convert, "modules_to_not_convert")
+        return replace(sketch, model=None)
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Round the weights and write the packed checkpoint.

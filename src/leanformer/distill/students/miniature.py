@@ -9,16 +9,18 @@ does not. A beginning cut from the teacher is a stand-in for that pre-training w
 hand.
 """
 
+from dataclasses import replace
 from typing import Literal, get_args
 
 from leanformer.core.ranges import Count
-from leanformer.core.step import Step
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.distill.students.pick import Pick
+from leanformer.distill.students.pick import Pick, pick_layers
 from leanformer.distill.students.source import check_teacher, ending_of
 from leanformer.distill.students.tinybert import Init, with_bert
 from leanformer.distill.students.widths import Widths
+from leanformer.models.anatomy import layers_of
 
 Size = Literal["tiny", "mini", "small", "medium", "base"]
 SIZES: dict[str, tuple[int, int]] = {
@@ -64,6 +66,16 @@ class Miniature(Step):
                     f"{name}: {value} is not one of {', '.join(map(str, grid))}, the miniatures'; "
                     "`tinybert` takes any"
                 )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the teacher has the layers to begin with."""
+        if sketch.teacher is not None:
+            ending_of(sketch.teacher, "miniature")
+            if self.init != "random":
+                pick_layers(
+                    self.layers or SIZES[self.size][0], self.pick, len(layers_of(sketch.teacher))
+                )
+        return replace(sketch, model=None)
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Replace the model by a miniature made from the teacher.

@@ -9,13 +9,14 @@ copied as they are.
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from leanformer.core.ranges import Count, Index
-from leanformer.core.step import Step
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.distill.students.pick import Pick, pick_layers
@@ -136,6 +137,14 @@ class Tinybert(Step):
             raise ValueError(
                 "layers: a random student takes no layers of the teacher; say how many"
             )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the teacher has the layers to begin with."""
+        if sketch.teacher is not None:
+            ending_of(sketch.teacher, "tinybert")
+            if self.init != "random":
+                pick_layers(self.layers, self.pick, len(layers_of(sketch.teacher)))
+        return replace(sketch, model=None)
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Replace the model by a BERT made from the teacher.

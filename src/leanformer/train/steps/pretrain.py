@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from leanformer.core import codec
 from leanformer.core.ranges import InnerShare, Length
-from leanformer.core.step import Step
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Batch, Examples, encode_examples
@@ -44,6 +44,10 @@ class Pretrain(Step):
     packing: bool = True
     """Join texts into rows of `max_length` tokens, where the task is a causal language model; no
     text sees another, and `batch_size` counts rows. False = each text is a row."""
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the layers stay."""
+        return sketch
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Train the model on the training and unlabelled texts; it ends at its best on dev.
