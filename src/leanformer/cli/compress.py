@@ -78,6 +78,7 @@ def compress(
     from leanformer.cli.progress import Watcher
     from leanformer.cli.verdict import tell_verdict
     from leanformer.core import codec
+    from leanformer.core.machine.threads import check_threads
     from leanformer.search import Request
     from leanformer.search import compress as search
 
@@ -113,6 +114,7 @@ def compress(
             "batch_dependent": batch_dependent,
         },
     )
+    check_threads(threads or None, "--threads")
     command = shlex.join(["leanformer", *sys.argv[1:]])
     page = search(request, out, command=command, watch=Watcher())
     if (out / "model").is_dir():

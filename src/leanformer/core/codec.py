@@ -18,8 +18,9 @@ import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from leanformer.core.ranges import as_number, check_rules, member_for, shown
+from leanformer.core.ranges import as_number, check_rules, member_for
 from leanformer.core.renamed import new_technique, with_new_names
+from leanformer.core.shown import one_line, shown
 from leanformer.core.technique import find, nearest
 
 _NONE = "none"
@@ -108,28 +109,28 @@ def override(table: dict[str, Any], setting: str) -> None:
         for part in re.findall(r"\[\d{1,9}\]|[^.\[\]]+", path)
     ]
     if not separator or not keys:
-        raise ValueError(f"--set {setting}: write path=value, e.g. steps[0].epochs=2")
+        raise ValueError(f"--set {one_line(setting, 80)}: write path=value, e.g. steps[0].epochs=2")
     here: Any = table
     for key in keys[:-1]:
-        _check_way(setting, path, here, key)
+        _check_way(setting, here, key)
         here = here.setdefault(key, {}) if isinstance(here, dict) else here[key]
-    _check_way(setting, path, here, keys[-1])
+    _check_way(setting, here, keys[-1])
     here[keys[-1]] = _toml_value(setting, text)
 
 
-def _check_way(setting: str, path: str, here: Any, key: str | int) -> None:
+def _check_way(setting: str, here: Any, key: str | int) -> None:
     """Refuse a part of a path that is neither a field of a table nor a place in a list."""
     in_table = isinstance(here, dict) and isinstance(key, str)
     in_list = isinstance(here, list) and isinstance(key, int) and key < len(here)
     if not (in_table or in_list):
-        raise ValueError(f"--set {setting}: {path} leads nowhere at {key!r}")
+        raise ValueError(f"--set {one_line(setting, 80)}: it leads nowhere at {shown(key)}")
 
 
 def _toml_value(setting: str, text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except RecursionError:
-        raise ValueError(f"--set {shown(setting)}: is nested too deeply") from None
+        raise ValueError(f"--set {one_line(setting, 80)}: nested too deeply") from None
     except ValueError:
         return text
 
@@ -142,7 +143,7 @@ def _dataclass(kind: type, value: Any, place: str) -> Any:
     for key in value:
         if key not in fields and key != "use":
             raise ValueError(
-                f"{_join(place, key)}: {kind.__name__} has no field {key!r}"
+                f"{_join(place, one_line(key, 80))}: {kind.__name__} has no field {shown(key)}"
                 f"{nearest(key, list(fields))}; it has: {', '.join(fields) or 'none'}"
             )
     for name, field in fields.items():

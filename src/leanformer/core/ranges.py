@@ -20,11 +20,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from leanformer.core.shown import shown
+
 T = TypeVar("T", bound=type)
 
 _LARGEST = 3.4028234663852886e38  # of a 32-bit float
 _WHOLE = 2**63  # of a 64-bit whole number
-_SHOWN = 80  # characters of a value in a message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,15 +216,6 @@ def described(kind: Any) -> str:
     if origin in (Union, types.UnionType):
         return "; ".join(dict.fromkeys(one for one in said if one))
     return ""
-
-
-def shown(value: Any) -> str:
-    """A value as a message shows it: on one line, and not at length."""
-    try:
-        said = " ".join(repr(value).split())
-    except (ValueError, RecursionError):  # a number of thousands of digits, a list of lists of ...
-        return f"a {type(value).__name__} too long to show"
-    return said if len(said) <= _SHOWN else f"{said[: _SHOWN - 1]}…"
 
 
 def _is(value: Any, shape: Any) -> bool:

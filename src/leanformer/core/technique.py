@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast, dataclass_transform
 
 from leanformer.core.ranges import ranged
+from leanformer.core.shown import shown
 
 T = TypeVar("T", bound=type)
 
@@ -67,7 +68,9 @@ def find(name: str, family: str | None = None) -> type:
             return pool[name]
     known = sorted({key for pool in pools for key in pool})
     where = f"{family} technique" if family else "technique"
-    raise ValueError(f"{name!r} is no {where}{nearest(name, known)}; there are: {', '.join(known)}")
+    raise ValueError(
+        f"{shown(name)} is no {where}{nearest(name, known)}; there are: {', '.join(known)}"
+    )
 
 
 def nearest(name: str, known: list[str]) -> str:
