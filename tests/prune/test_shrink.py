@@ -95,11 +95,11 @@ def test_nothing_removed_fails_loudly(tmp_path: Path) -> None:
     ("fields", "message"),
     [
         ({}, "shrink: layers, heads and ffn all keep everything; name what to remove"),
-        ({"heads": 0.0}, r"heads: 0.0 is not a share to keep in \(0, 1\]"),
-        ({"ffn": 1.5}, "ffn: 1.5 is not a share to keep"),
+        ({"heads": 0.0}, r"heads: 0.0 is not above 0 and at most 1"),
+        ({"ffn": 1.5}, "ffn: 1.5 is not above 0 and at most 1"),
         ({"ffn": 0.5, "multiple": 0}, "multiple: 0 is not at least 1"),
         ({"ffn": 0.5, "batches": 0}, "batches: 0 is not at least 1"),
-        ({"ffn": 0.5, "max_length": 0}, "max_length: 0 is not at least 1"),
+        ({"ffn": 0.5, "max_length": 0}, "max_length: 0 is not between 3"),
     ],
 )
 def test_settings_out_of_range_are_refused(fields: dict[str, Any], message: str) -> None:

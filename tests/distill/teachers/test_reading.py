@@ -262,7 +262,7 @@ def test_a_task_about_tokens_needs_one_vocabulary(tmp_path: Path) -> None:
     given = workspace(tmp_path, "tokens", teacher_of("deberta-v2", "classification"))
     with pytest.raises(ValueError, match=r"distill: tokens compares the answers .* token by token"):
         Distill(train=SETUP).apply(given)
-    with pytest.raises(ValueError, match="teacher_max_length: 0 is not at least 1"):
+    with pytest.raises(ValueError, match="teacher_max_length: 0 is not between 3"):
         Distill(teacher_max_length=0)
 
 
