@@ -77,11 +77,12 @@ def test_the_report_lies_beside_the_record(compressed):
 
 
 @pytest.mark.slow
-def test_other_settings_do_not_take_the_folder_over(compressed, run, teacher, data):
+def test_another_search_does_not_take_the_folder_over(compressed, run, teacher, data):
     before = (compressed / "record.jsonl").read_text()
-    code, _, said = run("compress", teacher, data, "--out", compressed, "--keep", 0.5)
+    code, _, said = run("compress", teacher, data, "--out", compressed, "--seed", 7)
     assert code == 2
-    assert "holds a search with other settings" in said
+    assert "holds other work, which differs in" in said
+    assert "seed (0 → 7)" in said
     assert (compressed / "record.jsonl").read_text() == before
 
 

@@ -60,13 +60,13 @@ def test_a_recipe_without_measures_ends_with_the_model(run, recipe, tmp_path):
     assert (out / "02-cut-vocabulary" / "model" / "model.safetensors").is_file()
 
 
-def test_another_recipe_does_not_take_the_folder_over(run, recipe, tmp_path):
+def test_another_run_does_not_take_the_folder_over(run, recipe, tmp_path):
     out = tmp_path / "out"
     settings = ["--set", "measure=false", "--set", 'steps[2]={use="cut-vocabulary"}']
     assert run("run", recipe, "--out", out, *settings)[0] == 0
     code, _, said = run("run", recipe, "--out", out, *settings, "--set", "seed=1")
     assert code == 2
-    assert "holds the run of another recipe" in said
+    assert "holds other work, which differs in seed (0 → 1); name another folder" in said
 
 
 @pytest.mark.parametrize(

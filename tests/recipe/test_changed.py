@@ -140,7 +140,7 @@ def test_other_data_or_another_model_are_refused_by_name(
 ) -> None:
     asked = change(again[0])
     before = {path: path.read_bytes() for path in again[1].rglob("*") if path.is_file()}
-    with pytest.raises(ValueError, match=f"holds another run, which differs in {said}"):
+    with pytest.raises(ValueError, match=f"holds other work, which differs in {said}"):
         run(asked, again[1])
     assert {path: path.read_bytes() for path in again[1].rglob("*") if path.is_file()} == before
     assert seen == []
@@ -269,7 +269,7 @@ def cut(file: Path) -> None:
 @pytest.mark.parametrize("text", ["{}", '{"content": {}}', '{"model": "x", "steps": []}'])
 def test_a_run_that_does_not_say_what_it_is_of_is_refused(again: Again, text: str) -> None:
     (again[1] / "recipe.json").write_text(text)
-    with pytest.raises(ValueError, match=r"recipe.json does not say what the run in this folder"):
+    with pytest.raises(ValueError, match=r"recipe.json does not say what the work in this folder"):
         run(*again)
 
 

@@ -3,7 +3,6 @@
 The timing itself has its own tests, and so has the command line; so has what is resumed.
 """
 
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_data
-from search.whole import ALONE, BARE, KINDS, SETUP, Search, absent, write_data
+from search.whole import ALONE, BARE, KINDS, SETUP, Search, absent, reuse, write_data
 
 import leanformer
 from leanformer.core.proof import NoEffect
@@ -119,9 +118,7 @@ def test_a_rung_of_which_nothing_comes_is_rejected_with_the_reason(
 ) -> None:
     done = search("classification")
     out = tmp_path / "lean"
-    out.mkdir()
-    shutil.copytree(done.out / "baselines", out / "baselines")
-    shutil.copy(done.out / "request.json", out)
+    reuse(done, out)
 
     def broken(*_: Any, **__: Any) -> None:
         raise NoEffect("integer kernels: is 0")

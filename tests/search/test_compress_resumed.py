@@ -1,13 +1,12 @@
 """A search that was stopped goes on where it was, with the same result."""
 
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from search.whole import ALONE, Search, absent, measured
+from search.whole import ALONE, Search, absent, measured, reuse
 
 from leanformer.search import compress
 from leanformer.search.contest import Contest
@@ -68,9 +67,7 @@ def test_an_interrupted_training_goes_on_and_ends_with_the_same_qualities(
 ) -> None:
     done = search("classification")
     again = Search(done.request, tmp_path / "lean")
-    again.out.mkdir()
-    shutil.copy(done.out / "request.json", again.out)
-    shutil.copytree(done.out / "baselines", again.out / "baselines")  # they take seconds to make
+    reuse(done, again.out)
     monkeypatch.setattr(_MODULE, "finish", lambda *_: None)
     first, steps = next(iter(done.devs)), []
 
@@ -100,9 +97,7 @@ def test_outputs_without_room_are_asked_for_anew_also_after_a_resume(
     assert [event["kept"] for event in done.events("teacher_outputs")] == [True]
     assert not (done.out / "work" / "teacher-outputs").exists()
     out, said = tmp_path / "lean", []  # type: ignore[var-annotated]
-    out.mkdir()
-    shutil.copy(done.out / "request.json", out)
-    shutil.copytree(done.out / "baselines", out / "baselines")
+    reuse(done, out)
     monkeypatch.setattr(_MODULE, "finish", lambda *_: None)
     monkeypatch.setattr("leanformer.search.students.teacher_cache._MOST", 10)
 

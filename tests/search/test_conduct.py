@@ -134,8 +134,8 @@ def test_a_finished_recipe_is_not_measured_again(
             "verdict", chosen=None, teacher="", baseline="", sentence="Nothing was kept."
         )
 
-    for entering in ("enter_baselines", "check_teacher"):
-        monkeypatch.setattr(Contest, entering, lambda *_: None)
+    monkeypatch.setattr(Contest, "check_teacher", lambda *_: None)
+    monkeypatch.setattr(_MODULE, "enter_baselines", lambda *_: None)
     monkeypatch.setattr(_MODULE, "enter_simplest", lambda *_: None)
     monkeypatch.setattr(_MODULE, "finish", finish)
     monkeypatch.setattr(_MODULE, "write_report", lambda record, page: page)

@@ -6,12 +6,9 @@ import pytest
 from scipy.stats import spearmanr
 from search.toy import KINDS, contest_of, said, served
 
-from leanformer.core.proof import NoEffect
-from leanformer.core.record import read
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.torch_backend import TorchSession
 from leanformer.search.contest import Contest
-from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, TEACHER
 
 
 def naive(contest: Contest, outputs: list[Any], split: str) -> float:
@@ -89,34 +86,3 @@ def test_no_more_is_read_than_model_and_request_allow(tmp_path: Path) -> None:
     contest.tokenizer.model_max_length = 16
     assert contest.max_length == 16
     assert contest.describe(tmp_path / "teacher", "pytorch", "fp32").max_length == 16
-
-
-def test_a_baseline_that_cannot_be_had_is_recorded_with_the_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    contest = contest_of(tmp_path, "classification")
-
-    def broken(*_: Any, **__: Any) -> None:
-        raise NoEffect("integer kernels: is 0")
-
-    def absent(*_: Any, **__: Any) -> None:
-        raise ImportError("pip install onnxruntime")
-
-    monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", broken)
-    monkeypatch.setattr("leanformer.runtime.onnx.export.export_onnx", absent)
-    said: list[str] = []
-    contest.watch = lambda name, text: said.append(text)
-    contest.enter_baselines(tmp_path / "baselines")
-    assert list(contest.entries) == [TEACHER]
-    events = read(contest.record.path)
-    reasons = {e["name"]: e["reason"] for e in events if e["event"] == "choice"}
-    assert reasons == {
-        INT8_TEACHER: "integer kernels: is 0",
-        FUSED_TEACHER: "pip install onnxruntime",
-    }
-    (model,) = [e for e in events if e["event"] == "model"]
-    assert model["role"] == "teacher"
-    assert model["quality"] == {"dev": contest.quality_of_teacher, "test": None}
-    contest.enter_baselines(tmp_path / "baselines")  # resumed: recorded once, not tried again
-    assert len(contest.known("choice")) == 2
-    assert said[:1] == ["baselines: PyTorch fp32, ONNX Runtime fp32, OpenVINO int8 of the teacher"]

@@ -1,14 +1,11 @@
-import json
-import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from leanformer.data import Dataset, Examples, Source, Task
 from leanformer.distill.objectives import Cosine, Vectors
-from leanformer.search.request import Request, claim, examples_of
+from leanformer.search.request import Request, examples_of
 
 ASKED = Request(model="teacher", data=Source(path="texts.tsv"))
 
@@ -30,64 +27,6 @@ ASKED = Request(model="teacher", data=Source(path="texts.tsv"))
 def test_what_cannot_be_meant_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(ASKED, **fields)
-
-
-def test_the_same_request_resumes_its_folder(tmp_path: Path) -> None:
-    out = tmp_path / "lean"
-    claim(out, ASKED)
-    (out / "record.jsonl").write_text("")
-    claim(out, replace(ASKED))
-    assert json.loads((out / "request.json").read_text())["keep"] == 0.99
-
-
-def test_a_search_may_go_on_on_another_device(tmp_path: Path) -> None:
-    out = tmp_path / "lean"
-    asked = Request(model="m", data=Source(path="d"), device="cuda")
-    claim(out, asked)
-    claim(out, replace(asked, device="cpu"))
-    assert json.loads((out / "request.json").read_text())["device"] == "auto"
-
-
-def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
-    claim(tmp_path, ASKED)
-    assert (tmp_path / "request.json").is_file()
-
-
-@pytest.mark.parametrize("fields", [{"keep": 0.5}, {"seed": 1}, {"model": "other"}])
-def test_another_request_is_refused_and_changes_nothing(
-    tmp_path: Path, fields: dict[str, Any]
-) -> None:
-    claim(tmp_path, ASKED)
-    before = (tmp_path / "request.json").read_text()
-    with pytest.raises(
-        ValueError, match=r"holds a search with other settings .* name another --out"
-    ):
-        claim(tmp_path, replace(ASKED, **fields))
-    assert (tmp_path / "request.json").read_text() == before
-
-
-def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(FileExistsError, match="exists and is not empty; name another folder"):
-        claim(tmp_path, ASKED)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-
-
-def test_a_file_is_refused(tmp_path: Path) -> None:
-    out = tmp_path / "lean"
-    out.write_text("mine")
-    with pytest.raises(FileExistsError, match="is a file; name a folder with --out"):
-        claim(out, ASKED)
-
-
-def test_a_full_disk_is_refused_before_anything_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = shutil.disk_usage(tmp_path)._replace(free=2**20)
-    monkeypatch.setattr("leanformer.core.files.shutil.disk_usage", lambda path: usage)
-    with pytest.raises(OSError, match="1024 MiB are needed, 1 MiB are free"):
-        claim(tmp_path / "lean", ASKED)
-    assert not (tmp_path / "lean").exists()
 
 
 def test_few_examples_are_seen_more_often() -> None:

@@ -19,8 +19,10 @@ from leanformer.cli.report import report
 from leanformer.cli.run import run
 from leanformer.cli.show import show
 from leanformer.core.machine.child import PassingFault
+from leanformer.core.shown import one_line
 
 _STOPPED = 130  # typer's exit code for Ctrl-C
+_LONGEST = 2000  # characters of a message
 
 app = typer.Typer(
     name="leanformer",
@@ -28,6 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # what the user typed stands in messages, and may look like markup
 )
 app.command()(compress)
 app.command()(run)
@@ -53,10 +56,13 @@ def main() -> None:
             typer.echo("stopped; the same command goes on from here", err=True)
         raise
     except PassingFault as error:
-        typer.echo(f"leanformer: {error}", err=True)
+        typer.echo(f"leanformer: {one_line(error, _LONGEST)}", err=True)
         sys.exit(1)
     except (ValueError, OSError, ImportError) as error:
         if isinstance(error, ImportError) and (error.name or "").startswith("leanformer"):
             raise  # a fault of ours, not of the user
-        typer.echo(f"leanformer: {error}", err=True)
+        typer.echo(f"leanformer: {one_line(error, _LONGEST)}", err=True)
         sys.exit(2)
+    except MemoryError as error:
+        typer.echo(f"leanformer: the memory is full ({one_line(error)})", err=True)
+        sys.exit(1)

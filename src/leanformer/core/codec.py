@@ -11,7 +11,6 @@ TOML has no null: a field that may be None is left out where None is its default
 
 import dataclasses
 import inspect
-import json
 import re
 import tomllib
 import types
@@ -81,19 +80,6 @@ def encode(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: encode(item) for key, item in value.items()}
     return str(value) if isinstance(value, Path) else value
-
-
-def same(kept: Path, value: Any) -> bool:
-    """Whether the JSON file `kept` describes `value`; fields that it lacks count as their defaults.
-
-    Raises:
-        ValueError: The file is no JSON, or describes nothing of that kind.
-    """
-    try:
-        found = decode(type(value), json.loads(kept.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise ValueError(f"{kept}: {error}") from error
-    return bool(found == value)
 
 
 def override(table: dict[str, Any], setting: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 PREFIX = "blake2b:"
 """How a digest begins, so that it is known as one."""
+_SHORT = 16
 _CHUNK = 1000  # items that are hashed at once
 
 
@@ -20,6 +21,11 @@ def digest(*parts: Any) -> str:
         for piece in part if isinstance(part, Iterator) else (part,):
             seen.update(marshal.dumps(piece, 2))  # 2: no references, so equal values, equal bytes
     return PREFIX + seen.hexdigest()
+
+
+def short(found: str) -> str:
+    """The first digits of a digest, for names of files."""
+    return found.removeprefix(PREFIX)[:_SHORT]
 
 
 def chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

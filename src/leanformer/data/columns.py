@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from leanformer.core.shown import shown
 from leanformer.data.chosen_columns import Columns, choose_columns
 from leanformer.data.queries import check_groups, groups_of, to_one
 from leanformer.data.table import Row
@@ -86,7 +87,8 @@ def _guess(train: list[Row], label: str | None) -> str:
     if numbers and fractions and all(map(_is_whole, values)):
         named = ", ".join(sorted(set(values))[:_SHOWN])
         raise ValueError(
-            f"column {label!r} holds whole numbers written as {named}, which may be classes or "
+            f"column {shown(label)} holds whole numbers written as {named}, which may be "
+            "classes or "
             "numbers; say which: --task classification or --task regression"
         )
     return "regression" if numbers and fractions else "classification"
@@ -116,7 +118,9 @@ def _examples(split: str, rows: list[Row], columns: Columns, task: Task) -> Exam
     form = task.about.form
     absent = columns.label is not None and columns.label not in rows[0]
     if absent and not (form is not None and form.several):
-        raise ValueError(f"{split}: no column {columns.label!r}; there are: {', '.join(rows[0])}")
+        raise ValueError(
+            f"{split}: no column {shown(columns.label)}; there are: {', '.join(rows[0])}"
+        )
     texts = [_text(split, number, row, columns.text) for number, row in enumerate(rows, 1)]
     pairs = columns.pair and [
         _text(split, number, row, columns.pair) for number, row in enumerate(rows, 1)
@@ -150,10 +154,12 @@ def _named(split: str, number: int | None = None) -> Iterator[None]:
 
 def _text(split: str, number: int, row: Row, column: str) -> str:
     if column not in row:
-        raise ValueError(f"{split} row {number}: no column {column!r}; there are: {', '.join(row)}")
+        raise ValueError(
+            f"{split} row {number}: no column {shown(column)}; there are: {', '.join(row)}"
+        )
     value = row[column]
     if not isinstance(value, str):
-        raise ValueError(f"{split} row {number}: {column} is {value!r}, not a text")
+        raise ValueError(f"{split} row {number}: {column} is {shown(value)}, not a text")
     if not value.strip():
         raise ValueError(
             f"{split} row {number}: {column} is empty; remove the row or give it a text"
@@ -173,7 +179,7 @@ def _unlabelled(rows: dict[str, list[Row]], columns: Columns, task: Task) -> Exa
     pair = columns.pair if columns.pair in found[0] else None
     if columns.pair is not None and pair is None and task.about.pairs != "split":
         raise ValueError(
-            f"unlabelled: no column {columns.pair!r}; the task has pairs, so its unlabelled "
+            f"unlabelled: no column {shown(columns.pair)}; the task has pairs, so its unlabelled "
             "rows need both texts"
         )
     query_id = columns.query_id if columns.query_id in found[0] else None

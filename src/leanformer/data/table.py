@@ -13,6 +13,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.shown import one_line, shown
+
 Row = dict[str, Any]
 
 MAX_UNPACKED = 2**30
@@ -115,7 +117,7 @@ def _fields(header: list[str], fields: list[str], path: Path, number: int) -> Ro
     if len(fields) != len(header):
         raise ValueError(
             f"{path}:{number}: {len(fields)} fields where the header has {len(header)} "
-            f"({', '.join(header)})"
+            f"({one_line(', '.join(header), 200)})"
         )
     return dict(zip(header, fields, strict=True))
 
@@ -153,7 +155,7 @@ def _conll(text: str, path: Path) -> list[Row]:
     for number, line in enumerate([*text.split("\n"), ""], 1):
         fields = line.split()
         if fields and len(fields) < 2:
-            raise ValueError(f"{path}:{number}: {line!r} has no tag; write token<TAB>tag")
+            raise ValueError(f"{path}:{number}: {shown(line)} has no tag; write token<TAB>tag")
         if fields:
             words.append(fields[0])
             tags.append(fields[-1])

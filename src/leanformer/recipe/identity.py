@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from leanformer.core import codec
-from leanformer.core.digest import digest
+from leanformer.core.digest import digest, short
 from leanformer.core.parts import parts_of
 from leanformer.data import Dataset
 from leanformer.data.identity import identify_data
@@ -24,7 +24,6 @@ from leanformer.recipe.recipe import Recipe
 
 _HOW = ("checkpoint_seconds", "compile", "teacher_cache")  # how a step is done, and not what
 _MODELS = ("teachers", "language_model")  # fields of steps that name folders of more models
-_KEY = 16  # hexadecimal digits, in names of folders
 
 WORDS = {
     "format": "the version of the run",
@@ -63,8 +62,7 @@ class Identity:
 
     def key(self, number: int) -> str:
         """What tells the result of a step from others."""
-        whole = json.dumps([self.begins, self.steps[: number + 1]], sort_keys=True)
-        return digest(whole).rpartition(":")[2][:_KEY]
+        return short(digest(json.dumps([self.begins, self.steps[: number + 1]], sort_keys=True)))
 
     def json(self) -> dict[str, Any]:
         """As `recipe.json` keeps it."""

@@ -8,7 +8,6 @@ former ones stays aside (`recipe.stages`).
 """
 
 import copy
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -18,9 +17,8 @@ from typing import Any
 import torch
 
 from leanformer.core import codec
-from leanformer.core.files import write_text
-from leanformer.core.identity import differences, listed
-from leanformer.core.json_file import read_json
+from leanformer.core.claim import changes, keep
+from leanformer.core.identity import listed
 from leanformer.core.machine.device import device_of, find_device
 from leanformer.core.record import Record
 from leanformer.core.step import Step
@@ -174,41 +172,16 @@ def _claim(recipe: Recipe, identity: Identity, begun: Workspace) -> None:
     stays beside it; in a record that others share, what it says of this model is forgotten.
     """
     kept, content = begun.folder / "recipe.json", identity.json()
-    held = _held(kept)
-    if held is not None:
-        if others := differences(held["begins"], identity.begins, WORDS):
-            raise ValueError(
-                f"{begun.folder} holds another run, which differs in {listed(others)}; name "
-                "another folder, or change that back to go on"
-            )
-        if changed := differences(held, content, WORDS):
-            _say(
-                begun,
-                f"changed since the former run: {listed(changed)}; the steps before the first "
-                "change are kept",
-            )
-            _forget(begun)
-    about = codec.encode(replace(recipe, device="auto"))
-    if held is None or changed:
-        table = {"recipe": about, "content": content}
-        write_text(kept, json.dumps(table, indent=1, sort_keys=True))
-
-
-def _held(kept: Path) -> dict[str, Any] | None:
-    """The identity of the run that a folder holds; None where it holds none.
-
-    Raises:
-        ValueError: The file is damaged, or of an older version.
-    """
-    if not kept.is_file():
-        return None
-    held = read_json(kept).get("content")
-    if not isinstance(held, dict) or not isinstance(held.get("begins"), dict):
-        raise ValueError(
-            f"{kept} does not say what the run in this folder is of: it is damaged, or of an older "
-            "version; name another folder, or remove this one"
+    changed = changes(kept, content, WORDS)
+    if changed:
+        _say(
+            begun,
+            f"changed since the former run: {listed(changed)}; the steps before the first change "
+            "are kept",
         )
-    return held
+        _forget(begun)
+    if changed != []:
+        keep(kept, codec.encode(replace(recipe, device="auto")), content)
 
 
 def _forget(begun: Workspace) -> None:

@@ -20,33 +20,30 @@ import torch
 from leanformer.core.machine.device import find_device
 from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
-from leanformer.core.workspace import Workspace
-from leanformer.distill.objective import Objective
-from leanformer.models.embedding import embedding_of
 from leanformer.models.io.load import has_head
-from leanformer.recipe import Recipe, align_labels, run
+from leanformer.recipe import align_labels
 from leanformer.report import write_report
 from leanformer.report.units import share
+from leanformer.search.baselines import enter_baselines
+from leanformer.search.claim import claim, opened_test_before
+from leanformer.search.clock import Clock
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
 from leanformer.search.entry import INT8_TEACHER, TEACHER
 from leanformer.search.finish import finish, finished
 from leanformer.search.judged import check_gold
-from leanformer.search.opening import new_head, open_checked
+from leanformer.search.opening import open_checked
 from leanformer.search.outcome import beside_majority
-from leanformer.search.request import Request, claim
+from leanformer.search.request import Request
 from leanformer.search.simplest import enter_simplest
 from leanformer.search.students.climb import Trial, climb
 from leanformer.search.students.decisions import Decisions
 from leanformer.search.students.ladder import Rung, ladder
-from leanformer.search.students.steps import steps_of
-from leanformer.search.students.teacher_cache import have_room
+from leanformer.search.students.pace import TooLong
+from leanformer.search.students.trainer import OUTPUTS, Trainer
 from leanformer.tasks import served_kind
-from leanformer.train.steps.finetune import Finetune
 
 Watch = Callable[[str, Any], None]
-
-_OUTPUTS = "teacher-outputs"
 
 
 def compress(request: Request, out: Path, *, command: str = "", watch: Watch | None = None) -> Path:
@@ -54,7 +51,8 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
 
     Args:
         request: What is asked.
-        out: The folder; one that holds an unfinished search of the same request resumes it.
+        out: The folder; one that holds a search of the same data and model is gone on with, and
+            what was trained there is used again where the request has changed.
         command: The command line that was given, for the report.
         watch: Called with a name and a progress (of a training) or a text (of anything else).
 
@@ -73,10 +71,10 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
     served_kind(dataset.task.kind)
     check_gold(dataset)
     opened = open_checked(request, dataset)
-    claim(out, request)
+    contest = Contest(dataset, Record(out / "record.jsonl"), request, watch)
+    claim(out, request, dataset, opened, contest.say)
     if request.threads:
         torch.set_num_threads(request.threads)
-    contest = Contest(dataset, Record(out / "record.jsonl"), request, watch)
     if opened.truncated:
         contest.say(
             f"{opened.truncated} of {len(dataset.train)} training texts are longer than the "
@@ -84,12 +82,13 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
         )
     describe(contest.record, dataset, request, command)
     if not finished(contest.record):
+        contest.clock = Clock(contest.record, request.minutes)
         search = _Search(contest, out, opened.layers)
         search.teach((opened.model, opened.tokenizer))
         del opened  # the teacher is held by the contest
         search.climb()
-        finish(contest, out)
-        shutil.rmtree(out / "work" / _OUTPUTS, ignore_errors=True)
+        finish(contest, out, note=opened_test_before(out))
+        shutil.rmtree(out / "work" / OUTPUTS, ignore_errors=True)
     return write_report(out / "record.jsonl", out / "report.html")
 
 
@@ -100,14 +99,14 @@ class _Search:
         contest: All that the search knows.
         out: Its folder.
         layers: Layers of the encoder that students are cut from.
-        teacher_cache: Where the teacher's outputs are kept for all students; None = nowhere.
+        trainer: What trains teacher and students.
         decisions: What became of each student.
     """
 
     def __init__(self, contest: Contest, out: Path, layers: int) -> None:
         self.contest, self.out, self.layers = contest, out, layers
         self.request, self.dataset = contest.request, contest.dataset
-        self.teacher_cache: Path | None = None
+        self.trainer = Trainer(contest, out, layers)
         self.decisions = Decisions(contest, provable=False)
 
     def teach(self, opened: tuple[Any, Any]) -> None:
@@ -120,11 +119,9 @@ class _Search:
         if not request.fresh_head and has_head(request.model, self.dataset.task.about.head):
             self.contest.enter_teacher(request.model, opened)
         else:
-            setup = request.teacher_setup(len(self.dataset.train))
-            step = Finetune(train=setup, max_length=request.max_length)
-            done = self._run("teacher", request.model, None, (step,), request.fresh_head)
+            done = self.trainer.finetune()
             self.contest.enter_teacher(str(done.saved), (done.model, done.tokenizer))
-        self.contest.enter_baselines(self.out / "baselines")
+        enter_baselines(self.contest, self.out / "baselines")
         self._check_teacher()
         enter_simplest(self.contest, self.out / "simplest")
         whole = INT8_TEACHER if INT8_TEACHER in self.contest.entries else TEACHER  # no graph of it
@@ -149,27 +146,19 @@ class _Search:
         if not rungs:
             raise ValueError("the model has one layer; there is no smaller student to search for")
         names = " > ".join(rung.name for rung in rungs)
-        self.teacher_cache = self._room_for_outputs()
+        self.trainer.find_room()
         self._say(f"ladder: {names}; keep {share(self.request.keep)} of the teacher's quality")
         climb(rungs, self._attempt, self.decisions.affordable, self.decisions.skip)
 
-    def _attempt(self, rung: Rung, start: Rung | None) -> Trial:
-        teacher, student = self.contest.folder_of(None), self.request.student
-        origin = start.name if start else student or "the teacher"
+    def _attempt(self, rung: Rung, start: Rung | None) -> Trial | None:
+        origin = start.name if start else self.request.student or "the teacher"
         self._say(f"student {rung.name}, begun from {origin}")
         began = time.perf_counter()
-        source = self.contest.folder_of(start.name) if start else student or teacher
-        steps = steps_of(
-            rung,
-            start,
-            self.request,
-            self.dataset,
-            self._objectives(),
-            teacher_cache=self.teacher_cache,
-        )
-        fresh_head = start is None and new_head(self.request, self.dataset)
         try:
-            done = self._run(rung.name, source, teacher, steps, fresh_head)
+            done = self.trainer.distill(rung, start)
+        except TooLong:
+            self.decisions.skip(rung)
+            return None
         except NoEffect as error:
             self.decisions.fail(rung, str(error))
             seconds = time.perf_counter() - began
@@ -179,52 +168,6 @@ class _Search:
         seconds = max(time.perf_counter() - began, self.decisions.trained(rung.name))
         kept = self.decisions.keep(rung, self.contest.promise(rung.name))
         return Trial(rung=rung, quality=quality, kept=kept, seconds=seconds)
-
-    def _objectives(self) -> tuple[Objective, ...]:
-        normalized = embedding_of(self.contest.teacher).pooling.normalize
-        return self.request.objectives(self.dataset.task.kind, normalized=normalized)
-
-    def _room_for_outputs(self) -> Path | None:
-        """The folder where the teacher's outputs are kept for all students, if they have room.
-
-        A search that is resumed goes on as it began, whatever room there is now.
-        """
-        folder = self.out / "work" / _OUTPUTS
-        decided = self.contest.known("teacher_outputs")
-        kept = (
-            decided[0]["kept"] if decided else have_room(self.contest, folder, self._objectives())
-        )
-        if not decided:
-            self.contest.record.write("teacher_outputs", kept=kept)
-        if not kept:
-            self._say("the teacher's outputs have no room on disk; it is asked in each epoch anew")
-        return folder if kept else None
-
-    def _run(
-        self,
-        name: str,
-        model: str,
-        teacher: str | None,
-        steps: tuple[Any, ...],
-        fresh_head: bool = False,
-    ) -> Workspace:
-        recipe = Recipe(
-            name=name,
-            model=model,
-            teacher=teacher,
-            data=self.request.data,
-            steps=steps,
-            fresh_head=fresh_head,
-            seed=self.request.seed,
-            device=self.request.device,
-        )
-        return run(
-            recipe,
-            self.out / "work" / name,
-            dataset=self.dataset,
-            record=self.contest.record,
-            watch=self.contest.watch,
-        )
 
     def _say(self, text: str) -> None:
         self.contest.say(text)

@@ -16,6 +16,8 @@ from leanformer.report import write_report
 from leanformer.runtime.backends import graph_file
 from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision
+from leanformer.search.baselines import enter_baselines
+from leanformer.search.claim import opened_test_before
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
 from leanformer.search.finish import finish, finished
@@ -75,11 +77,11 @@ def conduct(
     contest = Contest(dataset, record, request, watch)
     contest.enter_teacher(done.teacher_saved)
     _check_vocabulary(contest, done)
-    contest.enter_baselines(folder / "baselines")
+    enter_baselines(contest, folder / "baselines")
     contest.check_teacher()
     contest.enter_student(recipe.name, done)
     enter_simplest(contest, folder / "simplest")
-    finish(contest, folder, note=_note(recipe, dataset))
+    finish(contest, folder, note=_note(recipe, dataset, folder))
     return done, write_report(record.path, folder / "report.html")
 
 
@@ -99,9 +101,10 @@ def _request(recipe: Recipe) -> Request:
     )
 
 
-def _note(recipe: Recipe, dataset: Dataset) -> str:
+def _note(recipe: Recipe, dataset: Dataset, folder: Path) -> str:
     """What weakens the promise about the result, and what was not measured."""
-    return " ".join(filter(None, [_chosen_by_dev(recipe), _in_pytorch(dataset)]))
+    notes = [_chosen_by_dev(recipe), _in_pytorch(dataset), opened_test_before(folder)]
+    return " ".join(filter(None, notes))
 
 
 def _in_pytorch(dataset: Dataset) -> str:

@@ -1,9 +1,10 @@
 """Who takes part: the teacher, what a user has today, and the students, each judged as served."""
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -14,21 +15,19 @@ from leanformer.core.record import Record, read
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Encoded, Examples, encode_examples
 from leanformer.measure.promise import Promise, judge_promise
-from leanformer.models.io.save import save_model
 from leanformer.recipe import open_model
-from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, format_of, write_manifest
 from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision
 from leanformer.runtime.system import System
-from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, TEACHER, Entry
+from leanformer.search.clock import Clock
+from leanformer.search.entry import TEACHER, Entry
 from leanformer.search.judged import Judged, judge_system, thresholds_of
 from leanformer.search.request import Request
 from leanformer.tasks import served_kind
 from leanformer.train.evaluate import outputs
 
-_REASON = 400  # characters of a message that are kept
 _DECISIONS = ("kept", "rejected", "skipped")
 
 
@@ -45,6 +44,7 @@ class Contest:
         tokenizer: Its tokenizer.
         place: Where the teacher lies: a folder or a hub name.
         graphs: Whether its task has graphs to export; if not, all run in PyTorch.
+        clock: What the search has used of its time; None = it has all the time there is.
     """
 
     def __init__(
@@ -62,12 +62,18 @@ class Contest:
         self.teacher: Any = None
         self.tokenizer: Any = None
         self.place = ""
+        self.clock: Clock | None = None
         self._targets: dict[str, NDArray[np.float32]] = {}
 
     def say(self, text: str) -> None:
-        """Tell whoever watches."""
+        """Tell whoever watches, with the time that is used."""
         if self.watch is not None:
-            self.watch("search", text)
+            self.watch("search", text if self.clock is None else f"{text}  [{self.clock}]")
+
+    @property
+    def free(self) -> float:
+        """Seconds that may be trained."""
+        return math.inf if self.clock is None else self.clock.free
 
     def known(self, event: str) -> list[dict[str, Any]]:
         """The events of a type that the record has, those of an interrupted run too."""
@@ -139,48 +145,11 @@ class Contest:
         self.teacher, self.tokenizer = opened
         self.teacher.eval()
 
-    def enter_baselines(self, folder: Path) -> None:
-        """Export the whole teacher as its user would run it without us.
-
-        A baseline that cannot be had is recorded with the reason, and not tried again by a search
-        that is resumed.
-        """
-        if not (folder / "config.json").is_file():
-            save_model(self.teacher, self.tokenizer, folder, overwrite=True)
-        more = ", ONNX Runtime fp32, OpenVINO int8" if self.graphs else ""
-        self.say(f"baselines: PyTorch fp32{more} of the teacher")
-        self._enter(TEACHER, "teacher", folder, "pytorch", "fp32", self.teacher, self.tokenizer)
-        if not self.graphs:
-            return
-        for name, backend, precision in (
-            (INT8_TEACHER, "openvino", "int8"),
-            (FUSED_TEACHER, "onnxruntime", "fp32"),
-        ):
-            if self.decided(name, "skipped"):
-                continue
-            try:
-                if not graph_file(folder, backend, precision, format_of(folder)).is_file():
-                    find_backend(backend).export(
-                        self.teacher,
-                        self.kind,
-                        folder,
-                        precision=precision,
-                        calibration=self.calibration(self.tokenizer),
-                    )
-                self._enter(
-                    name, "baseline", folder, backend, precision, self.teacher, self.tokenizer
-                )
-            except (MemoryError, OSError):
-                raise
-            except Exception as error:  # converters of graphs raise kinds of their own
-                reason = shorten(str(error), _REASON)
-                self.record.write("choice", name=name, decision="skipped", reason=reason)
-
     def enter_student(self, name: str, done: Workspace) -> Entry:
         """Judge a finished student in int8; in PyTorch where its task has no graph."""
         assert done.saved is not None
         runs = ("openvino", "int8") if self.graphs else ("pytorch", "fp32")
-        return self._enter(name, "candidate", done.saved, *runs, done.model, done.tokenizer)
+        return self.enter(name, "candidate", done.saved, *runs, done.model, done.tokenizer)
 
     def calibration(self, tokenizer: Any) -> Calibration:
         """The training texts that ranges are found on, for a model with this tokenizer."""
@@ -244,7 +213,7 @@ class Contest:
             self._targets[split] = np.stack(found)
         return self._targets[split]
 
-    def _enter(
+    def enter(
         self,
         name: str,
         role: str,
@@ -254,14 +223,19 @@ class Contest:
         model: Any,
         tokenizer: Any,
     ) -> Entry:
+        """Judge a model on dev as it is served, and let it take part."""
         self.describe(folder, backend, precision, tokenizer=tokenizer)
+        system, began = open_system(folder, backend, precision), time.perf_counter()
+        judged = self.judge(system, "dev")
+        if self.clock is not None:
+            self.clock.entered(name, time.perf_counter() - began, len(self.dataset.dev))
         entry = Entry(
             name=name,
             role=role,
             folder=folder,
             backend=backend,
             precision=precision,
-            judged=self.judge(open_system(folder, backend, precision), "dev"),
+            judged=judged,
             model=model,
             tokenizer=tokenizer,
         )

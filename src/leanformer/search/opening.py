@@ -14,6 +14,7 @@ from leanformer.distill.description import follow_description
 from leanformer.distill.objective import dims_of
 from leanformer.distill.teachers.reading import check_answers_suffice, have_one_vocabulary
 from leanformer.models.anatomy import anatomy_of
+from leanformer.models.digest import model_identity
 from leanformer.models.embedding import embedding_of
 from leanformer.recipe import open_model
 from leanformer.search.request import Request
@@ -28,12 +29,14 @@ class Opened:
         tokenizer: Its tokenizer.
         truncated: Training texts that are longer than what is read of them.
         layers: Layers of the encoder that students are cut from.
+        content: What tells the models from others (`model_identity`), as JSON values.
     """
 
     model: Any
     tokenizer: Any
     truncated: int
     layers: int
+    content: dict[str, Any]
 
 
 def open_checked(request: Request, dataset: Dataset) -> Opened:
@@ -47,12 +50,19 @@ def open_checked(request: Request, dataset: Dataset) -> Opened:
     model, tokenizer = open_model(
         request.model, dataset, request.seed, fresh_head=request.fresh_head
     )
+    content: dict[str, Any] = {"model": model_identity(model, tokenizer), "student": None}
     if request.student is None:
         layers = _layers(model, request.model)
     else:
-        layers = _student_layers(request, dataset, model, tokenizer)
+        layers, content["student"] = _open_student(request, dataset, model, tokenizer)
     encoded = encode_examples(dataset.train, tokenizer, dataset.task.kind, request.max_length)
-    return Opened(model=model, tokenizer=tokenizer, truncated=encoded.truncated, layers=layers)
+    return Opened(
+        model=model,
+        tokenizer=tokenizer,
+        truncated=encoded.truncated,
+        layers=layers,
+        content=content,
+    )
 
 
 def new_head(request: Request, dataset: Dataset) -> bool:
@@ -71,14 +81,16 @@ def _layers(model: Any, place: str) -> int:
         ) from error
 
 
-def _student_layers(request: Request, dataset: Dataset, teacher: Any, theirs: Any) -> int:
-    """Layers of the encoder that students are cut from, if `teacher` can teach it."""
+def _open_student(
+    request: Request, dataset: Dataset, teacher: Any, theirs: Any
+) -> tuple[int, dict[str, str]]:
+    """Layers and identity of the encoder that students are cut from, if `teacher` can teach it."""
     assert request.student is not None
     kind = dataset.task.kind
     model, tokenizer = open_model(
         request.student, dataset, request.seed, fresh_head=new_head(request, dataset)
     )
-    layers = _layers(model, request.student)
+    layers, content = _layers(model, request.student), model_identity(model, tokenizer)
     same_ids = have_one_vocabulary(tokenizer, [theirs])
     vectors = dataset.task.about.output == "vector"
     normalized = embedding_of(teacher).pooling.normalize
@@ -93,4 +105,4 @@ def _student_layers(request: Request, dataset: Dataset, teacher: Any, theirs: An
                 f"{asked}, by which they are judged; name an encoder of the teacher's width"
             )
         follow_description(model, tokenizer, teacher, theirs, objectives, same_ids=same_ids)
-    return layers
+    return layers, content

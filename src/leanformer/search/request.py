@@ -1,12 +1,8 @@
 """What is asked of a search, checked before anything is begun."""
 
-import json
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Annotated
 
-from leanformer.core import codec
-from leanformer.core.files import check_space, write_text
 from leanformer.core.ranges import Count, Index, Positive, Range, Seed, Share, Threads, ranged
 from leanformer.data import Dataset, Source
 from leanformer.distill.objective import Objective
@@ -17,7 +13,6 @@ from leanformer.train.setup import TrainSetup
 
 _SEEN = 180_000  # examples that a student sees, where epochs are left to us
 _EPOCHS = (3, 30)
-_SPACE = 2**30  # bytes: teacher, candidates with their checkpoints, exports
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,30 +90,6 @@ class Request:
         }
         answers = outputs[kind_named(kind).output]
         return (answers, HiddenStates()) if self.student is None else (answers,)
-
-
-def claim(out: Path, request: Request) -> None:
-    """Make `out` the folder of this request, new or resumed; the device may change.
-
-    Raises:
-        FileExistsError: `out` holds something that is no search.
-        ValueError: `out` holds the search of another request.
-        OSError: The disk is too full.
-    """
-    kept, request = out / "request.json", replace(request, device="auto")
-    if kept.is_file():
-        if not codec.same(kept, request):
-            raise ValueError(
-                f"{out} holds a search with other settings ({kept}); "
-                "give the same ones to resume it, or name another --out"
-            )
-        return
-    if out.is_file():
-        raise FileExistsError(f"{out} is a file; name a folder with --out")
-    if out.is_dir() and any(out.iterdir()):
-        raise FileExistsError(f"{out} exists and is not empty; name another folder with --out")
-    check_space(out, _SPACE)
-    write_text(kept, json.dumps(codec.encode(request), indent=1, sort_keys=True))
 
 
 def examples_of(dataset: Dataset) -> int:

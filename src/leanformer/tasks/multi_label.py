@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leanformer.core.shown import shown
 from leanformer.core.technique import technique
 from leanformer.numerics.metrics import F1OfSets, MacroF1OfSets, Metric, MicroF1
 from leanformer.tasks.answers import Prediction, sigmoid
@@ -58,11 +59,12 @@ class LabelSet(LabelForm):
             names = [name.strip() for name in value.split(_BETWEEN)] if value.strip() else []
         else:
             raise ValueError(
-                f"{column} is {value!r}; write a list of labels, or text with {_BETWEEN!r} between "
+                f"{column} is {shown(value)}; write a list of labels, or text with "
+                f"{_BETWEEN!r} between "
                 "them"
             )
         if not all(name.strip() for name in names):
-            raise ValueError(f"{column} has an empty label: {value!r}; remove it")
+            raise ValueError(f"{column} has an empty label: {shown(value)}; remove it")
         return names
 
     def names(self, written: Sequence[list[str] | dict[str, bool]], column: str) -> tuple[str, ...]:
@@ -71,7 +73,8 @@ class LabelSet(LabelForm):
         names = tuple(first) if isinstance(first, dict) else _occurring(written, column)
         if len(names) < 2:
             raise ValueError(
-                f"column {column!r} has {len(names)} labels; multi-label classification needs two "
+                f"column {shown(column)} has {len(names)} labels; multi-label classification "
+                "needs two "
                 "or more, and yes or no to a single one is a classification"
             )
         return names
@@ -204,7 +207,8 @@ def _flag(row: Mapping[str, Any], name: str) -> bool:
     value = str(row.get(name, "")).strip()
     if value not in _FLAGS:
         raise ValueError(
-            f"{name} is {row.get(name)!r}, and a column of a label holds 0 or 1; name the columns "
+            f"{name} is {shown(row.get(name))}, and a column of a label holds 0 or 1; name the "
+            "columns "
             "of labels: --label anger,fear"
         )
     return _FLAGS[value]
@@ -220,7 +224,8 @@ def _occurring(written: Sequence[Any], column: str) -> tuple[str, ...]:
     if all(len(names) < 2 for names in written) and any("," in name for name in counts):
         example = next(name for name in counts if "," in name)
         raise ValueError(
-            f"column {column!r} has {example!r} as one label; write {_BETWEEN!r} between the "
+            f"column {shown(column)} has {shown(example)} as one label; write {_BETWEEN!r} "
+            "between the "
             "labels of a text, or JSON lists where names have commas"
         )
     return ordered_names(counts, column)

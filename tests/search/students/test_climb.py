@@ -20,8 +20,11 @@ class World:
     starts: dict[Rung, Rung | None] = field(default_factory=dict)
     skipped: list[Rung] = field(default_factory=list)
     budget: int = 99
+    slow: int = 99
 
-    def attempt(self, rung: Rung, start: Rung | None) -> Trial:
+    def attempt(self, rung: Rung, start: Rung | None) -> Trial | None:
+        if len(self.starts) >= self.slow:
+            return None
         assert rung not in self.starts, "tried twice"
         self.starts[rung] = start
         place = self.rungs.index(rung)
@@ -90,3 +93,10 @@ def test_a_rung_of_which_no_model_came_starts_nothing() -> None:
 
 def test_an_empty_ladder_needs_no_trial() -> None:
     assert World([], -1).run() == []
+
+
+@given(worlds(), st.integers(0, 2))
+def test_a_student_that_is_too_slow_ends_the_climb(world: World, slow: int) -> None:
+    world.slow = slow
+    assert len(world.run()) <= slow
+    assert not world.skipped  # whoever found out has said so

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from leanformer.core.shown import one_line
 
-_MOST = 400  # characters of a foreign message
+_MOST = 300  # characters of a foreign message
 
 
 _PANIC = "PanicException"  # of the tokenizers library; it derives from BaseException

@@ -9,6 +9,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from leanformer.core.json_file import read_json
+from leanformer.core.shown import shown
 from leanformer.models.families import FAMILIES, PREFIX, STORED, WHOLE, family_of
 from leanformer.models.io.foreign import refuse_foreign
 from leanformer.models.io.weight_files import Entry, weight_entries
@@ -77,7 +78,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{file} names no model_type; is this a transformers model?")
     if not _is_readable(model_type):
         raise ValueError(
-            f"{file}: architecture {model_type!r} is not known to leanformer; known are "
+            f"{file}: architecture {shown(model_type)} is not known to leanformer; known are "
             f"{', '.join((*FAMILIES, *WHOLE))}, and as teachers all that transformers can load "
             "as text classifiers"
         )
@@ -86,7 +87,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         isinstance(architectures, list) and all(isinstance(name, str) for name in architectures)
     ):
         raise ValueError(
-            f"{file}: architectures is {architectures!r}, which is not a list of names"
+            f"{file}: architectures is {shown(architectures)}, which is not a list of names"
         )
     return config
 

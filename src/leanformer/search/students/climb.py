@@ -34,7 +34,7 @@ class Trial:
 
 def climb(
     rungs: Sequence[Rung],
-    attempt: Callable[[Rung, Rung | None], Trial],
+    attempt: Callable[[Rung, Rung | None], Trial | None],
     affordable: Callable[[Rung, Sequence[Trial]], bool],
     skip: Callable[[Rung], None],
 ) -> list[Trial]:
@@ -42,7 +42,8 @@ def climb(
 
     Args:
         rungs: The largest first.
-        attempt: Trains a rung, begun from another one or from the teacher (None).
+        attempt: Trains a rung, begun from another one or from the teacher (None); gives None where
+            its first steps show that there is no time for it.
         affordable: Whether there is time for a rung, by what the trials so far took.
         skip: Called with each rung that there was no time for.
     """
@@ -55,6 +56,8 @@ def climb(
             skip(rung)
             break
         trial = attempt(rung, _start(rung, trials))
+        if trial is None:
+            break
         trials.append(trial)
         if trial.kept:
             largest = middle + 1

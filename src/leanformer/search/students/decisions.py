@@ -34,10 +34,9 @@ class Decisions:
             return not self._decided(rung, "skipped")
         if not trials:
             return True
-        used = sum(trial.seconds for trial in trials) + self.trained("teacher")
         last = trials[-1]
         expected = last.seconds * (rung.cost + 1) / (last.rung.cost + 1)
-        return used + expected <= 60 * self.contest.request.minutes
+        return expected <= self.contest.free
 
     def skip(self, rung: Rung) -> None:
         """A rung that there is no time for."""

@@ -1,0 +1,106 @@
+"""The folder of a search: whose it is, what a changed request goes on with, how it is locked.
+
+    begins      data, models, seed, length of texts      another of these: another search
+    settings    what is asked for, and how it is trained     what is still true is used
+    test        texts and labels of the test split
+
+Models that were trained stay where they are (`recipe.stages`), so that another `keep` or more
+`minutes` cost the judging and the choice; the former record stays beside the new one.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from leanformer.core import codec
+from leanformer.core.claim import changes, keep
+from leanformer.core.files import check_space
+from leanformer.core.identity import listed
+from leanformer.core.json_file import read_json
+from leanformer.core.record import Record, read
+from leanformer.data import Dataset
+from leanformer.data.identity import identify_data
+from leanformer.recipe.identity import WORDS
+from leanformer.search.opening import Opened
+from leanformer.search.request import Request
+
+_SPACE = 2**30  # bytes: teacher, candidates with their checkpoints, exports
+_BEGINS = ("seed", "max_length", "fresh_head")
+_BY_CONTENT = ("model", "student", "data", "device")  # or no part of it, as the device
+
+
+def claim(
+    out: Path,
+    request: Request,
+    dataset: Dataset,
+    opened: Opened,
+    say: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Make `out` the folder of this request: new, gone on with, or changed, with a new record.
+
+    Args:
+        out: The folder.
+        request: What is asked.
+        dataset: Its data.
+        opened: Its models.
+        say: Told of what has changed since the folder was used last.
+
+    Raises:
+        FileExistsError: `out` holds something that is no search.
+        ValueError: `out` holds the search of other data or another model; what differs is named.
+        OSError: The disk is too full.
+    """
+    kept, content = out / "request.json", _content(request, dataset, opened)
+    changed = changes(kept, content, WORDS)
+    if changed is None:
+        _check_new(out)
+    elif changed:
+        say(f"changed since the former search: {listed(changed)}; what is trained is used again")
+        _begin_record(Record(out / "record.jsonl"), _settings(kept), content["settings"])
+    if changed != []:
+        keep(kept, codec.encode(replace(request, device="auto")), content)
+
+
+def _begin_record(record: Record, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Set the former record aside; what was shortened stays so unless there is more time."""
+    more = now["minutes"] > before["minutes"]
+    lengths = [now.get(key) == before.get(key) for key in ("teacher_epochs", "student_epochs")]
+    paces = [event for event in record.events() if event["event"] == "pace"]
+    record.set_aside()
+    for event in paces if all(lengths) and not more else []:
+        record.write(**event)
+
+
+def _settings(kept: Path) -> dict[str, Any]:
+    found: dict[str, Any] = read_json(kept)["content"]["settings"]
+    return found
+
+
+def opened_test_before(out: Path) -> str:
+    """What weakens a verdict: that the test split is known from an earlier one; "" = it is not."""
+    former = [
+        path.name
+        for path in sorted(out.glob("record.*.jsonl"))
+        if any(event["event"] == "verdict" for event in read(path))
+    ]
+    if not former:
+        return ""
+    return f"The test split was opened before, for an earlier choice ({', '.join(former)})."
+
+
+def _content(request: Request, dataset: Dataset, opened: Opened) -> dict[str, Any]:
+    asked = codec.encode(request)
+    settings = {key: asked[key] for key in asked if key not in (*_BEGINS, *_BY_CONTENT)}
+    data = identify_data(dataset)
+    test = data.pop("test")
+    begins = {"format": 1, "data": data, **opened.content} | {key: asked[key] for key in _BEGINS}
+    return {"begins": begins, "settings": settings, "test": test}
+
+
+def _check_new(out: Path) -> None:
+    if out.is_file():
+        raise FileExistsError(f"{out} is a file; name a folder with --out")
+    if out.is_dir() and any(out.iterdir()):
+        raise FileExistsError(f"{out} exists and is not empty; name another folder with --out")
+    check_space(out, _SPACE)

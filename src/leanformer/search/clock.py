@@ -1,0 +1,86 @@
+"""One clock for a whole search, and one estimate of what its end takes.
+
+    used      seconds in which a process worked on this search, those before an interruption too
+    ending    seconds that are still needed once training ends: timing, race, test, report
+    free      60 minutes - used - ending         what may be trained
+
+The end is estimated by what this machine has shown already: how fast each system answered dev, and
+how long the exports of the whole teacher took.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from leanformer.core.record import Record
+
+_TIMED = 13_000  # texts that a system answers while it is timed and its memory measured
+_OPENED = 8.0  # seconds to open a system for that, in processes and with threads of its own
+_RACED = 2_000  # texts that a form of the chosen model answers in the race
+_EXPORTS = 2.0  # exports of the chosen model, in exports of the whole teacher
+
+
+class Clock:
+    """What a search has used of its time.
+
+    Args:
+        record: The record of the search; a `session` event is written into it.
+        minutes: What the search may take.
+        now: The clock, in seconds.
+    """
+
+    def __init__(
+        self, record: Record, minutes: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.record, self.minutes, self._now = record, minutes, now
+        self._before = worked(record.events())
+        self._began = now()
+        self.answers: dict[str, float] = {}
+        record.write("session")
+
+    @property
+    def used(self) -> float:
+        """Seconds."""
+        return self._before + self._now() - self._began
+
+    @property
+    def ending(self) -> float:
+        """Seconds that the end of the search takes, with the systems that have entered so far."""
+        timed = sum(_TIMED * one + _OPENED for one in self.answers.values())
+        raced = _RACED * max(self.answers.values(), default=0.0)
+        return timed + raced + _EXPORTS * self.exports
+
+    @property
+    def exports(self) -> float:
+        """Seconds that exporting the whole teacher took, by the record."""
+        events = self.record.events()
+        return float(sum(event["seconds"] for event in events if event["event"] == "export"))
+
+    @property
+    def free(self) -> float:
+        """Seconds that may be trained, with one student more to be exported, timed and judged."""
+        student = _TIMED * min(self.answers.values(), default=0.0) + _OPENED + self.exports
+        return 60 * self.minutes - self.used - self.ending - student
+
+    def entered(self, name: str, seconds: float, texts: int) -> None:
+        """A system has answered so many texts of dev in so many seconds."""
+        self.answers[name] = seconds / max(1, texts)
+
+    def __str__(self) -> str:
+        return f"{self.used / 60:.1f} of {self.minutes:g} min"
+
+
+def worked(events: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds between the first and the last event of each session in a record."""
+    seconds, began = 0.0, False
+    for before, event in itertools.pairwise(events):
+        began = began or before["event"] == "session"
+        if began and event["event"] != "session":  # between two sessions nobody works
+            seconds += max(0.0, _time(event) - _time(before))
+    return seconds
+
+
+def _time(event: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(event["time"]).timestamp()

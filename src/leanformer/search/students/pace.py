@@ -1,0 +1,115 @@
+"""Whether a training ends in time, judged by its first steps; one that does not is shortened.
+
+    step 10 of 900, 0.4 s each: 360 s, and 240 s are free   ->   two thirds of the epochs
+
+What was decided is in the record, so that a search that is resumed trains as it began. Where the
+teacher's outputs are kept on disk, later epochs cost less than the first one:
+
+    later / first = 3 s / (3 s + t)      s, t: work of a forward pass of student and teacher
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from leanformer.search.contest import Contest
+from leanformer.train.loop import Progress
+
+Watch = Callable[[str, Any], None]
+
+_SKIPPED = 2  # steps that find cold caches
+_STEPS = 10  # after so many is judged
+_LEAST = 0.5  # epochs: less is no training
+
+
+class TooLong(Exception):
+    """A training would not end in time.
+
+    Attributes:
+        epochs: How many would; 0 = none worth the name.
+    """
+
+    def __init__(self, epochs: float) -> None:
+        super().__init__("its training would not end in time")
+        self.epochs = epochs
+
+
+class Pace:
+    """Watches the first steps of one training.
+
+    Args:
+        contest: The contest, whose clock says what is free.
+        name: Of the model.
+        epochs: That it is to be trained.
+        share: Of the free time that it may take.
+        later: What a step costs in later epochs, as a share of one in the first.
+    """
+
+    def __init__(
+        self, contest: Contest, name: str, epochs: float, *, share: float = 1.0, later: float = 1.0
+    ) -> None:
+        self.contest, self.name, self.epochs = contest, name, epochs
+        self.share, self.later = share, later
+        self.first: int | None = None
+        self.began = 0.0
+        self.judged = decided(contest, name) is not None
+
+    def __call__(self, name: str, news: Any) -> None:
+        """Pass news on; judge the training at its tenth step.
+
+        Raises:
+            TooLong: It would not end in time.
+        """
+        if self.contest.watch is not None:
+            self.contest.watch(name, news)
+        if self.judged or name != self.name or not isinstance(news, Progress):
+            return
+        self.first = news.step if self.first is None else self.first
+        done = news.step - self.first
+        if done == _SKIPPED:
+            self.began = time.monotonic()
+        if done == _STEPS:
+            self.judged = True
+            self._judge(news, (time.monotonic() - self.began) / (_STEPS - _SKIPPED))
+
+    def _judge(self, news: Progress, each: float) -> None:
+        first = min(news.steps, news.steps / self.epochs)  # steps of the first epoch
+        expected = each * (first + self.later * (news.steps - first)) - each * news.step
+        free = self.share * self.contest.free
+        epochs = self.epochs
+        if expected > free:
+            epochs = _fitting(free, each * first, self.later)
+            self.contest.say(_sentence(self.name, expected, free, epochs))
+        self.contest.record.write(
+            "pace", name=self.name, epochs=epochs, asked=self.epochs, seconds=expected
+        )
+        if epochs < self.epochs:
+            raise TooLong(epochs)
+
+
+def decided(contest: Contest, name: str) -> float | None:
+    """How many epochs a training was given by its first steps; None = they were not judged yet."""
+    found = [event["epochs"] for event in contest.known("pace") if event["name"] == name]
+    return float(found[-1]) if found else None
+
+
+def later_share(student: float, teacher: float) -> float:
+    """What a step costs once the teacher's outputs are on disk, as a share of one before.
+
+    Args:
+        student: Work of a forward pass of the student; its backward pass is twice that.
+        teacher: Work of a forward pass of the teacher, in the same unit.
+    """
+    return 3 * student / (3 * student + teacher)
+
+
+def _fitting(free: float, epoch: float, later: float) -> float:
+    """How many epochs fit, where the first takes `epoch` seconds; 0 where too few do."""
+    fits = free / epoch if free < epoch else 1 + (free - epoch) / (later * epoch)
+    fits = int(10 * fits) / 10
+    return fits if fits >= _LEAST else 0.0
+
+
+def _sentence(name: str, expected: float, free: float, epochs: float) -> str:
+    told = f"{name}: {expected:.0f} s of training, and {max(0.0, free):.0f} s are free"
+    return f"{told}; shortened to {epochs:g} epochs" if epochs else f"{told}; none is begun"

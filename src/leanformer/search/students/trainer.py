@@ -1,0 +1,161 @@
+"""Trains what a search asks for: the teacher, where it does not know the task, and each student.
+
+Every training is a recipe in a folder of its own (`work/NAME`), so that what is finished is not
+done again; its first steps tell whether it ends in time (`search.students.pace`).
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from leanformer.core.digest import digest, short
+from leanformer.core.workspace import Workspace
+from leanformer.distill.objective import Objective
+from leanformer.models.digest import model_identity
+from leanformer.models.embedding import embedding_of
+from leanformer.recipe import Recipe, run
+from leanformer.search.contest import Contest
+from leanformer.search.opening import new_head
+from leanformer.search.request import examples_of
+from leanformer.search.students.ladder import Rung
+from leanformer.search.students.pace import Pace, TooLong, decided, later_share
+from leanformer.search.students.steps import steps_of
+from leanformer.search.students.teacher_cache import have_room
+from leanformer.train.steps.finetune import Finetune
+
+OUTPUTS = "teacher-outputs"
+"""The folder, in `work`, of what the teacher says of each text."""
+_TEACHER = "teacher"
+
+
+class Trainer:
+    """The trainings of one search.
+
+    Attributes:
+        contest: All that the search knows.
+        out: Its folder.
+        layers: Layers of the encoder that students are cut from.
+        teacher_cache: Where the teacher's outputs are kept for all students; None = nowhere.
+    """
+
+    def __init__(self, contest: Contest, out: Path, layers: int) -> None:
+        self.contest, self.out, self.layers = contest, out, layers
+        self.request, self.dataset = contest.request, contest.dataset
+        self.teacher_cache: Path | None = None
+
+    def finetune(self) -> Workspace:
+        """Train the teacher, for half of the time at most."""
+        request, examples = self.request, len(self.dataset.train)
+        asked = request.teacher_setup(examples)
+        epochs = decided(self.contest, _TEACHER) or asked.epochs
+        pace = Pace(self.contest, _TEACHER, epochs, share=0.5)
+        step = Finetune(train=replace(asked, epochs=epochs), max_length=request.max_length)
+        try:
+            return self._run(_TEACHER, request.model, None, (step,), pace, request.fresh_head)
+        except TooLong as error:
+            if error.epochs:
+                return self.finetune()
+            raise ValueError(
+                f"minutes: {request.minutes:g} are too few to fine-tune the teacher; give more, or "
+                "a model that knows the task"
+            ) from error
+
+    def distill(self, rung: Rung, start: Rung | None) -> Workspace:
+        """Train a student; one that would not end in time for fewer epochs.
+
+        Raises:
+            TooLong: There is no time for any number of them.
+        """
+        teacher, student = self.contest.folder_of(None), self.request.student
+        source = self.contest.folder_of(start.name) if start else student or teacher
+        epochs = self._epochs(rung)
+        steps = steps_of(
+            rung,
+            start,
+            replace(self.request, student_epochs=epochs),
+            self.dataset,
+            self._objectives(),
+            teacher_cache=self.teacher_cache,
+        )
+        fresh_head = start is None and new_head(self.request, self.dataset)
+        later = 1.0 if self.teacher_cache is None else later_share(rung.cost, self.layers)
+        pace = Pace(self.contest, rung.name, epochs, later=later)
+        try:
+            return self._run(rung.name, source, teacher, steps, pace, fresh_head)
+        except TooLong as error:
+            if not error.epochs:
+                raise
+            return self.distill(rung, start)
+
+    def _epochs(self, rung: Rung) -> float:
+        """Of a student: as asked, or as few as the one before was shortened to.
+
+        Raises:
+            TooLong: It was decided that there is no time for it.
+        """
+        epochs = decided(self.contest, rung.name)
+        if epochs is None:
+            asked = self.request.student_setup(examples_of(self.dataset)).epochs
+            given = [e["epochs"] for e in self.contest.known("pace") if e["name"] != _TEACHER]
+            return float(min([asked, *filter(None, given)]))
+        if not epochs:
+            raise TooLong(0.0)
+        return epochs
+
+    def find_room(self) -> None:
+        """Keep the teacher's outputs on disk for all students, if they have room.
+
+        A search that is resumed goes on as it began, whatever room there is now.
+        """
+        folder = self._outputs_folder()
+        decided = self.contest.known("teacher_outputs")
+        kept = (
+            decided[0]["kept"] if decided else have_room(self.contest, folder, self._objectives())
+        )
+        if not decided:
+            self.contest.record.write("teacher_outputs", kept=kept)
+        if not kept:
+            self.contest.say(
+                "the teacher's outputs have no room on disk; it is asked in each epoch anew"
+            )
+        self.teacher_cache = folder if kept else None
+
+    def _objectives(self) -> tuple[Objective, ...]:
+        normalized = embedding_of(self.contest.teacher).pooling.normalize
+        return self.request.objectives(self.dataset.task.kind, normalized=normalized)
+
+    def _outputs_folder(self) -> Path:
+        """Where the outputs of this teacher, for texts that are read like this, are kept."""
+        asked, contest = self.request, self.contest
+        key = digest(
+            *model_identity(contest.teacher, contest.tokenizer).values(),
+            [asked.max_length, asked.min_count, asked.first_pieces, asked.student],
+        )
+        return self.out / "work" / OUTPUTS / short(key)
+
+    def _run(
+        self,
+        name: str,
+        model: str,
+        teacher: str | None,
+        steps: tuple[Any, ...],
+        watch: Pace,
+        fresh_head: bool = False,
+    ) -> Workspace:
+        recipe = Recipe(
+            name=name,
+            model=model,
+            teacher=teacher,
+            data=self.request.data,
+            steps=steps,
+            fresh_head=fresh_head,
+            seed=self.request.seed,
+            device=self.request.device,
+        )
+        return run(
+            recipe,
+            self.out / "work" / name,
+            dataset=self.dataset,
+            record=self.contest.record,
+            watch=watch,
+        )

@@ -1,0 +1,103 @@
+"""A training that would not end in time is found out by its first steps, and shortened."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leanformer.core.record import Record
+from leanformer.search.contest import Contest
+from leanformer.search.students import pace as module
+from leanformer.search.students.pace import Pace, TooLong, decided, later_share
+from leanformer.train.loop import Progress
+
+STEPS, EPOCHS = 100, 4.0
+
+
+class World(Contest):
+    """A contest with so many free seconds, in which each step takes one."""
+
+    def __init__(self, folder: Path, free: float) -> None:
+        self.record, self.seconds, self.told = Record(folder / "record.jsonl"), free, list[Any]()
+        self.clock, self.now = None, 0.0
+
+    def watch(self, name: str, news: Any) -> None:
+        self.told.append((name, news))
+
+    @property
+    def free(self) -> float:
+        return self.seconds
+
+    def train(self, monkeypatch: pytest.MonkeyPatch, *, begin: int = 1, **settings: Any) -> int:
+        """The last step of a training of 100 steps."""
+        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+        pace = Pace(self, "L3", EPOCHS, **settings)
+        for step in range(begin, STEPS + 1):
+            self.now += 1 if step > 2 else 50  # cold caches
+            pace("L3", Progress(step, STEPS, step / 25, 0.5, self.now))
+        return step
+
+
+def test_a_training_that_fits_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, free=90.0)
+    assert world.train(monkeypatch) == STEPS
+    assert decided(world, "L3") == EPOCHS
+    assert decided(world, "L2") is None
+    assert len(world.told) == STEPS  # all news are passed on
+
+
+def test_one_that_does_not_fit_is_shortened_to_what_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, free=50.0)
+    with pytest.raises(TooLong, match="its training would not end in time") as found:
+        world.train(monkeypatch)
+    assert found.value.epochs == 2.0  # of 25 steps each
+    assert decided(world, "L3") == 2.0
+    (said,) = [news for name, news in world.told if name == "search"]
+    assert said == "L3: 89 s of training, and 50 s are free; shortened to 2 epochs"
+    assert world.train(monkeypatch) == STEPS  # it is judged once: a resumed search trains as it was
+
+
+def test_one_without_time_for_half_an_epoch_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, free=-3.0)
+    with pytest.raises(TooLong) as found:
+        world.train(monkeypatch)
+    assert found.value.epochs == 0
+    assert world.told[-1][1] == "L3: 89 s of training, and 0 s are free; none is begun"
+
+
+def test_a_resumed_training_is_judged_by_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert World(tmp_path, free=30.0).train(monkeypatch, begin=70) == STEPS
+
+
+def test_a_share_of_the_time_is_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TooLong):
+        World(tmp_path, free=120.0).train(monkeypatch, share=0.5)
+
+
+def test_later_epochs_that_cost_less_let_more_of_them_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert World(tmp_path, free=55.0).train(monkeypatch, later=0.5) == STEPS
+
+
+@given(free=st.floats(0, 1e4), epoch=st.floats(0.1, 1e3), later=st.floats(0.1, 1))
+def test_what_fits_fits(free: float, epoch: float, later: float) -> None:
+    epochs = module._fitting(free, epoch, later)
+    takes = epoch * (min(1.0, epochs) + later * max(0.0, epochs - 1))
+    assert takes <= free + 1e-6 * epoch
+    assert epochs == 0 or epochs >= 0.5
+
+
+def test_a_student_of_the_teachers_size_spares_a_quarter() -> None:
+    assert later_share(6, 6) == 0.75
+    assert later_share(3, 6) == 0.6

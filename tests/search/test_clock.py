@@ -1,0 +1,66 @@
+"""One clock: what is used, over all sessions; what the end takes; what is free."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from leanformer.core.record import Record
+from leanformer.search.clock import Clock, worked
+
+
+class Now:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def at(second: int, event: str) -> dict[str, str]:
+    return {"event": event, "time": f"2026-01-01T00:{second // 60:02}:{second % 60:02}+00:00"}
+
+
+def test_only_the_time_of_sessions_counts() -> None:
+    events = [
+        at(0, "run"), at(5, "session"), at(20, "model"), at(30, "step"),
+        at(500, "session"), at(501, "training"), at(900, "session"),
+    ]  # fmt: skip
+    assert worked(events) == (30 - 5) + (501 - 500)
+    assert worked([]) == worked(events[:1]) == 0
+
+
+def test_what_is_used_goes_on_over_sessions(tmp_path: Path) -> None:
+    now, record = Now(), Record(tmp_path / "record.jsonl")
+    first = Clock(record, 2.0, now)
+    now.seconds += 30
+    assert first.used == 30
+    assert str(first) == "0.5 of 2 min"
+    record.path.write_text(
+        "".join(json.dumps(one) + "\n" for one in (at(0, "session"), at(30, "model")))
+    )
+    second = Clock(record, 2.0, now)
+    assert second.used == 30
+    now.seconds += 12
+    assert second.used == 42
+    assert [event["event"] for event in record.events()] == ["session", "model", "session"]
+
+
+def test_the_end_grows_with_each_system_and_with_slow_exports(tmp_path: Path) -> None:
+    now = Now()
+    clock = Clock(Record(tmp_path / "record.jsonl"), 10.0, now)
+    assert clock.ending == 0
+    clock.entered("teacher", seconds=2.0, texts=1000)
+    alone = clock.ending
+    assert alone == pytest.approx(13_000 * 0.002 + 8 + 2_000 * 0.002)
+    clock.entered("int8", seconds=0.5, texts=1000)
+    both = clock.ending
+    assert both == pytest.approx(alone + 13_000 * 0.0005 + 8)
+    clock.record.write("export", name="int8", seconds=20.0)
+    assert clock.ending == pytest.approx(both + 2 * 20)
+    student = 13_000 * 0.0005 + 8 + 20  # as fast as the fastest so far, and exported once
+    assert clock.free == pytest.approx(600 - clock.ending - student)
+    now.seconds += 60
+    assert clock.free == pytest.approx(540 - clock.ending - student)

@@ -1,0 +1,62 @@
+"""A finished search that is asked for again with something changed uses what is still true."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from search.whole import Search
+
+from leanformer.search import compress
+
+pytest.importorskip("openvino", reason="students are judged as OpenVINO graphs")
+pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short")]
+_MODULE = sys.modules["leanformer.search.compress"]  # the package has a function of this name
+
+
+@pytest.fixture
+def again(search: Callable[[str], Search], tmp_path: Path) -> Search:
+    """A copy of a finished search, in another place."""
+    done = search("classification")
+    return Search(done.request, Path(shutil.copytree(done.out, tmp_path / "lean")))
+
+
+def trained(*_: Any) -> None:
+    raise AssertionError("a step was done again")
+
+
+@pytest.mark.parametrize("fields", [{"keep": 0.6}, {"minutes": 2000.0}])
+def test_another_promise_and_more_time_train_nothing_again(
+    again: Search, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leanformer.recipe.run._do", trained)
+    monkeypatch.setattr("leanformer.search.finish.DEFAULT", ())
+    before, steps = again.devs, [e["settings"] for e in again.events("step")]
+    compress(replace(again.request, **fields), again.out)
+    assert again.devs == before
+    assert [e["settings"] for e in again.events("step")] == steps
+    (verdict,) = again.events("verdict")
+    assert "The test split was opened before" in verdict["note"]
+
+
+def test_longer_trainings_are_done_and_the_teacher_is_not_exported_again(
+    again: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exported(*_: Any, **__: Any) -> None:
+        raise AssertionError("the teacher was exported again")
+
+    monkeypatch.setattr("leanformer.search.baselines.save_model", exported)
+    monkeypatch.setattr(_MODULE, "finish", lambda *_, **__: None)
+    monkeypatch.setattr(_MODULE, "ladder", lambda *_, **__: _LADDER(2)[:1])
+    compress(replace(again.request, student_epochs=1.0), again.out)
+    (name,) = again.devs
+    assert (again.out / "work" / name / "02-distill" / "model").is_dir()
+    assert len(list((again.out / "work" / name).glob("02-distill.*"))) == 1  # the former one
+
+
+_LADDER = _MODULE.ladder
