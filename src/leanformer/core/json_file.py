@@ -42,7 +42,7 @@ def parse_json(raw: bytes | str) -> dict[str, Any]:
 
 def _read(file: Path, kind: type) -> Any:
     if file.exists() and not file.is_file():
-        raise ValueError(f"{file} is not a file that can be read, but a folder, pipe or device")
+        raise ValueError(f"{file} is a folder, a pipe or a device, not a file")
     size = file.stat().st_size
     if size > MAX_BYTES:
         raise ValueError(

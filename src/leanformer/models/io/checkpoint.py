@@ -54,6 +54,9 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise FileNotFoundError(f"{folder}: there is no such folder")
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; a model is the folder with its config.json")
+    for file in sorted(folder.iterdir()):
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise ValueError(f"{file} is a pipe or a device; reading it might never end")
     config = _read_config(folder)
     for name in _OTHERS:  # transformers would read them to any size and depth
         if (folder / name).is_file():
