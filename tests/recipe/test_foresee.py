@@ -93,7 +93,6 @@ def foreseen(
         ([WeightOnly(modules_to_not_convert=("nowhere",))], "no layer is named nowhere"),
         ([Int8(modules_to_not_convert=("nowhere",))], "no linear layer is named nowhere"),
     ],
-    ids=str,
 )  # fmt: skip
 def test_what_is_not_there_is_refused_before_the_fine_tuning(
     foreseen: Callable[..., None], steps: list[Step], message: str
@@ -113,7 +112,6 @@ def test_what_is_not_there_is_refused_before_the_fine_tuning(
         [Miniature(size="small", init="random"), Shrink(layers=7)],
         [Int8(modules_to_not_convert=("classifier", "output.dense"))],
     ],
-    ids=str,
 )
 def test_what_is_there_or_not_known_passes(
     foreseen: Callable[..., None], steps: list[Step]
