@@ -55,13 +55,13 @@ def test_a_wrong_column_names_the_nearest(bad):
 def test_an_unknown_label_in_dev(bad):
     _append(bad.data / "dev.tsv", "the fox\tanimals\n")
     said = bad()
-    assert "dev row 17: label 'animals' is not among the training labels" in said
+    assert "dev.tsv:18: label 'animals' is not among the training labels" in said
     assert "did you mean 'animal'?" in said
 
 
 def test_an_empty_text(bad):
     _append(bad.data / "test.tsv", " \tanimal\n")
-    assert "test row 17: text is empty" in bad()
+    assert "test.tsv:18: text is empty" in bad()
 
 
 def test_one_class_only(bad):
@@ -74,7 +74,7 @@ def test_a_score_that_is_no_number(bad, tmp_path, score):
     source = tiny_data.write_data(tmp_path / "scores", "regression")
     _append(source / "dev.tsv", f"a fox\ta dog\t{score}\n")
     said = bad("--task", "regression", source=source)
-    assert f"dev row 17: score '{score}' is not a finite number" in said
+    assert f"dev.tsv:18: score '{score}' is not a finite number" in said
 
 
 def test_bytes_that_are_not_utf8(bad):

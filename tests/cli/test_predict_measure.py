@@ -36,7 +36,7 @@ def test_predict_refuses_a_row_that_cannot_be_read_or_answers_the_others(run, se
     path.write_text('{"text": "the lazy dog"}\n{"txt": "the quick fox"}\n')
     code, shown, said = run("predict", served, "--in", path)
     assert (code, shown) == (2, "")
-    assert "row 2: no column 'text'; --skip-errors answers the other rows" in said
+    assert "texts.jsonl:2: no column 'text'; --skip-errors answers the other rows" in said
     code, shown, said = run("predict", served, "--in", path, "--skip-errors")
     assert code == 0, said
     answers = [json.loads(line) for line in shown.splitlines()]

@@ -1,8 +1,12 @@
+import errno
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
 
+from leanformer.core.lock import locked_folder
 from leanformer.runtime.export import export_folder
 
 _RECIPE = """
@@ -104,3 +108,41 @@ def test_a_recipe_that_is_missing_is_refused(run):
     code, _, said = run("run", "nowhere.toml")
     assert code == 2
     assert "nowhere.toml: no such recipe" in said
+
+
+@pytest.mark.parametrize("command", ["run", "compress"])
+def test_a_folder_in_use_is_refused_before_anything_is_changed(
+    run, recipe, teacher, data, tmp_path, command
+):
+    out, done = tmp_path / "out", threading.Event()
+
+    def hold(held):
+        with locked_folder(out, "leanformer run another.toml"):
+            held.set()
+            done.wait()
+
+    with ThreadPoolExecutor() as threads:
+        holder = threads.submit(hold, held := threading.Event())
+        held.wait()
+        before = {file: file.read_bytes() for file in out.iterdir()}
+        words = [recipe] if command == "run" else [teacher, data]
+        code, shown, said = run(command, *words, "--out", out)
+        after = {file: file.read_bytes() for file in out.iterdir()}
+        done.set()
+        holder.result()
+    assert (code, shown) == (2, "")
+    assert "`leanformer run another.toml`, works on it; wait until it has ended" in said
+    assert len(said.strip().splitlines()) == 1
+    assert before == after
+
+
+def test_a_full_disk_is_no_wrong_usage(run, recipe, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("leanformer.core.disk.os.write", full)
+    code, _, said = run("run", recipe, "--out", tmp_path / "out", "--set", "measure=false")
+    assert code == 1
+    assert "out could not be written: No space left on device" in said
+    assert len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()

@@ -51,12 +51,6 @@ MASKED = Task(kind="masked-lm")
 CLASSES = Task(kind="classification", labels=("music", "rice"))
 
 
-@pytest.fixture(autouse=True)
-def _exact_teachers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Teachers in fp32: in bf16 another order of the same sums, as another device has it, shows."""
-    monkeypatch.setattr("leanformer.distill.distillation.TEACHER_TYPE", torch.float32)
-
-
 def workspace(folder: Path, device: torch.device, task: Task, teacher: str = "bert") -> Workspace:
     """A student of three layers and a teacher, both on the device."""
     head: Any = {"masked-lm": "masked"}.get(task.kind, task.kind)

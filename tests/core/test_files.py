@@ -47,39 +47,3 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(FileExistsError, match="is a file"):
         files.check_free(tmp_path / "out")
-
-
-def test_too_little_space_is_said_beforehand(tmp_path: Path) -> None:
-    files.check_space(tmp_path / "not" / "yet", 1)
-    with pytest.raises(OSError, match="MiB are needed"):
-        files.check_space(tmp_path, 10**18)
-
-
-def test_a_file_and_those_of_its_stem_appear_together(tmp_path):
-    folder = tmp_path / "new" / "folder"
-    with files.new_files(folder, "a.xml") as path:
-        path.write_text("graph")
-        path.with_suffix(".bin").write_text("weights")
-        assert not (folder / "a.xml").exists()
-    with files.new_files(folder, "b.xml") as path:
-        path.write_text("another")
-    assert sorted(file.name for file in folder.iterdir()) == ["a.bin", "a.xml", "b.xml"]
-    with (
-        pytest.raises(FileExistsError, match=r"a.xml exists; name another folder"),
-        files.new_files(folder, "a.xml"),
-    ):
-        pass
-    with files.new_files(folder, "a.xml", overwrite=True) as path:
-        path.write_text("again")
-    assert (folder / "a.xml").read_text() == "again"
-
-
-def test_a_failure_leaves_the_folder_as_it_was(tmp_path):
-    (tmp_path / "kept").mkdir()
-    (tmp_path / "kept" / "b.xml").write_text("b")
-    for folder in ("kept", "absent"):
-        with pytest.raises(KeyError), files.new_files(tmp_path / folder, "a.xml") as path:
-            path.write_text("half")
-            raise KeyError
-    assert [file.name for file in (tmp_path / "kept").iterdir()] == ["b.xml"]
-    assert not (tmp_path / "absent").exists()

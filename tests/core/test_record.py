@@ -1,9 +1,12 @@
 import math
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from leanformer.core import record
+from leanformer.core.disk import DiskFull
 from leanformer.core.proof import NoEffect, Proof, require
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
@@ -55,9 +58,49 @@ def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "list.jsonl")
 
 
+@pytest.mark.parametrize("at", [0, 1, 12, 40, -12, -4, -2, -1])
+def test_a_line_that_was_altered_is_refused(tmp_path: Path, at: int) -> None:
+    record = Record(tmp_path / "record.jsonl")
+    for name in ("a", "b", "c"):
+        record.write("model", name=name)
+    lines = record.path.read_bytes().splitlines()
+    changed = bytearray(lines[1])
+    changed[at] ^= 1
+    record.path.write_bytes(b"\n".join([lines[0], bytes(changed), lines[2], b""]))
+    with pytest.raises(ValueError, match=r"record\.jsonl:2: (the line was altered|.* is no event)"):
+        read(record.path)
+
+
+def test_lines_of_earlier_versions_have_no_checksum(tmp_path: Path) -> None:
+    (tmp_path / "record.jsonl").write_text('{"event": "one", "loss": 0.5}\n{"event": "two"}\n')
+    assert read(tmp_path / "record.jsonl") == [{"event": "one", "loss": 0.5}, {"event": "two"}]
+
+
 def test_a_claim_that_did_not_come_true_is_an_error() -> None:
     good = Proof(claim="size", before=4.0, after=1.0, unit="MB", ok=True)
     bad = Proof(claim="integer kernels", before=None, after=0, unit="nodes", ok=False, asked=36)
     assert require([good]) == [good]
     with pytest.raises(NoEffect, match="integer kernels: is 0 nodes, asked for 36"):
         require([good, bad])
+
+
+@pytest.mark.parametrize("fault", [OSError(28, "No space left"), KeyboardInterrupt()])
+def test_a_line_without_room_leaves_the_record_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    path = tmp_path / "record.jsonl"
+    Record(path).write("one")
+    before = path.read_bytes()
+
+    def half(handle: int, data: bytes) -> None:
+        os.write(handle, data[: len(data) // 2])
+        raise fault
+
+    expected = DiskFull if isinstance(fault, OSError) else KeyboardInterrupt
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record, "write_all", half)
+        with pytest.raises(expected):
+            Record(path).write("two")
+    assert path.read_bytes() == before
+    Record(path).write("three")
+    assert [event["event"] for event in read(path)] == ["one", "three"]

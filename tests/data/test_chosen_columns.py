@@ -1,4 +1,4 @@
-"""Labels in lists, in cells and in columns of 0 and 1."""
+"""The usual names of columns; labels in lists, in cells and in columns of 0 and 1."""
 
 from typing import Any
 
@@ -6,15 +6,50 @@ import numpy as np
 import pytest
 
 from leanformer.data import Dataset
-from leanformer.data.chosen_columns import Columns
+from leanformer.data.chosen_columns import Columns, choose_columns, found_column
 from leanformer.data.columns import to_dataset
 from leanformer.data.relabel import relabeled
+from leanformer.data.rows import Row
 from leanformer.data.task import joined
 
 
 def of(kind: str | None, *rows: dict[str, Any], **columns: Any) -> Dataset:
     splits = {split: [dict(row) for row in rows] for split in ("train", "dev", "test")}
     return to_dataset("x", splits, Columns(kind=kind, **columns))
+
+
+@pytest.mark.parametrize(
+    ("present", "found"),
+    [
+        ("Text Label", ("Text", None, "Label")),
+        ("idx Sentence LABEL", ("Sentence", None, "LABEL")),
+        ("premise hypothesis label", ("premise", "hypothesis", "label")),
+        ("question1 question2 is_duplicate label", ("question1", "question2", "label")),
+        ("sentence1 sentence2 score", ("sentence1", "sentence2", "score")),
+        ("text1 text2 label", ("text1", "text2", "label")),
+        ("pair_ID sentence_A sentence_B relatedness_score", ("sentence_A", "sentence_B", "relatedness_score")),
+        ("query passage label", ("query", "passage", "label")),
+        ("question passage answer label", ("question", "passage", "label")),
+        ("review stars", ("review", None, "stars")),
+        ("tweet sentiment", ("tweet", None, "sentiment")),
+        ("title emotion", ("title", None, "emotion")),
+        ("Text Coarse-Label", ("Text", None, "Coarse-Label")),
+    ],
+)  # fmt: skip
+def test_usual_names_are_found_in_any_case(
+    present: str, found: tuple[str, str | None, str | None]
+) -> None:
+    chosen = choose_columns(Row(dict.fromkeys(present.split(), "x")), Columns())
+    assert (chosen.text, chosen.pair, chosen.label) == found
+
+
+def test_names_that_differ_by_case_only_are_asked_about() -> None:
+    with pytest.raises(
+        ValueError, match=r"columns 'Text' and 'text' are named alike .*: --text Text"
+    ):
+        choose_columns(Row({"Text": "a", "text": "b"}), Columns())
+    assert choose_columns(Row({"Text": "a", "text": "b"}), Columns(text="text")).text == "text"
+    assert found_column(("query_id", "qid"), ["QID", "Query-Id"], "--query-id") == "Query-Id"
 
 
 def test_lists_are_told_from_the_column() -> None:

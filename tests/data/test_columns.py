@@ -58,7 +58,7 @@ def test_classification_is_told_from_names() -> None:
 def test_numbers_with_fractions_are_a_regression(
     scores: list[Any], kind: str, labels: list[float]
 ) -> None:
-    rows = [{"sentence1": "a", "sentence2": "b", "score": score} for score in scores]
+    rows = [{"sentence1": "a", "sentence2": "b", "label": score} for score in scores]
     found = read(rows)
     assert (found.task.kind, found.train.labels, found.train.pairs) == (kind, labels, ["b"] * 3)
     assert found.task.outputs == max(1, len(found.task.labels))

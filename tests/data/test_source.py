@@ -1,8 +1,12 @@
+import json
+import re
 from pathlib import Path
 
+import pyarrow
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from leanformer.data import Source
 from leanformer.data.source import _hash, _split_off
@@ -172,5 +176,37 @@ def test_a_label_that_is_not_a_number_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     lines = ['{"text": "a", "label": "x"}', '{"text": "b", "label": NaN}']
     path.write_text("\n".join(lines * 9) + "\n")
-    with pytest.raises(ValueError, match=r"train row \d+: label is missing; give the row one"):
+    said = r"label is missing in 9 of 18 rows \(.*data\.jsonl:2, 4, 6, …\)"
+    with pytest.raises(ValueError, match=f"train: {said}; give each row one, or move its text"):
         Source(path=str(path)).read()
+
+
+def in_format(path: Path, rows: list[dict[str, str]]) -> list[str]:
+    """Write rows so that some take several lines, and the place of each."""
+    source, end = f"{path}:", path.suffix
+    if end == ".parquet":
+        parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+        return [f"{path} row {n}" for n in range(1, len(rows) + 1)]
+    if end == ".json":
+        path.write_text(json.dumps(rows, indent=1))
+        return [f"{path} row {n}" for n in range(1, len(rows) + 1)]
+    lines, places = ["text,label"] if end == ".csv" else [], []
+    for number, row in enumerate(rows):
+        lines += [""] * (number % 3)
+        places.append(f"{source}{len(lines) + 1}")
+        if end == ".csv":
+            lines += f'"{row["text"]}","{row["label"]}\n"'.split("\n")
+        else:
+            lines.append(json.dumps(row))
+    path.write_text("\n".join(lines))
+    return places
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json", "a.parquet"])
+@pytest.mark.parametrize("bad", [0, 16, 41, 59])
+def test_a_refusal_names_the_place_in_the_users_file(tmp_path: Path, name: str, bad: int) -> None:
+    rows = [{"text": f"text {n}", "label": "ab"[n % 2]} for n in range(60)]
+    rows[bad]["text"] = " "
+    places = in_format(tmp_path / name, rows)
+    with pytest.raises(ValueError, match=f"^{re.escape(places[bad])}: text is empty"):
+        Source(path=str(tmp_path / name), limit=60).read()

@@ -6,19 +6,25 @@ import numpy as np
 import pytest
 import torch
 from distill.toy import LABELS, SPARE, model_for
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from train.toy import FAST, TEXTS, examples
 
-from leanformer.data import IGNORE, Encoded, Examples, Task, encode_examples
+from leanformer.core.record import Record
+from leanformer.core.workspace import Workspace
+from leanformer.data import IGNORE, Batch, Dataset, Encoded, Examples, Task, encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.distillation import Distillation, outputs_of, translation
 from leanformer.distill.objective import dims_of
 from leanformer.distill.objectives import HiddenStates, Labels, Logits, SoftTargets
+from leanformer.distill.step import Distill
+from leanformer.distill.teachers.ensemble import Ensemble
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.train import TrainSetup, fit
-from leanformer.train.masking import masking
+from leanformer.train.masking import masking, special_ids
 
 
 def slopes(kind: Any, encoded: Encoded, setup: TrainSetup, objectives: Any) -> list[Tensor]:
@@ -202,3 +208,104 @@ def test_one_objective_that_compares_texts_makes_the_loss_need_whole_batches(
     assert Distillation(objectives, model, model, task).additive
     monkeypatch.setattr(Labels, "additive", False)
     assert not Distillation(objectives, model, model, task).additive
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.bfloat16)],
+)
+def test_a_teacher_answers_in_the_precision_of_the_training(precision: str, dtype: Any) -> None:
+    """Beside a student in fp16 it stays in bf16, whose range is fp32's."""
+    teacher, _ = tiny_model("llama", num_labels=2)
+    student, tokenizer = tiny_model("llama", num_labels=2, seed=1)
+    task = Task(kind="classification", labels=("a", "b"))
+    loss = Distillation(
+        (SoftTargets(), HiddenStates()), student, teacher, task, precision=precision
+    )
+    copied = loss._teacher[0]
+    assert {p.dtype for p in copied.parameters()} == {dtype}
+    for name, buffer in teacher.named_buffers():
+        assert torch.equal(copied.get_buffer(name), buffer), name
+    batch = encode_examples(examples(), tokenizer, "classification", 32).batch([0, 7])
+    expected = outputs_of(teacher, batch.inputs, "classification", hidden=True)
+    with torch.autocast("cpu", torch.float16, enabled=precision == "fp16"):
+        student_says, teacher_says = loss.outputs(student, batch, {})
+    assert teacher_says.logits.dtype == dtype
+    assert student_says.logits.dtype == (torch.float16 if precision == "fp16" else torch.float32)
+    near = {"rtol": 0.0, "atol": 1e-6 if precision == "fp32" else 0.1}
+    torch.testing.assert_close(teacher_says.logits.float(), expected.logits, **near)
+    for ours, theirs in zip(teacher_says.hidden, expected.hidden, strict=True):
+        torch.testing.assert_close(ours.float(), theirs, **near)
+
+
+@pytest.mark.parametrize("kind", ["classification", "tokens"])
+def test_an_ensemble_and_a_student_of_fp16_learn_together(kind: Any) -> None:
+    student = model_for(kind, seed=1)
+    both = Ensemble([model_for(kind), model_for(kind, seed=2)], kind)
+    task = Task(kind=kind, labels=LABELS[kind])
+    encoded = encode_examples(examples(kind), tiny_tokenizer("bert"), kind, 32)
+    loss = Distillation((SoftTargets(),), student, both, task, precision="fp16")
+    fitted = fit(student, encoded, loss, replace(FAST, precision="fp16"))
+    assert fitted.losses[-1] < fitted.losses[0]
+
+
+NOISY = {family: tiny_tokenizer(family) for family in ("bert", "roberta", "gpt2", "llama")}
+for _tokenizer in NOISY.values():
+    _tokenizer.add_tokens(["ENTITY"], special_tokens=True)
+    _tokenizer.add_special_tokens({"additional_special_tokens": ["MARK"]})
+WORDS = ["ENTITY", "MARK", "music", "rice", "the", "lights", "</s>", "[MASK]"]
+
+
+@pytest.mark.parametrize("family", NOISY)
+@given(
+    rows=st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=8), min_size=1, max_size=4),
+    noise=st.floats(0.05, 0.99),
+    seed=st.integers(0, 99),
+)
+def test_noise_swaps_no_special_token_and_puts_none_in(
+    family: str, rows: list[list[str]], noise: float, seed: int
+) -> None:
+    """CLS, SEP, PAD, MASK, BOS, EOS, and special tokens that were added without a role."""
+    tokenizer = NOISY[family]
+    encoded = tokenizer([" ".join(row) for row in rows], padding=True, return_tensors="pt")
+    inputs = {name: encoded[name] for name in ("input_ids", "attention_mask")}
+    loss = object.__new__(Distillation)
+    nn.Module.__init__(loss)
+    ids = special_ids(tokenizer)
+    loss.noise, loss._special, loss._hide = noise, torch.tensor(ids), None
+    torch.manual_seed(seed)
+    found = loss.transform_batch(Batch(inputs, None, tuple(range(len(rows)))))
+    before, after = inputs["input_ids"], found.inputs["input_ids"]
+    named = (getattr(tokenizer, f"{role}_token_id", None) for role in ("cls", "sep", "mask", "eos"))
+    added = tokenizer.convert_tokens_to_ids(["ENTITY", "MARK"])
+    held = torch.tensor([*(one for one in named if one is not None), *added])
+    fixed = torch.isin(before, held) | (inputs["attention_mask"] == 0)
+    assert torch.equal(after[fixed], before[fixed])
+    assert not torch.isin(after[~fixed], held).any()
+
+
+def test_the_step_tells_the_noise_of_every_special_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_special: list[Any] = []
+    made = Distillation.__init__
+
+    def noted(self: Any, *arguments: Any) -> None:
+        given_special.append(arguments[6])
+        made(self, *arguments)
+
+    monkeypatch.setattr(Distillation, "__init__", noted)
+    tokenizer = NOISY["bert"]
+    task = Task(kind="classification", labels=("a", "b"))
+    dataset = Dataset(name="toy", task=task, train=examples(), dev=examples(), test=examples())
+    models = [
+        tiny_model("bert", num_labels=2, vocab_size=len(tokenizer), seed=n)[0] for n in (1, 2)
+    ]
+    given_workspace = Workspace(
+        name="small", model=models[0], tokenizer=tokenizer, dataset=dataset, folder=tmp_path,
+        record=Record(tmp_path / "record.jsonl"), teacher=models[1],
+    )  # fmt: skip
+    step = Distill(train=replace(FAST, steps=1), noise=0.5, require_improvement=False)
+    step.apply(given_workspace)
+    (special,) = given_special
+    assert tokenizer.convert_tokens_to_ids("ENTITY") in special

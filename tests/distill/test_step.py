@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Examples, Task, encode_examples
+from leanformer.distill.distillation import Distillation
 from leanformer.distill.objectives import (
     AttentionMaps,
     Cosine,
@@ -25,6 +27,7 @@ from leanformer.distill.substitution import Substitution
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.train import Supervised, fit
+from leanformer.train.evaluate import outputs
 from leanformer.train.masking import masking
 from leanformer.train.steps.pretrain import MaskedLanguage
 
@@ -176,3 +179,38 @@ def test_a_compiled_student_is_not_compared_by_its_attention(tmp_path: Path) -> 
     step = Distill(objectives=(AttentionMaps(),), train=replace(SETUP, compile=True))
     with pytest.raises(ValueError, match="compile: Distillation observes the model from outside"):
         step.apply(workspace(tmp_path, "classification"))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_teacher_answers_and_is_cached_in_the_precision_of_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: Any
+) -> None:
+    made, asked = Distillation.__init__, []
+
+    def noted(self: Any, *arguments: Any) -> None:
+        made(self, *arguments)
+        asked.append(self._teacher[0])
+
+    monkeypatch.setattr(Distillation, "__init__", noted)
+    kept, setup = tmp_path / "outputs", replace(SETUP, steps=1, precision=precision)
+    step = Distill(train=setup, teacher_cache=kept, require_improvement=False)
+    step.apply(workspace(tmp_path / "1", "classification"))
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    assert {p.dtype for p in asked[0].parameters()} == {dtype}
+    about = json.loads((kept / "outputs.json").read_text())
+    assert about["dtype"] == str(dtype).removeprefix("torch.")
+    numbers = about["logits"][0] * about["logits"][1]
+    assert (kept / "logits.bin").stat().st_size == dtype.itemsize * numbers
+
+
+def test_vectors_to_be_judged_by_are_the_teachers_in_fp32_where_the_training_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leanformer.train.precision.multiplies_bf16", lambda: True)
+    given = workspace(tmp_path, "embedding")
+    encoded = encode_examples(given.dataset.dev, given.tokenizer, "embedding", 128)
+    expected = np.stack(outputs(given.teacher, encoded, "embedding", "fp32"))
+    for precision in ("fp32", "bf16"):
+        step = Distill(objectives=(Cosine(),), train=replace(SETUP, precision=precision))  # type: ignore[arg-type]
+        found = step._vectors(given.dataset.dev, given.teacher, [given.tokenizer], True)
+        assert np.array_equal(found, expected) == (precision == "fp32")

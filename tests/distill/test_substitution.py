@@ -109,3 +109,17 @@ def test_a_language_model_fills_the_places_of_words_of_one_piece(tmp_path: Path)
 def test_what_makes_no_sense_is_refused(fields: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Substitution(**fields)  # type: ignore[arg-type]
+
+
+def test_a_special_token_that_is_spelled_like_a_word_stays(tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer("bert")
+    tokenizer.add_tokens(["ENTITY"], special_tokens=True)
+    vectors = torch.randn(len(tokenizer), 16, generator=torch.Generator().manual_seed(0))
+    model, _ = tiny_model("bert", head="masked", vocab_size=len(tokenizer))
+    save_model(model, tokenizer, tmp_path / "m")
+    assert "ENTITY" not in whole_words(tokenizer)[0]
+    for language_model in (None, str(tmp_path / "m")):
+        step = Substitution(copies=20, share=1.0, language_model=language_model)
+        made = step.augment(Examples(texts=["ENTITY music"]), tokenizer, vectors, seed=0)
+        assert made.texts
+        assert all(text.startswith("ENTITY ") and "music" not in text for text in made.texts)

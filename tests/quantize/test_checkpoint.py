@@ -164,6 +164,8 @@ import sys
 from transformers import AutoModelForSequenceClassification
 import leanformer
 from transformers.utils import logging
+
+pytestmark = pytest.mark.usefixtures("unlisted")  # saved models are edited
 logging.set_verbosity_error()
 model = AutoModelForSequenceClassification.from_pretrained(sys.argv[1])
 print(float(model.get_input_embeddings().weight.double().sum()))

@@ -1,5 +1,10 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
+import torch
 from runtime_samples import LABELS, calibration_of
+from transformers import AutoModelForSequenceClassification
 
 from leanformer.core.machine.child import ChildFailed, PassingFault
 from leanformer.data.task import Task
@@ -115,3 +120,18 @@ def test_a_fault_that_passes_ends_the_export(tmp_path, monkeypatch):
             model, tokenizer, task, tmp_path / "x", calibration_of(tokenizer),
             candidates=[("openvino", "bf16")], threads=1,
         )  # fmt: skip
+
+
+def test_pytorch_in_bf16_keeps_rotary_frequencies(tmp_path: Path) -> None:
+    """As transformers has the model that it loads in bf16."""
+    model, tokenizer = tiny_model("llama", max_position_embeddings=1024)
+    model.save_pretrained(tmp_path)
+    theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(5, len(tokenizer), (2, 1024), generator=generator)
+    arrays = (ids.numpy(), torch.ones_like(ids).numpy())
+    found = TorchSession(model, "classification", "bf16", threads=1).answer(arrays)
+    with torch.no_grad():
+        expected = theirs.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+    assert np.array_equal(found, expected.float().numpy())
+    assert next(model.parameters()).dtype == torch.float32

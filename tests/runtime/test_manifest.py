@@ -15,8 +15,42 @@ def folder(classifier, tmp_path):
 
 
 def edit(folder, **fields):
+    """Change a description as format 2 had it: without a checksum of its own."""
+    path = folder / NAME
+    found = json.loads(path.read_text())
+    found.pop("checksum", None)
+    path.write_text(json.dumps({**found, "format": 2, **fields}))
+
+
+def test_a_description_without_a_checksum_is_one_of_an_earlier_format(folder):
+    edit(folder, max_length=16)
+    assert read_manifest(folder).max_length == 16
+    load(folder)
+    edit(folder, format=3)
+    with pytest.raises(ValueError, match=r"leanformer.json was altered after it was written"):
+        read_manifest(folder)
+
+
+@pytest.mark.parametrize("fields", [{"max_length": 16}, {"labels": ["a", "b"]}, {"format": 2}])
+def test_an_altered_description_is_refused(folder, fields):
     path = folder / NAME
     path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+    with pytest.raises(ValueError, match=r"leanformer.json was altered .*: its checksum differs"):
+        load(folder)
+
+
+def test_a_description_may_be_laid_out_anew(folder):
+    path = folder / NAME
+    fields = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(reversed(fields.items()))))
+    load(folder)
+
+
+@pytest.mark.parametrize("labels", ["no", [1, 2, 3]])
+def test_labels_are_a_list_of_texts(folder, labels):
+    edit(folder, labels=labels)
+    with pytest.raises(ValueError, match=r"labels is 'no' and not a list|label 1 is not a text"):
+        read_manifest(folder)
 
 
 def test_a_folder_without_a_description_is_refused(tmp_path):
@@ -95,8 +129,8 @@ def test_unknown_words_in_the_description_are_refused(folder, field, message):
 
 
 def test_a_later_format_is_refused(folder):
-    edit(folder, format=3)
-    with pytest.raises(ValueError, match=r"format 3 is not among \(1, 2\).*update leanformer"):
+    edit(folder, format=4)
+    with pytest.raises(ValueError, match=r"format 4 is not among \(1, 2, 3\).*update leanformer"):
         read_manifest(folder)
 
 

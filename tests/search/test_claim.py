@@ -20,7 +20,6 @@ DATA = dataset_of("classification")
 OPENED = Opened(
     model=None,
     tokenizer=None,
-    truncated=0,
     layers=3,
     content={"model": {"weights": "blake2b:1", "config": "blake2b:2"}, "student": None},
 )
@@ -113,7 +112,19 @@ def test_a_full_disk_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=2**20)
-    monkeypatch.setattr("leanformer.core.files.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("leanformer.core.disk.shutil.disk_usage", lambda path: usage)
     with pytest.raises(OSError, match="1024 MiB are needed, 1 MiB are free"):
         claim(tmp_path / "lean", ASKED, DATA, OPENED)
     assert not (tmp_path / "lean").exists()
+
+
+def test_a_folder_may_be_checked_without_being_claimed(tmp_path: Path) -> None:
+    out = tmp_path / "lean"
+    claim(out, ASKED, DATA, OPENED, write=False)
+    assert not out.exists()
+    claim(out, ASKED, DATA, OPENED)
+    kept = (out / "request.json").read_text()
+    claim(out, replace(ASKED, keep=0.5), DATA, OPENED, write=False)
+    assert (out / "request.json").read_text() == kept
+    with pytest.raises(ValueError, match="holds other work, which differs in seed"):
+        claim(out, replace(ASKED, seed=9), DATA, OPENED, write=False)

@@ -21,7 +21,7 @@ from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.backends import graph_file
 from leanformer.search import Request, compress
-from leanformer.search.contest import FUSED_TEACHER, INT8_TEACHER, TEACHER
+from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, TEACHER
 from leanformer.search.simplest import SIMPLEST
 
 pytest.importorskip("openvino", reason="students are judged as OpenVINO graphs")

@@ -34,7 +34,7 @@ def trained(*_: Any) -> None:
 def test_another_promise_and_more_time_train_nothing_again(
     again: Search, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leanformer.recipe.run._do", trained)
+    monkeypatch.setattr("leanformer.recipe.running._do", trained)
     monkeypatch.setattr("leanformer.search.finish.DEFAULT", ())
     before, steps = again.devs, [e["settings"] for e in again.events("step")]
     compress(replace(again.request, **fields), again.out)
@@ -52,11 +52,11 @@ def test_longer_trainings_are_done_and_the_teacher_is_not_exported_again(
 
     monkeypatch.setattr("leanformer.search.baselines.save_model", exported)
     monkeypatch.setattr(_MODULE, "finish", lambda *_, **__: None)
-    monkeypatch.setattr(_MODULE, "ladder", lambda *_, **__: _LADDER(2)[:1])
+    first = next(iter(again.devs))
+    rungs = [rung for rung in _MODULE.ladder(2) if rung.name == first]
+    monkeypatch.setattr(_MODULE, "ladder", lambda *_, **__: rungs)
     compress(replace(again.request, student_epochs=1.0), again.out)
     (name,) = again.devs
+    assert name == first
     assert (again.out / "work" / name / "02-distill" / "model").is_dir()
     assert len(list((again.out / "work" / name).glob("02-distill.*"))) == 1  # the former one
-
-
-_LADDER = _MODULE.ladder

@@ -51,7 +51,7 @@ def test_a_search_stopped_before_its_verdict_ends_with_the_same_decisions(
         raise AssertionError("a step was done again")
 
     monkeypatch.setattr("leanformer.search.finish.measure_folders", timed)
-    monkeypatch.setattr("leanformer.recipe._do", trained)
+    monkeypatch.setattr("leanformer.recipe.running._do", trained)
     monkeypatch.setattr("leanformer.search.finish.DEFAULT", ())
     if kind in ALONE:
         monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)

@@ -46,8 +46,9 @@ def test_a_recipe_without_measures_has_no_report(teacher: Path, data: Path, tmp_
     assert report is None
     assert done.saved == tmp_path / "00-cut-vocabulary" / "model"
     assert leanformer.load(done.saved, threads=1).predict(["the quick fox"])[0].label
-    run, step = read(tmp_path / "record.jsonl")
+    run, plan, step = read(tmp_path / "record.jsonl")
     assert (run["event"], run["command"]) == ("run", "leanformer run small.toml")
+    assert plan["event"] == "plan"
     assert (step["event"], step["step"]) == ("step", "cut-vocabulary")
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runtime_samples import classifier
 from search.made_up import answers_right, contest_with, rates
 
 from leanformer.core.quantity import Quantity
@@ -12,6 +13,8 @@ from leanformer.search.contest import Contest
 from leanformer.search.entry import INT8_TEACHER, SIMPLEST, TEACHER, Entry
 from leanformer.search.finish import finish, finished
 from leanformer.search.simplest import enter_simplest
+
+__all__ = ["classifier"]
 
 
 def timed(values: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +150,28 @@ def test_a_search_is_finished_when_its_verdict_is_written(tmp_path: Path) -> Non
     assert not finished(record)
     record.write("verdict", chosen="L1")
     assert finished(record)
+
+
+@pytest.mark.parametrize("damage", ["gone", "emptied", "cut", "altered"])
+def test_a_model_that_is_gone_is_not_called_finished(
+    tmp_path: Path, classifier: Path, damage: str
+) -> None:
+    record, model = Record(tmp_path / "record.jsonl"), tmp_path / "model"
+    record.write("backends", model="L1", rows=[])
+    record.write("verdict", chosen="L1")
+    shutil.copytree(classifier, model)
+    assert finished(record)
+    file = model / ("leanformer.json" if damage == "altered" else "model.safetensors")
+    data = file.read_bytes()
+    if damage == "gone":
+        shutil.rmtree(model)
+    else:
+        changed = {"emptied": b"", "cut": data[:-9], "altered": data.replace(b"32", b"16", 1)}
+        file.write_bytes(changed[damage])
+    with pytest.raises(
+        ValueError, match=r"all is finished, .*gone or damaged.*remove record\.json"
+    ):
+        finished(record)
 
 
 def test_the_verdict_speaks_of_the_form_that_is_exported(

@@ -1,12 +1,14 @@
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from train.toy import TEXTS
 
-from leanformer.data import IGNORE, Examples, encode_examples
+from leanformer.data import IGNORE, Batch, Examples, encode_examples
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
-from leanformer.train.masking import masked, masking
+from leanformer.train.masking import masked, masking, special_ids
 
 MASK, VOCABULARY = 4, 500
 
@@ -48,6 +50,43 @@ def test_a_set_is_hidden_once_the_same_way_each_time_and_specials_never() -> Non
     special = torch.isin(batch.labels, torch.tensor(tokenizer.all_special_ids))
     assert not special.any()
     assert (batch.labels[batch.inputs["attention_mask"] == 0] == IGNORE).all()
+
+
+def with_added(family: str) -> Any:
+    """A tokenizer with two special tokens more, one of them without a role, and a plain one."""
+    tokenizer = tiny_tokenizer(family)
+    tokenizer.add_tokens(["ENTITY"], special_tokens=True)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["MARK"]})
+    tokenizer.add_tokens(["PLAIN"])
+    return tokenizer
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "xlm-roberta", "gpt2", "llama", "mpnet"])
+def test_special_are_tokens_with_a_role_and_those_that_were_added_as_such(family: str) -> None:
+    tokenizer = with_added(family)
+    roles = ("cls", "sep", "pad", "mask", "bos", "eos", "unk")
+    ids = {getattr(tokenizer, f"{role}_token_id", None) for role in roles} - {None}
+    ids |= set(tokenizer.convert_tokens_to_ids(["ENTITY", "MARK"]))
+    assert set(special_ids(tokenizer)) == ids
+    assert tokenizer.convert_tokens_to_ids("PLAIN") not in ids
+
+
+SPECIAL = with_added("bert")
+
+
+@given(
+    words=st.lists(st.sampled_from(["ENTITY", "MARK", "PLAIN", "fox", "[SEP]"]), max_size=9),
+    share=st.floats(0.1, 1.0),
+    seed=st.integers(0, 99),
+)
+def test_no_special_token_is_ever_hidden(words: list[str], share: float, seed: int) -> None:
+    rows = SPECIAL([" ".join(words), "a fox"], padding=True, return_tensors="pt")
+    inputs = {name: rows[name] for name in ("input_ids", "attention_mask")}
+    batch = Batch(inputs, None, (0, 1))
+    shown = masking(SPECIAL, share).batch(batch, torch.Generator().manual_seed(seed))
+    special = torch.isin(inputs["input_ids"], torch.tensor(special_ids(SPECIAL)))
+    assert torch.equal(shown.inputs["input_ids"][special], inputs["input_ids"][special])
+    assert (shown.labels[special] == IGNORE).all()  # type: ignore[index]
 
 
 def test_a_tokenizer_without_mask_token_is_refused() -> None:

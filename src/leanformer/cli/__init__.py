@@ -5,6 +5,8 @@ Heavy imports stand inside the commands, so that `leanformer --help` answers at 
 
 import os
 import sys
+from contextlib import suppress
+from typing import NoReturn
 
 import typer
 
@@ -18,10 +20,12 @@ from leanformer.cli.predict import predict
 from leanformer.cli.report import report
 from leanformer.cli.run import run
 from leanformer.cli.show import show
+from leanformer.cli.stopping import Signals, stopped_by_signals
+from leanformer.core.disk import DiskFull
 from leanformer.core.machine.child import PassingFault
 from leanformer.core.shown import one_line
 
-_STOPPED = 130  # typer's exit code for Ctrl-C
+_CTRL_C = 130  # typer's exit code for Ctrl-C
 _LONGEST = 2000  # characters of a message
 
 app = typer.Typer(
@@ -49,20 +53,31 @@ def main() -> None:
     # Threads that spin while they wait cost several times the work wherever a core is shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
-    try:
-        app(standalone_mode=True)
-    except SystemExit as ended:
-        if ended.code == _STOPPED:
-            typer.echo("stopped; the same command goes on from here", err=True)
-        raise
-    except PassingFault as error:
-        typer.echo(f"leanformer: {one_line(error, _LONGEST)}", err=True)
-        sys.exit(1)
-    except (ValueError, OSError, ImportError) as error:
-        if isinstance(error, ImportError) and (error.name or "").startswith("leanformer"):
-            raise  # a fault of ours, not of the user
-        typer.echo(f"leanformer: {one_line(error, _LONGEST)}", err=True)
-        sys.exit(2)
-    except MemoryError as error:
-        typer.echo(f"leanformer: the memory is full ({one_line(error)})", err=True)
-        sys.exit(1)
+    with stopped_by_signals() as signals:
+        try:
+            app(standalone_mode=True)
+        except SystemExit as ended:
+            if ended.code != _CTRL_C:
+                raise
+            _end(signals)
+        except BaseException as error:
+            if signals.came or isinstance(error, KeyboardInterrupt):
+                _end(signals)  # whatever a library made of the interruption
+            sys.exit(_told(error))
+
+
+def _told(error: BaseException) -> int:
+    """Say an error of the user in one line; the exit code. Any other one is raised again."""
+    ours = isinstance(error, ImportError) and (error.name or "").startswith("leanformer")
+    if ours or not isinstance(error, ValueError | OSError | ImportError | MemoryError):
+        raise error
+    said = f"the memory is full ({error})" if isinstance(error, MemoryError) else error
+    typer.echo(f"leanformer: {one_line(said, _LONGEST)}", err=True)
+    return 1 if isinstance(error, PassingFault | DiskFull) else 2
+
+
+def _end(signals: Signals) -> NoReturn:
+    signals.let_go()
+    with suppress(OSError):  # the terminal may be gone
+        typer.echo("stopped; the same command goes on from here", err=True)
+    sys.exit(signals.code)

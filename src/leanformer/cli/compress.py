@@ -3,9 +3,26 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from leanformer.cli.plan import tell_plan
+
+if TYPE_CHECKING:
+    from leanformer.search import Request
+
+_SOURCE = {
+    "path": "data",
+    "kind": "task",
+    "text": "text",
+    "pair": "pair",
+    "label": "label",
+    "query_id": "query_id",
+    "unlabelled": "unlabelled",
+    "limit": "limit",
+    "metric": "metric",
+}  # field of `Source` -> option
 
 
 def compress(
@@ -70,54 +87,49 @@ def compress(
         typer.Option("--fresh-head", help="Train a new head in place of the model's own."),
     ] = False,
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say the plan and end: nothing is written.")
+    ] = False,
 ) -> None:
     """Find the fastest student that keeps the quality; stopped, the same command resumes.
 
     Exit codes: 0 the promise is kept, 3 exported but not proven, 4 not kept, 2 wrong usage.
     """
+    request = _request(dict(locals()))
     from leanformer.cli.progress import Watcher
     from leanformer.cli.verdict import tell_verdict
-    from leanformer.core import codec
     from leanformer.core.machine.threads import check_threads
-    from leanformer.search import Request
     from leanformer.search import compress as search
 
-    source = {
-        "path": data,
-        "kind": task,
-        "text": text,
-        "pair": pair,
-        "label": label,
-        "query_id": query_id,
-        "unlabelled": unlabelled,
-        "limit": limit,
-        "metric": metric,
-    }
-    request: Request = codec.decode(
-        Request,
-        {
-            "model": model,
-            "student": student,
-            "data": {key: value for key, value in source.items() if value is not None},
-            "keep": keep,
-            "confidence": confidence,
-            "minutes": minutes,
-            "seed": seed,
-            "fresh_head": fresh_head,
-            "max_length": max_length,
-            "teacher_epochs": teacher_epochs,
-            "student_epochs": student_epochs,
-            "min_count": min_count,
-            "first_pieces": first_pieces,
-            "threads": threads,
-            "device": device,
-            "batch_dependent": batch_dependent,
-        },
-    )
-    check_threads(threads or None, "--threads")
+    check_threads(request.threads or None, "--threads")
+    if dry_run:
+        _tell_plan(request, out)
+        return
     command = shlex.join(["leanformer", *sys.argv[1:]])
     page = search(request, out, command=command, watch=Watcher())
     if (out / "model").is_dir():
         typer.echo(f"model   {out / 'model'}")
     typer.echo(f"report  {page}")
     tell_verdict(out / "record.jsonl")
+
+
+def _request(options: dict[str, Any]) -> "Request":
+    """The options of the command as a request, those of the data as its source."""
+    from leanformer.core import codec
+    from leanformer.search import Request
+
+    del options["out"], options["dry_run"]
+    source = {field: options.pop(name) for field, name in _SOURCE.items()}
+    options["data"] = {field: value for field, value in source.items() if value is not None}
+    request: Request = codec.decode(Request, options)
+    return request
+
+
+def _tell_plan(request: "Request", out: Path) -> None:
+    """Print the plan; nothing is written."""
+    from leanformer.search.claim import claim
+    from leanformer.search.prepare import prepare
+
+    dataset, opened, plan = prepare(request)
+    claim(out, request, dataset, opened, write=False)
+    tell_plan(plan)

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def predict(
     folder: Annotated[Path, typer.Argument(help="Folder that leanformer exported.")],
-    in_: Annotated[Path, typer.Option("--in", help="txt, tsv, csv or jsonl of texts.")],
+    in_: Annotated[
+        Path, typer.Option("--in", help="Texts: txt, tsv, csv, json, jsonl or parquet.")
+    ],
     out: Annotated[Path | None, typer.Option(help="File of answers; stdout without it.")] = None,
     text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
     pair: Annotated[str | None, typer.Option(help="Column of the second text.")] = None,
@@ -39,12 +41,12 @@ def predict(
     if id_ is not None and not any(id_ in one.row for one in inputs):
         raise ValueError(f"{in_}: no column {id_!r}; there are: {_columns(inputs)}")
     if not skip_errors:
-        refuse(in_, inputs, "; --skip-errors answers the other rows")
+        refuse(inputs, "; --skip-errors answers the other rows")
     predictor = load(folder, backend, threads)  # type: ignore[arg-type]
     if pair is not None and predictor.about.output == "vector":
         raise ValueError(f"--pair: {folder} gives the vector of one text; leave --pair out")
     lines = "".join(
-        json.dumps(answer, ensure_ascii=False) + "\n"
+        json.dumps(answer, ensure_ascii=False, default=str) + "\n"
         for answer in _answers(predictor, inputs, text, pair, id_)
     )
     if out is None:

@@ -18,7 +18,9 @@ class Watcher:
     def __call__(self, name: str, news: Any) -> None:
         """Show one piece of news."""
         if isinstance(news, str):
-            if name == "search":
+            if name == "plan":
+                self.console.print(news, soft_wrap=True)
+            elif name == "search":
                 self.console.print(news, style="bold")
             else:
                 self.console.print(f"{name}: {news}")

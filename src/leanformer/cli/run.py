@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from leanformer.cli.plan import tell_plan
+
 
 def run(
     recipe: Annotated[Path, typer.Argument(help="TOML file.")],
@@ -19,6 +21,9 @@ def run(
         str | None,
         typer.Option(help="Where to train: auto, cpu, cuda, cuda:1 or mps; as the recipe says."),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say the plan and end: nothing is written.")
+    ] = False,
 ) -> None:
     """Do what a recipe says; stopped, the same command resumes.
 
@@ -26,13 +31,18 @@ def run(
     """
     from leanformer.cli.progress import Watcher
     from leanformer.cli.verdict import tell_verdict
-    from leanformer.recipe import read
-    from leanformer.search.conduct import conduct
+    from leanformer.recipe import begin, read
+    from leanformer.search.conduct import conduct, prepare_recipe
 
     described = read(recipe, set_ or [])
     if device is not None:
         described = replace(described, device=device)
     folder = out or Path("runs") / recipe.stem
+    if dry_run:
+        dataset, _, plan = prepare_recipe(described)
+        begin(described, folder.resolve(), dataset=dataset, write=False)
+        tell_plan(plan)
+        return
     command = shlex.join(["leanformer", *sys.argv[1:]])
     workspace, page = conduct(described, folder, command=command, watch=Watcher())
     typer.echo(f"model   {workspace.saved}")

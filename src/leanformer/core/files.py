@@ -1,44 +1,96 @@
 """Files that are either whole or absent.
 
 A result is written under a temporary name beside its destination and renamed when it is complete,
-so that a killed run, a full disk or a second reader never meets half a file.
+so that a killed run, a full disk or a second reader never meets half a file. Several files at once,
+and a folder in place of another one, take more than one rename: before the first one the new files
+get a name that says they are whole (`leanformer.core.unfinished`), and whoever opens the folder
+after a kill finishes the work.
+
+Files reach the disk before they are renamed, and the rename before the caller goes on: what a
+record calls finished is there after a power cut too. That costs a write of all bytes to the disk,
+which the system would have done later.
 """
 
-import fcntl
-import glob
 import os
-import secrets
-import shutil
-import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_MARGIN = 16 * 2**20  # bytes kept free for the files that are written beside the asked ones
-_UNFINISHED = "unfinished-"  # followed by chance: a folder that is being written
-_FINISHED = "finished"  # a whole folder, on its way to its name
-_REPLACED = "replaced-"  # followed by chance: what was there before, to be removed
+from leanformer.core.disk import allocate, check_space, make_durable, naming_disk, write_all
+from leanformer.core.several_files import place_finished
+from leanformer.core.unfinished import (
+    abandoned,
+    begun_file,
+    begun_folder,
+    contents,
+    finished,
+    is_content,
+    is_empty,
+    remove,
+    replaced,
+    settle,
+    sweep,
+    sweep_one,
+)
+
+__all__ = [
+    "allocate_file",
+    "check_free",
+    "check_space",
+    "contents",
+    "is_empty",
+    "naming_disk",
+    "new_folder",
+    "recover_folder",
+    "write_bytes",
+    "write_text",
+]
+
+_TRIES = 10
+_PAUSE = 0.02  # seconds between two of them
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path`: the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)  # mkstemp makes private files; a result is meant to be read
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    """Write `data` to `path`: the file appears whole or not at all.
+
+    Raises:
+        DiskFull: There is no space for it; what was there before is kept.
+    """
+    with _new_file(path, len(data)) as handle:
+        write_all(handle, data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 to `path`: the file appears whole or not at all."""
+    """Write `text` as UTF-8 to `path`, as `write_bytes`."""
     write_bytes(path, text.encode())
+
+
+def allocate_file(path: Path, size: int) -> None:
+    """Make a file of `size` zero bytes that are reserved on the disk; it appears whole.
+
+    A file that is mapped into memory needs that: without the reservation a full disk ends the
+    process with SIGBUS in the middle of an assignment.
+
+    Raises:
+        DiskFull: There is no space for it.
+    """
+    with _new_file(path, size) as handle:
+        allocate(handle, size)
+
+
+@contextmanager
+def _new_file(path: Path, size: int) -> Iterator[int]:
+    """The descriptor of a file that becomes `path` when the block ends."""
+    with naming_disk(path, size):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path, writes=True)
+    with naming_disk(path, size), begun_file(path) as (temporary, handle):
+        yield handle
+        os.fsync(handle)
+        temporary.chmod(0o644)  # temporary files are private; a result is meant to be read
+        os.replace(temporary, path)
+        make_durable(path.parent)
 
 
 @contextmanager
@@ -53,123 +105,93 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     Raises:
         FileExistsError: `path` exists, holds something, and `overwrite` is false.
+        DiskFull: There is no space for what is written within the block.
     """
-    recover_folder(path)
+    path = path.resolve() if path.is_symlink() else path
+    _recover(path, writes=True)
     check_free(path, overwrite=overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=_beside(path, _UNFINISHED)))
-    with _held(temporary):
-        try:
-            yield temporary
-            temporary.chmod(0o755)
-            for file in temporary.rglob("*"):
-                file.chmod(0o755 if file.is_dir() else 0o644)  # a result is meant to be read
-            _put(temporary, path)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+    with naming_disk(path), begun_folder(path) as temporary:
+        yield temporary
+        settle(temporary)
+        _put(temporary, path, overwrite=overwrite)
 
 
 def recover_folder(path: Path) -> None:
-    """Finish a replacement of `path` that was killed halfway, and sweep what killed writers left.
+    """Finish what killed writers of `path`, or of files in it, had whole, and sweep what they left.
 
     Two renames replace a folder, and a kill between them leaves no `path`. Before the first one the
     new folder gets a name of its own, so that it is known to be whole and takes its place here.
-    What a living writer works on is left alone.
+    What a living writer works on is left alone. Whoever opens a folder that `new_folder` or
+    `new_files` writes calls this first.
     """
-    finished = path.with_name(_beside(path, _FINISHED))
-    if finished.is_dir() and not _is_held(finished):
-        _put(finished, path)
-    for word in (_UNFINISHED, _REPLACED):
-        for litter in path.parent.glob(f"{glob.escape(_beside(path, word))}*"):
-            if litter.is_dir() and not _is_held(litter):
-                shutil.rmtree(litter, ignore_errors=True)
+    _recover(path, writes=False)
 
 
-def _put(folder: Path, path: Path) -> None:
+def _recover(path: Path, *, writes: bool) -> None:
+    path = path.absolute()
+    if not path.name:  # the root
+        return
+    for _ in range(_TRIES):
+        if not _still_waits(path, writes) or path.exists():
+            break
+        time.sleep(_PAUSE)  # another process is between its two renames
+    sweep(path, writes=writes)
+    if path.is_dir() and not path.is_symlink():
+        for folder in (path, *_folders(path)):
+            _recover_inside(folder)
+
+
+def _still_waits(path: Path, writes: bool) -> bool:
+    """Let the whole folder that waits for its name `path` have it; whether one still waits."""
+    waiting = finished(path)
+    if not os.path.isdir(waiting):  # also where the name would be too long
+        return False
+    there = path.exists()
+    with abandoned(waiting, writes=writes or not there) as gone:
+        if gone and waiting.is_dir():
+            try:
+                _put(waiting, path, overwrite=True)
+            except OSError:
+                if writes or not there:
+                    raise  # else there is a whole folder, which this reader may not change
+    return waiting.is_dir()
+
+
+def _folders(folder: Path) -> list[Path]:
+    with suppress(OSError):  # it may not be read
+        return [place for place in folder.iterdir() if place.is_dir() and is_content(place)]
+    return []
+
+
+def _recover_inside(folder: Path) -> None:
+    """Place the whole files that killed writers left in `folder`, and sweep what is not whole."""
+    with suppress(OSError):  # a folder of somebody else's, which may not be changed
+        for litter in [place for place in folder.iterdir() if not is_content(place)]:
+            if not place_finished(litter, writes=False):
+                sweep_one(litter, writes=False)
+
+
+def _put(folder: Path, path: Path, *, overwrite: bool) -> None:
     """Rename a whole `folder` to `path`, in place of what is there."""
     if not path.exists():
         os.replace(folder, path)
+        make_durable(path.parent)
         return
-    finished = path.with_name(_beside(path, _FINISHED))
-    replaced = path.with_name(f"{_beside(path, _REPLACED)}{secrets.token_hex(4)}")
+    check_free(path, overwrite=overwrite)  # another process may have written it meanwhile
+    waiting, former = finished(path), replaced(path)
     try:
-        os.replace(folder, finished)  # whole from here on, whatever happens
-        os.replace(path, replaced)
-        os.replace(finished, path)
+        os.replace(folder, waiting)  # whole from here on, whatever happens
+        os.replace(path, former)
+        os.replace(waiting, path)
     except BaseException:
-        if path.exists():
-            shutil.rmtree(finished, ignore_errors=True)
+        if not path.exists():
+            os.replace(waiting, path)
         else:
-            os.replace(finished, path)
+            remove(waiting)
         raise
-    shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _beside(path: Path, word: str) -> str:
-    """How a folder beside `path` is called, or begins to be, while `path` is written."""
-    return f".{path.name}.{word}"
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Lock `folder` for as long as its writer lives: the lock of a killed process is gone."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _is_held(folder: Path) -> bool:
-    """Whether a living writer works on `folder`; one that is gone meanwhile counts as worked on."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks: there is one writer, as everywhere here
-        return False
-    else:
-        return False
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def new_files(folder: Path, name: str, *, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary path for the file `folder / name`, and for files of its stem beside it.
-
-    They appear in `folder`, which may hold other files, when the block ends, `name` last; when it
-    fails, `folder` is as it was.
-
-    Args:
-        folder: The folder; made where it is not there.
-        name: The file that a reader opens, e.g. an XML file that names its weights' file.
-        overwrite: Replace files of these names.
-
-    Raises:
-        FileExistsError: `folder / name` exists and `overwrite` is false.
-    """
-    if not overwrite and (folder / name).exists():
-        raise FileExistsError(f"{folder / name} exists; name another folder, or remove it first")
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder, prefix=f".{name}."))
-    try:
-        yield temporary / name
-        for file in sorted(temporary.iterdir(), key=lambda file: file.name == name):
-            file.chmod(0o644)  # a result is meant to be read
-            os.replace(file, folder / file.name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if made and not any(folder.iterdir()):
-            folder.rmdir()
+    make_durable(path.parent)
+    remove(former)
 
 
 def check_free(path: Path, *, overwrite: bool = False) -> None:
@@ -180,22 +202,7 @@ def check_free(path: Path, *, overwrite: bool = False) -> None:
     """
     if path.is_file():
         raise FileExistsError(f"{path} is a file; name a folder for the output")
-    if not overwrite and path.is_dir() and any(path.iterdir()):
+    if not overwrite and path.is_dir() and not is_empty(path):
         raise FileExistsError(
             f"{path} exists and is not empty; name another folder, or remove it first"
-        )
-
-
-def check_space(path: Path, needed_bytes: int) -> None:
-    """Refuse to begin what the disk cannot hold.
-
-    Raises:
-        OSError: The file system of `path` has less than `needed_bytes` and a small margin free.
-    """
-    existing = next(parent for parent in [path, *path.absolute().parents] if parent.exists())
-    free = shutil.disk_usage(existing).free
-    if free < needed_bytes + _MARGIN:
-        raise OSError(
-            f"{path}: {needed_bytes / 2**20:.0f} MiB are needed, {free / 2**20:.0f} MiB are free; "
-            "free some space or choose a folder on another disk"
         )

@@ -9,16 +9,21 @@ sub-folders are called by their path, `1_Pooling/config.json`.
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
-from leanformer.core.files import write_text
+from leanformer.core.files import contents, write_text
 from leanformer.core.json_file import read_json
 
 LIST = "parts.json"
 """The name of the list; it does not list itself."""
 _FORMAT = 1
 _DIGEST_BYTES = 32
+
+Extra = Literal["refuse", "ignore"] | Collection[str]
+"""What becomes of a file that a table does not name: refused, ignored, or refused where it has one
+of these names."""
 
 
 def parts_of(folder: Path) -> dict[str, dict[str, Any]]:
@@ -38,7 +43,7 @@ def compare_parts(
     parts: Any,
     way_out: str,
     *,
-    extra: Literal["refuse", "ignore"] = "refuse",
+    extra: Extra = "refuse",
     named_by: str = LIST,
 ) -> None:
     """Compare what is in `folder` with a table of parts, size by size and checksum by checksum.
@@ -67,9 +72,7 @@ def list_parts(folder: Path) -> None:
     write_text(folder / LIST, _written({"format": _FORMAT, "parts": parts}))
 
 
-def check_parts(
-    folder: Path, way_out: str, *, extra: Literal["refuse", "ignore"] = "refuse"
-) -> None:
+def check_parts(folder: Path, way_out: str, *, extra: Extra = "refuse") -> None:
     """Compare what is in `folder` with its own list, `parts.json`.
 
     Args:
@@ -91,7 +94,7 @@ def _compare(
     parts: dict[str, Any],
     names: list[str],
     way_out: str,
-    extra: Literal["refuse", "ignore"],
+    extra: Extra,
     named_by: str,
 ) -> None:
     """Compare the files of these names with their rows in a valid table."""
@@ -101,7 +104,7 @@ def _compare(
             raise ValueError(f"{folder / name} is missing, though {named_by} names it; {way_out}")
     for name in names:
         file, part = folder / name, parts.get(name)
-        if part is None and extra == "ignore":
+        if part is None and extra != "refuse" and (extra == "ignore" or name not in extra):
             continue
         if part is None:
             raise ValueError(
@@ -110,8 +113,8 @@ def _compare(
         size = file.stat().st_size
         if not file.is_file() or size != part["bytes"]:
             raise ValueError(
-                f"{file} has {size} bytes and had {part['bytes']} when it was written: it "
-                f"is damaged; {way_out}"
+                f"{file} has {size} bytes and had {part['bytes']} when it was written: it was "
+                f"altered or damaged; {way_out}"
             )
         if _described(file) != part:
             raise ValueError(
@@ -162,10 +165,9 @@ def _written(table: dict[str, Any]) -> str:
 
 
 def _names(folder: Path) -> list[str]:
-    """The paths of the files in `folder`; empty sub-folders do not count, as copies lose them."""
-    return sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()
-    )
+    """The paths of the files in `folder`; empty sub-folders do not count, as copies lose them, nor
+    does what a killed writer left."""
+    return sorted(path.relative_to(folder).as_posix() for path in contents(folder))
 
 
 def _described(file: Path) -> dict[str, Any]:

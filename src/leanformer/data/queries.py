@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from leanformer.data.table import Row
+from leanformer.data.rows import Row, places
 from leanformer.data.task import Examples
 
 
@@ -16,11 +16,9 @@ def groups_of(split: str, rows: list[Row], column: str | None, queries: list[str
     if column is None:
         return queries
     found = []
-    for number, row in enumerate(rows, 1):
+    for place, row in places(split, rows):
         if not str(row.get(column, "")).strip():
-            raise ValueError(
-                f"{split} row {number}: {column} is missing; give each row its query's id"
-            )
+            raise ValueError(f"{place}: {column} is missing; give each row its query's id")
         found.append(str(row[column]))
     return found
 

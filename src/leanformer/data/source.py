@@ -1,35 +1,33 @@
-"""Where a data set comes from: a folder of splits, one file, the hub, or what is bundled.
+"""A data set as a user names it: read, split where splits are missing, and checked.
 
     folder/             train.tsv, dev.tsv, test.tsv, unlabelled.txt (any format of `table`)
     file.tsv            one file, split 80/10/10 by a hash of the text
-    name-on-the-hub     `datasets.load_dataset`
+    owner/name          a data set of the hub; owner/name:config of one with several configurations
     bundled:intents     the hand-written intents of the demo
 
-The development split may be called dev, valid, validation or val. A missing one is split off the
-training rows, the same way on every machine. Rows with one text (and pair) stay together, whatever
-their other columns hold, and so do those of a query; the last rows of a class stay in train.
+`splits` finds and reads the files. A missing split is split off the training rows, the same way on
+every machine. Rows with one text (and pair) stay together, whatever their other columns hold, and
+so do those of a query; the last rows of a class stay in train.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from leanformer.core.ranges import Count, ranged
 from leanformer.data.chosen_columns import Columns
-from leanformer.data.columns import columns_of, kind_of, to_dataset
-from leanformer.data.table import FORMATS, Row, format_of, read_rows
+from leanformer.data.columns import columns_of, to_dataset
+from leanformer.data.origin import Origin
+from leanformer.data.rows import Row
+from leanformer.data.splits import read_splits, split_files
+from leanformer.data.table import read_rows
 from leanformer.data.task import Dataset
+from leanformer.data.words import word_columns
 from leanformer.tasks import kind_named
 
-_NAMES = {
-    "train": ("train",),
-    "dev": ("dev", "valid", "validation", "val"),
-    "test": ("test",),
-    "unlabelled": ("unlabelled", "unlabeled", "unsup"),
-}
 _SHARE = {"dev": 0.1, "test": 0.1}  # split off where a split is missing
 
 
@@ -39,7 +37,7 @@ class Source:
     """How to read a data set; every field but `path` may be left to be found out.
 
     Attributes:
-        path: File, folder, hub name, or "bundled:intents".
+        path: File, folder, hub name (`owner/name`, `owner/name:config`), or "bundled:intents".
         kind: Kind of task; None = told from the columns.
         text: Column of the text.
         pair: Column of the second text.
@@ -74,7 +72,7 @@ class Source:
             FileNotFoundError: A file or folder is missing.
             ValueError: Something in it is not as it must be; the message says where.
         """
-        rows = _found(self.path)
+        rows = read_splits(self.path)
         columns = Columns(
             kind=self.kind,
             text=self.text,
@@ -84,93 +82,30 @@ class Source:
             metric=self.metric,
         )
         first = rows["train"][0]
-        chosen = columns if "words" in first else columns_of(first, columns)
-        key = _key_of(first, chosen)
-        if not _SHARE.keys() <= rows.keys():
-            rows = _split_off(rows, key, _classes_of(rows["train"], chosen))
+        chosen = word_columns(first, columns) or columns_of(rows["train"], columns)
+        key = _key_of(chosen)
+        missing = tuple(split for split in _SHARE if split not in rows)
+        if missing:
+            rows = _split_off(rows, key, _classes_of(chosen))
         if self.unlabelled is not None:
             rows["unlabelled"] = read_rows(self.unlabelled)
+        left_out = 0
         if self.limit is not None:
+            left_out = max(0, len(rows["train"]) - self.limit)
             rows["train"] = sorted(rows["train"], key=key)[: self.limit]
-        return to_dataset(_name(self.path), rows, columns)
-
-
-def _found(path: str) -> dict[str, list[Row]]:
-    if path.startswith("bundled:"):
-        return _folder(_bundled(path.removeprefix("bundled:")))
-    place = Path(path).expanduser()
-    if place.is_dir():
-        return _folder(place)
-    if place.is_file():
-        return {"train": read_rows(place)}
-    if format_of(place) or path.startswith((".", "/", "~")) or path.count("/") > 1:
-        raise FileNotFoundError(f"{path}: no such file or folder")
-    return _hub(path)
-
-
-def _bundled(name: str) -> Path:
-    folder = Path(str(files("leanformer.data"))) / "bundled" / name
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"bundled:{name}: there is no such data set; there is bundled:intents"
+        origin = Origin(
+            path=self.path,
+            files=_files_of(self.path),
+            kind_asked=self.kind is not None,
+            split_off=missing,
+            left_out=left_out,
         )
-    return folder
+        return to_dataset(_name(self.path), rows, chosen, origin)
 
 
-def _folder(folder: Path) -> dict[str, list[Row]]:
-    rows = {}
-    for split, names in _NAMES.items():
-        found = [
-            folder / f"{name}{suffix}{gz}"
-            for name in names
-            for suffix in FORMATS
-            for gz in ("", ".gz")
-            if (folder / f"{name}{suffix}{gz}").is_file()
-        ]
-        if len(found) > 1:
-            raise ValueError(
-                f"{folder}: both {found[0].name} and {found[1].name}; keep one of them"
-            )
-        if found:
-            rows[split] = read_rows(found[0])
-    if "train" not in rows:
-        raise FileNotFoundError(
-            f"{folder}: no train.tsv (.csv, .jsonl, .conll, .txt, also .gz) in it"
-        )
-    return rows
-
-
-def _hub(name: str) -> dict[str, list[Row]]:
-    try:
-        from datasets import load_dataset
-    except ImportError as error:
-        raise FileNotFoundError(
-            f"{name}: no such file or folder; for the hub: pip install 'leanformer[hub]'"
-        ) from error
-    try:
-        splits = load_dataset(name)
-    except Exception as error:
-        raise FileNotFoundError(
-            f"{name}: no such file or folder here, and the hub did not give it ({error})"
-        ) from error
-    rows = {}
-    for split, names in _NAMES.items():
-        chosen = next((known for known in names if known in splits), None)
-        if chosen is not None:
-            features = splits[chosen].features
-            named = {key: item.names for key, item in features.items() if hasattr(item, "names")}
-            rows[split] = [_with_names(dict(row), named) for row in splits[chosen]]
-    if "train" not in rows:
-        raise ValueError(f"{name}: the hub's data set has no split called train")
-    return rows
-
-
-def _with_names(row: Row, named: dict[str, list[str]]) -> Row:
-    """Class labels as names; -1, the hub's mark for a hidden label, as no label."""
-    for key, names in named.items():
-        if isinstance(row[key], int):
-            row[key] = names[row[key]] if row[key] >= 0 else ""
-    return row
+def _files_of(path: str) -> dict[str, str]:
+    """The name of the file of each split, or of its shards; none where the hub gave the rows."""
+    return {split: ", ".join(file.name for file in own) for split, own in split_files(path).items()}
 
 
 def _split_off(
@@ -204,27 +139,26 @@ def _split_off(
     return rows
 
 
-def _classes_of(rows: list[Row], columns: Columns) -> Callable[[Row], tuple[str, ...]]:
+def _classes_of(columns: Columns) -> Callable[[Row], tuple[str, ...]]:
     """The classes of a row, where labels are classes."""
     label = columns.label
-    if label is None or kind_of(rows, columns) != "classification":
+    if label is None or columns.kind != "classification":
         return lambda row: ()
     return lambda row: (str(row.get(label)),)
 
 
-def _key_of(first: Row, columns: Columns) -> Callable[[Row], str]:
+def _key_of(columns: Columns) -> Callable[[Row], str]:
     """What decides which split a row goes to: its text and pair, or the query it belongs to."""
     about = kind_named(columns.kind) if columns.kind is not None else None
     if about is not None and about.grouped:
         query = columns.query_id or columns.text
         assert query is not None, "a ranking has queries"
         return lambda row: _hash({"query": row.get(query)})
-    read = ["words"] if "words" in first else [columns.text, columns.pair]
-    names = [name for name in read if name is not None]
+    names = [name for name in (columns.text, columns.pair) if name is not None]
     return lambda row: _hash({name: row.get(name) for name in names})
 
 
-def _hash(row: Row) -> str:
+def _hash(row: dict[str, Any]) -> str:
     return hashlib.sha256(repr(sorted(row.items())).encode()).hexdigest()
 
 

@@ -4,9 +4,10 @@ All tasks have one shape of data; what differs, `leanformer.tasks` says. A pair 
 property of the examples, not a task of its own.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from leanformer.data.origin import Origin
 from leanformer.numerics.metrics import Metric
 from leanformer.tasks import TaskKind, check_metric, kind_named, metric_named
 
@@ -104,6 +105,8 @@ class Dataset:
         dev: What choices are made by.
         test: What is touched once, at the end.
         unlabelled: Texts of the domain without labels, for distillation; may be None.
+        origin: Where it was read from; None of one that was not read. Data sets with the same
+            examples are equal wherever they came from.
     """
 
     name: str
@@ -112,6 +115,7 @@ class Dataset:
     dev: Examples
     test: Examples
     unlabelled: Examples | None = None
+    origin: Origin | None = field(default=None, compare=False)
 
 
 def joined(labelled: Examples, unlabelled: Examples | None, kind: str) -> Examples:

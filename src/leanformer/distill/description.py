@@ -103,19 +103,25 @@ def _comparable(teacher: Embedding) -> Embedding:
 
 
 def prove_lengths(
-    before: float, student: Any, encoded: Encoded, targets: NDArray[np.float32]
+    before: float,
+    student: Any,
+    encoded: Encoded,
+    targets: NDArray[np.float32],
+    precision: str = "bf16",
 ) -> Proof:
     """How long the student's vectors are against the teacher's, before and after the training."""
     return Proof(
         claim="lengths of the vectors on dev, over the teacher's",
         before=before,
-        after=lengths(student, encoded, targets),
+        after=lengths(student, encoded, targets, precision),
         unit="x",
         ok=True,
         note=f"mean ratio over {len(encoded)} texts; the cosine does not see it",
     )
 
 
-def lengths(student: Any, encoded: Encoded, targets: NDArray[np.float32]) -> float:
+def lengths(
+    student: Any, encoded: Encoded, targets: NDArray[np.float32], precision: str = "bf16"
+) -> float:
     """Mean ratio of the lengths of the student's vectors to those of `targets`, [N, D]."""
-    return length_ratio(np.stack(outputs(student, encoded, "embedding")), targets)
+    return length_ratio(np.stack(outputs(student, encoded, "embedding", precision)), targets)

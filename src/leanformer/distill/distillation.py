@@ -3,9 +3,8 @@
 Legend: B batch, T token, V vocabulary.
 """
 
-import copy
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -23,13 +22,19 @@ from leanformer.distill.teachers.teacher_cache import TeacherCache
 from leanformer.models.attention.observe import observe_attention
 from leanformer.models.digest import weights_digest
 from leanformer.models.embedding import embedding_of, text_vectors
+from leanformer.models.half_precision import in_dtype
 from leanformer.models.packed import model_inputs
 from leanformer.tasks import kind_named
 from leanformer.train.loss import Carry, Loss, Term, Unit, count
 from leanformer.train.masking import Masking
+from leanformer.train.precision import has_bf16
 
-TEACHER_TYPE = torch.bfloat16
-"""What a teacher answers in: half of the memory. Devices differ in its last bits."""
+
+def teacher_dtype(precision: str) -> torch.dtype:
+    """What a teacher answers in: fp32 beside a student trained in fp32, and else bf16, which takes
+    half of the memory. Devices differ in the last bits of bf16.
+    """
+    return torch.float32 if precision == "fp32" else torch.bfloat16
 
 
 class Distillation(Loss):
@@ -38,7 +43,8 @@ class Distillation(Loss):
     Args:
         objectives: What is compared.
         student: The model that is trained.
-        teacher: The model that is followed; a half-precision copy of it is used and never trained.
+        teacher: The model that is followed; a copy of it in `teacher_dtype` is used and never
+            trained.
         task: Kind and labels.
         translate: Teacher's token id for each of the student's, [V]; None = they are the same.
         noise: Share of tokens replaced by others of the batch.
@@ -47,6 +53,7 @@ class Distillation(Loss):
         kept: Where the teacher's outputs are kept; None = it is asked each time.
         own: The texts as the teacher's own tokenizer encodes them; None = it reads the student's
             token ids.
+        precision: That of the training, as `TrainSetup.precision` names it.
     """
 
     def __init__(
@@ -61,6 +68,7 @@ class Distillation(Loss):
         hide: Masking | None = None,
         kept: TeacherCache | None = None,
         own: OwnReading | None = None,
+        precision: str = "bf16",
     ) -> None:
         super().__init__()
         sizes = dims_of(student, task.kind), dims_of(teacher, task.kind)
@@ -72,8 +80,8 @@ class Distillation(Loss):
         self.compilable = not self.attention  # which is observed from outside of the model
         self.kind = task.kind
         # Kept out of the module's own parameters: a teacher is neither trained nor checkpointed.
-        device = device_of(student)
-        asked = copy.deepcopy(teacher).to(device, TEACHER_TYPE)
+        device, self.dtype = device_of(student), teacher_dtype(precision)
+        asked = in_dtype(teacher, self.dtype, device)
         self._teacher = [asked.eval().requires_grad_(False)]
         self._translate = None if translate is None else translate.to(device)
         self.noise, self._special = noise, torch.tensor(list(special), dtype=torch.long)
@@ -124,9 +132,18 @@ class Distillation(Loss):
         said = self._kept.read(batch) if self._kept is not None else None
         if said is not None:
             return said
-        with torch.no_grad():
+        with torch.no_grad(), self._teacher_precision(batch):
             said = self._answer(batch)
         return said if self._kept is None else self._kept.write(batch, said)
+
+    def _teacher_precision(self, batch: Batch) -> AbstractContextManager[Any]:
+        """The teacher's precision where the student has another one: beside fp16 it stays in bf16,
+        whose range is fp32's, unless a GPU would only imitate that.
+        """
+        device = batch.inputs["input_ids"].device.type
+        if not torch.is_autocast_enabled(device) or (device != "cpu" and not has_bf16(device)):
+            return nullcontext()
+        return torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32)
 
     def _answer(self, batch: Batch) -> Outputs:
         """What the teacher says now: about its own reading of the texts, or about the same ids."""

@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from leanformer.core.ranges import InnerShare, Length, PartialShare
 from leanformer.core.step import Sketch
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.data import Encoded, Examples, Task, encode_examples
+from leanformer.data import Encoded, Examples, encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.augmentation import Augmentation
 from leanformer.distill.description import check_widths, follow_description, lengths, prove_lengths
-from leanformer.distill.distillation import Distillation, translation
+from leanformer.distill.distillation import Distillation, teacher_dtype, translation
 from leanformer.distill.objective import Objective, check_objectives, dims_of
 from leanformer.distill.objectives import SoftTargets
 from leanformer.distill.substitution import Substitution as Substitution
+from leanformer.distill.teachers.caching import open_cache
 from leanformer.distill.teachers.ensemble import check_comparable
 from leanformer.distill.teachers.named import with_teachers
 from leanformer.distill.teachers.reading import (
@@ -36,11 +36,10 @@ from leanformer.distill.teachers.reading import (
     have_one_vocabulary,
     read_texts,
 )
-from leanformer.distill.teachers.teacher_cache import TeacherCache, key_of
 from leanformer.models.embedding import embedding_of
 from leanformer.train.dropout import without_dropout
 from leanformer.train.evaluate import make_evaluator, outputs
-from leanformer.train.masking import Masking, masking
+from leanformer.train.masking import Masking, masking, special_ids
 from leanformer.train.setup import TrainSetup
 from leanformer.train.steps.documents import encode_documents
 from leanformer.train.steps.trained import Training, train_and_prove
@@ -157,7 +156,8 @@ class Distill(Training):
         dev, targets = self._dev(workspace, teacher, tokenizers, hide, same_ids)
         evaluate = make_evaluator(dev, task, targets, self.train.precision)
         free = None if embedding_of(teacher).pooling.normalize else targets
-        before = 1.0 if free is None else lengths(workspace.model, dev, free)
+        precision = self.train.precision
+        before = 1.0 if free is None else lengths(workspace.model, dev, free, precision)
         loss = self._loss(workspace, teacher, tokenizers[0], texts, hide, own)
         with nullcontext() if self.dropout else without_dropout(workspace.model):
             done = train_and_prove(
@@ -173,7 +173,8 @@ class Distill(Training):
             )
         if free is None:
             return done
-        return done.with_(proofs=(*done.proofs, prove_lengths(before, done.model, dev, free)))
+        ended = prove_lengths(before, done.model, dev, free, precision)
+        return done.with_(proofs=(*done.proofs, ended))
 
     def _teacher(self, workspace: Workspace) -> tuple[Any, list[Any]]:
         """The teacher, or all of them as one, and the tokenizer of each."""
@@ -237,9 +238,9 @@ class Distill(Training):
         """The teacher's vectors of the development split, [N, D]."""
         if same_ids:
             asked = encode_examples(dev, tokenizers[0], "embedding", self.max_length)
-            return np.stack(outputs(teacher, asked, "embedding"))
+            return np.stack(outputs(teacher, asked, "embedding", self.train.precision))
         reading = read_texts(dev, tokenizers, "embedding", self.teacher_max_length)
-        return reading.all_outputs(teacher)
+        return reading.all_outputs(teacher, self.train.precision)
 
     def _loss(
         self,
@@ -253,7 +254,18 @@ class Distill(Training):
         """What the student is taught by, on `texts`."""
         task = workspace.dataset.task
         translate = translation(workspace.tokenizer, theirs) if own is None else None
-        kept = self._kept(teacher, task, texts, translate, own)
+        kept = None
+        if self.teacher_cache is not None:
+            kept = open_cache(
+                self.teacher_cache,
+                teacher,
+                task,
+                texts,
+                self.objectives,
+                translate=translate,
+                own=own,
+                dtype=teacher_dtype(self.train.precision),
+            )
         torch.manual_seed(workspace.seed)  # projections of the objectives begin at random
         return Distillation(
             self.objectives,
@@ -262,39 +274,9 @@ class Distill(Training):
             task,
             translate,
             self.noise,
-            workspace.tokenizer.all_special_ids,
+            special_ids(workspace.tokenizer),
             hide,
             kept,
             own,
-        )
-
-    def _kept(
-        self,
-        teacher: Any,
-        task: Task,
-        encoded: Encoded,
-        translate: Tensor | None,
-        own: OwnReading | None,
-    ) -> TeacherCache | None:
-        if self.teacher_cache is None:
-            return None
-        if task.about.predicts_next:
-            raise ValueError(
-                "teacher_cache: logits of the whole vocabulary for every token are too large to "
-                "keep; leave teacher_cache out"
-            )
-        if task.about.hides_words:
-            raise ValueError(
-                "teacher_cache: other tokens are hidden each time a text is seen, so that the "
-                "teacher must be asked each time; leave teacher_cache out"
-            )
-        needs = any(objective.needs_hidden for objective in self.objectives)
-        dims = dims_of(teacher)
-        return TeacherCache(
-            self.teacher_cache,
-            key_of(teacher, encoded if own is None else own.joined(), translate, task.kind),
-            [encoded.length(index) for index in range(len(encoded))],
-            width=dims.hidden if task.about.output == "vector" else task.outputs,
-            per_token=task.about.per_token,
-            hidden=(dims.layers + 1, dims.hidden) if needs else (0, 0),
+            self.train.precision,
         )

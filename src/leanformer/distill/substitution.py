@@ -24,6 +24,7 @@ from leanformer.core.technique import technique
 from leanformer.data import Examples
 from leanformer.distill.augmentation import Augmentation
 from leanformer.models.io.load import load_model
+from leanformer.train.masking import special_ids
 
 _BATCH = 64
 
@@ -103,6 +104,7 @@ class _Substitutes:
         model: tuple[Any, Any] | None,
     ) -> None:
         self.tokenizer, self.count, self.model = tokenizer, count, model
+        self.special = {tokenizer.convert_ids_to_tokens(n) for n in special_ids(tokenizer)}
         self.embeddings_VD = embeddings_VD.detach().float()
         self.words, self.ids = whole_words(tokenizer)
         self.known_WD = F.normalize(self.embeddings_VD[self.ids], dim=-1)
@@ -113,11 +115,15 @@ class _Substitutes:
             model[0].to(embeddings_VD.device)
 
     def of_words(self, words: list[str]) -> list[list[str]]:
-        """The substitutes of each word of a text; none for what is not a word, such as a comma."""
-        found = [self._near(word) if word.isalpha() else [] for word in words]
+        """The substitutes of each word of a text; none for what is not a word, such as a comma or a
+        special token."""
+        plain = [word.isalpha() and word not in self.special for word in words]
+        found = [
+            self._near(word) if is_word else [] for word, is_word in zip(words, plain, strict=True)
+        ]
         if self.model is not None:
             for place, others in self._fitting(words):
-                found[place] = others
+                found[place] = others if plain[place] else []
         return found
 
     def _near(self, word: str) -> list[str]:
@@ -167,7 +173,7 @@ class _Substitutes:
 
 def whole_words(tokenizer: Any) -> tuple[list[str], list[int]]:
     """The pieces of a vocabulary that are words by themselves, and their ids."""
-    ids = sorted(set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids))
+    ids = sorted(set(tokenizer.get_vocab().values()) - set(special_ids(tokenizer)))
     texts = [tokenizer.decode([index]).strip() for index in ids]
     spelled = tokenizer([text or "-" for text in texts], add_special_tokens=False)["input_ids"]
     kept = [

@@ -7,6 +7,7 @@ graph are for training on, not for serving.
 
 from pathlib import Path
 
+from leanformer.core.files import contents, recover_folder
 from leanformer.core.quantity import Quantity
 from leanformer.runtime.serving.opening import described, files_of
 
@@ -22,9 +23,10 @@ def folder_size(folder: Path) -> Quantity:
     Raises:
         ValueError: There is no such folder.
     """
+    recover_folder(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder")
-    return bytes_of([path for path in folder.rglob("*") if path.is_file()])
+    return bytes_of(contents(folder))
 
 
 def bytes_of(files: list[Path]) -> Quantity:

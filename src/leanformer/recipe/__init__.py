@@ -2,7 +2,7 @@
 
 from leanformer.recipe.opening import align_labels, check_exports, open_model, own_head
 from leanformer.recipe.recipe import STEPS, Recipe, read
-from leanformer.recipe.run import Run, begin, run
+from leanformer.recipe.running import Run, begin, run
 
 __all__ = [
     "STEPS",

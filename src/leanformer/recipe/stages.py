@@ -17,7 +17,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.files import write_text
+from leanformer.core.files import is_empty, recover_folder, write_text
 from leanformer.core.json_file import read_json
 from leanformer.core.parts import LIST, compare_parts, parts_of
 from leanformer.runtime.manifest import NAME as MANIFEST
@@ -37,8 +37,10 @@ def take(place: Path, key: str) -> None:
     held = _key(place)
     if held == key:
         return
-    if place.exists():
+    if held:
         os.replace(place, _aside(place, held))
+    elif place.exists():
+        shutil.rmtree(place)  # a writer was killed before it kept the key
     if _aside(place, key).is_dir():
         os.replace(_aside(place, key), place)
     else:
@@ -55,6 +57,8 @@ def finished(place: Path) -> list[dict[str, Any]] | None:
     if not file.is_file():
         return None
     way_out = f"remove {place} to do this step again"
+    shutil.rmtree(place / "checkpoint", ignore_errors=True)  # a kill may have left it
+    recover_folder(place / MODEL)
     done = _read(file, way_out)
     if done.keys() != {"key", "parts", "events"} or done["key"] != _key(place):
         raise ValueError(f"{file} does not say what came of the step: it is damaged; {way_out}")
@@ -81,7 +85,7 @@ def finish(place: Path, saved: Path, events: list[dict[str, Any]]) -> None:
 def _key(place: Path) -> str:
     """Of which step a folder is; "" where there is none."""
     file = place / _BEGUN
-    if not place.exists():
+    if not place.exists() or (place.is_dir() and is_empty(place)):
         return ""
     way_out = f"remove {place} to do this step again"
     key = _read(file, way_out).get("key") if file.is_file() else None

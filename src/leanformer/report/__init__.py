@@ -2,6 +2,7 @@
 
 from leanformer.report.compare import compare, write_comparison
 from leanformer.report.page import write_report
+from leanformer.report.plan import plan_lines
 from leanformer.report.promise import promise_lines
 from leanformer.report.summary import markdown
 from leanformer.report.verdict import sentence
@@ -9,6 +10,7 @@ from leanformer.report.verdict import sentence
 __all__ = [
     "compare",
     "markdown",
+    "plan_lines",
     "promise_lines",
     "sentence",
     "write_comparison",

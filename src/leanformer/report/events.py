@@ -1,19 +1,20 @@
 """A record, read for people: the events by kind, with what was dropped said aloud.
 
-`core.record.read` serves a resumed run, which wants whatever is whole. A report must not be drawn
-from a damaged record without a word, so it tells three cases apart:
+A report must not be drawn from a damaged record without a word, so it tells four cases apart:
 
     cut short   the braces never close: a killed run's half line, left out with a note
     last line   anything that is not JSON: left out with a note
     elsewhere   anything that is not JSON: refused with its line number
+    altered     a line that its checksum does not fit: refused with its line number
 
 A resumed run may write an event twice; the later one counts, and a model's measures are merged.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from leanformer.core.record import cut_short, event_of
 
 Event = dict[str, Any]
 
@@ -28,6 +29,7 @@ _REQUIRED = {
     "disagreements": ("rows",),
     "backends": ("rows",),
     "training": ("model", "loss"),
+    "plan": ("facts", "splits", "labels", "max_length", "warnings", "notes"),
 }
 
 
@@ -48,6 +50,7 @@ class Events:
     backends: list[Event] = field(default_factory=list)
     training: list[Event] = field(default_factory=list)
     verdict: Event | None = None
+    plan: Event | None = None
     notes: list[str] = field(default_factory=list)
     """What a reader must know about the record itself: dropped lines, resumptions, no end."""
 
@@ -69,11 +72,11 @@ def load(path: Path) -> Events:
     notes: list[str] = []
     events: list[Event] = []
     for number, line in numbered:
-        event = _event(line)
+        event = event_of(line, f"{path}:{number}")
         if event is not None:
             _check(event, f"{path}:{number}")
             events.append(event)
-        elif number == numbered[-1][0] or _cut_short(line):
+        elif number == numbered[-1][0] or cut_short(line):
             notes.append(f"Line {number} of the record was cut short by a killed run; left out.")
         else:
             raise ValueError(
@@ -87,7 +90,7 @@ def _by_kind(path: Path, events: list[Event], notes: list[str]) -> Events:
     def of(kind: str) -> list[Event]:
         return [event for event in events if event["event"] == kind]
 
-    runs, verdicts = of("run"), of("verdict")
+    runs, verdicts, plans = of("run"), of("verdict"), of("plan")
     if not runs:
         raise ValueError(
             f"{path} has no `run` event, which says what was run; is this a record of leanformer?"
@@ -96,6 +99,8 @@ def _by_kind(path: Path, events: list[Event], notes: list[str]) -> Events:
         notes.append(f"The run was interrupted and resumed {_times(len(runs) - 1)}.")
     if not verdicts:
         notes.append("The run has not finished: what follows is what it had measured so far.")
+    if plans:
+        notes.extend(map(_sentence, plans[-1]["warnings"]))
     return Events(
         path=path,
         run=runs[-1],
@@ -110,16 +115,9 @@ def _by_kind(path: Path, events: list[Event], notes: list[str]) -> Events:
         backends=[row for event in of("backends")[-1:] for row in event["rows"]],
         training=_latest(of("training"), "model", "epoch", "step"),
         verdict=verdicts[-1] if verdicts else None,
+        plan=plans[-1] if plans else None,
         notes=notes,
     )
-
-
-def _event(line: str) -> Event | None:
-    try:
-        value = json.loads(line, parse_constant=lambda _: None)
-    except json.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict) and isinstance(value.get("event"), str) else None
 
 
 def _check(event: Event, place: str) -> None:
@@ -129,20 +127,6 @@ def _check(event: Event, place: str) -> None:
             raise ValueError(f"{place}: the event {kind!r} has no {name!r}, which the report needs")
     if "rows" in _REQUIRED.get(kind, ()) and not isinstance(event["rows"], list):
         raise ValueError(f"{place}: 'rows' of the event {kind!r} must be a list")
-
-
-def _cut_short(line: str) -> bool:
-    """Whether `line` begins an object that is never closed."""
-    depth, in_text, escaped = 0, False, False
-    for character in line:
-        if in_text:
-            in_text = escaped or character != '"'
-            escaped = character == "\\" and not escaped
-        elif character == '"':
-            in_text = True
-        else:
-            depth += (character in "{[") - (character in "}]")
-    return line.lstrip().startswith("{") and (in_text or depth > 0)
 
 
 def _latest(events: list[Event], *keys: str) -> list[Event]:
@@ -165,6 +149,11 @@ def _merged(models: list[Event]) -> list[Event]:
             merged[part] = {**(before.get(part) or {}), **measured}
         found[model["name"]] = merged
     return list(found.values())
+
+
+def _sentence(text: str) -> str:
+    """A warning of the plan, begun with a capital."""
+    return text[:1].upper() + text[1:]
 
 
 def _times(count: int) -> str:

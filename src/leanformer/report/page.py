@@ -15,7 +15,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from leanformer.core.files import write_text
-from leanformer.report import charts, evidence, sparsity, tables
+from leanformer.report import charts, evidence, plan, sparsity, tables
 from leanformer.report.events import Events, load
 from leanformer.report.front import AXES, front
 from leanformer.report.lineup import Lineup, lineup
@@ -97,6 +97,8 @@ def content(events: Events) -> dict[str, Any]:
         "decisions": tables.decisions(events, field) if events.choices else None,
         "curves": curves,
         "race": tables.race(events.backends) if events.backends else None,
+        "plan": plan.plan_tables(events.plan) if events.plan else None,
+        "plan_notes": [plan.printable(note) for note in (events.plan or {}).get("notes", ())],
     }
 
 

@@ -14,7 +14,7 @@ from leanformer.core.proof import Proof
 from leanformer.core.registry import Registry
 from leanformer.runtime.session import Precision, Session
 
-FORMAT = 2  # of served folders; 1 had a folder for each precision and names of its own
+FORMAT = 3  # of served folders; 1 had a folder for each precision, 2 no checksum of its description
 
 
 class Backend(ABC):

@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.files import check_free, new_folder
 from leanformer.core.proof import Proof
 from leanformer.data.task import Task
-from leanformer.models.io.save import save_model
+from leanformer.models.io.save import check_room, write_model
 from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
@@ -51,7 +52,8 @@ def export_folder(
         model: The trained model with its head.
         tokenizer: Its tokenizer.
         task: What it does.
-        folder: The folder to make; PyTorch weights and the winner's graph stay in it.
+        folder: The folder to make; PyTorch weights and the winner's graph stay in it. It appears
+            when the race is over.
         calibration: Texts for int8 and for the race; also decides max_length and pairs.
         candidates: What may race, besides PyTorch.
         modules_to_not_convert: Linear layers that stay in floating point in OpenVINO's int8.
@@ -68,50 +70,53 @@ def export_folder(
     """
     kind = served_kind(task.kind)
     limit = min(calibration.max_length, tokenizer.model_max_length)
-    _save(model, tokenizer, kind, limit, folder, overwrite)
     asked = dict.fromkeys([*candidates, *(BATCH_DEPENDENT if batch_dependent else ())])
-    proofs, failed = _export_all(
-        model,
-        kind,
-        folder,
-        calibration,
-        [*asked],
-        modules_to_not_convert=modules_to_not_convert,
-        made=made or {},
-    )
-    manifest = Manifest(
-        kind=kind,
-        labels=tuple(task.labels),
-        thresholds=task.thresholds,
-        max_length=limit,
-        pairs=calibration.pairs is not None,
-    )
-    write_manifest(folder, manifest)
-    rows = race(
-        folder,
-        calibration.texts,
-        calibration.pairs,
-        candidates=[*proofs, ("pytorch", "bf16")],
-        least_agreement=least_agreement,
-        threads=threads,
-        batch_dependent=batch_dependent,
-    )
-    chosen = next(row for row in rows if row.chosen)
-    winner = chosen.backend, chosen.precision
-    _remove_losers(folder, [one for one in proofs if one != winner])
-    table = tuple(vars(row) for row in [*rows, *failed])
-    write_manifest(folder, replace(read_manifest(folder), race=table))
+    check_free(folder, overwrite=overwrite)
+    check_room(model, tokenizer, folder)
+    with new_folder(folder, overwrite=overwrite) as temporary:
+        _save(model, tokenizer, kind, limit, temporary)
+        proofs, failed = _export_all(
+            model,
+            kind,
+            temporary,
+            calibration,
+            [*asked],
+            modules_to_not_convert=modules_to_not_convert,
+            made=made or {},
+        )
+        manifest = Manifest(
+            kind=kind,
+            labels=tuple(task.labels),
+            thresholds=task.thresholds,
+            max_length=limit,
+            pairs=calibration.pairs is not None,
+        )
+        write_manifest(temporary, manifest)
+        rows = race(
+            temporary,
+            calibration.texts,
+            calibration.pairs,
+            candidates=[*proofs, ("pytorch", "bf16")],
+            least_agreement=least_agreement,
+            threads=threads,
+            batch_dependent=batch_dependent,
+        )
+        chosen = next(row for row in rows if row.chosen)
+        winner = chosen.backend, chosen.precision
+        _remove_losers(temporary, [one for one in proofs if one != winner])
+        table = tuple(vars(row) for row in [*rows, *failed])
+        write_manifest(temporary, replace(read_manifest(temporary), race=table))
     return [*rows, *failed], proofs.get(winner, [])
 
 
-def _save(model: Any, tokenizer: Any, kind: str, limit: int, folder: Path, overwrite: bool) -> None:
+def _save(model: Any, tokenizer: Any, kind: str, limit: int, folder: Path) -> None:
     """Weights and tokenizer."""
     if (
         kind_named(kind).output == "vector"
     ):  # sentence-transformers reads the length from the tokenizer's files
         tokenizer = copy.deepcopy(tokenizer)
         tokenizer.model_max_length = limit
-    save_model(model, tokenizer, folder, overwrite=overwrite)
+    write_model(model, tokenizer, folder)
 
 
 def _export_all(

@@ -6,8 +6,9 @@
     <folder>/openvino/openvino_model.xml, .bin; openvino_model_qint8_quantized.xml, .bin
     <folder>/onnx/model.onnx
 
-Checksums tell a copied, cut or edited file apart from the one that was measured. Format 1, whose
-graphs lay in a folder for each precision, still opens.
+Checksums tell a copied, cut or edited file apart from the one that was measured; the last field is
+the checksum of the description itself. Formats 1 and 2 still open: graphs lay in a folder for each
+precision in the first, and neither had that checksum.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.files import write_text
+from leanformer.core.files import contents, recover_folder, write_text
 from leanformer.core.json_file import read_json
 from leanformer.core.machine.processor import instructions
 from leanformer.runtime.backends import FORMAT, graph_file, registered
@@ -25,7 +26,10 @@ from leanformer.runtime.session import Precision
 from leanformer.tasks import kind_names
 
 NAME = "leanformer.json"
-_FORMATS = (1, FORMAT)
+_FORMATS = (1, 2, FORMAT)
+_LISTS = ("labels", "thresholds", "race", "instructions")
+_OWN = "checksum"  # the field that is the checksum of the others
+_UNSIGNED = (1, 2)  # formats in which that field may be missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +71,12 @@ class Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """Write `leanformer.json` with the checksums of every file that is in `folder` now."""
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != NAME)
+    paths = [path for path in contents(folder) if path.name != NAME]
     files = {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
     manifest = replace(manifest, files=files, instructions=tuple(instructions()))
-    write_text(folder / NAME, json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n")
+    fields = asdict(manifest)
+    fields[_OWN] = _signature(fields)
+    write_text(folder / NAME, json.dumps(fields, indent=2, ensure_ascii=False) + "\n")
     return manifest
 
 
@@ -79,30 +85,48 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises:
         FileNotFoundError: There is no `leanformer.json`.
-        ValueError: It is not what `write_manifest` writes.
+        ValueError: It is not what `write_manifest` wrote.
     """
     path = folder / NAME
+    recover_folder(folder)
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is missing: {folder} was not exported by leanformer; "
             "make it with `leanformer compress`, or export the model first"
         )
     fields = read_json(path)
+    signature = fields.pop(_OWN, None)
+    signed = _signature(fields)
     if fields.setdefault("format", 1) not in _FORMATS:
         raise ValueError(
             f"{path}: format {fields['format']!r} is not among {_FORMATS}, which this version "
             "reads; update leanformer, or export the model again"
         )
+    if signature != signed and not (signature is None and fields["format"] in _UNSIGNED):
+        raise ValueError(
+            f"{path} was altered after it was written: its checksum differs; copy it again, or "
+            "export the model again"
+        )
     try:
-        lists = {
-            key: tuple(fields.get(key, ()))
-            for key in ("labels", "thresholds", "race", "instructions")
-        }
+        lists = {key: tuple(_list(fields, key)) for key in _LISTS}
         manifest = Manifest(**{**fields, **lists})
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); export the model again") from error
     _check_fields(path, manifest)
     return manifest
+
+
+def _list(fields: dict[str, Any], key: str) -> list[Any]:
+    value = fields.get(key, [])
+    if not isinstance(value, list):
+        raise TypeError(f"{key} is {value!r} and not a list")
+    return value
+
+
+def _signature(fields: dict[str, Any]) -> str:
+    """The checksum of a description, whatever the order of its fields and its spaces."""
+    text = json.dumps(fields, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
 def _check_fields(path: Path, manifest: Manifest) -> None:
@@ -120,6 +144,8 @@ def _check_fields(path: Path, manifest: Manifest) -> None:
         value = getattr(manifest, name)
         if not isinstance(value, kind):
             raise ValueError(f"{path}: {name} is {value!r}, not {kind.__name__}; export it again")
+    if strange := [one for one in manifest.labels if not isinstance(one, str)]:
+        raise ValueError(f"{path}: label {strange[0]!r} is not a text; export it again")
     thresholds, count = manifest.thresholds, len(manifest.labels)
     fit = all(isinstance(one, float) and 0 <= one <= 1 for one in thresholds)
     if thresholds and (len(thresholds) != count or not fit):

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from textwrap import shorten
 
-from leanformer.core.files import write_text
+from leanformer.core.files import recover_folder, write_text
 from leanformer.core.json_file import read_json
 from leanformer.models.digest import model_identity
 from leanformer.models.io.save import save_model
@@ -67,6 +67,7 @@ def _save_teacher(contest: Contest, folder: Path) -> None:
     """Save the teacher, with nothing beside it that was made of another one."""
     kept = folder.with_name(f"{folder.name}.json")
     ours = model_identity(contest.teacher, contest.tokenizer)
+    recover_folder(folder)
     if kept.is_file() and read_json(kept) == ours and (folder / "config.json").is_file():
         return
     save_model(contest.teacher, contest.tokenizer, folder, overwrite=True)

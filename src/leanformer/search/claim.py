@@ -15,7 +15,7 @@ from typing import Any
 
 from leanformer.core import codec
 from leanformer.core.claim import changes, keep
-from leanformer.core.files import check_space
+from leanformer.core.files import check_space, is_empty
 from leanformer.core.identity import listed
 from leanformer.core.json_file import read_json
 from leanformer.core.record import Record, read
@@ -36,6 +36,8 @@ def claim(
     dataset: Dataset,
     opened: Opened,
     say: Callable[[str], None] = lambda text: None,
+    *,
+    write: bool = True,
 ) -> None:
     """Make `out` the folder of this request: new, gone on with, or changed, with a new record.
 
@@ -45,6 +47,7 @@ def claim(
         dataset: Its data.
         opened: Its models.
         say: Told of what has changed since the folder was used last.
+        write: Whether anything is written; if not, the folder is only checked.
 
     Raises:
         FileExistsError: `out` holds something that is no search.
@@ -55,7 +58,9 @@ def claim(
     changed = changes(kept, content, WORDS)
     if changed is None:
         _check_new(out)
-    elif changed:
+    if not write:
+        return
+    if changed:
         say(f"changed since the former search: {listed(changed)}; what is trained is used again")
         _begin_record(Record(out / "record.jsonl"), _settings(kept), content["settings"])
     if changed != []:
@@ -101,6 +106,6 @@ def _content(request: Request, dataset: Dataset, opened: Opened) -> dict[str, An
 def _check_new(out: Path) -> None:
     if out.is_file():
         raise FileExistsError(f"{out} is a file; name a folder with --out")
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and not is_empty(out):
         raise FileExistsError(f"{out} exists and is not empty; name another folder with --out")
     check_space(out, _SPACE)

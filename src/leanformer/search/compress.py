@@ -12,17 +12,17 @@ Every part leaves its result on disk, so that a search that was stopped goes on 
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from leanformer.core.machine.device import find_device
+from leanformer.core.lock import one_at_a_time
 from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
 from leanformer.models.io.load import has_head
-from leanformer.recipe import align_labels
-from leanformer.report import write_report
+from leanformer.report import plan_lines, write_report
 from leanformer.report.units import share
 from leanformer.search.baselines import enter_baselines
 from leanformer.search.claim import claim, opened_test_before
@@ -31,9 +31,9 @@ from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
 from leanformer.search.entry import INT8_TEACHER, TEACHER
 from leanformer.search.finish import finish, finished
-from leanformer.search.judged import check_gold
-from leanformer.search.opening import open_checked
 from leanformer.search.outcome import beside_majority
+from leanformer.search.plan import write_plan
+from leanformer.search.prepare import prepare
 from leanformer.search.request import Request
 from leanformer.search.simplest import enter_simplest
 from leanformer.search.students.climb import Trial, climb
@@ -41,11 +41,11 @@ from leanformer.search.students.decisions import Decisions
 from leanformer.search.students.ladder import Rung, ladder
 from leanformer.search.students.pace import TooLong
 from leanformer.search.students.trainer import OUTPUTS, Trainer
-from leanformer.tasks import served_kind
 
 Watch = Callable[[str, Any], None]
 
 
+@one_at_a_time("out")
 def compress(request: Request, out: Path, *, command: str = "", watch: Watch | None = None) -> Path:
     """Search, and write everything to `out`: the model, the record, the report.
 
@@ -60,27 +60,19 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
         The path of the HTML report; the model lies beside it in `model/`.
 
     Raises:
-        OSError: A file is missing, the folder is taken, or the disk is full.
+        OSError: A file is missing, the folder is taken or in use, or the disk is full.
         ValueError: Data or model are not as they must be.
     """
-    find_device(request.device)
     out = out.resolve()  # the recipes of the students name paths in it
-    dataset = request.data.read()
-    if not request.fresh_head:
-        dataset = align_labels(dataset, request.model)
-    served_kind(dataset.task.kind)
-    check_gold(dataset)
-    opened = open_checked(request, dataset)
+    dataset, opened, plan = prepare(request)
     contest = Contest(dataset, Record(out / "record.jsonl"), request, watch)
     claim(out, request, dataset, opened, contest.say)
     if request.threads:
         torch.set_num_threads(request.threads)
-    if opened.truncated:
-        contest.say(
-            f"{opened.truncated} of {len(dataset.train)} training texts are longer than the "
-            f"{request.max_length} tokens that are read; --max-length reads more",
-        )
+    if watch is not None:
+        watch("plan", "\n".join(plan_lines(asdict(plan))))
     describe(contest.record, dataset, request, command)
+    write_plan(contest.record, plan)
     if not finished(contest.record):
         contest.clock = Clock(contest.record, request.minutes)
         search = _Search(contest, out, opened.layers)

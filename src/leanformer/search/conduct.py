@@ -1,9 +1,11 @@
 """A recipe from its first step to its report."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.lock import one_at_a_time
 from leanformer.core.machine.device import find_device
 from leanformer.core.record import Record
 from leanformer.core.workspace import Workspace
@@ -12,7 +14,7 @@ from leanformer.models.io.load import has_head
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe, align_labels, begin, check_exports, own_head
-from leanformer.report import write_report
+from leanformer.report import plan_lines, write_report
 from leanformer.runtime.backends import graph_file
 from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision
@@ -20,9 +22,11 @@ from leanformer.search.baselines import enter_baselines
 from leanformer.search.claim import opened_test_before
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
+from leanformer.search.facts import work_of_recipe
 from leanformer.search.finish import finish, finished
 from leanformer.search.judged import check_gold
 from leanformer.search.opening import open_checked
+from leanformer.search.plan import Plan, make_plan, write_plan
 from leanformer.search.request import Request
 from leanformer.search.simplest import enter_simplest
 from leanformer.tasks import served_kind
@@ -30,6 +34,7 @@ from leanformer.tasks import served_kind
 _INCOMPARABLE = "perplexities of different tokens cannot be compared"
 
 
+@one_at_a_time("folder")
 def conduct(
     recipe: Recipe,
     folder: Path,
@@ -54,18 +59,16 @@ def conduct(
         ValueError: Something does not fit together, there is nothing to compare with, or the folder
             holds another run.
         NoEffect: A step had no effect.
+        FolderInUse: Another process works on `folder`.
     """
-    find_device(recipe.device)
     folder = folder.resolve()  # what is kept there names paths in it
-    dataset = align_labels(recipe.data.read(), own_head(recipe), recipe.teacher)
+    dataset, request, plan = prepare_recipe(recipe)
     record = Record(folder / "record.jsonl")
-    request = _request(recipe)
-    check_exports(recipe, dataset.task.kind)
-    open_checked(request, dataset)
-    if recipe.measure:
-        _check_measurable(recipe, dataset)
     begun = begin(recipe, folder, dataset=dataset, record=record, watch=watch)
+    if watch is not None:
+        watch("plan", "\n".join(plan_lines(asdict(plan))))
     describe(record, dataset, request, command)
+    write_plan(record, plan)
     done = begun.do()
     if not recipe.measure:
         if dataset.task.about.served:
@@ -83,6 +86,24 @@ def conduct(
     enter_simplest(contest, folder / "simplest")
     finish(contest, folder, note=_note(recipe, dataset, folder))
     return done, write_report(record.path, folder / "report.html")
+
+
+def prepare_recipe(recipe: Recipe) -> tuple[Dataset, Request, Plan]:
+    """All that comes before any work: the data, checked; what is asked of a contest; the plan.
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: Data, models or steps do not fit together.
+    """
+    find_device(recipe.device)
+    dataset = align_labels(recipe.data.read(), own_head(recipe), recipe.teacher)
+    request = _request(recipe)
+    check_exports(recipe, dataset.task.kind)
+    opened = open_checked(request, dataset)
+    if recipe.measure:
+        _check_measurable(recipe, dataset)
+    work = work_of_recipe(recipe, dataset)
+    return dataset, request, make_plan(request, dataset, opened.model, opened.tokenizer, work)
 
 
 def _request(recipe: Recipe) -> Request:

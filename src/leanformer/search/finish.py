@@ -18,7 +18,7 @@ from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.export import DEFAULT, export_folder
 from leanformer.runtime.manifest import Manifest, format_of, read_manifest, write_manifest
 from leanformer.runtime.race import Candidate
-from leanformer.runtime.serving.opening import open_system
+from leanformer.runtime.serving.opening import checked, open_system
 from leanformer.search import evidence
 from leanformer.search.contest import Contest
 from leanformer.search.entry import INT8_TEACHER, SIMPLEST, TEACHER, Entry
@@ -94,8 +94,25 @@ def _nothing(request: Request) -> str:
 
 
 def finished(record: Record) -> bool:
-    """Whether the verdict is written: the test split is not opened a second time."""
-    return any(event["event"] == "verdict" for event in read(record.path))
+    """Whether the verdict is written: the test split is not opened a second time.
+
+    Raises:
+        ValueError: It is, and the exported model is gone or damaged.
+    """
+    kinds = {event["event"] for event in read(record.path)}
+    if "verdict" in kinds and "backends" in kinds:
+        _check_exported(record.path)
+    return "verdict" in kinds
+
+
+def _check_exported(record: Path) -> None:
+    try:
+        checked(record.parent / "model")
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{record} says that all is finished, and the model is gone or damaged ({error}); copy "
+            f"the model back, or remove {record.name} to judge and export again what is trained"
+        ) from error
 
 
 def _settled(contest: Contest) -> Picked | None:

@@ -9,7 +9,7 @@ With --student the teacher may be of any architecture: it teaches by its answers
 from dataclasses import dataclass
 from typing import Any
 
-from leanformer.data import Dataset, encode_examples
+from leanformer.data import Dataset
 from leanformer.distill.description import follow_description
 from leanformer.distill.objective import dims_of
 from leanformer.distill.teachers.reading import check_answers_suffice, have_one_vocabulary
@@ -27,14 +27,12 @@ class Opened:
     Attributes:
         model: The model that is the teacher, or becomes it.
         tokenizer: Its tokenizer.
-        truncated: Training texts that are longer than what is read of them.
         layers: Layers of the encoder that students are cut from.
         content: What tells the models from others (`model_identity`), as JSON values.
     """
 
     model: Any
     tokenizer: Any
-    truncated: int
     layers: int
     content: dict[str, Any]
 
@@ -55,14 +53,7 @@ def open_checked(request: Request, dataset: Dataset) -> Opened:
         layers = _layers(model, request.model)
     else:
         layers, content["student"] = _open_student(request, dataset, model, tokenizer)
-    encoded = encode_examples(dataset.train, tokenizer, dataset.task.kind, request.max_length)
-    return Opened(
-        model=model,
-        tokenizer=tokenizer,
-        truncated=encoded.truncated,
-        layers=layers,
-        content=content,
-    )
+    return Opened(model=model, tokenizer=tokenizer, layers=layers, content=content)
 
 
 def new_head(request: Request, dataset: Dataset) -> bool:

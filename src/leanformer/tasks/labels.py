@@ -22,6 +22,19 @@ IGNORE = -100
 _CLASSES = 1000  # more distinct labels than this is a sign of the wrong column
 
 
+class MissingLabel(ValueError):
+    """A row has no label: the message says of which column, and the way out.
+
+    Attributes:
+        column: The column.
+        way: What to do about it.
+    """
+
+    def __init__(self, column: str, way: str) -> None:
+        self.column, self.way = column, way
+        super().__init__(f"{column} is missing; give the row {way}")
+
+
 class LabelForm(ABC):
     """How one task writes and keeps its labels.
 
@@ -43,7 +56,8 @@ class LabelForm(ABC):
         """The label of a row as it is written.
 
         Raises:
-            ValueError: The row has none.
+            MissingLabel: The row has none.
+            ValueError: It is not written as labels of this form are.
         """
 
     @abstractmethod
@@ -140,15 +154,17 @@ def written(row: Mapping[str, Any], column: str) -> str:
     """The value of a column as text.
 
     Raises:
-        ValueError: It is missing, blank or NaN.
+        MissingLabel: It is missing, blank or NaN.
     """
     value = row.get(column)
-    nan = isinstance(value, float) and math.isnan(value)
-    if value is None or nan or not str(value).strip():
-        raise ValueError(
-            f"{column} is missing; give the row one, or move its text to the unlabelled file"
-        )
+    if is_missing(value) or not str(value).strip():
+        raise MissingLabel(column, "one, or move its text to the unlabelled file")
     return str(value)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value is None or NaN, as tables mark what is not there."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def ordered_names(counts: Counter[str], column: str) -> tuple[str, ...]:
@@ -176,6 +192,11 @@ def index_of(name: str, names: tuple[str, ...], noun: str = "label") -> int:
             f"{noun} {shown(name)} is not among the training {noun}s{nearest(name, list(names))}"
         )
     return names.index(name)
+
+
+def is_whole(text: str) -> bool:
+    """Whether `text` is a whole number, however it is written: 3, 3.0."""
+    return is_number(text) and math.isfinite(float(text)) and float(text).is_integer()
 
 
 def is_number(text: str) -> bool:

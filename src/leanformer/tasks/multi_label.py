@@ -23,12 +23,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.core.shown import shown
 from leanformer.core.technique import technique
 from leanformer.numerics.metrics import F1OfSets, MacroF1OfSets, Metric, MicroF1
 from leanformer.tasks.answers import Prediction, sigmoid
 from leanformer.tasks.interface import Asked, Outputs, TaskKind
-from leanformer.tasks.labels import LabelForm, index_of, ordered_names
+from leanformer.tasks.labels import (
+    LabelForm,
+    MissingLabel,
+    index_of,
+    is_missing,
+    ordered_names,
+)
 from leanformer.tasks.metric import F1_OF
 from leanformer.text import Reading
 
@@ -48,10 +53,10 @@ class LabelSet(LabelForm):
         if column not in row and "," in column:
             return {name: _flag(row, name) for name in column.split(",")}
         value = row.get(column)
-        if value is None:
-            raise ValueError(
-                f"{column} is missing; give the row a list of labels ([] = none of them), or move "
-                "its text to the unlabelled file"
+        if is_missing(value):
+            raise MissingLabel(
+                column,
+                "a list of labels ([] = none of them), or move its text to the unlabelled file",
             )
         if isinstance(value, list):
             names = [str(name) for name in value]
@@ -59,12 +64,17 @@ class LabelSet(LabelForm):
             names = [name.strip() for name in value.split(_BETWEEN)] if value.strip() else []
         else:
             raise ValueError(
-                f"{column} is {shown(value)}; write a list of labels, or text with "
-                f"{_BETWEEN!r} between "
+                f"{column} is {value!r}; write a list of labels, or text with {_BETWEEN!r} between "
                 "them"
             )
         if not all(name.strip() for name in names):
-            raise ValueError(f"{column} has an empty label: {shown(value)}; remove it")
+            raise ValueError(f"{column} has an empty label: {value!r}; remove it")
+        numbers = isinstance(value, list) and not any(isinstance(name, str) for name in value)
+        if numbers and len(set(names)) < len(names):
+            raise ValueError(
+                f"{column} has a number twice: {value!r}; flags of each label are not read from a "
+                "list: write the names of the labels that the text has, or a column of 0 and 1 each"
+            )
         return names
 
     def names(self, written: Sequence[list[str] | dict[str, bool]], column: str) -> tuple[str, ...]:
@@ -73,8 +83,7 @@ class LabelSet(LabelForm):
         names = tuple(first) if isinstance(first, dict) else _occurring(written, column)
         if len(names) < 2:
             raise ValueError(
-                f"column {shown(column)} has {len(names)} labels; multi-label classification "
-                "needs two "
+                f"column {column!r} has {len(names)} labels; multi-label classification needs two "
                 "or more, and yes or no to a single one is a classification"
             )
         return names
@@ -207,8 +216,7 @@ def _flag(row: Mapping[str, Any], name: str) -> bool:
     value = str(row.get(name, "")).strip()
     if value not in _FLAGS:
         raise ValueError(
-            f"{name} is {shown(row.get(name))}, and a column of a label holds 0 or 1; name the "
-            "columns "
+            f"{name} is {row.get(name)!r}, and a column of a label holds 0 or 1; name the columns "
             "of labels: --label anger,fear"
         )
     return _FLAGS[value]
@@ -224,8 +232,7 @@ def _occurring(written: Sequence[Any], column: str) -> tuple[str, ...]:
     if all(len(names) < 2 for names in written) and any("," in name for name in counts):
         example = next(name for name in counts if "," in name)
         raise ValueError(
-            f"column {shown(column)} has {shown(example)} as one label; write {_BETWEEN!r} "
-            "between the "
+            f"column {column!r} has {example!r} as one label; write {_BETWEEN!r} between the "
             "labels of a text, or JSON lists where names have commas"
         )
     return ordered_names(counts, column)

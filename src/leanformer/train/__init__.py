@@ -1,6 +1,7 @@
 """One training loop, and what it is made of."""
 
-from leanformer.train.loop import Hook, Progress, fit
+from leanformer.train.course import Progress
+from leanformer.train.loop import Hook, fit
 from leanformer.train.loss import Loss, Supervised, Term, against_labels
 from leanformer.train.setup import TrainSetup
 from leanformer.train.state import Fitted

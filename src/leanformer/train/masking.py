@@ -70,9 +70,17 @@ def masking(tokenizer: Any, share: float = 0.15) -> Masking:
     return Masking(
         mask=tokenizer.mask_token_id,
         vocabulary=len(tokenizer),
-        special=tuple(tokenizer.all_special_ids),
+        special=special_ids(tokenizer),
         share=share,
     )
+
+
+def special_ids(tokenizer: Any) -> tuple[int, ...]:
+    """Ids of tokens that are not text: those with a role, such as [CLS], and all others that were
+    added as special ones, which `all_special_ids` does not know unless they were given a role.
+    """
+    added = tokenizer.added_tokens_decoder.items()
+    return tuple(sorted({*tokenizer.all_special_ids, *(n for n, one in added if one.special)}))
 
 
 def masked(

@@ -3,7 +3,8 @@
 from torch import nn
 
 from leanformer.core.workspace import Workspace
-from leanformer.train.loop import Hook, Progress
+from leanformer.train.course import Progress
+from leanformer.train.loop import Hook
 
 
 def recorder(workspace: Workspace) -> Hook:

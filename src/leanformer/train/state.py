@@ -1,5 +1,6 @@
 """Where a training is, and how it goes on after it was killed."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from leanformer.train.checkpoints.identity import refuse_other
 from leanformer.train.execution import Execution
 from leanformer.train.loss import Carry
 
-_PLAIN = ("step", "stale", "losses", "qualities", "best")
+_PLAIN = ("step", "stale", "losses", "qualities", "best", "left_out")
 
 
 @dataclass
@@ -25,12 +26,14 @@ class Fitted:
         best: Best quality, or None without evaluation; the model holds the weights of then, unless
             the last ones were asked for.
         steps: Optimizer steps done.
+        left_out: Those of them that moved no weight, because gradients overflowed fp16.
     """
 
     losses: list[float]
     qualities: list[tuple[int, float]]
     best: float | None
     steps: int
+    left_out: int = 0
 
 
 @dataclass
@@ -38,16 +41,19 @@ class State:
     """What changes as a training goes on, beside the weights.
 
     Attributes:
-        step: Optimizer steps done.
+        step: Optimizer steps done, each on the next batch: the schedule and the order of the data
+            go on where fp16 leaves one out.
+        left_out: Steps that moved no weight, because gradients overflowed fp16.
         stale: Evaluations since the best one.
         losses: Loss of every step.
         qualities: (step, quality) of every evaluation.
-        best: Best quality; None before the first evaluation.
+        best: Best quality; None before the first evaluation that gave a number.
         best_weights: The model's weights of then, where they are kept.
         carry: What the last step handed on to the next.
     """
 
     step: int = 0
+    left_out: int = 0
     stale: int = 0
     losses: list[float] = field(default_factory=list)
     qualities: list[tuple[int, float]] = field(default_factory=list)
@@ -58,7 +64,7 @@ class State:
     def judged(self, quality: float) -> bool:
         """Note an evaluation; whether it is the best so far."""
         self.qualities.append((self.step, quality))
-        better = self.best is None or quality > self.best
+        better = not math.isnan(quality) and (self.best is None or quality > self.best)
         self.stale = 0 if better else self.stale + 1
         self.best = quality if better else self.best
         return better

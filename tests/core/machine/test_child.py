@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from leanformer.core.disk import DiskFull, naming_disk
 from leanformer.core.machine import child
 from leanformer.core.machine.child import ChildFailed, PassingFault, call_in_child, reason_of
 
@@ -173,3 +174,22 @@ def warn_and_refuse() -> None:
 def test_what_a_library_logged_is_no_passing_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ChildFailed, match="ValueError: no such thing"):
         called("warn_and_refuse", monkeypatch)
+
+
+def fill() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_told_as_such(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said = "graph.xml could not be written: No space left on device; free some space"
+    with pytest.raises(DiskFull, match=said), naming_disk(tmp_path / "graph.xml"):
+        called("fill", monkeypatch)
+
+
+def terminated() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_child_that_was_stopped_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PassingFault, match="SIGTERM"):
+        called("terminated", monkeypatch)

@@ -62,7 +62,7 @@ def test_cached_outputs_are_of_all_teachers(tmp_path: Path) -> None:
     step = Distill(train=setup, teacher_cache=kept, require_improvement=False)
     both = replace(step, teachers=(str(tmp_path / "second"),))
     both.apply(given)
-    assert np.fromfile(kept / "filled.bin", np.uint8).all()
+    assert np.fromfile(kept / "checksums.bin", np.uint64).all()
     with pytest.raises(ValueError, match="holds the outputs of another teacher"):
         step.apply(given)
     encoded = encode_examples(examples(), given.tokenizer, "classification", 32)

@@ -31,6 +31,8 @@ from leanformer.models.io.load import load_model
 from leanformer.models.io.save import save_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 
+pytestmark = pytest.mark.usefixtures("unlisted")  # saved models are edited
+
 KINDS = ("classification", "regression", "embedding")
 OBJECTIVES = {"classification": SoftTargets(), "regression": Logits(), "embedding": Cosine()}
 LONG = "a small model answers before the large one has begun, and the fox jumps over the dog"
@@ -225,7 +227,7 @@ def test_a_cache_holds_what_the_teacher_read_by_itself(tmp_path: Path) -> None:
         return replace(step, **fields).apply(given).model.state_dict()
 
     first = taught("first")
-    assert np.fromfile(tmp_path / "cache" / "filled.bin", np.uint8).all()
+    assert np.fromfile(tmp_path / "cache" / "checksums.bin", np.uint64).all()
     again, asked = taught("again"), taught("asked", teacher_cache=None)
     for name, value in first.items():
         torch.testing.assert_close(again[name], value)

@@ -8,6 +8,7 @@ def test_an_execution_must_say_how_it_does_all_of_a_step() -> None:
         "decide",
         "forward_backward",
         "norms",
+        "require_finite",
         "restore",
         "state",
         "step",

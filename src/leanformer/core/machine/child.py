@@ -5,11 +5,15 @@ zero, or hang. In a child that is an exit code with a reason; in this process it
 The child imports from leanformer's own location and from the installed packages, never from the
 working folder: a file called `random.py` beside the data is not run.
 
-A passing fault (no memory, no thread, no space on the disk) says nothing about what was tried. It
-is an error of its own, so that nobody records it as a decision.
+A passing fault (no memory, no thread, no space on the disk, a signal to stop) says nothing about
+what was tried. It is an error of its own, so that nobody records it as a decision.
+
+No child outlives its parent: an exception in the parent, such as that of Ctrl-C, ends the child,
+and the kernel ends it where the parent is killed.
 """
 
 import contextlib
+import ctypes
 import errno
 import importlib
 import json
@@ -21,6 +25,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.disk import disk_full, lack_of_space
+
 _PAUSE = 2.0  # seconds
 _LATER = "free some, and give the same command again: it goes on from here"
 _ROOT = Path(__file__).resolve().parents[3]
@@ -31,9 +37,10 @@ _PASSING = (
     "Cannot allocate memory",
     "Resource temporarily unavailable",
     "can't start new thread",
-    "No space left on device",
     "Too many open files",
 )
+_STOPPED = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
+_PR_SET_PDEATHSIG = 1
 _TRACEBACK = "Traceback (most recent call last):\n"
 _TERMINATED = "terminate called"
 _CHAINED = (
@@ -60,7 +67,9 @@ def call_in_child(target: str, arguments: dict[str, Any], *, seconds: float = 60
 
     Raises:
         ChildFailed: The child crashed, hung, or the function raised.
-        PassingFault: It failed for want of memory, threads or disk, and so did a second attempt.
+        PassingFault: It failed for want of memory or threads or was stopped by a signal, and so
+            did a second attempt.
+        DiskFull: It had no space for a file.
     """
     try:
         return _call(target, arguments, seconds)
@@ -70,7 +79,8 @@ def call_in_child(target: str, arguments: dict[str, Any], *, seconds: float = 60
 
 
 def _call(target: str, arguments: dict[str, Any], seconds: float) -> Any:
-    command = [sys.executable, "-P", "-m", "leanformer.core.machine.child", target]
+    parent = str(os.getpid())
+    command = [sys.executable, "-P", "-m", "leanformer.core.machine.child", target, parent]
     try:
         ended = subprocess.run(
             command,
@@ -93,7 +103,9 @@ def _call(target: str, arguments: dict[str, Any], seconds: float) -> Any:
             raise ChildFailed("ended without an answer")
         return json.loads(ended.stdout)
     raised = exception_of(words)
-    if ended.returncode == -signal.SIGKILL or any(sign in raised for sign in _PASSING):
+    if words_of_disk := lack_of_space(raised):
+        raise disk_full("a file of a child process", words_of_disk)
+    if ended.returncode in _STOPPED or any(sign in raised for sign in _PASSING):
         raise PassingFault(
             f"a process failed for want of memory, threads or disk ({reason}); {_LATER}"
         )
@@ -136,8 +148,9 @@ def _message(part: str) -> str:
     return "\n".join(line for line in lines[begin:] if not line.strip().endswith(_CHAINED))
 
 
-def _answer(target: str) -> None:
+def _answer(target: str, parent: int) -> None:
     """Call the function; what libraries print goes to stderr, stdout holds the answer alone."""
+    _end_with(parent)
     arguments = json.load(sys.stdin)
     with os.fdopen(os.dup(1), "wb") as answer:
         os.dup2(2, 1)
@@ -147,5 +160,13 @@ def _answer(target: str) -> None:
         answer.write(json.dumps(result).encode())
 
 
+def _end_with(parent: int) -> None:
+    """Have Linux kill this process when the one that started it is gone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it was gone before that
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 if __name__ == "__main__":
-    _answer(sys.argv[1])
+    _answer(sys.argv[1], int(sys.argv[2]))

@@ -55,11 +55,11 @@ class OwnReading:
         keep_BT = batch.inputs["attention_mask"].bool()
         return Outputs(self._mean(members, answers), (), keep_BT)
 
-    def all_outputs(self, teacher: Any) -> NDArray[np.float32]:
-        """What `teacher` answers to every text, [N, C] or [N, D]."""
+    def all_outputs(self, teacher: Any, precision: str = "bf16") -> NDArray[np.float32]:
+        """What `teacher` answers to every text in this precision, [N, C] or [N, D]."""
         members = members_of(teacher)
         answers = [
-            torch.from_numpy(np.stack(outputs(member, encoded, self.kind)))
+            torch.from_numpy(np.stack(outputs(member, encoded, self.kind, precision)))
             for member, encoded in zip(members, self.encoded, strict=True)
         ]
         found: NDArray[np.float32] = self._mean(members, answers).numpy()

@@ -1,20 +1,25 @@
 """A cache of a teacher's outputs on disk: the teacher reads each text once, not once per epoch.
 
-Logits and hidden states of all texts are stored as bf16 in flat files that are mapped into memory.
-A student gets the same numbers, whether they were just computed or are read. Rows are filled as
-texts appear in batches; an interrupted training, or the next student of the same teacher, continues
-with the rows that are there.
+Logits and hidden states of all texts are stored in the teacher's precision, in flat files that are
+mapped into memory: two bytes per number in bf16, four in fp32. A student gets the same numbers,
+whether they were just computed or are read. Rows are filled as texts appear in batches; an
+interrupted training, or the next student of the same teacher, continues with the rows that are
+there.
 
-    outputs.json      a hash of the teacher, the texts and their token ids
+    outputs.json      a hash of the teacher, the texts and their token ids; the precision
     logits.bin        [N, C], or [sum T, C] where each token has an output
     hidden.bin        [sum T, L+1, D], where objectives compare hidden states
-    filled.bin        [N] 1 for texts whose rows are filled
+    checksums.bin     [N] a checksum of each text's rows; 0 = they are not filled
+
+Rows are compared with their checksum when they are first read. The teacher reads a text again whose
+rows were damaged or lost, and a warning says so once.
 
 Legend: N text, B batch, T token, L layer, D hidden width, C output.
 """
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,14 +29,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leanformer.core.files import check_space, write_text
+from leanformer.core.files import allocate_file, check_space, write_text
+from leanformer.core.json_file import read_json
 from leanformer.core.machine.device import move
 from leanformer.data import Batch, Encoded
 from leanformer.distill.objective import Outputs
 from leanformer.models.embedding import embedding_of
 from leanformer.tasks import kind_named
 
+_log = logging.getLogger(__name__)
 _FLUSH = 256  # batches between two writes to disk
+_FORMAT = 2  # 1 had no checksums
+_FILES = ("logits.bin", "hidden.bin", "checksums.bin", "filled.bin")  # the last one of format 1
 
 
 class TeacherCache:
@@ -44,10 +53,12 @@ class TeacherCache:
         width: Outputs of the head, C.
         per_token: Whether each token has an output.
         hidden: Hidden states per token and their width, (L+1, D); (0, 0) = they are not cached.
+        dtype: What the teacher answers in, and what is stored.
 
     Raises:
-        ValueError: `folder` is the cache of another teacher, other texts or other objectives.
-        OSError: The disk has too little space.
+        ValueError: `folder` is the cache of another teacher, other texts, other objectives or
+            another precision, or its outputs.json is damaged.
+        OSError: The disk has too little space, which is reserved at once (`DiskFull`).
     """
 
     def __init__(
@@ -59,22 +70,27 @@ class TeacherCache:
         width: int,
         per_token: bool,
         hidden: tuple[int, int],
+        dtype: torch.dtype = torch.bfloat16,
     ) -> None:
+        self.dtype, self.stored = dtype, np.dtype(f"int{8 * dtype.itemsize}")
         self.folder, self.per_token, self.levels = folder, per_token, hidden[0]
         self.starts = np.concatenate([[0], np.cumsum(lengths)])
         rows = int(self.starts[-1]) if per_token else len(lengths)
         shapes = {"logits": (rows, width), "hidden": (int(self.starts[-1]), *hidden)}
         self._claim(key, shapes)
-        self.logits = _mapped(folder / "logits.bin", shapes["logits"], np.int16)
+        self.logits = _mapped(folder / "logits.bin", shapes["logits"], self.stored)
         if self.levels:
-            self.hidden = _mapped(folder / "hidden.bin", shapes["hidden"], np.int16)
-        self.marks = _mapped(folder / "filled.bin", (len(lengths),), np.uint8)
-        self.filled = np.array(self.marks, dtype=bool)
+            self.hidden = _mapped(folder / "hidden.bin", shapes["hidden"], self.stored)
+        self.marks = _mapped(folder / "checksums.bin", (len(lengths),), np.uint64)
+        self.checksums = np.array(self.marks)
+        self.checked = np.zeros(len(lengths), dtype=bool)
+        self.damaged = 0
         self.unflushed = 0
 
     def read(self, batch: Batch) -> Outputs | None:
         """The cached outputs for `batch`, on its device; None unless all its texts are cached."""
-        if not self.filled[list(batch.index)].all():
+        whole = [self._whole(index) for index in batch.index]  # all, so that damage is said once
+        if not all(whole):
             return None
         keep_BT = batch.inputs["attention_mask"].bool()
         width = keep_BT.shape[1]
@@ -82,12 +98,12 @@ class TeacherCache:
         hidden: tuple[Tensor, ...] = ()
         if self.levels:
             rows = [self.hidden[self._token_rows(index)] for index in batch.index]
-            states = torch.stack([_padded(row, width) for row in rows])
+            states = torch.stack([_padded(row, width) for row in rows]).view(self.dtype)
             hidden = move(states, keep_BT.device).unbind(2)
         if self.per_token:
-            said = torch.stack([_padded(row, width) for row in logits])
+            said = torch.stack([_padded(row, width) for row in logits]).view(self.dtype)
         else:
-            said = torch.cat([_bf16(row) for row in logits])
+            said = torch.from_numpy(np.concatenate(logits)).view(self.dtype)
         return Outputs(move(said, keep_BT.device), hidden, keep_BT)
 
     def write(self, batch: Batch, said: Outputs) -> Outputs:
@@ -97,25 +113,53 @@ class TeacherCache:
             rows = self._token_rows(index)
             real = rows.stop - rows.start
             logits = said.logits[place, :real] if self.per_token else said.logits[place : place + 1]
-            self.logits[self._logit_rows(index)] = _int16(logits)
+            self.logits[self._logit_rows(index)] = self._bits(logits)
             if states is not None:
-                self.hidden[rows] = _int16(states[place, :real])
-            self.filled[index] = True
+                self.hidden[rows] = self._bits(states[place, :real])
+            self.checksums[index] = self._checksum(index)
+            self.checked[index] = True
         self.unflushed += 1
-        if self.unflushed >= _FLUSH or self.filled.all():
+        if self.unflushed >= _FLUSH or self.checksums.all():
             self.flush()
         kept = self.read(batch)
         assert kept is not None
         return kept
 
     def flush(self) -> None:
-        """Write to disk: first the rows, then the marks that they are filled."""
+        """Write to disk: first the rows, then their checksums."""
         self.logits.flush()
         if self.levels:
             self.hidden.flush()
-        self.marks[:] = self.filled
+        self.marks[:] = self.checksums
         self.marks.flush()
         self.unflushed = 0
+
+    def _whole(self, index: int) -> bool:
+        """Whether the rows of a text are filled and as they were written."""
+        if self.checksums[index] and not self.checked[index]:
+            if self.checksums[index] == self._checksum(index):
+                self.checked[index] = True
+            else:
+                self.checksums[index] = 0
+                self._warn()
+        return bool(self.checksums[index])
+
+    def _warn(self) -> None:
+        self.damaged += 1
+        if self.damaged == 1:
+            _log.warning(
+                "%s: outputs of the teacher were damaged or lost; the teacher reads their texts "
+                "again",
+                self.folder,
+            )
+
+    def _checksum(self, index: int) -> np.uint64:
+        """Of a text's rows and its number; never 0."""
+        seen = hashlib.blake2b(str(index).encode(), digest_size=8)
+        seen.update(self.logits[self._logit_rows(index)].tobytes())
+        if self.levels:
+            seen.update(self.hidden[self._token_rows(index)].tobytes())
+        return np.uint64(int.from_bytes(seen.digest(), "little") or 1)
 
     def _token_rows(self, index: int) -> slice:
         return slice(int(self.starts[index]), int(self.starts[index + 1]))
@@ -123,22 +167,35 @@ class TeacherCache:
     def _logit_rows(self, index: int) -> slice:
         return self._token_rows(index) if self.per_token else slice(index, index + 1)
 
+    def _bits(self, values: Tensor) -> NDArray[Any]:
+        """`values` as integers of the same bits, which is what numpy can hold of bf16."""
+        exact = values.to("cpu", self.dtype).contiguous()
+        bits: NDArray[Any] = exact.view(getattr(torch, self.stored.name)).numpy()
+        return bits
+
     def _claim(self, key: str, shapes: dict[str, tuple[int, ...]]) -> None:
         """Begin the cache in the folder, or check that it is the same one."""
-        about = {"key": key, **{name: list(shape) for name, shape in shapes.items()}}
+        dtype = str(self.dtype).removeprefix("torch.")
+        about = {"key": key, "dtype": dtype, **{n: list(shape) for n, shape in shapes.items()}}
         kept = self.folder / "outputs.json"
         if kept.is_file():
-            if json.loads(kept.read_text(encoding="utf-8")) != about:
+            found = read_json(kept)
+            form = found.pop("format", 1)
+            if found != about or form not in (1, _FORMAT):
                 raise ValueError(
-                    f"{self.folder} holds the outputs of another teacher, of other texts or of "
-                    "other objectives; remove it, or name another folder"
+                    f"{self.folder} holds the outputs of another teacher, of other texts, of other "
+                    f"objectives or in another precision than {dtype}, or is damaged; remove it, "
+                    "or name another folder"
                 )
-            return
+            if form == _FORMAT:
+                return
+            _log.warning("%s has no checksums and is begun anew", self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        check_space(self.folder, 2 * sum(int(np.prod(shape)) for shape in shapes.values()))
-        for name in ("logits", "hidden", "filled"):
-            (self.folder / f"{name}.bin").unlink(missing_ok=True)
-        write_text(kept, json.dumps(about))
+        numbers = sum(int(np.prod(shape)) for shape in shapes.values())
+        check_space(self.folder, self.dtype.itemsize * numbers)
+        for name in _FILES:
+            (self.folder / name).unlink(missing_ok=True)
+        write_text(kept, json.dumps({"format": _FORMAT, **about}))
 
 
 def key_of(teacher: nn.Module, encoded: Encoded, translate: Tensor | None, kind: str) -> str:
@@ -159,22 +216,14 @@ def key_of(teacher: nn.Module, encoded: Encoded, translate: Tensor | None, kind:
 
 
 def _mapped(file: Path, shape: tuple[int, ...], dtype: Any) -> Any:
-    return np.memmap(file, dtype=dtype, mode="r+" if file.is_file() else "w+", shape=shape)
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if not file.is_file() or file.stat().st_size < size:
+        allocate_file(file, size)  # a full disk would end the process with SIGBUS
+    return np.memmap(file, dtype=dtype, mode="r+", shape=shape)
 
 
-def _int16(values: Tensor) -> NDArray[np.int16]:
-    bits: NDArray[np.int16] = (
-        values.to("cpu", torch.bfloat16).contiguous().view(torch.int16).numpy()
-    )
-    return bits
-
-
-def _bf16(rows: NDArray[np.int16]) -> Tensor:
-    return torch.from_numpy(np.array(rows)).view(torch.bfloat16)
-
-
-def _padded(rows: NDArray[np.int16], width: int) -> Tensor:
+def _padded(rows: NDArray[Any], width: int) -> Tensor:
     """[T, …] with zeros up to `width` tokens."""
-    whole = np.zeros((width, *rows.shape[1:]), np.int16)
+    whole = np.zeros((width, *rows.shape[1:]), rows.dtype)
     whole[: len(rows)] = rows
-    return _bf16(whole)
+    return torch.from_numpy(whole)

@@ -98,8 +98,10 @@ def gather_rows(model: Any, kept: list[int]) -> None:
             if getattr(module, size, None) == old:
                 setattr(module, size, new)
     renumbered = {before: after for after, before in enumerate(kept)}
-    if words.padding_idx is not None:
-        words.padding_idx = renumbered.get(words.padding_idx)
+    for module in model.modules():  # a model repeats the number beside its word embeddings
+        padding = getattr(module, "padding_idx", None)
+        if padding is not None and (module is words or not isinstance(module, nn.Embedding)):
+            module.padding_idx = renumbered.get(padding)
     settings = [*configurations(model), getattr(model, "generation_config", None)]
     for config in settings:
         if config is not None:

@@ -93,6 +93,26 @@ def refuse_larger(checkpoint: Checkpoint, skeleton: Any) -> None:
         )
 
 
+def refuse_other_types(checkpoint: Checkpoint, model: Any) -> None:
+    """Refuse a stored form whose float tensors are of another type in the file.
+
+    transformers converts the tensors of plain models; those of a stored form stay as they are.
+
+    Args:
+        checkpoint: The folder.
+        model: What transformers loaded from it.
+
+    Raises:
+        ValueError: A parameter is not a floating-point tensor.
+    """
+    for name, parameter in model.named_parameters():
+        if not parameter.is_floating_point():
+            raise ValueError(
+                f"{checkpoint.folder}: {name} is of type {parameter.dtype} in the weights, and a "
+                "floating-point tensor is needed; the file is damaged, make the model again"
+            )
+
+
 def refuse_incomplete(
     checkpoint: Checkpoint, model: Any, report: dict[str, Any], *, new_head: bool, bare: bool
 ) -> None:

@@ -14,15 +14,22 @@ import torch
 import transformers
 from huggingface_hub import snapshot_download
 
+from leanformer.core.files import recover_folder
 from leanformer.models.embedding import describe_embedding
 from leanformer.models.io.blame import blamed
 from leanformer.models.io.checkpoint import Checkpoint, read_checkpoint
-from leanformer.models.io.completeness import refuse_disagreement, refuse_incomplete, refuse_larger
+from leanformer.models.io.completeness import (
+    refuse_disagreement,
+    refuse_incomplete,
+    refuse_larger,
+    refuse_other_types,
+)
 from leanformer.models.io.labels import label_settings, matched_labels
 from leanformer.models.io.quiet import quiet
 from leanformer.models.io.read_modules import read_embedding
 from leanformer.models.io.tokenizer_files import fit_tokenizer, load_tokenizer
 from leanformer.models.lean.stored_config import check_form
+from leanformer.models.written import check_written
 
 Head = Literal["classification", "tokens", "embedding", "masked", "causal"]
 
@@ -55,7 +62,7 @@ _HEAD_KEYS = {
     ),
     "causal": ("",),  # the output layer may be the embeddings themselves
 }
-_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*"]
+_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "1_Pooling/*", "2_Normalize/*"]
 
 
 def load_model(
@@ -84,14 +91,15 @@ def load_model(
 
     Raises:
         OSError: There is no such folder.
-        ValueError: The folder cannot be loaded, labels do not fit the head, weights are missing,
-            or an embedding model has a part that cannot be kept (`read_embedding`).
+        ValueError: The folder is damaged or cannot be loaded, labels do not fit the head, weights
+            are missing, or an embedding model has a part that cannot be kept (`read_embedding`).
     """
     if head not in _CLASSES:
         raise ValueError(f"head {head!r} is not one of {', '.join(_CLASSES)}")
     if fresh_head and head not in _RENEWED:
         raise ValueError(f"fresh_head: a model for {head} has no head that could be a new one")
     folder = folder_of(source)
+    check_written(folder)
     embedding, limit = read_embedding(folder) if head == "embedding" else (None, None)
     checkpoint = read_checkpoint(folder)
     trained = not fresh_head and _has_head(checkpoint, head)
@@ -149,6 +157,7 @@ def folder_of(source: str | Path) -> Path:
         FileNotFoundError: It is not a folder, and the hub did not give such a model.
     """
     folder = Path(source).expanduser()
+    recover_folder(folder)
     name = str(source)
     if folder.exists() or isinstance(source, Path) or name[:1] in "./~" or name.count("/") > 1:
         return folder
@@ -212,6 +221,7 @@ def _weights(checkpoint: Checkpoint, config: Any, head: str, trained: bool) -> A
         output_loading_info=True,
     )
     refuse_incomplete(checkpoint, model, report, new_head=not trained, bare=head == "embedding")
+    refuse_other_types(checkpoint, model)
     if not trained and head in _RENEWED:
         _renew_head(model, auto.from_config(model.config), _HEAD_KEYS[head])
     output = model.get_output_embeddings() if plain else None

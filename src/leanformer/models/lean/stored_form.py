@@ -29,12 +29,15 @@ nothing here imports that part of transformers before it is asked for.
 
 import sys
 from abc import abstractmethod
+from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from leanformer.models.lean.stored_config import mark_plain
+from leanformer.models.written import check_written
 
 TABLES = "transformers.quantizers.auto"
 
@@ -76,7 +79,11 @@ def loader() -> type[Any]:
             """What was loaded is trained like any other model."""
             return True
 
-        def _process_model_before_weight_loading(self, model: Any, **_: Any) -> None:
+        def _process_model_before_weight_loading(
+            self, model: Any, checkpoint_files: Sequence[str] | None = None, **_: Any
+        ) -> None:
+            for folder in {Path(file).parent for file in checkpoint_files or ()}:
+                check_written(folder)
             self.quantization_config.before_weights(model)
 
         def _process_model_after_weight_loading(self, model: Any, **_: Any) -> Any:

@@ -48,7 +48,7 @@ def semi_structured(model: nn.Module) -> list[str]:
         raise ValueError(
             "semi-structured: no linear layer has a 2:4 weight of float16 or bfloat16 whose rows "
             "are a multiple of 32 and columns of 64; prune with sparsity = 0.5 and "
-            'pattern = "n-of-m", and convert the model with .half()'
+            'pattern = "n-of-m", and load the model with dtype=torch.float16'
         )
     for name in chosen:
         sparse_OI = to_sparse_semi_structured(linears[name].weight.detach())

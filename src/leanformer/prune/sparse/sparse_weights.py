@@ -54,10 +54,21 @@ class SparseWeight(nn.Module):
         return self.values
 
     def dense(self) -> nn.Module:
-        """The dense layer."""
+        """The dense layer.
+
+        Raises:
+            ValueError: Bitmap and values do not belong together.
+        """
         rows, columns = self.shape
         weight_OI = torch.zeros(rows, columns, dtype=self.values.dtype)
-        weight_OI[unpack(self.kept.cpu(), 1, self.shape) == 0] = self.values.cpu()
+        kept_OI = unpack(self.kept.cpu(), 1, self.shape) == 0
+        if int(kept_OI.sum()) != len(self.values):
+            raise ValueError(
+                f"the bitmap of a sparse weight keeps {int(kept_OI.sum())} of {rows} x {columns} "
+                f"weights, and there are {len(self.values)} values: the file is damaged; copy or "
+                "make the model again"
+            )
+        weight_OI[kept_OI] = self.values.cpu()
         weight_OI = weight_OI.to(self.values.device)
         if self.transposed:
             return conv1d(weight_OI, self.bias)

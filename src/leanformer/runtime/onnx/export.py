@@ -23,10 +23,10 @@ from typing import Any
 
 import torch
 
-from leanformer.core.files import new_files
 from leanformer.core.machine.child import ChildFailed, call_in_child
 from leanformer.core.machine.device import on_cpu
 from leanformer.core.proof import NoEffect, Proof, require
+from leanformer.core.several_files import new_files
 from leanformer.numerics.fake_linear import count_fake_quantized
 from leanformer.runtime.graph import InferenceGraph, example_inputs, exported
 from leanformer.runtime.onnx.session import import_onnxruntime, onnx_file
@@ -95,7 +95,7 @@ def export_onnx(
     name = onnx_file(precision)
     with (
         new_files(folder, name, overwrite=overwrite) as path,
-        tempfile.TemporaryDirectory() as raw,
+        tempfile.TemporaryDirectory(dir=path.parent) as raw,  # swept with it after a kill
     ):
         if carries and write_scales is not None:
             products, nodes = write_scales(trace, graph, path)

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.disk import naming_disk
 from leanformer.runtime.onnx.heads import name_heads
 from leanformer.runtime.onnx.session import import_onnxruntime
 
@@ -27,8 +28,9 @@ def finish_graph(source: str, target: str, precision: str) -> dict[str, dict[str
     Returns:
         Operators of the fused graph ("fused") and of the graph that is executed ("executed").
     """
-    fused = fuse(Path(source))
-    with tempfile.TemporaryDirectory() as folder:
+    beside = Path(target).parent
+    with tempfile.TemporaryDirectory(dir=beside) as folder, naming_disk(Path(target)):
+        fused = fuse(Path(source))
         place = target if precision == "fp32" else str(Path(folder) / "fused.onnx")
         fused.save_model_to_file(place)
         if precision == "int8":
@@ -73,7 +75,7 @@ def executed_operators(path: str) -> dict[str, int]:
     onnxruntime = import_onnxruntime()
     import onnx
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder, naming_disk(Path(path)):
         options = onnxruntime.SessionOptions()
         options.optimized_model_filepath = str(Path(folder) / "executed.onnx")
         options.log_severity_level = 3

@@ -27,10 +27,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from leanformer.core.files import new_files
+from leanformer.core.disk import naming_disk
 from leanformer.core.machine.child import ChildFailed, call_in_child
 from leanformer.core.machine.device import on_cpu
 from leanformer.core.proof import NoEffect, Proof, require
+from leanformer.core.several_files import new_files
 from leanformer.models.io.quiet import quiet
 from leanformer.numerics.fake_linear import count_fake_quantized, count_integer_attention
 from leanformer.runtime.calibration import Calibration
@@ -123,11 +124,12 @@ def _finish(
     float_products: list[str],
 ) -> dict[str, dict[str, int]]:
     """Quantize and compile in a child process: kernels that this CPU dies of end the child."""
-    with TemporaryDirectory() as raw:
+    with TemporaryDirectory(dir=target.parent) as raw:  # swept with it after a kill
         source, texts = Path(raw) / "converted.xml", Path(raw) / "samples.npz"
-        import_openvino().save_model(converted, source, compress_to_fp16=False)
-        if samples is not None:
-            write_samples(texts, samples)
+        with naming_disk(target):
+            import_openvino().save_model(converted, source, compress_to_fp16=False)
+            if samples is not None:
+                write_samples(texts, samples)
         arguments = {
             "source": str(source),
             "target": str(target),

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from leanformer.core.disk import naming_disk
 from leanformer.core.machine.processor import multiplies_int8_exactly
 from leanformer.runtime.openvino.session import import_openvino, openvino_pins
 from leanformer.runtime.session import Precision
@@ -42,7 +43,8 @@ def finish_graph(
     graph = openvino.Core().read_model(source)
     if samples is not None:
         graph = post_training_quantize(graph, read_samples(Path(samples)), float_products)
-    openvino.save_model(graph, target, compress_to_fp16=precision == "bf16")
+    with naming_disk(Path(target)):
+        openvino.save_model(graph, target, compress_to_fp16=precision == "bf16")
     compiled = openvino.Core().compile_model(target, "CPU", openvino_pins(precision, 1))
     return {"weights": executed_precision(compiled), "attention": attention_precision(compiled)}
 

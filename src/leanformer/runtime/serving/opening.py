@@ -34,7 +34,7 @@ def open_system(
         ValueError: The folder does not hold that model, or a file is damaged.
         ImportError: The backend is not installed.
     """
-    manifest = _checked(folder, backend, precision)
+    manifest = checked(folder, backend, precision)
     return find_system(manifest.system).open(
         folder, manifest, threads=threads, concurrency=concurrency, rows=rows
     )
@@ -48,7 +48,7 @@ def open_session(
     concurrency: int = 1,
 ) -> Session:
     """The graph of a transformer's folder without its tokenizer; arguments as for `open_system`."""
-    manifest = _checked(folder, backend, precision)
+    manifest = checked(folder, backend, precision)
     return open_graph(folder, manifest, threads=threads, concurrency=concurrency)
 
 
@@ -74,8 +74,15 @@ def files_of(folder: Path, manifest: Manifest) -> list[Path]:
     return [folder / name for name in (NAME, *find_system(manifest.system).files(manifest))]
 
 
-def _checked(folder: Path, backend: str | None, precision: Precision | None) -> Manifest:
-    """The description of what is opened, its files held against their checksums."""
+def checked(
+    folder: Path, backend: str | None = None, precision: Precision | None = None
+) -> Manifest:
+    """The description of what is opened, its files compared with their checksums.
+
+    Raises:
+        FileNotFoundError: The folder was not exported by leanformer.
+        ValueError: It does not hold that model, or a file is missing or damaged.
+    """
     manifest = described(folder, backend, precision)
     check_files(folder, manifest, find_system(manifest.system).files(manifest))
     return manifest

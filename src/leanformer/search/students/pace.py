@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from leanformer.search.contest import Contest
-from leanformer.train.loop import Progress
+from leanformer.train.course import Progress
 
 Watch = Callable[[str, Any], None]
 

@@ -23,7 +23,7 @@ from leanformer.train.batches import Batches
 from leanformer.train.loss import Loss
 from leanformer.train.setup import TrainSetup
 
-FORMAT = 3
+FORMAT = 4
 """The version of the table and of what a checkpoint holds."""
 _WORDS = {
     "format": "the version of the checkpoint",

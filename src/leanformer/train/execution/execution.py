@@ -1,7 +1,8 @@
 """The interface of what executes a training: the loop says which batch, an execution does the step.
 
     forward_backward    gradients of a batch, each part divided by the counts of the whole batch
-    step                clip by the global norm, one optimizer step, gradients cleared
+    step                refuse gradients that are not finite, clip by the global norm, one optimizer
+                        step, gradients cleared
     decide              one process decides, all do the same: stop, best, time for a checkpoint
     writes              whether this process is the one that writes
 
@@ -60,9 +61,24 @@ class Execution(ABC):
         """
 
     @abstractmethod
-    def step(self, factor: float) -> None:
+    def step(self, factor: float) -> bool:
         """Clip the gradients, do an optimizer step at `factor` times the peak learning rates, and
         clear the gradients.
+
+        Returns:
+            Whether the weights moved: in fp16 a step whose gradients overflowed is left out.
+
+        Raises:
+            NotFinite: The global norm of the gradients is not finite, or they overflow fp16 at any
+                scale of the loss. No weight was changed.
+        """
+
+    @abstractmethod
+    def require_finite(self) -> None:
+        """Refuse trained weights that are not finite.
+
+        Raises:
+            NotFinite: Some are not; the message names them.
         """
 
     @abstractmethod

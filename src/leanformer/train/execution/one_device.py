@@ -1,5 +1,6 @@
 """A training on one device, in one process."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,16 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from leanformer.core.identity import listed
 from leanformer.core.machine.device import device_of
 from leanformer.data import Batch
 from leanformer.train.checkpoints import checkpoint
 from leanformer.train.execution.execution import Execution, Groups, T
+from leanformer.train.finite import NotFinite
 from leanformer.train.generators import generator_states, set_generator_states
 from leanformer.train.loss import Carry, Counts, Loss, detached, loss_share, summed
 from leanformer.train.optimizers.interface import grouped
 from leanformer.train.precision import Precision
 from leanformer.train.scheduled_module import penalties, scheduled_modules
 from leanformer.train.setup import TrainSetup
+
+_NAMED = 3  # parameters that a message names
 
 
 class OneDevice(Execution):
@@ -44,7 +49,9 @@ class OneDevice(Execution):
         # a second view of the same weights, whose names stay; the model itself runs as before
         self.called: Any = torch.compile(model) if setup.compile else model
         self.max_grad_norm = setup.max_grad_norm
-        self.parameters = [p for m in (model, loss) for p in m.parameters() if p.requires_grad]
+        named = [*model.named_parameters(), *loss.named_parameters("loss")]
+        self.parameters = [p for _, p in named if p.requires_grad]
+        self.names = [name for name, p in named if p.requires_grad]
         self.scheduled_modules = scheduled_modules(model)
         self.optimizer = setup.optimizer.build(grouped([model, loss]))
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
@@ -78,22 +85,51 @@ class OneDevice(Execution):
         """See `Execution.norms`: this process holds the whole of each."""
         return [torch.linalg.vector_norm(tensor) for tensor in tensors]
 
-    def step(self, factor: float) -> None:
-        """See `Execution.step`; a step with an overflow in fp16 is left out."""
+    def step(self, factor: float) -> bool:
+        """See `Execution.step`."""
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = peak * factor
         self.precision.unscale(self.optimizer)
-        if self.max_grad_norm:
-            self._clip()
-        self.precision.step(self.optimizer)
+        self._clip()
+        moved = self.precision.step(self.optimizer)
+        if not moved and self.precision.exhausted:
+            raise NotFinite(
+                "the gradients overflow fp16 even where the loss is scaled by "
+                f"{self.precision.scaler.get_scale():g}, in {self._without_end()}"
+            )
         self.optimizer.zero_grad(set_to_none=True)
+        return moved
+
+    def require_finite(self) -> None:
+        """See `Execution.require_finite`."""
+        finite = torch.stack([p.detach().isfinite().all() for p in self.parameters]).cpu()
+        if not finite.all():
+            pairs = zip(self.names, finite.tolist(), strict=True)
+            names = listed([name for name, good in pairs if not good], _NAMED)
+            raise NotFinite(f"the weights are not finite, in {names}")
 
     def _clip(self) -> None:
-        """Scale the gradients down to the largest global norm that is allowed."""
+        """Scale the gradients down to the largest global norm that is allowed.
+
+        Raises:
+            NotFinite: The norm is not finite, and no loss scale has to do with it.
+        """
         slopes = [p.grad for p in self.parameters if p.grad is not None]
-        if slopes:
-            norm = torch.linalg.vector_norm(torch.stack(self.norms(slopes)))
+        if not slopes:
+            return
+        norm = torch.linalg.vector_norm(torch.stack(self.norms(slopes)))
+        if not self.precision.scales and not math.isfinite(norm):
+            raise NotFinite(f"the norm of the gradient is {norm:g}, by {self._without_end()}")
+        if self.max_grad_norm:
             nn.utils.clip_grads_with_norm_(self.parameters, self.max_grad_norm, norm)
+
+    def _without_end(self) -> str:
+        """The parameters whose gradients have no finite norm."""
+        known = [(n, p.grad) for n, p in zip(self.names, self.parameters, strict=True)]
+        there = [(name, slope) for name, slope in known if slope is not None]
+        norms = self.norms([slope for _, slope in there])
+        names = [n for (n, _), norm in zip(there, norms, strict=True) if not norm.isfinite()]
+        return listed(names, _NAMED)
 
     def decide(self, value: T) -> T:
         """See `Execution.decide`: there is one process."""

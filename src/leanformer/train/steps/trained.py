@@ -92,7 +92,7 @@ def train_and_prove(
         note=read or f"{len(encoded)} texts, {encoded.truncated} cut to {max_length} tokens",
     )
     if load_best_at_end:
-        proofs = [replace(quality, ok=after > before or not require_improvement)]
+        proofs = [replace(quality, ok=not after <= before or not require_improvement)]
     else:
         loss_fell = prove_loss_fell(fitted.losses)
         proofs = [quality, replace(loss_fell, ok=loss_fell.ok or not require_improvement)]

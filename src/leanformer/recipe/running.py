@@ -19,6 +19,7 @@ import torch
 from leanformer.core import codec
 from leanformer.core.claim import changes, keep
 from leanformer.core.identity import listed
+from leanformer.core.lock import one_at_a_time
 from leanformer.core.machine.device import device_of, find_device
 from leanformer.core.record import Record
 from leanformer.core.step import Step
@@ -79,6 +80,7 @@ class Run:
         return workspace
 
 
+@one_at_a_time("folder")
 def run(
     recipe: Recipe,
     folder: Path,
@@ -101,6 +103,7 @@ def run(
         ValueError: Data, model or steps do not fit together, this machine has no such device, or
             `folder` holds the run of other data or another model.
         NoEffect: A step had no effect.
+        FolderInUse: Another process works on `folder`.
     """
     return begin(recipe, folder, dataset=dataset, record=record, watch=watch).do()
 
@@ -112,10 +115,11 @@ def begin(
     dataset: Dataset | None = None,
     record: Record | None = None,
     watch: Watch | None = None,
+    write: bool = True,
 ) -> Run:
     """Open what a recipe names and make `folder` its own; no step is done.
 
-    Takes and raises what `run` does.
+    Takes and raises what `run` does; without `write` the folder is only checked.
     """
     find_device(recipe.device)
     if dataset is None:
@@ -125,7 +129,7 @@ def begin(
     workspace = _open(recipe, folder, dataset, record, watch)
     foresee(recipe, workspace)
     identity = _identify(recipe, workspace)
-    _claim(recipe, identity, workspace)
+    _claim(recipe, identity, workspace, write)
     keys = tuple(identity.key(number) for number in range(len(recipe.steps)))
     return Run(recipe=recipe, folder=folder, workspace=workspace, keys=keys)
 
@@ -165,7 +169,7 @@ def _identify(recipe: Recipe, begun: Workspace) -> Identity:
     return identify(recipe, begun.dataset, model_identity(begun.model, begun.tokenizer), teacher)
 
 
-def _claim(recipe: Recipe, identity: Identity, begun: Workspace) -> None:
+def _claim(recipe: Recipe, identity: Identity, begun: Workspace, write: bool) -> None:
     """Keep the recipe and its identity beside its results; refuse to mix two runs.
 
     Where steps or the promise changed, a record of the run's own is begun anew and the former one
@@ -173,6 +177,8 @@ def _claim(recipe: Recipe, identity: Identity, begun: Workspace) -> None:
     """
     kept, content = begun.folder / "recipe.json", identity.json()
     changed = changes(kept, content, WORDS)
+    if not write:
+        return
     if changed:
         _say(
             begun,

@@ -1,0 +1,119 @@
+"""Tables with a header line: tsv, whose fields are as they stand, and csv, whose fields are quoted.
+
+A .csv file may be separated by commas, semicolons, tabs or bars. The separator is the one that
+splits the header, and each of the first rows, into one and the same number of fields, two or more.
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from leanformer.data.formats.text_file import lines_of
+from leanformer.data.rows import Row
+
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_TRIED = 20  # rows, the header among them, that decide what separates fields
+
+
+def tab_separated(text: str, path: Path) -> list[Row]:
+    """The rows of a tsv file; a blank line is a row without columns.
+
+    Raises:
+        ValueError: Two columns have one name, or a row has another number of fields.
+    """
+    source = f"{path}:"
+    lines = enumerate(lines_of(text), 1)
+    first, names = next(((number, line) for number, line in lines if line), (1, ""))
+    header = _header(names.split("\t"), f"{source}{first}")
+    return [
+        Row(_fields(header, line.split("\t"), source, number) if line else (), source, number)
+        for number, line in lines
+    ]
+
+
+def comma_separated(text: str, path: Path) -> list[Row]:
+    """The rows of a csv file; a blank line is a row without columns.
+
+    Raises:
+        ValueError: As `tab_separated`, quotes are left open, or several separators are possible.
+    """
+    source = f"{path}:"
+    records = _records(text, _separator(text, path), source)
+    first, names = next((record for record in records if record[1]), (1, []))
+    header = _header(names, f"{source}{first}")
+    return [
+        Row(_fields(header, fields, source, number) if fields else (), source, number)
+        for number, fields in records
+    ]
+
+
+def _records(text: str, separator: str, source: str) -> Iterator[tuple[int, list[str]]]:
+    """Each record with the line on which it begins.
+
+    Raises:
+        ValueError: The text is not CSV.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    begins = 1
+    try:
+        for fields in reader:
+            yield begins, fields
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(
+            f"{source}{begins}: not CSV ({error}); a quote within quotes is written twice"
+        ) from None
+
+
+def _separator(text: str, path: Path) -> str:
+    """What separates the fields.
+
+    Raises:
+        ValueError: Several separators are possible.
+    """
+    head = {one: _first_records(text, one) for one in _SEPARATORS}
+    wide = [one for one, records in head.items() if records and len(records[0]) > 1]
+    even = [one for one in wide if len({len(record) for record in head[one]}) == 1]
+    fitting = even or wide or [","]
+    if len(fitting) > 1:
+        named = " or by ".join(_SEPARATORS[one] for one in fitting)
+        raise ValueError(
+            f"{path}: its fields may be separated by {named}; put fields that hold a separator "
+            "in quotes, or write the file as .tsv"
+        )
+    return fitting[0]
+
+
+def _first_records(text: str, separator: str) -> list[list[str]]:
+    """The first records that are not blank; none where one is not CSV."""
+    try:
+        filled = (fields for _, fields in _records(text, separator, "") if fields)
+        return list(islice(filled, _TRIED))
+    except ValueError:
+        return []
+
+
+def _header(names: list[str], place: str) -> list[str]:
+    """The names of the columns, without spaces around them.
+
+    Raises:
+        ValueError: Two are equal.
+    """
+    header = [name.strip(" \t\r\ufeff") for name in names]
+    for name, count in Counter(header).items():
+        if count > 1:
+            said = f"{count} columns are called {name!r}" if name else f"{count} have no name"
+            raise ValueError(f"{place}: {said}; give each column a name of its own")
+    return header
+
+
+def _fields(header: list[str], fields: list[str], source: str, number: int) -> dict[str, str]:
+    if len(fields) != len(header):
+        raise ValueError(
+            f"{source}{number}: {len(fields)} fields where the header has {len(header)} "
+            f"({', '.join(header)})"
+        )
+    return dict(zip(header, fields, strict=True))

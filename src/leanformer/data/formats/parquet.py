@@ -1,0 +1,57 @@
+"""Parquet files, read with pyarrow; numbers of classes become names where the file knows them.
+
+Files that 🤗 datasets wrote carry the features of their columns, and so the names of the classes.
+"""
+
+import io
+import json
+import re
+from pathlib import Path
+
+from leanformer.data.class_names import NamedClasses, class_names, with_names
+from leanformer.data.formats.text_file import read_bytes
+from leanformer.data.rows import Row
+
+_INDEX = re.compile(r"__index_level_\d+__")  # the index that pandas writes beside the columns
+
+
+def parquet_rows(path: Path) -> list[Row]:
+    """The rows of a Parquet file, plain or .gz.
+
+    Raises:
+        ValueError: pyarrow is not installed, the file is damaged, or two columns have one name.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise ValueError(
+            f"{path}: Parquet files are read with pyarrow, which is not installed: "
+            "pip install 'leanformer[parquet]'"
+        ) from None
+    raw = io.BytesIO(read_bytes(path))
+    try:
+        file = parquet.ParquetFile(raw, page_checksum_verification=True)
+        names = [name for name in file.schema_arrow.names if not _INDEX.fullmatch(name)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        read = iter(()) if twice else file.iter_batches(columns=names)
+        values = [row for batch in read for row in batch.to_pylist()]
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{path}: damaged Parquet file ({said})") from error
+    if twice:
+        raise ValueError(f"{path}: two columns are called {twice[0]!r}; rename one")
+    classes, source = _classes(file.schema_arrow.metadata or {}), f"{path} row "
+    return [
+        Row(with_names(row, classes, f"{source}{number}"), source, number)
+        for number, row in enumerate(values, 1)
+    ]
+
+
+def _classes(metadata: dict[bytes, bytes]) -> NamedClasses:
+    """The names of the classes of each column that has such, as datasets wrote them."""
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return class_names(features) if isinstance(features, dict) else {}
