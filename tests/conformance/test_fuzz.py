@@ -196,12 +196,14 @@ def separated(header: list[str], rows: list[list[str]], by: str) -> bytes:
 
 
 DATA = st.one_of(
-    st.tuples(st.sampled_from([".tsv", ".csv", ".jsonl", ".conll", ".txt", ".tsv.gz", ".json"]), st.binary(max_size=80)),
+    st.tuples(st.sampled_from([".tsv", ".csv", ".jsonl", ".conll", ".txt", ".tsv.gz", ".json", ".parquet"]), st.binary(max_size=80)),
     st.tuples(st.just(".tsv"), st.builds(separated, HEADERS, ROWS, st.just("\t"))),
     st.tuples(st.just(".csv"), st.builds(separated, HEADERS, ROWS, st.just(","))),
     st.tuples(st.just(".conll"), st.builds(separated, st.just(["a", "O"]), ROWS, st.just(" "))),
     st.tuples(st.just(".jsonl"), RECORDS.map(lambda rows: "\n".join(map(json.dumps, rows)).encode())),
-    st.tuples(st.just(".jsonl"), st.just(b"[" * 100_000)),
+    st.tuples(st.just(".json"), RECORDS.map(lambda rows: json.dumps(rows).encode())),
+    st.tuples(st.sampled_from([".json", ".jsonl"]), st.just(b"[" * 100_000)),
+    st.tuples(st.just(".csv"), st.builds(separated, HEADERS, ROWS, st.just(";"))),
 )  # fmt: skip
 
 

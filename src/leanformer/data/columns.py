@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from leanformer.core.shown import shown
+from leanformer.core.shown import one_line, shown
 from leanformer.data.chosen_columns import Columns, choose_columns, columns_in
 from leanformer.data.guesses import check_guesses, told_kind
 from leanformer.data.origin import Origin, columns_read
@@ -117,7 +117,9 @@ def _examples(split: str, rows: list[Row], columns: Columns, task: Task) -> Exam
     form = task.about.form
     absent = columns.label is not None and not any(columns.label in row for row in rows)
     if absent and not (form is not None and form.several):
-        raise ValueError(f"{split}: no column {columns.label!r}; there are: {', '.join(rows[0])}")
+        raise ValueError(
+            f"{split}: no column {columns.label!r}; there are: {one_line(', '.join(rows[0]), 200)}"
+        )
     texts = [_text(place, row, columns.text) for place, row in places(split, rows)]
     pairs = columns.pair and [_text(place, row, columns.pair) for place, row in places(split, rows)]
     if task.about.pairs == "split" and pairs:  # a vector is of one text: both are learned from
@@ -173,7 +175,9 @@ def _named(place: str) -> Iterator[None]:
 
 def _text(place: str, row: Row, column: str) -> str:
     if column not in row:
-        raise ValueError(f"{place}: no column {column!r}; there are: {', '.join(row)}")
+        raise ValueError(
+            f"{place}: no column {column!r}; there are: {one_line(', '.join(row), 200)}"
+        )
     value = row[column]
     if not isinstance(value, str):
         raise ValueError(f"{place}: {column} is {shown(value)}, not a text")
