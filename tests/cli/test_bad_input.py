@@ -143,15 +143,15 @@ def test_no_space(bad, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--keep", "1.5"], "keep: 1.5 is not a share"),
-        (["--keep", "0"], "keep: 0.0 is not a share"),
-        (["--minutes", "0"], "minutes: 0.0 is no time at all"),
-        (["--max-length", "4"], "max_length: 4 tokens are too few"),
+        (["--keep", "1.5"], "keep: 1.5 is not above 0 and at most 1"),
+        (["--keep", "0"], "keep: 0.0 is not above 0 and at most 1"),
+        (["--minutes", "0"], "minutes: 0.0 is not above 0"),
+        (["--max-length", "4"], "max_length: 4 is not between 8"),
         (
             ["--task", "classify"],
             "kind: 'classify' is not one of causal-lm, classification, embedding",
         ),
-        (["--limit", "0"], "limit: 0 keeps no training row"),
+        (["--limit", "0"], "limit: 0 is not at least 1"),
         (["--metric", "recall"], "metric: 'recall' is not a metric of classification; there are:"),
         (["--metric", "f1:nobody"], "metric: f1:nobody: there is no label 'nobody'"),
         (["--unlabelled", "nowhere.txt"], "nowhere.txt: no such file"),
@@ -224,7 +224,7 @@ def test_threads_that_cannot_be_started(run, served, tmp_path, command, threads)
 
 
 def test_what_looks_like_markup_is_shown_as_it_is(run):
-    code, _, said = run("compress", "m", "d", "--minutes", "[/b]")
+    code, _, said = run("compress", "m", "d", "--no[/b]")
     assert code == 2
     assert "[/b]" in said
     assert "Traceback" not in said
