@@ -34,6 +34,7 @@ class Kind:
             inside one key.
         own: Whether the folder is its user's own, without checksums: files are whole, their values
             and tensors are changed, and another result is what was asked for.
+        but: Edits whose names hold this are left out.
         begins: Whether the beginning of what was there may be given, as after a kill: a list.
         extra: Names of files that a reader might take in.
     """
@@ -42,6 +43,7 @@ class Kind:
     read: Callable[[Path], Any]
     edits: tuple[str, ...] = ()
     own: bool = False
+    but: str = " "
     begins: bool = False
     extra: tuple[str, ...] = ("README.md", "model-00002-of-00002.safetensors", "added_tokens.json")
 
@@ -87,7 +89,7 @@ def judged(kind: Kind, folder: Path, expected: Any) -> tuple[str, str]:
 def damages(kind: Kind, whole: Path) -> Iterator[tuple[str, Damage]]:
     """Each way to damage the folder, with its name."""
     for name in kind.edits:
-        yield from _edited(whole, *name.partition(":")[::2])
+        yield from _edited(kind, whole, *name.partition(":")[::2])
     if kind.own:
         yield from _tensors(whole / "model.safetensors")
         return
@@ -130,12 +132,14 @@ def _tensors(file: Path) -> Iterator[tuple[str, Damage]]:
             )
 
 
-def _edited(whole: Path, name: str, inside: str) -> Iterator[tuple[str, Damage]]:
+def _edited(kind: Kind, whole: Path, name: str, inside: str) -> Iterator[tuple[str, Damage]]:
     for path, value in _values(json.loads((whole / name).read_text())):
         if inside and path[0] != inside:
             continue
         for what, new in (("dropped", None), *(("changed", other) for other in _others(value))):
             place = ".".join(map(str, path))
+            if kind.but in place:
+                continue
             yield (
                 f"{name}: {place} {what} {new!r}",
                 lambda folder, path=path, what=what, new=new: _edit(folder / name, path, what, new),

@@ -27,6 +27,8 @@ from leanformer.quantize.quantizers import Ternary, Uniform
 from leanformer.quantize.swap import swap
 from leanformer.train import Supervised, fit
 
+pytestmark = pytest.mark.usefixtures("unlisted")  # saved models are edited
+
 FAMILIES = ("bert", "distilbert", "lean-bert", "modernbert")
 NOISE = {"atol": 1e-6, "rtol": 1e-5}  # equal weights elsewhere in memory may round otherwise
 
@@ -164,8 +166,6 @@ import sys
 from transformers import AutoModelForSequenceClassification
 import leanformer
 from transformers.utils import logging
-
-pytestmark = pytest.mark.usefixtures("unlisted")  # saved models are edited
 logging.set_verbosity_error()
 model = AutoModelForSequenceClassification.from_pretrained(sys.argv[1])
 print(float(model.get_input_embeddings().weight.double().sum()))

@@ -11,7 +11,7 @@ from leanformer.models.cutting.vocabulary import cut_vocabulary
 from leanformer.models.tiny import tiny_model
 from leanformer.quantize.activations import Dynamic
 from leanformer.quantize.fake import QATEmbedding, QATLinear
-from leanformer.quantize.swap import found, swap
+from leanformer.quantize.swap import found, swap, swap_described
 from leanformer.train.optimizers.interface import grouped
 
 LINEAR, TABLE = "bert.encoder.layer.1.output.dense", "bert.embeddings.word_embeddings"
@@ -86,3 +86,12 @@ def test_a_table_that_rounds_has_no_weight_decay():
     words = model.get_input_embeddings().weight
     assert any(parameter is words for _, parameter in free.parameters)
     assert not any(parameter is words for _, parameter in decayed.parameters)
+
+
+@pytest.mark.parametrize("clip", ["x", 0, -1.0])
+def test_a_clip_that_is_not_a_positive_number_is_refused(clip):
+    model, _ = tiny_model("bert")
+    name = "bert.encoder.layer.0.output.dense"
+    settings = {"layers": {name: {"use": "ternary"}}, "activations": None, "clip": clip}
+    with pytest.raises(ValueError, match=r"quantization_config\.clip is .* not a positive number"):
+        swap_described(model, settings)

@@ -73,7 +73,8 @@ def swap_described(model: Any, settings: dict[str, Any]) -> dict[str, Any]:
     The tables have the present names of fields, whatever version of leanformer wrote them.
 
     Raises:
-        ValueError: None of the layers is there, or a technique in the configuration is not known.
+        ValueError: None of the layers is there, a technique in the configuration is not known, or
+            `clip` is not a positive number.
     """
     import leanformer.quantize.quantizers  # noqa: F401  (registers what configurations name)
 
@@ -86,8 +87,14 @@ def swap_described(model: Any, settings: dict[str, Any]) -> dict[str, Any]:
             decoded[text] = decode(Quantizer | None, table, place)
         layers[name] = decoded[text]
     activations = activations_of(settings)
-    swap(model, layers, activations, settings["clip"])
-    tables: dict[str, Any] = described(layers, activations, settings["clip"])["layers"]
+    clip = settings["clip"]
+    if clip is not None and not (isinstance(clip, int | float) and clip > 0):
+        raise ValueError(
+            f"config.json: quantization_config.clip is {clip!r}, which is not a positive number; "
+            "the file was changed by hand or is damaged"
+        )
+    swap(model, layers, activations, clip)
+    tables: dict[str, Any] = described(layers, activations, clip)["layers"]
     return tables
 
 

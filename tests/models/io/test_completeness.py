@@ -15,6 +15,9 @@ from leanformer.models.io.load import load_model
 from leanformer.models.io.quiet import quiet
 from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
+from leanformer.quantize.packed import codes_of_layers, hold
+from leanformer.quantize.quantizers import Uniform
+from leanformer.quantize.swap import swap
 
 Tensors = dict[str, torch.Tensor]
 DECODERS = ("gpt2", "llama")
@@ -244,3 +247,16 @@ def test_output_layers_that_are_tied_or_not(
         rewrite(folder, lambda tensors: tensors.pop("lm_head.weight"))
         edit(folder, tie_word_embeddings=False)
         refuse(folder, "causal", r"incomplete, 1 tensors .*lm_head\.weight is missing")
+
+
+def test_a_stored_form_with_tensors_of_another_type_is_refused(tmp_path: Path) -> None:
+    model, tokenizer = tiny_model("bert")
+    swap(model, {"bert.encoder.layer.0.output.dense": Uniform(bits=4)})
+    hold(model, codes_of_layers(model))
+    save_model(model, tokenizer, tmp_path / "m")
+    file = tmp_path / "m" / "model.safetensors"
+    tensors = load_file(file)
+    name = "bert.embeddings.LayerNorm.weight"
+    save_file({**tensors, name: tensors[name].to(torch.uint8)}, file, {"format": "pt"})
+    with pytest.raises(ValueError, match=rf"{name} is of type torch.uint8 in the weights"):
+        load_model(tmp_path / "m", "classification")

@@ -6,6 +6,7 @@ from transformers.pytorch_utils import Conv1D
 
 from leanformer.models.anatomy.channels import conv1d
 from leanformer.models.tiny import tiny_model
+from leanformer.numerics.bits import pack
 from leanformer.prune.sparse.sparse_weights import (
     SparseWeight,
     encode_sparse,
@@ -90,3 +91,12 @@ def test_sizes_are_the_same_on_a_device_without_addresses():
     left = sum(p.nbytes for p in model.parameters()) - model.get_submodule(*names).weight.nbytes
     assert (asked["values"], asked["float"]) == (20, left)
     assert sparse_bytes(model.to(shadow()), names) == asked
+
+
+def test_values_that_do_not_belong_to_the_bitmap_are_refused():
+    layer = nn.Linear(4, 2)
+    weight = torch.tensor([[1.0, 0, 0, 2], [0, 3, 0, 0]])
+    bits = pack((weight != 0).to(torch.int8) - 1, 1)
+    assert torch.equal(SparseWeight(layer, bits, weight[weight != 0]).dense().weight, weight)
+    with pytest.raises(ValueError, match="keeps 3 of 2 x 4 weights, and there are 2 values"):
+        SparseWeight(layer, bits, torch.ones(2)).dense()
