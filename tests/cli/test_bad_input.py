@@ -1,5 +1,6 @@
 """What is wrong is said in one line before anything is written: issue 2, point 10."""
 
+import os
 import shutil
 
 import pytest
@@ -142,15 +143,15 @@ def test_no_space(bad, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--keep", "1.5"], "keep: 1.5 is not a share"),
-        (["--keep", "0"], "keep: 0.0 is not a share"),
-        (["--minutes", "0"], "minutes: 0.0 is no time at all"),
-        (["--max-length", "4"], "max_length: 4 tokens are too few"),
+        (["--keep", "1.5"], "keep: 1.5 is not above 0 and at most 1"),
+        (["--keep", "0"], "keep: 0.0 is not above 0 and at most 1"),
+        (["--minutes", "0"], "minutes: 0.0 is not above 0"),
+        (["--max-length", "4"], "max_length: 4 is not between 8"),
         (
             ["--task", "classify"],
             "kind: 'classify' is not one of causal-lm, classification, embedding",
         ),
-        (["--limit", "0"], "limit: 0 keeps no training row"),
+        (["--limit", "0"], "limit: 0 is not at least 1"),
         (["--metric", "recall"], "metric: 'recall' is not a metric of classification; there are:"),
         (["--metric", "f1:nobody"], "metric: f1:nobody: there is no label 'nobody'"),
         (["--unlabelled", "nowhere.txt"], "nowhere.txt: no such file"),
@@ -195,3 +196,54 @@ def test_an_interrupted_write_leaves_no_half_file(tmp_path, monkeypatch):
         write_text(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--minutes", "nan"), "minutes: nan is not a finite number"),
+        (("--keep", "0"), "keep: 0.0 is not above 0 and at most 1"),
+        (("--limit", "0"), "data.limit: 0 is not at least 1"),
+        (("--threads", 10**6), "threads: 1000000 is not between 0 and 1,024"),
+        (("--max-length", 7), "max_length: 7 is not between 8 and"),
+        (("--student-epochs", "inf"), "student_epochs: inf is not a finite number"),
+        (("--seed", -1), "seed: -1 is not at least 0"),
+    ],
+)
+def test_a_number_out_of_its_range(bad, options, message):
+    assert message in bad(*options)
+
+
+@pytest.mark.parametrize("command", ["measure", "predict"])
+@pytest.mark.parametrize("threads", [0, -1, 10**6])
+def test_threads_that_cannot_be_started(run, served, tmp_path, command, threads):
+    (tmp_path / "texts.txt").write_text("a fox\n")
+    code, shown, said = run(command, served, "--in", tmp_path / "texts.txt", "--threads", threads)
+    assert (code, shown) == (2, "")
+    assert f"--threads: {threads} is not" in said
+
+
+def test_what_looks_like_markup_is_shown_as_it_is(run):
+    code, _, said = run("compress", "m", "d", "--no[/b]")
+    assert code == 2
+    assert "[/b]" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(bad, teacher, tmp_path, name):
+    model = tmp_path / "model"
+    shutil.copytree(teacher, model)
+    (model / name).unlink()
+    os.mkfifo(model / name)
+    assert name in bad(model=model)
+
+
+def test_a_recipe_that_is_a_pipe_or_too_large_is_refused(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    with (tmp_path / "large.toml").open("wb") as file:
+        file.truncate(2**40)
+    for name, message in (("pipe", "no such recipe"), ("large", "bytes are not a recipe")):
+        code, _, said = run("run", tmp_path / f"{name}.toml")
+        assert code == 2
+        assert message in said

@@ -101,7 +101,7 @@ def test_a_recipe_that_is_no_toml_is_refused(run, tmp_path):
     path.write_text("model = \n")
     code, _, said = run("run", path)
     assert code == 2
-    assert "bad.toml: no TOML" in said
+    assert "bad.toml: not valid TOML" in said
 
 
 def test_a_recipe_that_is_missing_is_refused(run):

@@ -101,7 +101,7 @@ def test_a_metric_can_be_chosen(folder: Path) -> None:
 
 
 def test_a_limit_that_keeps_nothing_is_refused(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"limit: 0 keeps no training row"):
+    with pytest.raises(ValueError, match=r"limit: 0 is not at least 1"):
         Source(path=str(folder), limit=0).read()
 
 

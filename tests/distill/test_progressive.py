@@ -151,7 +151,7 @@ def test_what_cannot_be_transferred_is_refused(tmp_path: Path) -> None:
     refused("last-of-block cannot cut 2 teacher layers into 3", num_hidden_layers=3)
     with pytest.raises(ValueError, match="progressive: there is no teacher"):
         STEP.apply(workspace(tmp_path).with_(teacher=None))
-    with pytest.raises(ValueError, match=r"attention: -1 is negative"):
+    with pytest.raises(ValueError, match=r"attention: -1 is not at least 0"):
         Progressive(attention=-1)
     with pytest.raises(ValueError, match="too large to keep"):
         Progressive(teacher_cache=tmp_path)

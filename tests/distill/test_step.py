@@ -115,7 +115,7 @@ def test_a_missing_teacher_is_refused(tmp_path: Path) -> None:
     ("fields", "message"),
     [
         ({"objectives": ()}, "objectives: none is named; soft-targets is the usual first one"),
-        ({"noise": 1.0}, r"noise: 1.0 is not a share of the tokens in \[0, 1\)"),
+        ({"noise": 1.0}, r"noise: 1.0 is not at least 0 and below 1"),
         ({"noise": 0.1, "teacher_cache": Path("x")}, "teacher_cache: noise changes what the teacher"),
         ({"noise": 0.1, "objectives": (Labels(),)}, "noise: gold labels do not hold for noisy texts"),
     ],

@@ -103,7 +103,7 @@ def test_a_language_model_fills_the_places_of_words_of_one_piece(tmp_path: Path)
     [
         ({"copies": 0}, "copies: 0 is not at least 1"),
         ({"candidates": 0}, "candidates: 0 is not at least 1"),
-        ({"share": 0.0}, r"share: 0.0 is not a share of the words in \(0, 1\]"),
+        ({"share": 0.0}, r"share: 0.0 is not above 0 and at most 1"),
     ],
 )
 def test_what_makes_no_sense_is_refused(fields: dict[str, float], message: str) -> None:

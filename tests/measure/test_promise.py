@@ -89,11 +89,14 @@ def test_a_record_holds_the_whole_promise(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"keep": 0.0}, "keep: 0.0 is not a share"),
-        ({"keep": 1.01}, "keep: 1.01 is not a share"),
-        ({"keep": 0.9, "confidence": 0.5}, "confidence: 0.5 is not between 0.5 and 1"),
-        ({"keep": 0.9, "confidence": 1.0}, "confidence: 1.0 is not between 0.5 and 1"),
-        ({"keep": 0.9, "confidence": 0.9999}, "0.9999 is more than 4,000 resamples can tell"),
+        ({"keep": 0.0}, "keep: 0.0 is not above 0 and at most 1"),
+        ({"keep": 1.01}, "keep: 1.01 is not above 0 and at most 1"),
+        ({"keep": 0.9, "confidence": 0.5}, "confidence: 0.5 is not above 0.5"),
+        ({"keep": 0.9, "confidence": 1.0}, "confidence: 1.0 is not above 0.5"),
+        (
+            {"keep": 0.9, "confidence": 0.9999},
+            "confidence: 0.9999 is not above 0.5 and at most 0.999",
+        ),
     ],
 )
 def test_what_cannot_be_promised_is_refused(settings: Any, message: str) -> None:

@@ -135,8 +135,8 @@ def test_it_is_written_in_a_recipe_and_back() -> None:
     ("settings", "message"),
     [
         ({"rounds": 0}, "rounds: 0 is not at least 1"),
-        ({"prune_fraction": 1.0}, "prune_fraction: 1.0 is not a share of the weights"),
-        ({"rewind": 1.0}, "rewind: 1.0 is not a share of the steps"),
+        ({"prune_fraction": 1.0}, "prune_fraction: 1.0 is not above 0 and below 1"),
+        ({"rewind": 1.0}, "rewind: 1.0 is not at least 0 and below 1"),
         ({"by": QuantizeAware()}, "does not train; use distill or finetune"),
     ],
 )

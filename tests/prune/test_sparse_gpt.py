@@ -49,9 +49,9 @@ def test_it_loses_less_than_dropping_the_same_weights(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"sparsity": 1.0}, "sparsity: 1.0 is not a share of the weights in"),
+        ({"sparsity": 1.0}, "sparsity: 1.0 is not above 0 and below 1"),
         ({"sparsity": 0.7, "pattern": NOfM()}, "sparsity: 0.7 is more than 0.5, the most that"),
-        ({"damp_percent": 0.0}, "damp_percent: 0.0 is not positive"),
+        ({"damp_percent": 0.0}, "damp_percent: 0.0 is not above 0"),
         ({"block_size": 0}, "block_size: 0 is not at least 1"),
     ],
 )

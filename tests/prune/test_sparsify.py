@@ -131,7 +131,7 @@ def test_it_is_written_in_a_recipe_and_back() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"sparsity": 1.0}, "sparsity: 1.0 is not a share of the weights"),
+        ({"sparsity": 1.0}, "sparsity: 1.0 is not at least 0 and below 1"),
         ({"sparsity": 0.6, "pattern": NOfM()}, "sparsity: 0.6 is more than 0.5, the most that"),
         ({"every": 0}, "every: 0 is not at least 1"),
         ({"criterion": WeightTaylor(), "schedule": OneShot()}, "there are none before the first"),

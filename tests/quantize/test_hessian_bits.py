@@ -60,11 +60,11 @@ def test_the_share_of_layers_is_kept(share, many):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"low": 1}, "low: 1 is not between 2 and 8 bits"),
+        ({"low": 1}, "low: 1 is not between 2 and 8"),
         ({"low": 4, "high": 4}, "low: 4 bits are not fewer than high, 4"),
-        ({"share": 1.0}, r"share: 1\.0 is not a share of the layers"),
+        ({"share": 1.0}, r"share: 1\.0 is not above 0 and below 1"),
         ({"texts": 3}, "slices: 5 of 3 texts"),
-        ({"iterations": 0}, "0 iterations; each slice needs a text"),
+        ({"iterations": 0}, "iterations: 0 is not at least 1"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(fields, message):

@@ -145,7 +145,7 @@ def test_a_quality_that_cannot_be_had_is_refused(
 
 
 def test_settings_that_cannot_be_meant_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"keep: 1\.2 is not a share of the quality"):
+    with pytest.raises(ValueError, match=r"keep: 1\.2 is not above 0 and at most 1"):
         Int8(keep=1.2)
     with pytest.raises(ValueError, match="modules_to_not_convert: keep finds the layers"):
         Int8(keep=0.99, modules_to_not_convert=("a",))

@@ -109,7 +109,7 @@ class Refuses(Quantizer):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"clip": 0.0}, r"clip: 0.0 is not positive"),
+        ({"clip": 0.0}, r"clip: 0.0 is not above 0"),
         ({"texts": 0}, "texts: 0 is not at least 1"),
         ({"embeddings": Gptq()}, "embeddings: .* rounds once, on statistics"),
         (

@@ -84,7 +84,7 @@ def test_settings_change_what_the_file_says(written: Path) -> None:
     [
         ("steps[0].use=shrnk", r"steps\[0\].use: .*'shrnk'.*did you mean 'shrink'"),
         ("steps[0].layer=3", r"steps\[0\].layer: .*did you mean 'layers'"),
-        ("steps[1].noise=2.0", r"steps\[1\].noise: 2.0 is not a share"),
+        ("steps[1].noise=2.0", r"steps\[1\].noise: 2.0 is not at least 0"),
         ("steps=[]", "steps: none is named; `leanformer list` shows what there is"),
         ("steps[7].layers=1", r"--set steps\[7\].layers=1: .* leads nowhere"),
         ("sede=1", "sede: Recipe has no field 'sede' .did you mean 'seed'"),
@@ -104,7 +104,7 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path) -> None:
         read(path)
     for content in (b"model = \n", b"model = '\xff\xfe'"):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"bad.toml: no TOML \("):
+        with pytest.raises(ValueError, match=r"bad.toml: not valid TOML \("):
             read(path)
 
 

@@ -31,7 +31,7 @@ def test_all_cores_count_where_the_system_does_not_tell(monkeypatch: pytest.Monk
 
 
 def test_threads_and_calls_are_positive() -> None:
-    with pytest.raises(ValueError, match="threads: 0 is not positive"):
+    with pytest.raises(ValueError, match="threads: 0 is not at least 1"):
         concurrency_of(0, None)
-    with pytest.raises(ValueError, match="concurrency: -1 is not positive"):
+    with pytest.raises(ValueError, match="concurrency: -1 is not at least 1"):
         concurrency_of(None, -1)

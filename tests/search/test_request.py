@@ -13,14 +13,14 @@ ASKED = Request(model="teacher", data=Source(path="texts.tsv"))
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"keep": 0.0}, r"keep: 0.0 is not a share of the teacher's quality in \(0, 1\]"),
-        ({"keep": 99.0}, "keep: 99.0 is not a share"),
-        ({"minutes": 0.0}, "minutes: 0.0 is no time at all"),
-        ({"max_length": 7}, "max_length: 7 tokens are too few for a text; 8 or more"),
-        ({"teacher_epochs": 0.0}, "teacher_epochs: 0.0 is not positive"),
-        ({"student_epochs": -1.0}, "student_epochs: -1.0 is not positive"),
+        ({"keep": 0.0}, r"keep: 0.0 is not above 0 and at most 1"),
+        ({"keep": 99.0}, "keep: 99.0 is not above 0 and at most 1"),
+        ({"minutes": 0.0}, "minutes: 0.0 is not above 0"),
+        ({"max_length": 7}, "max_length: 7 is not between 8"),
+        ({"teacher_epochs": 0.0}, "teacher_epochs: 0.0 is not above 0"),
+        ({"student_epochs": -1.0}, "student_epochs: -1.0 is not above 0"),
         ({"min_count": 0}, "min_count: 0 is not at least 1"),
-        ({"threads": -1}, "threads: -1 is not at least 0"),
+        ({"threads": -1}, "threads: -1 is not between 0"),
         ({"seed": -3}, "seed: -3 is not at least 0"),
     ],
 )

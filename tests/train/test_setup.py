@@ -12,18 +12,18 @@ from leanformer.train.schedules import ConstantRate, CosineDecay
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"epochs": 0}, "epochs: 0 is not positive"),
-        ({"learning_rate": -1.0}, "learning_rate: -1.0 is not positive"),
-        ({"steps": 0}, "steps: 0 is not positive"),
-        ({"tokens": -1}, "tokens: -1 is not positive"),
+        ({"epochs": 0}, "epochs: 0 is not above 0"),
+        ({"learning_rate": -1.0}, "learning_rate: -1.0 is not above 0"),
+        ({"steps": 0}, "steps: 0 is not at least 1"),
+        ({"tokens": -1}, "tokens: -1 is not at least 1"),
         ({"steps": 1, "tokens": 1}, "steps, tokens: both say how long to train; set one of"),
-        ({"start_fraction": 1.0}, "start_fraction: 1.0 is not a share of the steps"),
-        ({"batch_size": 0}, "batch_size: 0 is not positive"),
-        ({"max_tokens_per_microbatch": 0}, "max_tokens_per_microbatch: 0 is not positive"),
-        ({"max_grad_norm": -1.0}, "max_grad_norm: -1.0 is negative"),
-        ({"evaluations": -1}, "evaluations: -1 is negative"),
-        ({"early_stopping_patience": -1}, "early_stopping_patience: -1 is negative"),
-        ({"checkpoint_seconds": -1.0}, "checkpoint_seconds: -1.0 is negative"),
+        ({"start_fraction": 1.0}, "start_fraction: 1.0 is not at least 0 and below 1"),
+        ({"batch_size": 0}, "batch_size: 0 is not at least 1"),
+        ({"max_tokens_per_microbatch": 0}, "max_tokens_per_microbatch: 0 is not at least 1"),
+        ({"max_grad_norm": -1.0}, "max_grad_norm: -1.0 is not at least 0"),
+        ({"evaluations": -1}, "evaluations: -1 is not at least 0"),
+        ({"early_stopping_patience": -1}, "early_stopping_patience: -1 is not at least 0"),
+        ({"checkpoint_seconds": -1.0}, "checkpoint_seconds: -1.0 is not at least 0"),
     ],
 )
 def test_what_is_out_of_range_is_refused(fields: dict[str, Any], message: str) -> None:
@@ -36,7 +36,7 @@ def test_words_are_checked_where_they_are_read() -> None:
         decode(TrainSetup, {"precision": "int8"}, "train")
     with pytest.raises(ValueError, match=r"train.schedule.use: 'step' is no .*technique"):
         decode(TrainSetup, {"schedule": "step"}, "train")
-    with pytest.raises(ValueError, match=r"train.optimizer.learning_rate: -1.0 is not positive"):
+    with pytest.raises(ValueError, match=r"train.optimizer.learning_rate: -1.0 is not above 0"):
         decode(TrainSetup, {"learning_rate": -1.0}, "train")
     setup = TrainSetup(epochs=0.5, schedule=CosineDecay(), optimizer=Sgd(momentum=0.5))
     assert decode(TrainSetup, encode(setup)) == setup

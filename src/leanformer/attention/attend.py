@@ -8,7 +8,8 @@ from leanformer.attention.hf.attach import attach, attached
 from leanformer.attention.mechanism import Mechanism
 from leanformer.attention.patterns import SlidingWindow
 from leanformer.core.proof import Proof, require
-from leanformer.core.step import Step
+from leanformer.core.ranges import Index
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.attention.probe import calls_of
@@ -20,8 +21,19 @@ class Attend(Step):
 
     mechanism: Mechanism = field(default_factory=SlidingWindow)
     """What attends instead."""
-    layers: tuple[int, ...] | None = None
+    layers: tuple[Index, ...] | None = None
     """Numbers of the attention layers; None = all that attend to everything they may."""
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: layers that are named are there."""
+        if sketch.model is not None and self.layers is not None:
+            count = sketch.model.config.num_hidden_layers
+            if wrong := [layer for layer in self.layers if layer >= count]:
+                raise ValueError(
+                    f"layers: there is no layer {wrong[0]}; the model has {count} attention "
+                    f"layers, 0 to {count - 1}"
+                )
+        return sketch
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Put the mechanism in; the weights stay. A note says what that does to a trained model: a

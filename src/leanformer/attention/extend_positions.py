@@ -7,7 +7,8 @@ to stand at.
 import torch
 
 from leanformer.core.proof import Proof, require
-from leanformer.core.step import Step
+from leanformer.core.ranges import Length
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.cutting.positions import extend_positions
@@ -17,8 +18,12 @@ from leanformer.models.cutting.positions import extend_positions
 class ExtendPositions(Step):
     """Let a model read longer texts than it was trained with; then train on."""
 
-    length: int = 4096
+    length: Length = 4096
     """Tokens of the longest text, special ones included."""
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the layers stay."""
+        return sketch
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Copy the position embeddings over and over; texts that fitted are read as before.

@@ -23,8 +23,10 @@ from leanformer.cli.show import show
 from leanformer.cli.stopping import Signals, stopped_by_signals
 from leanformer.core.disk import DiskFull
 from leanformer.core.machine.child import PassingFault
+from leanformer.core.shown import one_line
 
 _CTRL_C = 130  # typer's exit code for Ctrl-C
+_LONGEST = 2000  # characters of a message
 
 app = typer.Typer(
     name="leanformer",
@@ -32,6 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # what the user typed stands in messages, and may look like markup
 )
 app.command()(compress)
 app.command()(run)
@@ -66,9 +69,10 @@ def main() -> None:
 def _told(error: BaseException) -> int:
     """Say an error of the user in one line; the exit code. Any other one is raised again."""
     ours = isinstance(error, ImportError) and (error.name or "").startswith("leanformer")
-    if ours or not isinstance(error, ValueError | OSError | ImportError):
+    if ours or not isinstance(error, ValueError | OSError | ImportError | MemoryError):
         raise error
-    typer.echo(f"leanformer: {error}", err=True)
+    said = f"the memory is full ({error})" if isinstance(error, MemoryError) else error
+    typer.echo(f"leanformer: {one_line(said, _LONGEST)}", err=True)
     return 1 if isinstance(error, PassingFault | DiskFull) else 2
 
 

@@ -35,9 +35,11 @@ def attend(
     from leanformer.attention.presets import mechanisms
     from leanformer.core.codec import decode
     from leanformer.core.files import check_free
+    from leanformer.core.ranges import Length, check_number
     from leanformer.models.io.load import load_model
     from leanformer.models.io.save import save_model
 
+    check_number(Length, length, "--length")
     known = mechanisms()
     if with_ in known:
         mechanism = known[with_]

@@ -32,8 +32,12 @@ def bench(
     from leanformer.attention.bench.measure import here
     from leanformer.attention.presets import mechanisms
     from leanformer.core.machine.device import find_device
+    from leanformer.core.ranges import Count, Length, check_number
     from leanformer.core.record import Record, read
 
+    check_number(Count, rounds, "--rounds")
+    for length in lengths:
+        check_number(Length, length, "--lengths")
     known = mechanisms()
     for name in only or []:
         if name not in known:
@@ -146,8 +150,10 @@ def advise(
     from leanformer.attention.bench.advice import KEEP, Question, advise
     from leanformer.attention.bench.measure import here
     from leanformer.core.machine.device import find_device
+    from leanformer.core.ranges import Length, check_number
     from leanformer.core.record import read
 
+    check_number(Length, length, "--length")
     if not record.is_file():
         raise ValueError(f"{record} does not exist; run leanformer attention bench first")
     events = [event for event in read(record) if event["event"] == "attention"]

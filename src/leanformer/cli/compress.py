@@ -98,8 +98,10 @@ def compress(
     request = _request(dict(locals()))
     from leanformer.cli.progress import Watcher
     from leanformer.cli.verdict import tell_verdict
+    from leanformer.core.machine.threads import check_threads
     from leanformer.search import compress as search
 
+    check_threads(request.threads or None, "--threads")
     if dry_run:
         _tell_plan(request, out)
         return

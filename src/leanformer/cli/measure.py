@@ -14,10 +14,12 @@ def measure(
     threads: Annotated[int | None, typer.Option(help="Threads; all cores without it.")] = None,
 ) -> None:
     """Measure folders side by side: latency, throughput, peak memory, size."""
+    from leanformer.core.machine.threads import check_threads
     from leanformer.data.inputs import read_texts
     from leanformer.measure.folders import measure_folders
     from leanformer.runtime.manifest import read_manifest
 
+    check_threads(threads, "--threads")
     texts, pairs = read_texts(in_, text, pair)
     systems = {}
     for folder in folders:

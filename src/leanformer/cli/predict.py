@@ -32,9 +32,11 @@ def predict(
 ) -> None:
     """Answer every line of a file, in its order; a blank line is answered with an error."""
     from leanformer.core.files import write_text
+    from leanformer.core.machine.threads import check_threads
     from leanformer.data.inputs import read_inputs, refuse
     from leanformer.runtime.serving.predictor import load
 
+    check_threads(threads, "--threads")
     inputs = read_inputs(in_, text, pair)
     if id_ is not None and not any(id_ in one.row for one in inputs):
         raise ValueError(f"{in_}: no column {id_!r}; there are: {_columns(inputs)}")

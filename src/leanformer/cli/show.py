@@ -21,16 +21,19 @@ def _explain(name: str, cls: Any) -> None:
     import inspect
 
     from leanformer.core.codec import encode
+    from leanformer.core.ranges import described, number_fields
     from leanformer.core.technique import field_docs
 
     typer.echo(f"{name}  ({cls.family})\n\n{inspect.cleandoc(cls.__doc__ or '')}")
     module = inspect.getmodule(cls)
     typer.echo(f"\n{inspect.cleandoc(module.__doc__ or '') if module else ''}")
     typer.echo(f"\npaper   {cls.paper or 'none'}\n\nfields")
-    docs = field_docs(cls)
+    docs, ranges = field_docs(cls), number_fields(cls)
     for field in dataclasses.fields(cls):
         default = field.default
         if default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
         shown = "needed" if default is dataclasses.MISSING else encode(default)
-        typer.echo(f"  {field.name} = {shown}\n      {docs.get(field.name, '')}")
+        rule = described(ranges[field.name]) if field.name in ranges else ""
+        typer.echo(f"  {field.name} = {shown}{f'  ({rule})' if rule else ''}")
+        typer.echo(f"      {docs.get(field.name, '')}")

@@ -15,9 +15,11 @@ import re
 import tomllib
 import types
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from leanformer.core.ranges import as_number, check_rules, member_for
 from leanformer.core.renamed import new_technique, with_new_names
+from leanformer.core.shown import one_line, shown
 from leanformer.core.technique import find, nearest
 
 _NONE = "none"
@@ -28,7 +30,7 @@ def decode(kind: Any, value: Any, place: str = "") -> Any:
 
     Args:
         kind: A type: a scalar, Path, Literal, Optional, tuple[T, ...], dict[str, T], a dataclass,
-            or an interface.
+            or an interface; numbers may be annotated with a `Range`.
         value: What the file holds.
         place: Where it stands, for the message of an error.
 
@@ -38,6 +40,11 @@ def decode(kind: Any, value: Any, place: str = "") -> Any:
     origin = get_origin(kind)
     if kind is Any:
         return value
+    if origin is Annotated:
+        inner, *rules = get_args(kind)
+        found = decode(inner, value, place)
+        check_rules(rules, found, place)
+        return found
     if origin is Literal:
         return _literal(kind, value, place)
     if origin in (Union, types.UnionType):
@@ -83,39 +90,46 @@ def override(table: dict[str, Any], setting: str) -> None:
         ValueError: There is no `=`, or the path leads nowhere.
     """
     path, separator, text = setting.partition("=")
-    if not separator:
-        raise ValueError(f"--set {setting}: write path=value, e.g. steps[0].epochs=2")
     keys: list[str | int] = [
         int(part[1:-1]) if part.startswith("[") else part
-        for part in re.findall(r"\[\d+\]|[^.\[\]]+", path)
+        for part in re.findall(r"\[\d{1,9}\]|[^.\[\]]+", path)
     ]
+    if not separator or not keys:
+        raise ValueError(f"--set {one_line(setting, 80)}: write path=value, e.g. steps[0].epochs=2")
     here: Any = table
     for key in keys[:-1]:
-        try:
-            here = here.setdefault(key, {}) if isinstance(here, dict) else here[key]
-        except (IndexError, TypeError) as error:
-            raise ValueError(f"--set {setting}: {path} leads nowhere at {key!r}") from error
-    if isinstance(here, list) and not (isinstance(keys[-1], int) and keys[-1] < len(here)):
-        raise ValueError(f"--set {setting}: {path} leads nowhere at {keys[-1]!r}")
-    here[keys[-1]] = _toml_value(text)
+        _check_way(setting, here, key)
+        here = here.setdefault(key, {}) if isinstance(here, dict) else here[key]
+    _check_way(setting, here, keys[-1])
+    here[keys[-1]] = _toml_value(setting, text)
 
 
-def _toml_value(text: str) -> Any:
+def _check_way(setting: str, here: Any, key: str | int) -> None:
+    """Refuse a part of a path that is neither a field of a table nor a place in a list."""
+    in_table = isinstance(here, dict) and isinstance(key, str)
+    in_list = isinstance(here, list) and isinstance(key, int) and key < len(here)
+    if not (in_table or in_list):
+        raise ValueError(f"--set {one_line(setting, 80)}: it leads nowhere at {shown(key)}")
+
+
+def _toml_value(setting: str, text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except RecursionError:
+        raise ValueError(f"--set {one_line(setting, 80)}: nested too deeply") from None
+    except ValueError:
         return text
 
 
 def _dataclass(kind: type, value: Any, place: str) -> Any:
     _expect(isinstance(value, dict), place, value, "a table")
     value = with_new_names(kind, value, place)
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     for key in value:
         if key not in fields and key != "use":
             raise ValueError(
-                f"{_join(place, key)}: {kind.__name__} has no field {key!r}"
+                f"{_join(place, one_line(key, 80))}: {kind.__name__} has no field {shown(key)}"
                 f"{nearest(key, list(fields))}; it has: {', '.join(fields) or 'none'}"
             )
     for name, field in fields.items():
@@ -138,7 +152,8 @@ def _dataclass(kind: type, value: Any, place: str) -> Any:
 def _technique(kind: Any, value: Any, place: str) -> Any:
     if isinstance(value, str):
         value = {"use": value}
-    _expect(isinstance(value, dict) and "use" in value, place, value, 'a table with use = "name"')
+    named = isinstance(value, dict) and isinstance(value.get("use"), str)
+    _expect(named, place, value, 'a table with use = "name"')
     name = new_technique(value["use"], kind.family, _join(place, "use"))
     try:
         cls = find(name, kind.family)
@@ -151,7 +166,7 @@ def _literal(kind: Any, value: Any, place: str) -> Any:
     choices = get_args(kind)
     if not any(value == choice and type(value) is type(choice) for choice in choices):
         listed = ", ".join(str(choice) for choice in choices)
-        raise ValueError(f"{place}: {value!r} is not one of {listed}")
+        raise ValueError(f"{place}: {shown(value)} is not one of {listed}")
     return value
 
 
@@ -159,8 +174,9 @@ def _optional(kind: Any, value: Any, place: str) -> Any:
     if value in (None, _NONE) and type(None) in get_args(kind):
         return None
     members = [member for member in get_args(kind) if member is not type(None)]
+    likely = member_for(members, value)
     errors = []
-    for member in members:
+    for member in sorted(members, key=lambda member: member is not likely):
         try:
             return decode(member, value, place)
         except ValueError as error:
@@ -184,20 +200,16 @@ def _scalar(kind: Any, value: Any, place: str) -> Any:
     if kind is Path:
         _expect(isinstance(value, str | Path), place, value, "a path")
         return Path(value)
-    if kind is float:
-        _expect(
-            isinstance(value, int | float) and not isinstance(value, bool), place, value, "a number"
-        )
-        return float(value)
-    names = {int: "a whole number", str: "a text", bool: "true or false"}
-    fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-    _expect(fits, place, value, names.get(kind, str(kind)))
+    if kind in (int, float):
+        return kind(as_number(kind, value, place))
+    names = {str: "a text", bool: "true or false"}
+    _expect(isinstance(value, kind), place, value, names.get(kind, str(kind)))
     return value
 
 
 def _expect(fits: bool, place: str, value: Any, rule: str) -> None:
     if not fits:
-        raise ValueError(f"{place or 'the file'}: {value!r} is not {rule}")
+        raise ValueError(f"{place or 'the file'}: {shown(value)} is not {rule}")
 
 
 def _join(place: str, key: str) -> str:

@@ -41,6 +41,8 @@ def parse_json(raw: bytes | str) -> dict[str, Any]:
 
 
 def _read(file: Path, kind: type) -> Any:
+    if file.exists() and not file.is_file():
+        raise ValueError(f"{file} is a folder, a pipe or a device, not a file")
     size = file.stat().st_size
     if size > MAX_BYTES:
         raise ValueError(

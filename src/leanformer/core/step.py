@@ -12,11 +12,26 @@ stored model) without importing training and export.
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from leanformer.core.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sketch:
+    """What is known of the models when a step begins, before any step is done.
+
+    Attributes:
+        model: The model without its weights, which `Step.foresee` may cut in place; None = nothing
+            is known of it.
+        teacher: The teacher without its weights; None = nothing is known of it.
+    """
+
+    model: Any = None
+    teacher: Any = None
 
 
 class Step(ABC):
@@ -35,6 +50,18 @@ class Step(ABC):
     @abstractmethod
     def apply(self, workspace: Workspace) -> Workspace:
         """Do the step; the model may be changed in place, the workspace is returned anew."""
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """Refuse layers and names that are not there, before any step is done.
+
+        Returns:
+            What will be known after the step. A step that keeps the layers returns `sketch`; this
+            default does not know what it does to them, and nothing is checked from there on.
+
+        Raises:
+            ValueError: The models have no such layer, or their shapes do not fit.
+        """
+        return replace(sketch, model=None)
 
 
 def steps_of(family: ModuleType) -> tuple[type[Step], ...]:

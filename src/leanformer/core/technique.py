@@ -21,6 +21,9 @@ import textwrap
 from collections.abc import Callable
 from typing import Any, TypeVar, cast, dataclass_transform
 
+from leanformer.core.ranges import ranged
+from leanformer.core.shown import shown
+
 T = TypeVar("T", bound=type)
 
 _registry: dict[str, dict[str, type]] = {}
@@ -28,7 +31,7 @@ _registry: dict[str, dict[str, type]] = {}
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def technique(name: str, *, paper: str) -> Callable[[T], T]:
-    """Freeze a class and register it.
+    """Freeze a class, let it check the ranges of its numbers, and register it.
 
     Args:
         name: How recipes call it: lower case, with hyphens.
@@ -36,7 +39,7 @@ def technique(name: str, *, paper: str) -> Callable[[T], T]:
     """
 
     def register(cls: T) -> T:
-        made: Any = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+        made: Any = dataclasses.dataclass(frozen=True, kw_only=True)(ranged(cls))
         made.technique = name
         made.paper = paper
         family = _registry.setdefault(made.family, {})
@@ -65,7 +68,9 @@ def find(name: str, family: str | None = None) -> type:
             return pool[name]
     known = sorted({key for pool in pools for key in pool})
     where = f"{family} technique" if family else "technique"
-    raise ValueError(f"{name!r} is no {where}{nearest(name, known)}; there are: {', '.join(known)}")
+    raise ValueError(
+        f"{shown(name)} is no {where}{nearest(name, known)}; there are: {', '.join(known)}"
+    )
 
 
 def nearest(name: str, known: list[str]) -> str:

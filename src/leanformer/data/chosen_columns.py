@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from leanformer.core.shown import one_line
 from leanformer.core.technique import nearest
 from leanformer.data.rows import Row
 from leanformer.tasks import TaskKind
@@ -104,7 +105,7 @@ def choose_columns(present: list[str], columns: Columns, about: TaskKind | None 
             if name not in present:
                 raise ValueError(
                     f"--{field.replace('_', '-')} {asked}: there is no such column"
-                    f"{nearest(name, present)}; there are: {', '.join(present)}"
+                    f"{nearest(name, present)}; there are: {one_line(', '.join(present), 200)}"
                 )
     text, pair = _texts(present, columns, about)
     label = columns.label or found_column(LABEL, present, "--label")
@@ -112,7 +113,8 @@ def choose_columns(present: list[str], columns: Columns, about: TaskKind | None 
         label = ",".join(name for name in present if name not in (text, pair))
     if not label and about is not None and about.form is not None and not about.reads_words:
         raise ValueError(
-            f"no column of labels is recognised among {', '.join(present)}; name it: --label"
+            f"no column of labels is recognised among {one_line(', '.join(present), 200)}; "
+            "name it: --label"
         )
     query_id = columns.query_id
     if about is not None and about.grouped and query_id is None:
@@ -127,7 +129,8 @@ def _texts(present: list[str], columns: Columns, about: TaskKind | None) -> tupl
     text = columns.text or found_column(usual, present, "--text")
     if text is None:
         raise ValueError(
-            f"no column of text is recognised among {', '.join(present)}; name it: --text, and "
+            f"no column of text is recognised among {one_line(', '.join(present), 200)}; name "
+            "it: --text, and "
             "--pair where there is a second one"
         )
     found = found_column(second, [name for name in present if name != text], "--pair")
@@ -135,6 +138,6 @@ def _texts(present: list[str], columns: Columns, about: TaskKind | None) -> tupl
     if needed and pair is None:
         raise ValueError(
             f"ranking reads a query and a text, and no column of texts is recognised beside "
-            f"{text!r} among {', '.join(present)}; name it: --pair"
+            f"{text!r} among {one_line(', '.join(present), 200)}; name it: --pair"
         )
     return text, pair

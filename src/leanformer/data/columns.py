@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from leanformer.core.shown import one_line, shown
 from leanformer.data.chosen_columns import Columns, choose_columns, columns_in
 from leanformer.data.guesses import check_guesses, told_kind
 from leanformer.data.origin import Origin, columns_read
@@ -116,7 +117,9 @@ def _examples(split: str, rows: list[Row], columns: Columns, task: Task) -> Exam
     form = task.about.form
     absent = columns.label is not None and not any(columns.label in row for row in rows)
     if absent and not (form is not None and form.several):
-        raise ValueError(f"{split}: no column {columns.label!r}; there are: {', '.join(rows[0])}")
+        raise ValueError(
+            f"{split}: no column {columns.label!r}; there are: {one_line(', '.join(rows[0]), 200)}"
+        )
     texts = [_text(place, row, columns.text) for place, row in places(split, rows)]
     pairs = columns.pair and [_text(place, row, columns.pair) for place, row in places(split, rows)]
     if task.about.pairs == "split" and pairs:  # a vector is of one text: both are learned from
@@ -152,9 +155,9 @@ def _without(error: MissingLabel, split: str, missing: list[str], rows: int) -> 
     """The refusal of rows without a label: which, and how many."""
     if len(missing) == 1:
         return ValueError(f"{missing[0]}: {error}")
-    shown = places_in_short(missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
+    said = places_in_short(missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
     return ValueError(
-        f"{split}: {error.column} is missing in {len(missing)} of {rows} rows ({shown}); "
+        f"{split}: {error.column} is missing in {len(missing)} of {rows} rows ({said}); "
         f"give each row {error.way}"
     )
 
@@ -172,10 +175,12 @@ def _named(place: str) -> Iterator[None]:
 
 def _text(place: str, row: Row, column: str) -> str:
     if column not in row:
-        raise ValueError(f"{place}: no column {column!r}; there are: {', '.join(row)}")
+        raise ValueError(
+            f"{place}: no column {column!r}; there are: {one_line(', '.join(row), 200)}"
+        )
     value = row[column]
     if not isinstance(value, str):
-        raise ValueError(f"{place}: {column} is {value!r}, not a text")
+        raise ValueError(f"{place}: {column} is {shown(value)}, not a text")
     if not value.strip():
         raise ValueError(f"{place}: {column} is empty; remove the row or give it a text")
     return repair(value)

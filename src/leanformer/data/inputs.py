@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.shown import one_line
 from leanformer.data.rows import Row
 from leanformer.data.table import read_rows
 from leanformer.text.texts import refusal, repair
@@ -52,7 +53,8 @@ def read_inputs(path: Path, text: str = "text", pair: str | None = None) -> list
     for option, column in columns.items():
         if not any(column in row for row in rows):
             raise ValueError(
-                f"{path}: no column {column!r}; there are: {', '.join(first)}; name it: {option}"
+                f"{path}: no column {column!r}; there are: {one_line(', '.join(first), 200)}; "
+                f"name it: {option}"
             )
     return [_input(row, list(columns.values())) for row in rows]
 

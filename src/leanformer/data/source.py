@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.ranges import Count, ranged
 from leanformer.data.chosen_columns import Columns
 from leanformer.data.columns import columns_of, to_dataset
 from leanformer.data.origin import Origin
@@ -31,6 +32,7 @@ _SHARE = {"dev": 0.1, "test": 0.1}  # split off where a split is missing
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class Source:
     """How to read a data set; every field but `path` may be left to be found out.
 
@@ -56,7 +58,7 @@ class Source:
     label: str | None = None
     query_id: str | None = None
     unlabelled: Path | None = None
-    limit: int | None = None
+    limit: Count | None = None
     metric: str | None = None
 
     def __post_init__(self) -> None:
@@ -89,8 +91,6 @@ class Source:
             rows["unlabelled"] = read_rows(self.unlabelled)
         left_out = 0
         if self.limit is not None:
-            if self.limit < 1:
-                raise ValueError(f"limit: {self.limit} keeps no training row; name 1 or more")
             left_out = max(0, len(rows["train"]) - self.limit)
             rows["train"] = sorted(rows["train"], key=key)[: self.limit]
         origin = Origin(

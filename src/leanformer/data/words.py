@@ -7,6 +7,7 @@ a .conll file. Numbers of tags have become names where the data set knows them.
 from dataclasses import replace
 from typing import Any
 
+from leanformer.core.shown import one_line
 from leanformer.core.technique import nearest
 from leanformer.data.chosen_columns import TEXT, Columns, found_column, usual_name
 from leanformer.data.rows import Row, places
@@ -58,7 +59,8 @@ def _tags(first: Row, columns: Columns, lists: list[str]) -> str | None:
         if columns.label not in first:
             raise ValueError(
                 f"--label {columns.label}: there is no such column"
-                f"{nearest(columns.label, list(first))}; there are: {', '.join(first)}"
+                f"{nearest(columns.label, list(first))}; there are: "
+                f"{one_line(', '.join(first), 200)}"
             )
         return columns.label if columns.label in lists else None
     found = [name for name in lists if usual_name(name) in _TAGS]
@@ -84,7 +86,8 @@ def sentences(split: str, rows: list[Row], columns: Columns) -> list[Row]:
         words, tags = row.get(columns.text), row.get(columns.label)
         if not (isinstance(words, list) and isinstance(tags, list)):
             raise ValueError(
-                f"{place}: the task has words with tags, and this row has {', '.join(row)}; give "
+                f"{place}: the task has words with tags, and this row has "
+                f"{one_line(', '.join(row), 200)}; give "
                 f"it a list of words ({columns.text}) and a list of tags ({columns.label})"
             )
         if not all(word is not None and str(word).strip() for word in words):

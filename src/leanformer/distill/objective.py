@@ -8,11 +8,13 @@ Legend: B batch, T token, D hidden width, C class.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
+from leanformer.core.step import Sketch
 from leanformer.models.attention.inputs import AttentionInputs
 from leanformer.train.loss import Unit
 
@@ -80,6 +82,22 @@ class Objective(ABC):
     @abstractmethod
     def build(self, student: Dims, teacher: Dims) -> nn.Module:
         """The module `(Outputs, Outputs, labels) -> mean loss` for models of these sizes."""
+
+
+def check_objectives(objectives: Sequence[Objective], sketch: Sketch) -> None:
+    """Refuse objectives that compare layers which one of two known models does not have.
+
+    Raises:
+        ValueError: There is one; the message names its place in the list.
+    """
+    if sketch.model is None or sketch.teacher is None:
+        return
+    student, teacher = dims_of(sketch.model), dims_of(sketch.teacher)
+    for index, objective in enumerate(objectives):
+        try:
+            objective.build(student, teacher)
+        except ValueError as error:
+            raise ValueError(f"objectives[{index}].{error}") from error
 
 
 def dims_of(model: Any, kind: str = "") -> Dims:

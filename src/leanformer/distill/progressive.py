@@ -24,7 +24,8 @@ from torch import nn
 
 from leanformer.core import codec
 from leanformer.core.proof import NoEffect, Proof
-from leanformer.core.step import Step
+from leanformer.core.ranges import Index, InnerShare, Length, NotNegative
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.distill.comparisons.attention_pairs import check_heads
@@ -43,17 +44,17 @@ class Progressive(Step):
 
     train: TrainSetup = field(default_factory=lambda: TrainSetup(learning_rate=1e-3))
     """How to train each layer; the same for all layers."""
-    teacher_layers: LayerMap | tuple[int, ...] = "last-of-block"
+    teacher_layers: LayerMap | tuple[Index, ...] = "last-of-block"
     """Teacher layer for each student layer: a map, or a list."""
-    attention: float = 1.0
+    attention: NotNegative = 1.0
     """Weight of the attention maps; 0 = feature maps only. Feature maps have the weight 1."""
     freeze: bool = True
     """Freeze the layers below; false = train them together with the layer above."""
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens."""
     unlabelled: bool = True
     """Learn on the unlabelled texts of the data set too."""
-    mlm_probability: float = 0.15
+    mlm_probability: InnerShare = 0.15
     """Probability of masking a token, where the task is a masked language model."""
     dropout: bool = False
     """Train the student with its dropout."""
@@ -62,8 +63,6 @@ class Progressive(Step):
     with attention maps."""
 
     def __post_init__(self) -> None:
-        if self.attention < 0:
-            raise ValueError(f"attention: {self.attention} is negative; 0 leaves it out")
         self.phase(0)  # refuses what cannot be cached
 
     def phase(self, layer: int) -> Distill:
@@ -82,6 +81,12 @@ class Progressive(Step):
             teacher_cache=self.teacher_cache,
             load_best_at_end=False,
         )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: layers of both models can be compared, and stay."""
+        if sketch.model is not None and sketch.teacher is not None:
+            self._check(dims_of(sketch.model), dims_of(sketch.teacher))
+        return sketch
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Train the model layer by layer; its head does not change.

@@ -14,14 +14,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from leanformer.core.ranges import InnerShare, Length, PartialShare
+from leanformer.core.step import Sketch
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.data import Encoded, Examples, Task, encode_examples
+from leanformer.data import Encoded, Examples, encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.augmentation import Augmentation
 from leanformer.distill.description import check_widths, follow_description, lengths, prove_lengths
 from leanformer.distill.distillation import Distillation, teacher_dtype, translation
-from leanformer.distill.objective import Objective, dims_of
+from leanformer.distill.objective import Objective, check_objectives, dims_of
 from leanformer.distill.objectives import SoftTargets
 from leanformer.distill.substitution import Substitution as Substitution
 from leanformer.distill.teachers.caching import open_cache
@@ -53,22 +55,21 @@ class Distill(Training):
     """What is compared, and with which weight."""
     train: TrainSetup = field(default_factory=TrainSetup)
     """How to train."""
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens."""
     packing: bool = False
     """Join texts into rows of `max_length` tokens, where the task is a causal language model; no
     text sees another, and longer texts are split."""
-    teacher_max_length: int | None = None
-    """Tokens that a teacher with another tokenizer than the student's reads of a text; None = as
-    many as it can."""
+    teacher_max_length: Length | None = None
+    """Tokens that a teacher with a tokenizer of its own reads of a text; None = all it can."""
     unlabelled: bool = True
     """Learn on the unlabelled texts of the data set too."""
-    noise: float = 0.0
+    noise: PartialShare = 0.0
     """Share of tokens replaced by tokens of other texts, in each batch anew: helps where texts are
     few; the teacher labels what results."""
     augmentation: Augmentation | None = None
     """How more texts are made of the training texts, as in TinyBERT; None = not at all."""
-    mlm_probability: float = 0.15
+    mlm_probability: InnerShare = 0.15
     """Probability of masking a token, where the task is a masked language model."""
     dropout: bool = False
     """Train the student with its dropout; a student too small to learn by heart needs none."""
@@ -88,8 +89,6 @@ class Distill(Training):
     def __post_init__(self) -> None:
         if not self.objectives:
             raise ValueError("objectives: none is named; soft-targets is the usual first one")
-        if not 0 <= self.noise < 1:
-            raise ValueError(f"noise: {self.noise} is not a share of the tokens in [0, 1)")
         gold = [objective for objective in self.objectives if objective.unit == "target"]
         if self.noise and gold:
             raise ValueError("noise: gold labels do not hold for noisy texts; drop one of the two")
@@ -104,10 +103,13 @@ class Distill(Training):
                 "packing: what attention is given says nothing of which texts share a row; drop "
                 "one of the two"
             )
-        if self.teacher_max_length is not None and self.teacher_max_length < 1:
-            raise ValueError(f"teacher_max_length: {self.teacher_max_length} is not at least 1")
         if self.teachers:
             check_comparable(self.objectives, self.average_hidden)
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: objectives name layers that are there, which stay."""
+        check_objectives(() if self.teachers else self.objectives, sketch)
+        return sketch
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Train the model; it ends at the best quality on the development split.
@@ -146,7 +148,9 @@ class Distill(Training):
             )
         examples = self._examples(workspace, teacher, tokenizers[0])
         texts, read = self._encoded(examples, workspace, teacher)
-        own = None if same_ids else self._read(examples, tokenizers, task)
+        own = None
+        if not same_ids:  # teachers with tokenizers of their own
+            own = read_texts(examples, tokenizers, task.kind, self.teacher_max_length)
         masked = task.about.hides_words
         hide = masking(workspace.tokenizer, self.mlm_probability) if masked else None
         dev, targets = self._dev(workspace, teacher, tokenizers, hide, same_ids)
@@ -198,10 +202,6 @@ class Distill(Training):
         return encode_documents(
             examples.texts, tokenizer, task.kind, self.max_length, packed_for=models
         )
-
-    def _read(self, examples: Examples, tokenizers: list[Any], task: Task) -> OwnReading:
-        """`examples` as teachers with tokenizers of their own read them."""
-        return read_texts(examples, tokenizers, task.kind, self.teacher_max_length)
 
     def _examples(self, workspace: Workspace, teacher: Any, theirs: Any) -> Examples:
         """What the student learns on: labelled, unlabelled and made-up texts."""

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from leanformer.core.machine.device import inputs_on
+from leanformer.core.ranges import Count, Share
 from leanformer.core.technique import technique
 from leanformer.data import Examples
 from leanformer.distill.augmentation import Augmentation
@@ -32,21 +33,14 @@ _BATCH = 64
 class Substitution(Augmentation):
     """Replace words by likely others, as TinyBERT does: for few training texts."""
 
-    copies: int = 20
+    copies: Count = 20
     """New texts per text; equal ones are kept once."""
-    share: float = 0.4
+    share: Share = 0.4
     """Probability of replacing each word."""
-    candidates: int = 15
+    candidates: Count = 15
     """Substitutes to draw from."""
     language_model: str | None = None
     """Folder or hub name of a masked language model; None = embeddings for all words."""
-
-    def __post_init__(self) -> None:
-        for name in ("copies", "candidates"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is not at least 1")
-        if not 0 < self.share <= 1:
-            raise ValueError(f"share: {self.share} is not a share of the words in (0, 1]")
 
     def augment(
         self, examples: Examples, tokenizer: Any, embeddings_VD: Tensor, seed: int

@@ -7,7 +7,7 @@ from importlib import metadata
 from typing import Any
 
 from leanformer.core.machine.processor import cpuinfo, instructions
-from leanformer.runtime.session import cores
+from leanformer.core.machine.threads import cores
 
 _NAMED = ("cpu", "instructions", "cores", "threads", "gpu", "torch")
 _PACKAGES = ("torch", "transformers", "openvino", "nncf", "onnxruntime")

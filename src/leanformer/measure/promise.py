@@ -21,15 +21,18 @@ of 77 classes.
 
 from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
-from typing import Any
+from typing import Annotated, Any
 
+from leanformer.core.ranges import Range, Share, check_number
 from leanformer.numerics.metrics import Metric, Statistics
 from leanformer.numerics.paired_bootstrap import PairedBootstrap, paired_bootstrap
 
 _EQUAL = 1e-9  # an estimate that misses by rounding alone holds
 _MOST = 10**9  # examples
 _RESAMPLES = 4000
-_SUREST = 0.999  # a confidence that leaves four resamples below the bound
+_SUREST = 0.999  # leaves four resamples below the bound
+Confidence = Annotated[float, Range(above=0.5, at_most=_SUREST)]
+"""How sure a promise has to be; more than that the resamples cannot tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,15 +117,8 @@ def check_promise(keep: float, confidence: float) -> None:
     Raises:
         ValueError: `keep` or `confidence` is out of its range.
     """
-    if not 0 < keep <= 1:
-        raise ValueError(f"keep: {keep} is not a share of the teacher's quality in (0, 1]")
-    if not 0.5 < confidence < 1:
-        raise ValueError(f"confidence: {confidence} is not between 0.5 and 1; 0.9 is usual")
-    if confidence > _SUREST:
-        raise ValueError(
-            f"confidence: {confidence} is more than {_RESAMPLES:,} resamples can tell; give "
-            f"{_SUREST} or less"
-        )
+    check_number(Share, keep, "keep")
+    check_number(Confidence, confidence, "confidence")
 
 
 def promise_of(drawn: PairedBootstrap, keep: float, confidence: float) -> Promise:

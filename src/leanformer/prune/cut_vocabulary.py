@@ -8,7 +8,8 @@ pieces are all kept are tokenized exactly as before.
 from itertools import chain
 
 from leanformer.core.proof import Proof, require
-from leanformer.core.step import Step
+from leanformer.core.ranges import Count, Index
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.cutting.vocabulary import cut_vocabulary
@@ -19,23 +20,19 @@ from leanformer.models.embedding import embedding_of
 class CutVocabulary(Step):
     """Keep only the word pieces that the domain uses: a smaller file and the same outputs."""
 
-    min_count: int = 1
+    min_count: Count = 1
     """Pieces that are rarer than this in the training and unlabelled texts are removed."""
-    size: int | None = None
+    size: Count | None = None
     """Keep at most this many pieces, the most frequent first; None = no limit."""
-    first: int = 0
+    first: Index = 0
     """Also keep this many of the first pieces of the vocabulary. They are ordered by frequency, and
     new texts of the domain use them too."""
     missing_ok: bool = False
     """Accept that there is nothing to remove, as in a vocabulary that was cut before."""
 
-    def __post_init__(self) -> None:
-        if self.min_count < 1:
-            raise ValueError(f"min_count: {self.min_count} is not at least 1")
-        if self.first < 0:
-            raise ValueError(f"first: {self.first} is negative")
-        if self.size is not None and self.size < 1:
-            raise ValueError(f"size: {self.size} is not at least 1")
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the layers stay."""
+        return sketch
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Cut the model's embeddings and rewrite the tokenizer to match.

@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from leanformer.calibrate.texts import training_texts
 from leanformer.core.machine.device import device_of, inputs_on
 from leanformer.core.proof import Proof, require
+from leanformer.core.ranges import Count, Length
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -49,14 +50,10 @@ _NOISE = 1e-4  # fp32 sums are in another order; relative to the largest output
 class DropEmpty(Step):
     """Remove the heads and neurons that pruning emptied: sparsity becomes speed."""
 
-    multiple: int = 8
+    multiple: Count = 8
     """FFN widths stay multiples of this; a few empty neurons are kept if necessary."""
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens when outputs are compared."""
-
-    def __post_init__(self) -> None:
-        if self.multiple < 1:
-            raise ValueError(f"multiple: {self.multiple} is not at least 1")
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Remove empty heads and neurons in place.

@@ -13,7 +13,8 @@ from torch import nn
 
 from leanformer.core import codec
 from leanformer.core.proof import Proof, require
-from leanformer.core.step import Step
+from leanformer.core.ranges import Count, InnerShare, PartialShare
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import require_prunable
@@ -37,11 +38,11 @@ class Lottery(Step):
 
     by: Training
     """The training of each round, `distill` or `finetune`."""
-    rounds: int = 5
+    rounds: Count = 5
     """How often weights are removed."""
-    prune_fraction: float = 0.2
+    prune_fraction: InnerShare = 0.2
     """Share of the remaining weights that each round removes."""
-    rewind: float = 0.05
+    rewind: PartialShare = 0.05
     """The step whose weights are restored, as a share of the steps; 0 = the first."""
     restart: Restart = "weights"
     """What is rewound: weights and learning rate, or the learning rate alone."""
@@ -61,6 +62,10 @@ class Lottery(Step):
             restart=self.restart,
             controls=self.controls,
         )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the layers stay."""
+        return self.by.foresee(sketch)
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Find the ticket of the last round; the model ends trained, with zeros.

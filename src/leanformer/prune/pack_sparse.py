@@ -7,6 +7,7 @@ says, and that the model loaded from it is the same.
 
 from functools import partial
 
+from leanformer.core.ranges import Length
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -19,7 +20,7 @@ from leanformer.prune.sparse.sparse_weights import encode_sparse, sparse_bytes, 
 class PackSparse(Step):
     """Store a model without its zeros: the benefit of weight pruning."""
 
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens when the loaded model is compared."""
 
     def apply(self, workspace: Workspace) -> Workspace:

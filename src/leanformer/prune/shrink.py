@@ -5,6 +5,7 @@ that parameters, bytes, FLOPs and the measured time of the model all fall.
 """
 
 import copy
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 
 from leanformer.calibrate.statistics import gather
 from leanformer.core.proof import require
-from leanformer.core.step import Step
+from leanformer.core.ranges import Count, Index, Length, Share
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Batch, encode_examples
@@ -40,37 +42,56 @@ _LOOKED_AT = 8  # batches on which layers are chosen
 class Shrink(Step):
     """Remove layers, attention heads and FFN neurons: fewer of everything, at any precision."""
 
-    layers: int | tuple[int, ...] | None = None
+    layers: Count | tuple[Index, ...] | None = None
     """Layers to keep: how many, or which; None = all."""
     depth: Literal["spaced", "measured"] = "spaced"
     """How a number of layers is chosen: "spaced" evenly, best if a training follows; "measured" by
     the smallest change of the outputs, best if none does."""
-    heads: float = 1.0
+    heads: Share = 1.0
     """Share of the attention heads to keep."""
-    ffn: float = 1.0
+    ffn: Share = 1.0
     """Share of the FFN neurons to keep."""
     criterion: UnitCriterion = Taylor()
     """How much a head or neuron matters."""
     spread: Literal["uniform", "global"] = "uniform"
     """Whether every layer keeps the same share, or the model keeps its best units."""
-    multiple: int = 32
+    multiple: Count = 32
     """FFN widths are rounded to this."""
-    batches: int = 32
+    batches: Count = 32
     """Batches of training texts for the statistics of the criterion."""
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens."""
 
     def __post_init__(self) -> None:
-        for name in ("heads", "ffn"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is not a share to keep in (0, 1]")
-        for name in ("multiple", "batches", "max_length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is not at least 1")
         if self.layers is None and self.heads == 1 and self.ffn == 1:
             raise ValueError(
                 "shrink: layers, heads and ffn all keep everything; name what to remove"
             )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the layers are there; the model is cut as it will be in shape."""
+        model = sketch.model
+        if model is None:
+            return sketch
+        total = len(anatomy_of(model).layers(model))
+        if isinstance(self.layers, int):
+            self._check_count(self.layers, total)
+        if self.layers is not None:
+            keep_layers(model, range(self.layers) if isinstance(self.layers, int) else self.layers)
+        shape = shape_of(model)
+        if self.spread == "global" or shape.heads != shape.kv_heads:
+            even = self.heads == self.ffn == 1
+            return sketch if even else replace(sketch, model=None)
+        with torch.device("cpu"):
+            heads = allocate([torch.zeros(n) for n in shape.heads], self.heads, 1, self.spread)
+            neurons = allocate(
+                [torch.zeros(n) for n in shape.ffn], self.ffn, self.multiple, self.spread
+            )
+        if self.heads < 1:
+            keep_heads(model, heads)
+        if self.ffn < 1:
+            keep_neurons(model, neurons)
+        return sketch
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Shrink the model in place.
@@ -107,12 +128,15 @@ class Shrink(Step):
         if self.layers is None:
             return list(range(total))
         if isinstance(self.layers, int):
-            if not 1 <= self.layers <= total:
-                raise ValueError(f"layers: {self.layers} of the model's {total} cannot be kept")
+            self._check_count(self.layers, total)
             if self.depth == "spaced":
                 return spaced_layers(self.layers, total)
             return measured_layers(model, batches[:_LOOKED_AT], kind, self.layers, total)
         return list(self.layers)
+
+    def _check_count(self, layers: int, total: int) -> None:
+        if layers > total:
+            raise ValueError(f"layers: {layers} of the model's {total} cannot be kept")
 
     def _check_labels(self, kind: Any) -> None:
         scored = self.heads < 1 or self.ffn < 1

@@ -13,7 +13,8 @@ from torch import Tensor
 from leanformer.calibrate.gram import gather_grams, output_loss
 from leanformer.calibrate.texts import training_texts
 from leanformer.core.proof import Proof, require
-from leanformer.core.step import Step
+from leanformer.core.ranges import Count, InnerShare, Length, Positive
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import require_prunable
@@ -29,29 +30,34 @@ from leanformer.prune.surgeon import sparse_weight
 class SparseGpt(Step):
     """Remove weights of a trained model in one pass; the remaining ones compensate."""
 
-    sparsity: float = 0.5
+    sparsity: InnerShare = 0.5
     """Share of the weights of each linear map that becomes zero."""
     pattern: Pattern = Unstructured()
     """Which weights are removed together."""
-    damp_percent: float = 0.01
+    damp_percent: Positive = 0.01
     """Share of the mean diagonal that is added to the Hessian, so that it can be inverted."""
-    block_size: int = 32
+    block_size: Count = 32
     """Columns whose mask is chosen at once; a multiple of the pattern's width."""
     keep_dense: tuple[str, ...] = ()
     """Names of linear layers that are not pruned."""
-    texts: int = 128
+    texts: Count = 128
     """Training texts that the Hessian is computed from."""
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.sparsity < 1:
-            raise ValueError(f"sparsity: {self.sparsity} is not a share of the weights in (0, 1)")
         check_sparsity(self.sparsity, self.pattern)
-        if self.damp_percent <= 0:
-            raise ValueError(f"damp_percent: {self.damp_percent} is not positive; 0.01 is usual")
-        if self.block_size < 1:
-            raise ValueError(f"block_size: {self.block_size} is not at least 1")
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: names and pattern fit the weights; the layers stay."""
+        if sketch.model is not None:
+            require_prunable(sketch.model)
+            for name, layer in linear_maps(sketch.model, self.keep_dense, "keep_dense").items():
+                try:
+                    self.pattern.units(weight_of(layer))
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}; or name it in keep_dense") from error
+        return sketch
 
     @torch.no_grad()
     def apply(self, workspace: Workspace) -> Workspace:

@@ -26,7 +26,8 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from leanformer.core.proof import Proof, require
-from leanformer.core.step import Step
+from leanformer.core.ranges import Count, PartialShare
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.measure.sameness import dev_outputs, same_outputs
@@ -57,7 +58,7 @@ class Sparsify(Step):
     by: Training
     """The training meanwhile, `distill` or `finetune`. It ends with its last weights, which are the
     sparsest."""
-    sparsity: float = 0.5
+    sparsity: PartialShare = 0.5
     """Share of the weights that is zero in the end. Not read with criteria that find the sparsity
     themselves."""
     criterion: WeightCriterion | LearnedMask = WeightMagnitude()
@@ -68,7 +69,7 @@ class Sparsify(Step):
     """How much is removed by when."""
     scope: Literal["local", "global"] = "local"
     """Whether every matrix has this sparsity, or all matrices together."""
-    every: int = 10
+    every: Count = 10
     """Optimizer steps between two mask updates."""
     keep_dense: tuple[str, ...] = ()
     """Names of linear layers that are not pruned."""
@@ -76,14 +77,7 @@ class Sparsify(Step):
     def __post_init__(self) -> None:
         if not isinstance(self.by, Training):
             raise ValueError(f"by: {self.by} does not train; use distill or finetune")
-        if not 0 <= self.sparsity < 1:
-            raise ValueError(
-                f"sparsity: {self.sparsity} is not a share of the weights in [0, 1); a matrix of "
-                "zeros passes nothing on"
-            )
         check_sparsity(self.sparsity, self.pattern)
-        if self.every < 1:
-            raise ValueError(f"every: {self.every} is not at least 1")
         if self.criterion.needs and self.schedule.progress(0.0) > 0:
             raise ValueError(
                 "schedule: this criterion needs gradients, and there are none before the first "
@@ -94,6 +88,12 @@ class Sparsify(Step):
                 "by.train.precision: fp16 scales the gradients that this criterion averages, by a "
                 "factor that changes between steps; use bf16 or fp32"
             )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the pattern fits the weights; the layers stay."""
+        if sketch.model is not None:
+            self._masked_layers(sketch.model)
+        return self.by.foresee(sketch)
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Train the model; it ends with zeros where weights were removed.

@@ -59,13 +59,3 @@ class BitChoice(ABC):
         Raises:
             ValueError: The choice does not suit the number of layers.
         """
-
-
-def check_bits(field: str, bits: int) -> None:
-    """Refuse bits that no grid has.
-
-    Raises:
-        ValueError: They are not 2 to 8.
-    """
-    if not 2 <= bits <= 8:
-        raise ValueError(f"{field}: {bits} is not between 2 and 8 bits")

@@ -4,23 +4,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
+from leanformer.core.ranges import Bits
 from leanformer.core.technique import technique
 from leanformer.data import Batch
-from leanformer.quantize.bit_choice import BitChoice, Chosen, check_bits
+from leanformer.quantize.bit_choice import BitChoice, Chosen
 
 
 @technique("fixed-bits", paper="Shen et al. 2020 (Q-BERT), arXiv:1909.05840")
 class FixedBits(BitChoice):
     """Name the bits of each layer, from the first to the last."""
 
-    bits: tuple[int, ...]
+    bits: tuple[Bits, ...]
     """Bits of the weights of each layer."""
 
     texts = 0
-
-    def __post_init__(self) -> None:
-        for index, bits in enumerate(self.bits):
-            check_bits(f"bits[{index}]", bits)
 
     def choose(
         self,

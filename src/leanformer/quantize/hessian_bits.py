@@ -15,40 +15,34 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import Tensor, nn
 
 from leanformer.calibrate.hessian import curvatures
+from leanformer.core.ranges import Bits, Count, InnerShare
 from leanformer.core.technique import technique
 from leanformer.data import Batch
-from leanformer.quantize.bit_choice import BitChoice, Chosen, check_bits
+from leanformer.quantize.bit_choice import BitChoice, Chosen
 
 
 @technique("hessian-bits", paper="Shen et al. 2020 (Q-BERT), arXiv:1909.05840")
 class HessianBits(BitChoice):
     """Give the steep half of the layers more bits: for 2 and 3 bits, where evenness costs most."""
 
-    low: int = 2
+    low: Bits = 2
     """Bits of the layers that mind least."""
-    high: int = 3
+    high: Bits = 3
     """Bits of the others."""
-    share: float = 0.5
+    share: InnerShare = 0.5
     """Share of the layers that get `high`; at least one."""
-    slices: int = 5
+    slices: Count = 5
     """Parts of the training texts; the paper takes ten."""
-    texts: int = 160
+    texts: Count = 160
     """Labelled training texts in all slices together."""
-    iterations: int = 10
+    iterations: Count = 10
     """Steps of the power iteration for each layer and slice."""
 
     def __post_init__(self) -> None:
-        for name in ("low", "high"):
-            check_bits(name, getattr(self, name))
         if self.low >= self.high:
             raise ValueError(f"low: {self.low} bits are not fewer than high, {self.high}")
-        if not 0 < self.share < 1:
-            raise ValueError(f"share: {self.share} is not a share of the layers in (0, 1)")
-        if self.slices < 1 or self.iterations < 1 or self.texts < self.slices:
-            raise ValueError(
-                f"slices: {self.slices} of {self.texts} texts, {self.iterations} iterations; each "
-                "slice needs a text, and there is at least one of each"
-            )
+        if self.texts < self.slices:
+            raise ValueError(f"slices: {self.slices} of {self.texts} texts; each needs a text")
 
     def choose(
         self,

@@ -25,14 +25,16 @@ Legend: i input channel, o output row, s scale, z zero point.
 """
 
 import copy
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from leanformer.calibrate.texts import training_texts
 from leanformer.core.proof import Proof, require
-from leanformer.core.step import Step
+from leanformer.core.ranges import Count, Length, Range, Share
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Encoded, encode_examples
@@ -45,7 +47,7 @@ from leanformer.quantize.post_training.float_layers import (
     float_layers_for,
     most_sensitive_layers,
 )
-from leanformer.quantize.post_training.insert_fake_quant import Smooth, insert_fake_quant
+from leanformer.quantize.post_training.insert_fake_quant import insert_fake_quant
 from leanformer.quantize.to_int8 import is_fake_quantized, to_int8
 from leanformer.runtime.backends import graph_file
 from leanformer.runtime.calibration import Calibration
@@ -75,24 +77,24 @@ class Int8(Step):
     round has them already."""
     ranges: Method = "min-max"
     """How our own scales choose the range of an activation."""
-    smooth: Smooth = "searched"
+    smooth: Annotated[float, Range(at_least=0, at_most=1)] | Literal["searched"] | None = "searched"
     """SmoothQuant's alpha with our own scales: how much of the outliers moves from activations to
     weights, 0 to 1; "searched" = the alpha of least output error, layer by layer; None = no
     SmoothQuant."""
     correct_bias: bool = False
     """Subtract the mean shift of each layer's outputs, with our own scales: runs the texts once per
     layer."""
-    texts: int = 128
+    texts: Count = 128
     """Training texts to calibrate on."""
     modules_to_not_convert: tuple[str, ...] = ()
     """Names of linear layers that stay in floating point; for a model that was trained to round,
     name them in its quantize-aware step."""
-    keep: float | None = None
+    keep: Share | None = None
     """Share of the quality on dev that must stay: layers go back to floating point, those that lose
     most first, until it does. None = all linear layers are integers."""
     onnx: bool = False
     """Write ONNX Runtime's graph with these scales beside OpenVINO's: for machines without it."""
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens."""
 
     def __post_init__(self) -> None:
@@ -101,13 +103,20 @@ class Int8(Step):
                 "scales: ranges, smooth and correct_bias are settings of our own scales; set "
                 'scales = "own"'
             )
-        if self.keep is not None and not 0 < self.keep <= 1:
-            raise ValueError(f"keep: {self.keep} is not a share of the quality in (0, 1]")
         if self.keep is not None and self.modules_to_not_convert:
             raise ValueError(
                 "modules_to_not_convert: keep finds the layers that stay in floating point; set "
                 "only one of the two"
             )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: layers that are named are there."""
+        if sketch.model is not None:
+            linears = [n for n, m in sketch.model.named_modules() if isinstance(m, nn.Linear)]
+            for layer in self.modules_to_not_convert:
+                if not any(f".{name}".endswith(f".{layer}") for name in linears):
+                    raise ValueError(f"modules_to_not_convert: no linear layer is named {layer}")
+        return replace(sketch, model=None)
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Save the model and its int8 graphs in one folder.

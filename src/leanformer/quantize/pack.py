@@ -8,6 +8,7 @@ are a gain in size; products run as fast as the runtime's, which are int8 at bes
 from collections.abc import Mapping
 from functools import partial
 
+from leanformer.core.ranges import Length
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -20,7 +21,7 @@ from leanformer.quantize.packed import arithmetic_bytes, codes_of_layers, hold, 
 class Pack(Step):
     """Store the codes that the model was trained to round to: the smallest file."""
 
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens where the loaded model is compared."""
 
     def apply(self, workspace: Workspace) -> Workspace:

@@ -33,7 +33,8 @@ from torch import Tensor, nn
 from leanformer.calibrate.texts import training_texts
 from leanformer.core.machine.device import device_of, inputs_on
 from leanformer.core.proof import Proof, require
-from leanformer.core.step import Step
+from leanformer.core.ranges import Count, Length, Positive
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
@@ -72,22 +73,18 @@ class QuantizeAware(Step):
     Q8BERT does."""
     activations: Activations | None = None
     """What rounds the inputs of the linear layers; None = they stay in floating point."""
-    clip: float | None = None
+    clip: Positive | None = None
     """Latent weights beyond ±clip are clipped and get no gradient; TernaryBERT uses 2.5."""
     head: bool = False
     """Round the layers of the head too."""
     modules_to_not_convert: tuple[str, ...] = ()
     """Names of layers that stay in floating point."""
-    texts: int = 128
+    texts: Count = 128
     """Training texts on which layers that are used, and calibrated ranges, are found."""
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens."""
 
     def __post_init__(self) -> None:
-        if self.clip is not None and self.clip <= 0:
-            raise ValueError(f"clip: {self.clip} is not positive")
-        if self.texts < 1:
-            raise ValueError(f"texts: {self.texts} is not at least 1")
         if self.bits is not None and not isinstance(self.weights, Uniform):
             raise ValueError(
                 f'bits: {self.weights} has no bits to choose; use weights = {{ use = "uniform" }}'
@@ -99,6 +96,12 @@ class QuantizeAware(Step):
                     f"{field}: {quantizer} rounds once, on statistics of a finished model; choose "
                     "one that rounds in every step, such as uniform or ternary"
                 )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: layers that are named are there; all stay."""
+        if sketch.model is not None:
+            self._check_names(dict(sketch.model.named_modules()))
+        return sketch
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Swap the layers of the model in place.
@@ -142,8 +145,7 @@ class QuantizeAware(Step):
                 "quantize-aware: the model rounds already; begin with one that does not"
             )
         names = dict(model.named_modules())
-        if unknown := [name for name in self.modules_to_not_convert if name not in names]:
-            raise ValueError(f"modules_to_not_convert: no layer is named {', '.join(unknown)}")
+        self._check_names(names)
         used = _reached(model, batches[0])
         inside = {id(module) for module in model.base_model.modules()}
         layers: dict[str, Quantizer | None] = {
@@ -158,6 +160,10 @@ class QuantizeAware(Step):
                 f"them all, or {type(model).__name__} is built of other layers"
             )
         return layers | self._tables(model, names, used)
+
+    def _check_names(self, names: dict[str, nn.Module]) -> None:
+        if unknown := [name for name in self.modules_to_not_convert if name not in names]:
+            raise ValueError(f"modules_to_not_convert: no layer is named {', '.join(unknown)}")
 
     def _linears(
         self, model: Any, layers: dict[str, Quantizer | None]

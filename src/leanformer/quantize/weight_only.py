@@ -10,12 +10,15 @@ size and in memory traffic (decoders), not in the speed of an encoder's products
 Legend: O out, I in.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from leanformer.calibrate.gram import gather_grams, output_loss
 from leanformer.calibrate.texts import training_texts
-from leanformer.core.step import Step
+from leanformer.core.ranges import Count, Length
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.models.anatomy import require_prunable
@@ -37,19 +40,24 @@ class WeightOnly(Step):
     """What rounds the word embeddings; None = they stay in floating point."""
     modules_to_not_convert: tuple[str, ...] = ()
     """Names of linear layers that stay in floating point."""
-    texts: int = 128
+    texts: Count = 128
     """Training texts that statistics are gathered on."""
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens."""
 
     def __post_init__(self) -> None:
-        if self.texts < 1:
-            raise ValueError(f"texts: {self.texts} is not at least 1")
         if self.embeddings is not None and self.embeddings.needs_hessian:
             raise ValueError(
                 f"embeddings: {self.embeddings} needs inputs to multiply with, and rows are only "
                 "looked up; use uniform"
             )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: layers that are named are there."""
+        if sketch.model is not None:
+            require_prunable(sketch.model)
+            linear_maps(sketch.model, self.modules_to_not_convert, "modules_to_not_convert")
+        return replace(sketch, model=None)
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Round the weights and write the packed checkpoint.

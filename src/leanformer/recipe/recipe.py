@@ -26,16 +26,23 @@ from pathlib import Path
 
 from leanformer import attention, distill, prune, quantize, train
 from leanformer.core import codec
+from leanformer.core.ranges import Seed, Share, ranged
+from leanformer.core.shown import one_line
 from leanformer.core.step import Step, steps_of
 from leanformer.data import Source
+from leanformer.measure.promise import Confidence
 
 STEPS: tuple[type[Step], ...] = tuple(
     step for family in (train, attention, prune, distill, quantize) for step in steps_of(family)
 )
 """Everything that a recipe may list; each family lists its own."""
 
+MAX_BYTES = 2**20
+"""The largest recipe that is read."""
+
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class Recipe:
     """What is done to which model with which data."""
 
@@ -52,16 +59,16 @@ class Recipe:
     fresh_head: bool = False
     """Give the model a new head in place of its own, e.g. of one that was trained for other labels;
     `finetune` or `distill` must train it."""
-    seed: int = 0
+    seed: Seed = 0
     """Decides everything random."""
     device: str = "auto"
     """Where models are trained: "auto" = the accelerator where there is one, "cpu", "cuda",
     "cuda:1", "mps". A run may go on on another one."""
     measure: bool = True
     """At the end, time the result beside its teacher and the usual baselines, and report."""
-    keep: float = 0.99
+    keep: Share = 0.99
     """Share of the teacher's quality that the report asks for."""
-    confidence: float = 0.9
+    confidence: Confidence = 0.9
     """How sure the development split has to be of that for it to be called proven."""
 
     def __post_init__(self) -> None:
@@ -79,10 +86,14 @@ def read(path: Path, settings: Sequence[str] = ()) -> Recipe:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such recipe")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path}: {path.stat().st_size:,} bytes are not a recipe")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: no TOML ({error})") from error
+    except RecursionError:
+        raise ValueError(f"{path}: not TOML that can be read: it is nested too deeply") from None
+    except ValueError as error:  # of the bytes, of TOML, of a number of thousands of digits
+        raise ValueError(f"{path}: not valid TOML ({one_line(error)})") from error
     for setting in settings:
         codec.override(table, setting)
     recipe: Recipe = codec.decode(Recipe, table)

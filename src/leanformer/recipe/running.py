@@ -29,6 +29,7 @@ from leanformer.models.digest import model_identity
 from leanformer.models.io.load import has_head
 from leanformer.models.io.save import save_model
 from leanformer.recipe import stages
+from leanformer.recipe.foresee import foresee
 from leanformer.recipe.identity import WORDS, Identity, identify
 from leanformer.recipe.opening import align_labels, check_exports, open_model, own_head
 from leanformer.recipe.recipe import Recipe
@@ -126,6 +127,7 @@ def begin(
     check_exports(recipe, dataset.task.kind)
     record = record or Record(folder / "record.jsonl")
     workspace = _open(recipe, folder, dataset, record, watch)
+    foresee(recipe, workspace)
     identity = _identify(recipe, workspace)
     _claim(recipe, identity, workspace, write)
     keys = tuple(identity.key(number) for number in range(len(recipe.steps)))

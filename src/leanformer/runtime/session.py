@@ -4,11 +4,13 @@ A session is a graph made ready to run with everything pinned that changes its s
 the executed precision and the threads. `pins` says what was pinned, so that a report can print it.
 """
 
-import os
 from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
+
+from leanformer.core.machine.threads import check_threads, cores
+from leanformer.core.ranges import Count, Threads, check_number
 
 Precision = str  # "fp32", "bf16" or "int8": each backend lists its own
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
@@ -60,20 +62,14 @@ def concurrency_of(threads: int | None, concurrency: int | None) -> tuple[int, i
         concurrency: As asked; None = as many as the cores have room for, at most four.
 
     Raises:
-        ValueError: One of them is not positive.
+        ValueError: One of them is not positive, or absurd.
     """
-    for name, value in (("threads", threads), ("concurrency", concurrency)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name}: {value} is not positive; give 1 or more, or leave it out")
+    check_threads(threads)
+    if concurrency is not None:
+        check_number(Count, concurrency, "concurrency")
+        check_number(Threads, concurrency, "concurrency")
     threads = threads or cores()
     return threads, concurrency or max(1, min(cores() // threads, _MOST_AT_A_TIME))
-
-
-def cores() -> int:
-    """Cores that this process may use; where the system does not tell (Windows, macOS), all."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def feed(session: Session, arrays: dict[str, np.ndarray]) -> np.ndarray:

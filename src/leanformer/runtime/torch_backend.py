@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from leanformer.core.machine.threads import cores
 from leanformer.models.half_precision import in_dtype
 from leanformer.runtime.graph import InferenceGraph
 from leanformer.runtime.per_process import forked_with_torch
-from leanformer.runtime.session import Arrays, Precision, Session, cores
+from leanformer.runtime.session import Arrays, Precision, Session
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 

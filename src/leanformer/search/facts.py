@@ -3,13 +3,13 @@
 from typing import Any
 
 from leanformer.core.machine.device import find_device
+from leanformer.core.machine.threads import cores
 from leanformer.data import Dataset
 from leanformer.data.guesses import why_told
 from leanformer.models.anatomy.shape import shape_of
 from leanformer.models.io.load import has_head
 from leanformer.recipe import Recipe
 from leanformer.report.units import amount, share
-from leanformer.runtime.session import cores
 from leanformer.search.request import Request, examples_of
 from leanformer.search.students.ladder import ladder
 

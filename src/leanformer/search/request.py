@@ -1,11 +1,13 @@
 """What is asked of a search, checked before anything is begun."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from leanformer.core.ranges import Count, Index, Positive, Range, Seed, Share, Threads, ranged
 from leanformer.data import Dataset, Source
 from leanformer.distill.objective import Objective
 from leanformer.distill.objectives import Cosine, HiddenStates, Logits, SoftTargets, Vectors
-from leanformer.measure.promise import check_promise
+from leanformer.measure.promise import Confidence
 from leanformer.tasks import kind_named
 from leanformer.train.setup import TrainSetup
 
@@ -14,6 +16,7 @@ _EPOCHS = (3, 30)
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class Request:
     """A search for the fastest model that keeps a quality.
 
@@ -28,50 +31,34 @@ class Request:
     student: str | None = None
     """Folder or hub name of the encoder that students are cut from, with its own tokenizer, for a
     model that cannot be cut; None = the model itself."""
-    keep: float = 0.99
+    keep: Share = 0.99
     """Share of the teacher's quality that the result must keep."""
-    confidence: float = 0.9
+    confidence: Confidence = 0.9
     """How sure the development split has to be of that for it to be called proven."""
-    minutes: float = 60.0
+    minutes: Positive = 60.0
     """No training is begun that would not end within this time."""
-    seed: int = 0
+    seed: Seed = 0
     """Decides everything random."""
     fresh_head: bool = False
     """Fine-tune the teacher with a new head in place of the model's own, e.g. of one that was
     trained for other labels."""
-    max_length: int = 128
+    max_length: Annotated[int, Range(at_least=8, at_most=2**24)] = 128
     """Longer texts are cut to this many tokens."""
-    teacher_epochs: float | None = None
+    teacher_epochs: Positive | None = None
     """Epochs of fine-tuning the teacher; None = 4, or more where there are few examples."""
-    student_epochs: float | None = None
+    student_epochs: Positive | None = None
     """Epochs of distilling a student; None = about 180,000 examples, 3 to 30 epochs."""
-    min_count: int = 1
+    min_count: Count = 1
     """Word pieces seen less often are cut from the vocabulary."""
-    first_pieces: int = 12_000
+    first_pieces: Index = 12_000
     """Keep the first so many pieces of the vocabulary, and those of the texts."""
-    threads: int = field(default=0)
+    threads: Threads = field(default=0)
     """Threads to train and to measure with; 0 = all cores."""
     device: str = "auto"
     """Where models are trained: "auto" = the accelerator where there is one, "cpu", "cuda",
     "cuda:1", "mps". A search may go on on another one; what is served is measured on the CPU."""
     batch_dependent: bool = False
     """Let graphs take part in the race whose answers depend on the other texts of a batch."""
-
-    def __post_init__(self) -> None:
-        check_promise(self.keep, self.confidence)
-        if self.minutes <= 0:
-            raise ValueError(f"minutes: {self.minutes} is no time at all")
-        if self.max_length < 8:
-            raise ValueError(
-                f"max_length: {self.max_length} tokens are too few for a text; 8 or more"
-            )
-        for name in ("teacher_epochs", "student_epochs"):
-            epochs = getattr(self, name)
-            if epochs is not None and epochs <= 0:
-                raise ValueError(f"{name}: {epochs} is not positive")
-        for name, least in (("min_count", 1), ("first_pieces", 0), ("threads", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: {getattr(self, name)} is not at least {least}")
 
     def teacher_setup(self, examples: int) -> TrainSetup:
         """How the teacher is fine-tuned."""

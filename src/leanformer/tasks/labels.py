@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from leanformer.core.label_order import sort_labels
+from leanformer.core.shown import shown
 from leanformer.core.technique import nearest
 
 IGNORE = -100
@@ -103,7 +104,7 @@ class ClassName(LabelForm):
         counts = Counter(written)
         if len(counts) < 2:
             raise ValueError(
-                f"column {column!r} has one class only ({next(iter(counts))!r}); "
+                f"column {shown(column)} has one class only ({shown(next(iter(counts)))}); "
                 "classification needs two or more"
             )
         return ordered_names(counts, column)
@@ -137,7 +138,7 @@ class Number(LabelForm):
     def parse(self, written: str, names: tuple[str, ...]) -> float:
         """The number, which must be finite."""
         if not is_number(written) or not math.isfinite(float(written)):
-            raise ValueError(f"score {written!r} is not a finite number")
+            raise ValueError(f"score {shown(written)} is not a finite number")
         return float(written)
 
     def blank(self, width: int) -> float:
@@ -174,7 +175,7 @@ def ordered_names(counts: Counter[str], column: str) -> tuple[str, ...]:
     """
     if len(counts) > _CLASSES:
         raise ValueError(
-            f"column {column!r} has {len(counts)} different labels; is it the right column? "
+            f"column {shown(column)} has {len(counts)} different labels; is it the right column? "
             "For numbers add --task regression"
         )
     return sort_labels(counts)
@@ -188,7 +189,7 @@ def index_of(name: str, names: tuple[str, ...], noun: str = "label") -> int:
     """
     if name not in names:
         raise ValueError(
-            f"{noun} {name!r} is not among the training {noun}s{nearest(name, list(names))}"
+            f"{noun} {shown(name)} is not among the training {noun}s{nearest(name, list(names))}"
         )
     return names.index(name)
 

@@ -1,5 +1,6 @@
 """The metrics of a task, by name: which there are, and the one that was asked for."""
 
+from leanformer.core.shown import shown
 from leanformer.core.technique import nearest
 from leanformer.numerics.metrics import Metric
 from leanformer.tasks.interface import TaskKind
@@ -20,7 +21,7 @@ def check_metric(name: str, kind: TaskKind, labels: tuple[str, ...]) -> None:
         label = name.removeprefix(F1_OF)
         if label not in labels:
             raise ValueError(
-                f"metric: {name}: there is no label {label!r}{nearest(label, list(labels))}; "
+                f"metric: {name}: there is no label {shown(label)}{nearest(label, list(labels))}; "
                 f"there are: {_listed(labels)}"
             )
         return
@@ -28,7 +29,8 @@ def check_metric(name: str, kind: TaskKind, labels: tuple[str, ...]) -> None:
     if kind.label_metrics:
         names.append(f"f1:LABEL (labels: {_listed(labels)})")
     raise ValueError(
-        f"metric: {name!r} is not a metric of {kind.technique}{nearest(name, list(kind.metrics))}; "
+        f"metric: {shown(name)} is not a metric of "
+        f"{kind.technique}{nearest(name, list(kind.metrics))}; "
         f"there are: {', '.join(names)}"
     )
 

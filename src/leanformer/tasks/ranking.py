@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from leanformer.core.shown import shown
 from leanformer.core.technique import technique
 from leanformer.numerics.metrics import Metric, Ndcg, ReciprocalRank
 from leanformer.tasks.answers import correlation, sigmoid
@@ -40,7 +41,8 @@ class Grade(LabelForm):
         """None."""
         if not any(is_number(grade) and float(grade) > 0 for grade in written):
             raise ValueError(
-                f"column {column!r} has no grade above 0, so that no text is relevant; is it the "
+                f"column {shown(column)} has no grade above 0, so that no text is relevant; is "
+                "it the "
                 "right column?"
             )
         return ()
@@ -49,7 +51,7 @@ class Grade(LabelForm):
         """The grade, which must be finite and not negative."""
         grade = float(written) if is_number(written) else math.nan
         if not (math.isfinite(grade) and grade >= 0):
-            raise ValueError(f"grade {written!r} is not a number from 0 up")
+            raise ValueError(f"grade {shown(written)} is not a number from 0 up")
         return grade
 
     def blank(self, width: int) -> float:

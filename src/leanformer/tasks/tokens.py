@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from leanformer.core.label_order import sort_labels
+from leanformer.core.shown import shown
 from leanformer.core.technique import technique
 from leanformer.numerics.metrics import Metric, SpanF1
 from leanformer.tasks.answers import equal_choices, spans_of
@@ -37,7 +38,7 @@ class TagPerWord(LabelForm):
         labels = sort_labels({tag for tags in written for tag in tags})
         if len(labels) < 2:
             raise ValueError(
-                f"one tag only ({labels[0]!r}); token classification needs two or more"
+                f"one tag only ({shown(labels[0])}); token classification needs two or more"
             )
         return labels
 

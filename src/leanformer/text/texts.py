@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
+from leanformer.core.shown import shown
+
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
 
@@ -128,7 +130,7 @@ def listed(texts: Iterable[Any], name: str = "texts") -> list[Any]:
 def refusal(text: Any) -> str:
     """Why `text` cannot be read, or "" if it can."""
     if not isinstance(text, str):
-        return f"is {text!r} ({type(text).__name__}), not a text"
+        return f"is {shown(text)} ({type(text).__name__}), not a text"
     return "" if text.strip() else "is empty; leave it out or give it a text"
 
 

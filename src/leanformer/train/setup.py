@@ -3,6 +3,7 @@
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Any, Literal
 
+from leanformer.core.ranges import Count, Index, NotNegative, PartialShare, Positive, ranged
 from leanformer.train.batches import Duration
 from leanformer.train.optimizers import AdamW
 from leanformer.train.optimizers.interface import Optimizer
@@ -11,6 +12,7 @@ from leanformer.train.schedules.interface import LearningRateSchedule
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class TrainSetup:
     """How to train; what is learnt is decided by the loss.
 
@@ -21,32 +23,32 @@ class TrainSetup:
         ValueError: A field is out of its range.
     """
 
-    epochs: float = 3.0
+    epochs: Positive = 3.0
     """Passes over the training examples; may be a fraction."""
-    steps: int | None = None
+    steps: Count | None = None
     """Optimizer steps, in place of `epochs`."""
-    tokens: int | None = None
+    tokens: Count | None = None
     """Real tokens that the model reads, in place of `epochs`; the last batch is read whole."""
-    batch_size: int = 32
+    batch_size: Count = 32
     """Examples per optimizer step."""
-    max_tokens_per_microbatch: int = 16384
+    max_tokens_per_microbatch: Count = 16384
     """Padded tokens that pass through the model at once; the gradients of a larger batch are
     accumulated over parts of it."""
     optimizer: Optimizer = field(default_factory=AdamW)
     """How gradients move the weights, with the peak learning rate and the weight decay."""
     schedule: LearningRateSchedule = field(default_factory=LinearDecay)
     """How the learning rate rises and falls over the training."""
-    max_grad_norm: float = 1.0
+    max_grad_norm: NotNegative = 1.0
     """Largest norm of the gradient; 0 = no clipping."""
     precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     """Autocast precision of forward and backward; weights and optimizer stay fp32. On a CPU or GPU
     without bf16 products bf16 is run as fp32, which is many times as fast there."""
-    evaluations: int = 0
+    evaluations: Index = 0
     """Evaluations on the development split spread over the training; 0 = one per epoch, or
     none where the last weights are kept."""
-    early_stopping_patience: int = 0
+    early_stopping_patience: Index = 0
     """Stop after so many evaluations without a new best; 0 = never."""
-    start_fraction: float = 0.0
+    start_fraction: PartialShare = 0.0
     """Share of the steps that counts as done: schedule and order of the data begin there."""
     freeze_embeddings: bool = False
     """Leave embeddings, and heads tied to them, as they are; a step costs less then."""
@@ -54,7 +56,7 @@ class TrainSetup:
     """Compile the forward and backward pass with `torch.compile`. It pays in long trainings on a
     GPU; it takes minutes at first, and needs a C++ compiler on a CPU and Triton on a GPU. Not with
     objectives that compare attention."""
-    checkpoint_seconds: float = 60.0
+    checkpoint_seconds: NotNegative = 60.0
     """Least time between two checkpoints."""
     learning_rate: InitVar[float | None] = None
     """The peak learning rate of `optimizer`, given here for short; it is read there."""
@@ -64,26 +66,8 @@ class TrainSetup:
             chosen: Any = self.optimizer
             chosen = replace(chosen, learning_rate=learning_rate)
             object.__setattr__(self, "optimizer", chosen)
-        for name in ("steps", "tokens"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"{name}: {value} is not positive")
         if self.steps is not None and self.tokens is not None:
             raise ValueError("steps, tokens: both say how long to train; set one of the two")
-        for name in ("epochs", "batch_size", "max_tokens_per_microbatch"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}: {getattr(self, name)} is not positive")
-        if not 0 <= self.start_fraction < 1:
-            raise ValueError(
-                f"start_fraction: {self.start_fraction} is not a share of the steps in [0, 1)"
-            )
-        for name in (
-            "max_grad_norm",
-            "evaluations",
-            "early_stopping_patience",
-            "checkpoint_seconds",
-        ):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}: {getattr(self, name)} is negative")
 
     @property
     def duration(self) -> Duration:

@@ -9,7 +9,6 @@ from leanformer.attention.kernels.query_clusters import (
     QueryClusters,
     lloyd,
     of_group,
-    refuse_clusters,
     sign_bits,
     summed,
 )
@@ -114,11 +113,3 @@ def test_planes_are_drawn_from_the_seed_alone() -> None:
     torch.manual_seed(4)
     assert torch.equal(first, planes(0))
     assert not torch.equal(first, planes(1))
-
-
-def test_settings_that_make_no_groups_are_refused() -> None:
-    for clusters, bits in ((0, 32), (5, 0)):
-        with pytest.raises(ValueError, match=f"{clusters} clusters of {bits} bits"):
-            refuse_clusters(clusters, bits, 1)
-    with pytest.raises(ValueError, match="iterations: -1 is no number of times"):
-        refuse_clusters(5, 32, -1)

@@ -41,5 +41,5 @@ def test_gradients_go_through_the_means() -> None:
 
 
 def test_no_clusters_are_refused() -> None:
-    with pytest.raises(ValueError, match="0 clusters of 32 bits"):
+    with pytest.raises(ValueError, match="clusters: 0 is not at least 1"):
         Clustered(clusters=0)

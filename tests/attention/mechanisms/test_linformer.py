@@ -75,5 +75,5 @@ def test_longer_texts_are_refused_and_longer_padding_is_not() -> None:
 
 
 def test_no_slots_are_refused() -> None:
-    with pytest.raises(ValueError, match="rank: 0 slots"):
+    with pytest.raises(ValueError, match="rank: 0 is not at least 1"):
         Linformer(rank=0)

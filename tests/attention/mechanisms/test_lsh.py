@@ -103,7 +103,7 @@ def test_chunks_read_no_later_value_but_choose_by_later_tokens() -> None:
 
 
 def test_impossible_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="buckets: 7; an even number"):
+    with pytest.raises(ValueError, match="buckets: 7 is not even"):
         LSH(buckets=7)
-    with pytest.raises(ValueError, match="num_hashes, window: 0 and 64"):
+    with pytest.raises(ValueError, match="num_hashes: 0 is not at least 1"):
         LSH(num_hashes=0)

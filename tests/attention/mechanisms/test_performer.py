@@ -101,7 +101,7 @@ def test_vectors_can_be_drawn_anew() -> None:
 
 
 def test_no_feature_is_refused() -> None:
-    with pytest.raises(ValueError, match="features: 0; it is 1 or more"):
+    with pytest.raises(ValueError, match="features: 0 is not at least 1"):
         Performer(features=0)
 
 

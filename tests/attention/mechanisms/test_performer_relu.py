@@ -23,5 +23,5 @@ def test_it_is_the_papers_sum(features: int | None, causal: bool) -> None:
 
 
 def test_no_feature_is_refused() -> None:
-    with pytest.raises(ValueError, match="features: 0; it is 1 or more, or none"):
+    with pytest.raises(ValueError, match="features: 0 is not at least 1"):
         PerformerRelu(features=0)

@@ -86,7 +86,7 @@ def test_hidden_tokens_move_no_centroid() -> None:
 
 
 def test_impossible_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="clusters, window: 0 and 64"):
+    with pytest.raises(ValueError, match="clusters: 0 is not at least 1"):
         Routing(clusters=0)
     with pytest.raises(ValueError, match="decay: 1"):
         Routing(decay=1)

@@ -123,7 +123,7 @@ def test_longer_texts_are_refused_and_longer_padding_is_not() -> None:
 
 
 def test_impossible_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="rank: 0 columns"):
+    with pytest.raises(ValueError, match="rank: 0 is not at least 1"):
         Synthesizer(rank=0)
     with pytest.raises(ValueError, match="trainable: False, and factorized-dense scores"):
         Synthesizer(scores="factorized-dense", trainable=False)

@@ -32,5 +32,5 @@ def test_it_counts_what_it_sees(size: int, reach: int, blocks: int, causal: bool
 
 
 def test_a_window_of_no_size_is_refused() -> None:
-    with pytest.raises(ValueError, match="block_size, reach: blocks of 0 tokens, 1 on each side"):
+    with pytest.raises(ValueError, match="block_size: 0 is not at least 1"):
         BlockWindow(block_size=0)

@@ -25,5 +25,5 @@ def test_places_beyond_a_text_are_left_out() -> None:
 
 
 def test_no_place_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"tokens: \(-1,\); name one or more places"):
+    with pytest.raises(ValueError, match=r"tokens\[0\]: -1 is not at least 0"):
         GlobalTokens(tokens=(-1,))

@@ -61,5 +61,5 @@ def test_it_sees_its_own_and_the_drawn_blocks() -> None:
 
 
 def test_impossible_blocks_are_refused() -> None:
-    with pytest.raises(ValueError, match="num_random_blocks, block_size: 0 blocks of 64 tokens"):
+    with pytest.raises(ValueError, match="num_random_blocks: 0 is not at least 1"):
         RandomBlocks(num_random_blocks=0)

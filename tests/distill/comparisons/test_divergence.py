@@ -75,7 +75,7 @@ def test_only_labelled_tokens_can_be_compared_and_the_unit_says_so(kind, functio
 @ALL
 @pytest.mark.parametrize("temperature", [0.0, -1.0])
 def test_a_temperature_that_is_not_positive_is_refused(kind, function, temperature):
-    with pytest.raises(ValueError, match=f"temperature: {temperature} is not positive"):
+    with pytest.raises(ValueError, match=f"temperature: {temperature} is not above 0"):
         kind(temperature=temperature)
 
 

@@ -52,8 +52,8 @@ def test_its_ends_are_soft_targets_and_reverse_kl() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"beta": 0.0}, "beta: 0.0 is not between 0 and 1; at the ends use soft-targets or"),
-        ({"beta": 1.0}, "beta: 1.0 is not between 0 and 1"),
+        ({"beta": 0.0}, "beta: 0.0 is not above 0 and below 1"),
+        ({"beta": 1.0}, "beta: 1.0 is not above 0 and below 1"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(

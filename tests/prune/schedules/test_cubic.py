@@ -23,5 +23,5 @@ def test_it_never_falls() -> None:
 def test_a_training_without_a_step_to_prune_in_is_refused() -> None:
     with pytest.raises(ValueError, match=r"hold \+ cool: 1\.1 leaves no step to prune in"):
         Cubic(hold=0.5, cool=0.6)
-    with pytest.raises(ValueError, match=r"hold: -0\.1 is not a share"):
+    with pytest.raises(ValueError, match=r"hold: -0\.1 is not at least 0 and below 1"):
         Cubic(hold=-0.1)

@@ -83,9 +83,9 @@ def test_what_is_clipped_gets_no_gradient():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match=r"decay: 1.0 is not in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"decay: 1.0 is not at least 0 and below 1"):
         MovingAverage(decay=1.0)
-    with pytest.raises(ValueError, match="start_step: -1 is negative"):
+    with pytest.raises(ValueError, match="start_step: -1 is not at least 0"):
         MovingAverage(start_step=-1)
     with pytest.raises(ValueError, match="bits: 1 is not between 2 and 8"):
         MovingAverage(bits=1)

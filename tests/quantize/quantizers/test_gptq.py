@@ -94,7 +94,7 @@ def test_an_input_that_is_always_zero_is_no_trouble():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="damp_percent: 0 is not positive"):
+    with pytest.raises(ValueError, match="damp_percent: 0 is not above 0"):
         Gptq(damp_percent=0)
     with pytest.raises(ValueError, match="gptq: the layer's inputs were not gathered"):
         Gptq(grid=Uniform(bits=4)).quantize(weight())

@@ -98,7 +98,7 @@ def test_least_squares_beats_min_max_block_by_block(symmetric):
         ({"group_size": 4}, 'group_size: granularity = "row" has no groups; set it to "group"'),
         (
             {"granularity": "row-group", "group_size": -1, "num_groups": 2},
-            "group_size: -1 is negative",
+            "group_size: -1 is not at least 0",
         ),
     ],
 )

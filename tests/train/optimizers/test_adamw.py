@@ -30,10 +30,10 @@ def test_three_steps_equal_the_equation(decays: bool) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"learning_rate": 0}, "learning_rate: 0 is not positive"),
-        ({"weight_decay": -1.0}, "weight_decay: -1.0 is negative"),
-        ({"betas": (0.9, 1.0)}, r"betas: \(0.9, 1.0\) are not two shares in \[0, 1\)"),
-        ({"eps": 0.0}, "eps: 0.0 is not positive"),
+        ({"learning_rate": 0}, "learning_rate: 0 is not above 0"),
+        ({"weight_decay": -1.0}, "weight_decay: -1.0 is not at least 0"),
+        ({"betas": (0.9, 1.0)}, r"betas\[1\]: 1.0 is not at least 0 and below 1"),
+        ({"eps": 0.0}, "eps: 0.0 is not above 0"),
     ],
 )
 def test_what_is_out_of_range_is_refused(fields: dict[str, Any], message: str) -> None:

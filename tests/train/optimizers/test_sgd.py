@@ -49,9 +49,9 @@ def test_it_trains_and_goes_on_after_a_kill(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"momentum": 1.0}, r"momentum: 1.0 is not a share in \[0, 1\)"),
+        ({"momentum": 1.0}, r"momentum: 1.0 is not at least 0 and below 1"),
         ({"momentum": 0.0, "nesterov": True}, "nesterov: it looks ahead along the momentum"),
-        ({"learning_rate": -0.1}, "learning_rate: -0.1 is not positive"),
+        ({"learning_rate": -0.1}, "learning_rate: -0.1 is not above 0"),
     ],
 )
 def test_what_is_out_of_range_is_refused(fields: dict[str, Any], message: str) -> None:

@@ -23,7 +23,5 @@ def test_it_rises_then_never_rises_again_and_no_step_is_wasted(
 
 @pytest.mark.parametrize("warmup", [-0.1, 1.0])
 def test_a_warmup_that_leaves_no_step_is_refused(warmup: float) -> None:
-    with pytest.raises(
-        ValueError, match=rf"warmup: {warmup} is not a share of the steps in \[0, 1"
-    ):
+    with pytest.raises(ValueError, match=rf"warmup: {warmup} is not at least 0 and below 1"):
         LinearDecay(warmup=warmup)

@@ -118,5 +118,5 @@ def test_another_kind_of_task_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_a_probability_out_of_range_is_refused(value: float) -> None:
-    with pytest.raises(ValueError, match=f"mlm_probability: {value} is not a probability"):
+    with pytest.raises(ValueError, match=f"mlm_probability: {value} is not above 0 and below 1"):
         Pretrain(mlm_probability=value)

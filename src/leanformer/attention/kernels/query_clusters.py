@@ -109,21 +109,3 @@ class QueryClusters(nn.Module):
         group_HT = self.groups(query_HTD[None], keep)[0]
         same = (group_HT[:, :, None] == group_HT[:, None]).to(query_HTD.dtype)
         return same / same.sum(-1, keepdim=True) @ query_HTD
-
-
-def refuse_clusters(clusters: int, bits: int, iterations: int) -> None:
-    """Let settings pass that make groups.
-
-    Raises:
-        ValueError: One of them makes none.
-    """
-    if clusters < 1 or bits < 1:
-        raise ValueError(
-            f"clusters, bits: {clusters} clusters of {bits} bits tell no queries apart; both are "
-            "1 or more"
-        )
-    if iterations < 0:
-        raise ValueError(
-            f"iterations: {iterations} is no number of times; it is 0, for groups around tokens "
-            "as they stand, or more"
-        )

@@ -17,8 +17,9 @@ from torch.nn import functional as F
 
 from leanformer.attention.heads import Capabilities, Cost, Heads
 from leanformer.attention.kernels.blocked import sdpa
-from leanformer.attention.kernels.query_clusters import QueryClusters, of_group, refuse_clusters
+from leanformer.attention.kernels.query_clusters import QueryClusters, of_group
 from leanformer.attention.mechanism import Attention, Mechanism
+from leanformer.core.ranges import Count, Index, Seed
 from leanformer.core.technique import technique
 
 
@@ -82,17 +83,14 @@ class Clustered(Mechanism):
 
     capabilities: ClassVar[Capabilities] = Capabilities(causal="no", dropout=True, swap="loses")
 
-    clusters: int = 100
+    clusters: Count = 100
     """Groups of a text's queries; a text with fewer tokens has one a token."""
-    bits: int = 32
+    bits: Count = 32
     """Random planes whose signs stand for a query; the paper's models have up to 63."""
-    iterations: int = 10
+    iterations: Index = 10
     """Times that the centroids of the groups move."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the planes."""
-
-    def __post_init__(self) -> None:
-        refuse_clusters(self.clusters, self.bits, self.iterations)
 
     def build(self, heads: Heads) -> Attention:
         """See `Mechanism.build`."""

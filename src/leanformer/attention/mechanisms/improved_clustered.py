@@ -23,10 +23,10 @@ from leanformer.attention.kernels.blocked import sdpa
 from leanformer.attention.kernels.query_clusters import (
     QueryClusters,
     of_group,
-    refuse_clusters,
     summed,
 )
 from leanformer.attention.mechanism import Attention, Mechanism
+from leanformer.core.ranges import Count, Index, Seed
 from leanformer.core.technique import technique
 
 SIZE = 32  # slots of a block; a group leaves some of its last one empty
@@ -155,23 +155,16 @@ class ImprovedClustered(Mechanism):
 
     capabilities: ClassVar[Capabilities] = Capabilities(causal="no", dropout=True)
 
-    clusters: int = 100
+    clusters: Count = 100
     """Groups of a text's queries; a text with fewer tokens has one a token."""
-    topk: int = 32
+    topk: Count = 32
     """Keys of a group that its members attend to exactly."""
-    bits: int = 32
+    bits: Count = 32
     """Random planes whose signs stand for a query; the paper's models have up to 63."""
-    iterations: int = 10
+    iterations: Index = 10
     """Times that the centroids of the groups move."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the planes."""
-
-    def __post_init__(self) -> None:
-        refuse_clusters(self.clusters, self.bits, self.iterations)
-        if self.topk < 1:
-            raise ValueError(
-                f"topk: {self.topk} keys improve nothing; it is 1 or more, or use Clustered"
-            )
 
     def build(self, heads: Heads) -> Attention:
         """See `Mechanism.build`."""

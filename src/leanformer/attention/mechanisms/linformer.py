@@ -20,6 +20,7 @@ from leanformer.attention.kernels.blocked import sdpa
 from leanformer.attention.kernels.dense import mix
 from leanformer.attention.kernels.fixed_length import refuse_longer
 from leanformer.attention.mechanism import Attention, Mechanism
+from leanformer.core.ranges import Count
 from leanformer.core.technique import technique
 
 
@@ -103,16 +104,12 @@ class Linformer(Mechanism):
         causal="no", cross=True, dropout=True, fixed_length=True, learned=True, swap="ruins"
     )
 
-    rank: int = 256
+    rank: Count = 256
     """Slots that keys and values are mixed into, the paper's k."""
     sharing: Literal["none", "headwise", "key-value"] = "headwise"
     """What is shared: "none", each head has its E and F; "headwise", one E and one F for all
     heads; "key-value", one matrix for both and all heads. The paper's "layerwise" is one matrix
     for all layers, which no layer can see to alone: assign one's `projection` to the others."""
-
-    def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ValueError(f"rank: {self.rank} slots hold nothing; it is 1 or more")
 
     def build(self, heads: Heads) -> Attention:
         """See `Mechanism.build`."""

@@ -15,7 +15,7 @@ depends on later tokens.
 Legend: R round, B batch, H head, T token, D head width.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ from leanformer.attention.heads import Capabilities, Cost, Heads, Swap
 from leanformer.attention.kernels.bucketed import Band, bucketed_attention, seen_in_buckets
 from leanformer.attention.kernels.dense import dense_attention
 from leanformer.attention.mechanism import Attention, Mechanism
+from leanformer.core.ranges import Count, Range, Seed
 from leanformer.core.technique import technique
 
 
@@ -99,26 +100,22 @@ class LSHAttention(Attention):
 class LSH(Mechanism):
     """See the tokens with a similar key, found by hashing: long texts, any distance."""
 
-    buckets: int = 64
+    buckets: Annotated[int, Range(at_least=2)] = 64
     """Buckets of a round, an even number; about the text's length / `window` fills them."""
-    num_hashes: int = 1
+    num_hashes: Count = 1
     """Number of hashes; each costs as much again and finds what the others missed."""
-    window: int = 64
+    window: Count = 64
     """Tokens of its bucket that a token sees on each side; tokens of a chunk with `full_chunks`."""
     shared_qk: bool = False
     """Treat keys as the paper does, where queries and keys are the same projection."""
     full_chunks: bool = False
     """Cut the sorted text into chunks as the paper does, which is not strictly causal."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the random rotations."""
 
     def __post_init__(self) -> None:
-        if self.buckets < 2 or self.buckets % 2:
-            raise ValueError(f"buckets: {self.buckets}; an even number: half mirror the others")
-        if self.num_hashes < 1 or self.window < 1:
-            raise ValueError(
-                f"num_hashes, window: {self.num_hashes} and {self.window}; both are 1 or more"
-            )
+        if self.buckets % 2:
+            raise ValueError(f"buckets: {self.buckets} is not even; half mirror the others")
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]  # depends on `full_chunks`

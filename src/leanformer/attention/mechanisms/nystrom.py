@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from leanformer.attention.heads import Capabilities, Cost, Heads, Swap
 from leanformer.attention.kernels.blocked import sdpa
 from leanformer.attention.mechanism import Attention, Mechanism
+from leanformer.core.ranges import Count
 from leanformer.core.technique import technique
 
 STEPS = 6  # as in the paper
@@ -174,16 +175,14 @@ class NystromAttention(Attention):
 class Nystrom(Mechanism):
     """See the text through landmarks: an approximation of the softmax, linear in the length."""
 
-    landmarks: int = 64
+    landmarks: Count = 64
     """Segments whose means stand between all pairs; the cost grows with them."""
-    kernel_size: int | None = None
+    kernel_size: Count | None = None
     """Tokens of a learned convolution of each head's values that is added; None = none, and
     nothing is learned. The paper's models have 33 or 65."""
 
     def __post_init__(self) -> None:
-        if self.landmarks < 1:
-            raise ValueError(f"landmarks: {self.landmarks} of them show nothing; it is 1 or more")
-        if self.kernel_size is not None and (self.kernel_size < 1 or self.kernel_size % 2 == 0):
+        if self.kernel_size is not None and self.kernel_size % 2 == 0:
             raise ValueError(
                 f"kernel_size: {self.kernel_size} tokens have no middle; it is odd, or None for "
                 "no convolution"

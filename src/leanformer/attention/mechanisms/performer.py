@@ -20,6 +20,7 @@ from leanformer.attention.heads import Capabilities, Cost, Heads
 from leanformer.attention.kernels.feature_attention import FeatureAttention, widened
 from leanformer.attention.kernels.orthogonal import Lengths, orthogonal_vectors
 from leanformer.attention.mechanism import Mechanism
+from leanformer.core.ranges import Count, Seed
 from leanformer.core.technique import technique
 
 
@@ -58,16 +59,14 @@ class Performer(Mechanism):
 
     capabilities = Capabilities(cross=True, swap="loses")
 
-    features: int = 256
+    features: Count = 256
     """Random features; the error falls with their root, the time grows with them."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the vectors."""
     lengths: Lengths = "gaussian"
     """"gaussian": vectors are as long as Gaussian ones, which is unbiased; "equal": all as long."""
 
     def __post_init__(self) -> None:
-        if self.features < 1:
-            raise ValueError(f"features: {self.features}; it is 1 or more")
         if self.lengths not in get_args(Lengths):
             raise ValueError(f"lengths: {self.lengths!r}; it is 'gaussian' or 'equal'")
 

@@ -14,6 +14,7 @@ from leanformer.attention.heads import Capabilities, Cost, Heads
 from leanformer.attention.kernels.feature_attention import FeatureAttention, widened
 from leanformer.attention.kernels.orthogonal import orthogonal_vectors
 from leanformer.attention.mechanism import Mechanism
+from leanformer.core.ranges import Count, Seed
 from leanformer.core.technique import technique
 
 FLOOR = 1e-3  # of the paper: a key that no feature of a query meets still counts a little
@@ -46,14 +47,10 @@ class PerformerRelu(Mechanism):
 
     capabilities = Capabilities(cross=True, swap="loses")
 
-    features: int | None = None
+    features: Count | None = None
     """Random features; None = the head's own dimensions, as the authors' code does."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the vectors."""
-
-    def __post_init__(self) -> None:
-        if self.features is not None and self.features < 1:
-            raise ValueError(f"features: {self.features}; it is 1 or more, or none")
 
     def build(self, heads: Heads) -> PerformerReluAttention:
         """See `Mechanism.build`."""

@@ -23,6 +23,7 @@ from leanformer.attention.kernels.bucketed import Band, bucketed_attention, seen
 from leanformer.attention.kernels.dense import dense_attention
 from leanformer.attention.kernels.moving_centroids import MovingCentroids, likeness, nearest
 from leanformer.attention.mechanism import Mechanism
+from leanformer.core.ranges import Count, PartialShare, Seed
 from leanformer.core.technique import technique
 
 
@@ -168,25 +169,17 @@ def _members_of(x_BHTD: Tensor, at_BHCW: Tensor) -> Tensor:
 class Routing(Mechanism):
     """Attend within the token's cluster; centroids are learned during training."""
 
-    clusters: int = 64
+    clusters: Count = 64
     """Centroids of each head; about the square root of the length."""
-    window: int = 64
+    window: Count = 64
     """Tokens of its cluster that a token sees on each side; with `balanced`, tokens a centroid
     takes."""
     balanced: bool = False
     """Let each centroid choose its tokens as the paper does, which is not strictly causal."""
-    decay: float = 0.999
+    decay: PartialShare = 0.999
     """How much of a centroid stays where it was, per forward pass of a training."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the first centroids."""
-
-    def __post_init__(self) -> None:
-        if self.clusters < 1 or self.window < 1:
-            raise ValueError(
-                f"clusters, window: {self.clusters} and {self.window}; both are 1 or more"
-            )
-        if not 0 <= self.decay < 1:
-            raise ValueError(f"decay: {self.decay}; it is at least 0 and below 1")
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]  # depends on `balanced`

@@ -31,6 +31,7 @@ from leanformer.attention.heads import Capabilities, Cost, Heads, Swap
 from leanformer.attention.kernels.blocked import sdpa
 from leanformer.attention.kernels.dense import mix
 from leanformer.attention.mechanism import Attention, Mechanism
+from leanformer.core.ranges import Count, Positive
 from leanformer.core.technique import technique
 
 LOW = -1e9  # the logarithm of nothing; its exponential is 0 exactly
@@ -210,29 +211,15 @@ class SinkhornAttention(Attention):
 class Sinkhorn(Mechanism):
     """See the own block and one that a learned sort puts beside it: linear but for the sort."""
 
-    block_size: int = 64
+    block_size: Count = 64
     """Tokens of a block."""
-    iterations: int = 8
+    iterations: Count = 8
     """Times that columns and rows are normalised; the paper has 5 to 10."""
-    temperature: float = 0.75
+    temperature: Positive = 0.75
     """Divides the scores of the sort: lower is nearer to a permutation."""
-    n_top: int | None = None
+    n_top: Count | None = None
     """SortCut: number of sorted blocks, the first ones, that all tokens attend to; None = each
     attends to its own block and one sorted block. Not for causal layers."""
-
-    def __post_init__(self) -> None:
-        if self.block_size < 1 or self.iterations < 1:
-            raise ValueError(
-                f"block_size, iterations: {self.block_size} tokens and {self.iterations} steps; "
-                "both are 1 or more"
-            )
-        if not self.temperature > 0:
-            raise ValueError(f"temperature: {self.temperature} cannot divide scores; it is above 0")
-        if self.n_top is not None and self.n_top < 1:
-            raise ValueError(
-                f"n_top: {self.n_top} sorted blocks show nothing; it is 1 or more, or None for two "
-                "blocks per token"
-            )
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]  # sorted blocks mix all

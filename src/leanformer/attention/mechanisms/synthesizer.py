@@ -37,6 +37,7 @@ from leanformer.attention.kernels.dense import mix, visible
 from leanformer.attention.kernels.fixed_length import refuse_longer
 from leanformer.attention.kernels.synthetic_scores import DenseScores, RandomScores, Scores
 from leanformer.attention.mechanism import Attention, Mechanism
+from leanformer.core.ranges import Count, Seed
 from leanformer.core.technique import technique
 
 BLOCK = 256  # queries whose scores exist at a time
@@ -203,14 +204,12 @@ class Synthesizer(Mechanism):
     """Whether scores of comparing tokens are added, in shares that are learned."""
     trainable: bool = True
     """Whether random scores are trained, or stay as they were drawn."""
-    rank: int = 8
+    rank: Count = 8
     """Of the factors of factorized random scores."""
-    seed: int = 0
+    seed: Seed = 0
     """Of random scores that are not trained; give layers different ones."""
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ValueError(f"rank: {self.rank} columns make no scores; it is 1 or more")
         if not self.trainable and "dense" in self.scores:
             raise ValueError(
                 f"trainable: False, and {self.scores} scores are made by layers that must be "

@@ -11,6 +11,7 @@ from torch import Tensor
 from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.patterns.pattern import Pattern, Role
+from leanformer.core.ranges import Count, Index
 from leanformer.core.technique import technique
 
 
@@ -18,17 +19,10 @@ from leanformer.core.technique import technique
 class BlockWindow(Pattern):
     """See the own block and its neighbours: a sliding window, rounded to what is read at once."""
 
-    block_size: int = 64
+    block_size: Count = 64
     """Tokens of a block."""
-    reach: int = 1
+    reach: Index = 1
     """Blocks on each side of the own one; in causal layers only those before it."""
-
-    def __post_init__(self) -> None:
-        if self.block_size < 1 or self.reach < 0:
-            raise ValueError(
-                f"block_size, reach: blocks of {self.block_size} tokens, {self.reach} on each "
-                "side; a block has 1 token or more, and reach is 0 or more"
-            )
 
     @property
     def roles(self) -> frozenset[Role]:

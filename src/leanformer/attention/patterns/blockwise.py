@@ -14,6 +14,7 @@ from torch import Tensor
 from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.patterns.pattern import Pattern
+from leanformer.core.ranges import Count, Index
 from leanformer.core.technique import technique
 
 
@@ -21,18 +22,14 @@ from leanformer.core.technique import technique
 class Blockwise(Pattern):
     """See one block of the text, which one depends on the head: the cheapest of all patterns."""
 
-    block_size: int = 128
+    block_size: Count = 128
     """Tokens of a block."""
-    shifts: tuple[int, ...] = (0, 0, 0, 0, 0, 1)
+    shifts: tuple[Index, ...] = (0, 0, 0, 0, 0, 1)
     """Blocks from the own to the seen one, head by head, begun again where heads are left."""
 
     def __post_init__(self) -> None:
-        if self.block_size < 1:
-            raise ValueError(
-                f"block_size: blocks of {self.block_size} tokens; a block has 1 or more"
-            )
-        if not self.shifts or min(self.shifts) < 0:
-            raise ValueError(f"shifts: {self.shifts}; name one or more, each 0 or more")
+        if not self.shifts:
+            raise ValueError("shifts: none is named; name one or more, each 0 or more")
 
     def layouts(self, grid: Grid) -> tuple[Layout, ...]:
         """See `Pattern.layouts`."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.patterns.pattern import Pattern
+from leanformer.core.ranges import Count
 from leanformer.core.technique import technique
 
 
@@ -17,13 +18,13 @@ from leanformer.core.technique import technique
 class Fixed(Pattern):
     """See the own block of text and the summarising tokens of the others: for plain text."""
 
-    block_size: int = 128
+    block_size: Count = 128
     """Tokens of a block."""
-    summary: int = 8
+    summary: Count = 8
     """Tokens at the end of each block that are seen from everywhere."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.summary <= self.block_size:
+        if self.summary > self.block_size:
             raise ValueError(
                 f"summary: {self.summary} of the {self.block_size} tokens of a block; "
                 f"it is 1 to {self.block_size}"

@@ -12,6 +12,7 @@ from torch import Tensor
 from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.patterns.pattern import Pattern, Role
+from leanformer.core.ranges import Index
 from leanformer.core.technique import technique
 
 
@@ -19,13 +20,13 @@ from leanformer.core.technique import technique
 class GlobalTokens(Pattern):
     """See and be seen by all, for a few tokens: what a classifier reads must be one of them."""
 
-    tokens: tuple[int, ...] = (0,)
+    tokens: tuple[Index, ...] = (0,)
     """Places from the beginning of the text; a text that ends before one does without it."""
 
     def __post_init__(self) -> None:
-        if not self.tokens or min(self.tokens) < 0:
+        if not self.tokens:
             raise ValueError(
-                f"tokens: {self.tokens}; name one or more places, counted from 0 at the beginning"
+                "tokens: none is named; name one or more places, counted from 0 at the beginning"
             )
 
     @property

@@ -14,6 +14,7 @@ from torch import Tensor
 from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.patterns.pattern import Pattern, Role
+from leanformer.core.ranges import Count, Seed
 from leanformer.core.technique import technique
 
 _LOW = 0xFFFFFFFF
@@ -56,19 +57,12 @@ def drawn_blocks(
 class RandomBlocks(Pattern):
     """See the own block and a few random ones: short ways between distant tokens, in a union."""
 
-    num_random_blocks: int = 3
+    num_random_blocks: Count = 3
     """Random blocks that each block of tokens sees."""
-    block_size: int = 64
+    block_size: Count = 64
     """Tokens of a block."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the draw; give layers different ones and a token reaches more of the text."""
-
-    def __post_init__(self) -> None:
-        if self.num_random_blocks < 1 or self.block_size < 1:
-            raise ValueError(
-                f"num_random_blocks, block_size: {self.num_random_blocks} blocks of "
-                f"{self.block_size} tokens; both are 1 or more"
-            )
 
     @property
     def roles(self) -> frozenset[Role]:

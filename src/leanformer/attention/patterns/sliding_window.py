@@ -13,6 +13,7 @@ from torch import Tensor
 from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.patterns.pattern import Pattern, Role
+from leanformer.core.ranges import Count, Index
 from leanformer.core.technique import technique
 
 
@@ -29,20 +30,12 @@ class SlidingWindow(Pattern):
 
     position_dependent = False
 
-    left: int = 256
+    left: Index = 256
     """Neighbours before a token that it sees."""
-    right: int = 256
+    right: Index = 256
     """Neighbours after it; of no effect in causal layers."""
-    dilation: int = 1
+    dilation: Count = 1
     """Distance from one neighbour to the next: 2 sees twice as far, every other token."""
-
-    def __post_init__(self) -> None:
-        if self.left < 0 or self.right < 0:
-            raise ValueError(
-                f"left, right: {self.left} and {self.right}; a window reaches 0 tokens or more"
-            )
-        if self.dilation < 1:
-            raise ValueError(f"dilation: {self.dilation} is no distance; it is 1 or more")
 
     @property
     def roles(self) -> frozenset[Role]:

@@ -5,12 +5,15 @@
 With l near the square root of the length two steps reach every token from any other.
 """
 
+from typing import Annotated
+
 from torch import Tensor
 
 from leanformer.attention.heads import Heads
 from leanformer.attention.kernels.layout import Grid, Layout
 from leanformer.attention.patterns.pattern import Pattern
 from leanformer.attention.patterns.sliding_window import in_window
+from leanformer.core.ranges import Range
 from leanformer.core.technique import technique
 
 
@@ -20,12 +23,8 @@ class Strided(Pattern):
 
     position_dependent = False
 
-    stride: int = 64
+    stride: Annotated[int, Range(at_least=2)] = 64
     """Tokens from one distant key to the next, and neighbours seen beside them, plus one."""
-
-    def __post_init__(self) -> None:
-        if self.stride < 2:
-            raise ValueError(f"stride: {self.stride} leaves nothing out; it is 2 or more")
 
     def layouts(self, grid: Grid) -> tuple[Layout, ...]:
         """See `Pattern.layouts`."""

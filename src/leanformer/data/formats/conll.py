@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from leanformer.core.shown import shown
 from leanformer.data.formats.text_file import lines_of
 from leanformer.data.rows import Row
 
@@ -73,8 +74,8 @@ def _sentences(lines: list[_Line], source: str) -> Iterator[list[_Line]]:
             sentence = []
         elif not _is_comment(fields, width):
             if len(fields) < 2 or not fields[-1]:
-                shown = " ".join(fields)
-                raise ValueError(f"{source}{number}: {shown!r} has no tag; write token<TAB>tag")
+                line = shown(" ".join(fields))
+                raise ValueError(f"{source}{number}: {line} has no tag; write token<TAB>tag")
             if len(fields) != width:
                 raise ValueError(
                     f"{source}{number}: {len(fields)} columns where line {first} has {width}; "

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from leanformer.core.shown import one_line, shown
 from leanformer.data.formats.text_file import lines_of
 from leanformer.data.rows import Row
 
@@ -105,7 +106,7 @@ def _header(names: list[str], place: str) -> list[str]:
     header = [name.strip(" \t\r\ufeff") for name in names]
     for name, count in Counter(header).items():
         if count > 1:
-            said = f"{count} columns are called {name!r}" if name else f"{count} have no name"
+            said = f"{count} columns are called {shown(name)}" if name else f"{count} have no name"
             raise ValueError(f"{place}: {said}; give each column a name of its own")
     return header
 
@@ -114,6 +115,6 @@ def _fields(header: list[str], fields: list[str], source: str, number: int) -> d
     if len(fields) != len(header):
         raise ValueError(
             f"{source}{number}: {len(fields)} fields where the header has {len(header)} "
-            f"({', '.join(header)})"
+            f"({one_line(', '.join(header), 200)})"
         )
     return dict(zip(header, fields, strict=True))

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.shown import shown
 from leanformer.data.formats.text_file import lines_of
 from leanformer.data.rows import Row
 
@@ -114,7 +115,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         key = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise _TwiceError(f"{key!r} stands twice in one object; keep one of them")
+        raise _TwiceError(f"{shown(key)} stands twice in one object; keep one of them")
     return found
 
 

@@ -19,6 +19,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from leanformer.core.ranges import NotNegative, Positive
 from leanformer.distill.comparisons.positions import Tokens, compared
 from leanformer.distill.objective import Dims, Objective, Outputs
 from leanformer.tasks import kind_named
@@ -29,17 +30,13 @@ from leanformer.train.loss import Unit
 class Divergence(Objective):
     """Compares softened class probabilities."""
 
-    temperature: float = 1.0
+    temperature: Positive = 1.0
     """Divides both logits; higher shows more of the classes that the teacher finds less likely."""
     tokens: Tokens = "real"
     """Tokens to compare, where there are logits per token: all except padding, or only those with
     a label, such as masked tokens."""
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     """Factor in the sum of objectives."""
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise ValueError(f"temperature: {self.temperature} is not positive")
 
     @abstractmethod
     def between(self, student_NC: Tensor, teacher_NC: Tensor) -> Tensor:

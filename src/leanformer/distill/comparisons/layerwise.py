@@ -8,6 +8,7 @@ when one is taught.
 
 from dataclasses import dataclass
 
+from leanformer.core.ranges import Index, NotNegative
 from leanformer.distill.comparisons.layer_map import LayerMap, layer_pairs
 from leanformer.distill.objective import Dims, Objective
 
@@ -16,11 +17,11 @@ from leanformer.distill.objective import Dims, Objective
 class Layerwise(Objective):
     """Compares layers of the student with layers of its teacher, all or some."""
 
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     """Factor in the sum of objectives."""
-    layers: tuple[int, ...] | None = None
+    layers: tuple[Index, ...] | None = None
     """Student layers to compare; None = all. Progressive transfer compares one at a time."""
-    teacher_layers: LayerMap | tuple[int, ...] = "uniform"
+    teacher_layers: LayerMap | tuple[Index, ...] = "uniform"
     """Teacher layer for each student layer: a map, or which."""
 
     def pairs(self, student: Dims, teacher: Dims) -> list[tuple[int, int]]:

@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from leanformer.core.ranges import Index, NotNegative
 from leanformer.core.technique import technique
 from leanformer.distill.comparisons.attention_pairs import check_heads, heads_of, visible
 from leanformer.distill.comparisons.layer_map import LayerMap, layer_map
@@ -47,9 +48,9 @@ class AttentionScores(Objective):
     unit = "example"
     needs_attention = True
 
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     """Factor in the sum of objectives."""
-    teacher_layers: LayerMap | tuple[int, ...] = "uniform"
+    teacher_layers: LayerMap | tuple[Index, ...] = "uniform"
     """Teacher layer for each student layer: a map, or which. Evenly spread layers are the last of
     each block where the depths divide."""
     heads: Literal["each", "mean"] = "each"

@@ -11,6 +11,7 @@ Legend: B batch, D width.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from leanformer.core.ranges import NotNegative
 from leanformer.core.technique import technique
 from leanformer.distill.objective import Dims, Objective, Outputs
 from leanformer.numerics.widen import widened
@@ -25,7 +26,7 @@ def cosine_distance(student_BD: Tensor, teacher_BD: Tensor) -> Tensor:
 class Cosine(Objective):
     """Match the direction of the output vector: for sentence embeddings."""
 
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     """Factor in the sum of objectives."""
 
     def build(self, student: Dims, teacher: Dims) -> nn.Module:

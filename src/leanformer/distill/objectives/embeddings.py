@@ -11,6 +11,7 @@ Legend: D hidden width.
 
 from torch import Tensor, nn
 
+from leanformer.core.ranges import NotNegative
 from leanformer.core.technique import technique
 from leanformer.distill.comparisons.projection import projection
 from leanformer.distill.objective import Dims, Objective, Outputs
@@ -24,7 +25,7 @@ class Embeddings(Objective):
     unit = "token"
     needs_hidden = True
 
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     """Factor in the sum of objectives."""
 
     def build(self, student: Dims, teacher: Dims) -> nn.Module:

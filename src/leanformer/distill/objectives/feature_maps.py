@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from leanformer.core.ranges import NotNegative
 from leanformer.core.technique import technique
 from leanformer.distill.comparisons.layerwise import Layerwise
 from leanformer.distill.comparisons.projection import check_width
@@ -59,11 +60,11 @@ class FeatureMaps(Layerwise):
     unit = "token"
     needs_hidden = True
 
-    form: float = 100.0
+    form: NotNegative = 100.0
     """Factor of the difference that LayerNorm leaves."""
-    mean: float = 5000.0
+    mean: NotNegative = 5000.0
     """Factor of the difference of means."""
-    variance: float = 5.0
+    variance: NotNegative = 5.0
     """Factor of the difference of variances."""
 
     def build(self, student: Dims, teacher: Dims) -> nn.Module:

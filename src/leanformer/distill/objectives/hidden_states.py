@@ -11,6 +11,7 @@ Legend: B batch, T token, D hidden width.
 import torch
 from torch import Tensor, nn
 
+from leanformer.core.ranges import Index, NotNegative
 from leanformer.core.technique import technique
 from leanformer.distill.comparisons.layer_map import level_map
 from leanformer.distill.comparisons.projection import projection
@@ -31,9 +32,9 @@ class HiddenStates(Objective):
     unit = "token"
     needs_hidden = True
 
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     """Factor in the sum of objectives."""
-    levels: tuple[int, ...] | None = None
+    levels: tuple[Index, ...] | None = None
     """Teacher level for each student level 0..M; None = evenly spread."""
 
     def build(self, student: Dims, teacher: Dims) -> nn.Module:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from leanformer.core.ranges import InnerShare
 from leanformer.core.technique import technique
 from leanformer.distill.comparisons.divergence import Divergence
 from leanformer.numerics.widen import widened
@@ -44,16 +45,8 @@ def jensen_shannon(
 class JensenShannon(Divergence):
     """Match a mixture of both: between soft targets and reverse KL, and bounded."""
 
-    beta: float = 0.5
+    beta: InnerShare = 0.5
     """The teacher's share of the mixture: near 0 like soft targets, near 1 like reverse KL."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.beta < 1:
-            raise ValueError(
-                f"beta: {self.beta} is not between 0 and 1; at the ends use soft-targets or "
-                "reverse-kl"
-            )
 
     def between(self, student_NC: Tensor, teacher_NC: Tensor) -> Tensor:
         """See `jensen_shannon`."""

@@ -8,6 +8,7 @@ Legend: B batch, T token, C class.
 
 from torch import Tensor, nn
 
+from leanformer.core.ranges import NotNegative
 from leanformer.core.technique import technique
 from leanformer.distill.objective import Dims, Objective, Outputs
 from leanformer.train.loss import against_labels
@@ -19,7 +20,7 @@ class Labels(Objective):
 
     unit = "target"
 
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     """Factor in the sum of objectives."""
 
     def build(self, student: Dims, teacher: Dims) -> nn.Module:

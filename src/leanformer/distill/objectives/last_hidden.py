@@ -10,6 +10,7 @@ Legend: M and N last level of student and teacher.
 
 from torch import Tensor, nn
 
+from leanformer.core.ranges import NotNegative
 from leanformer.core.technique import technique
 from leanformer.distill.comparisons.projection import check_width
 from leanformer.distill.objective import Dims, Objective, Outputs
@@ -23,7 +24,7 @@ class LastHidden(Objective):
     unit = "token"
     needs_hidden = True
 
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     """Factor in the sum of objectives."""
 
     def build(self, student: Dims, teacher: Dims) -> nn.Module:

@@ -9,6 +9,7 @@ Legend: N examples or tokens, C class.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from leanformer.core.ranges import NotNegative
 from leanformer.core.technique import technique
 from leanformer.distill.objective import Dims, Objective, Outputs
 from leanformer.numerics.widen import widened
@@ -23,7 +24,7 @@ def logit_error(student_NC: Tensor, teacher_NC: Tensor) -> Tensor:
 class Logits(Objective):
     """Match the teacher's raw outputs: for regression, and for classes where confidence matters."""
 
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     """Factor in the sum of objectives."""
 
     def build(self, student: Dims, teacher: Dims) -> nn.Module:

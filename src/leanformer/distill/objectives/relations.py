@@ -14,6 +14,7 @@ Legend: B batch, J head, T token, K head width, R relation head.
 import torch
 from torch import Tensor, nn
 
+from leanformer.core.ranges import Count, Index, NotNegative
 from leanformer.core.technique import technique
 from leanformer.distill.objective import Dims, Objective, Outputs
 from leanformer.distill.objectives.attention_maps import map_divergence
@@ -53,18 +54,14 @@ class Relations(Objective):
     unit = "token"
     needs_attention = True
 
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     """Factor in the sum of objectives."""
-    relation_heads: int = 12
+    relation_heads: Count = 12
     """Parts into which queries, keys and values are cut; must divide their widths in both models.
     More are finer: the paper has 48 for teachers of base size."""
-    teacher_layer: int | None = None
+    teacher_layer: Index | None = None
     """Teacher layer that the student's last is compared with; None = the last. The paper has one a
     little below the top for large teachers."""
-
-    def __post_init__(self) -> None:
-        if self.relation_heads < 1:
-            raise ValueError(f"relation_heads: {self.relation_heads} is not at least 1")
 
     def build(self, student: Dims, teacher: Dims) -> nn.Module:
         """A module without parameters.

@@ -11,6 +11,7 @@ Legend: B batch, D width.
 
 from torch import Tensor, nn
 
+from leanformer.core.ranges import NotNegative
 from leanformer.core.technique import technique
 from leanformer.distill.objective import Dims, Objective, Outputs
 from leanformer.numerics.widen import widened
@@ -29,7 +30,7 @@ def vector_error(student_BD: Tensor, teacher_BD: Tensor) -> Tensor:
 class Vectors(Objective):
     """Match the output vector with its length: for sentence embeddings without normalization."""
 
-    weight: float = 1.0
+    weight: NotNegative = 1.0
     """Factor in the sum of objectives."""
 
     def build(self, student: Dims, teacher: Dims) -> nn.Module:

@@ -15,12 +15,14 @@ whatever the teacher's was.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import transformers
 from torch import Tensor
 
-from leanformer.core.step import Step
+from leanformer.core.ranges import Count, Index
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.distill.students.pick import Pick, pick_layers
@@ -112,11 +114,18 @@ def distilbert_from(teacher: Any, layers: Sequence[int]) -> Any:
 class Distilbert(Step):
     """Half of a BERT's layers at full width: what keeps most without pre-training again."""
 
-    layers: int | tuple[int, ...] | None = None
+    layers: Count | tuple[Index, ...] | None = None
     """Layers of the student: how many, or which of the teacher's; None = half of them."""
     pick: Pick = "published"
     """How the layers of a number are chosen: DistilBERT's own (12 -> 0, 2, 4, 7, 9, 11), the bottom
     ones, or every k-th."""
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the teacher has the layers."""
+        if sketch.teacher is not None:
+            ending_of(sketch.teacher, "distilbert")
+            pick_layers(self.layers, self.pick, len(layers_of(sketch.teacher)))
+        return replace(sketch, model=None)
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Replace the model by a DistilBERT made from the teacher.

@@ -9,15 +9,18 @@ does not. A beginning cut from the teacher is a stand-in for that pre-training w
 hand.
 """
 
+from dataclasses import replace
 from typing import Literal, get_args
 
-from leanformer.core.step import Step
+from leanformer.core.ranges import Count
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
-from leanformer.distill.students.pick import Pick
+from leanformer.distill.students.pick import Pick, pick_layers
 from leanformer.distill.students.source import check_teacher, ending_of
 from leanformer.distill.students.tinybert import Init, with_bert
 from leanformer.distill.students.widths import Widths
+from leanformer.models.anatomy import layers_of
 
 Size = Literal["tiny", "mini", "small", "medium", "base"]
 SIZES: dict[str, tuple[int, int]] = {
@@ -43,9 +46,9 @@ class Miniature(Step):
 
     size: Size = "mini"
     """tiny 2/128, mini 4/256, small 4/512, medium 8/512, base 12/768 (layers/width)."""
-    layers: int | None = None
+    layers: Count | None = None
     """Layers in place of the named ones: 2, 4, 6, 8, 10 or 12."""
-    hidden: int | None = None
+    hidden: Count | None = None
     """Width in place of the named one: 128, 256, 512 or 768."""
     init: Init = "slice"
     """How it begins: at random as published, or with slices or the projection of the teacher."""
@@ -63,6 +66,16 @@ class Miniature(Step):
                     f"{name}: {value} is not one of {', '.join(map(str, grid))}, the miniatures'; "
                     "`tinybert` takes any"
                 )
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the teacher has the layers to begin with."""
+        if sketch.teacher is not None:
+            ending_of(sketch.teacher, "miniature")
+            if self.init != "random":
+                pick_layers(
+                    self.layers or SIZES[self.size][0], self.pick, len(layers_of(sketch.teacher))
+                )
+        return replace(sketch, model=None)
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Replace the model by a miniature made from the teacher.

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 import transformers
 
+from leanformer.core.ranges import Count
 from leanformer.core.step import Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -64,25 +65,22 @@ def mobilebert_from(teacher: Any, shape: BodyShape, *, seed: int = 0) -> Any:
 class Mobilebert(Step):
     """Deep and thin with bottlenecks: for pre-training distillation on much text."""
 
-    layers: int = 24
+    layers: Count = 24
     """Layers; as many as the teacher has lets feature maps be compared one by one."""
-    hidden: int = 512
+    hidden: Count = 512
     """Width of the hidden states between layers."""
-    within: int = 128
+    within: Count = 128
     """Width inside a layer."""
-    embedding: int = 128
+    embedding: Count = 128
     """Width of a word's embedding; three neighbors make one input."""
-    ffn: int = 512
+    ffn: Count = 512
     """Neurons of each FFN."""
-    stacked: int = 4
+    stacked: Count = 4
     """FFNs of each layer."""
-    heads: int = 4
+    heads: Count = 4
     """Attention heads of each layer."""
 
     def __post_init__(self) -> None:
-        for name, size in asdict(self).items():
-            if size < 1:
-                raise ValueError(f"{name}: {size} is not at least 1")
         if self.embedding > self.hidden:
             raise ValueError(f"embedding: {self.embedding} is wider than hidden, {self.hidden}")
         self.shape(1)  # refuses heads that do not divide

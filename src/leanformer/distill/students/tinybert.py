@@ -9,12 +9,14 @@ copied as they are.
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from leanformer.core.step import Step
+from leanformer.core.ranges import Count, Index
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.distill.students.pick import Pick, pick_layers
@@ -115,13 +117,13 @@ def check_widths(student: Widths, teacher: Widths, init: Init) -> None:
 class Tinybert(Step):
     """A BERT of any depth and width, begun with what fits of the teacher: very small ones."""
 
-    layers: int | tuple[int, ...] = 4
+    layers: Count | tuple[Index, ...] = 4
     """Layers of the student: how many, or which of the teacher's to begin with."""
-    hidden: int | None = 312
+    hidden: Count | None = 312
     """Width of the student; None = the teacher's."""
-    ffn: int | None = 1200
+    ffn: Count | None = 1200
     """FFN neurons of each layer; None = as many as the teacher's."""
-    heads: int | None = 12
+    heads: Count | None = 12
     """Attention heads of each layer; None = as many as the teacher's."""
     init: Init = "slice"
     """How it begins: at random, with slices of the teacher's weights, or with their projection on
@@ -131,16 +133,18 @@ class Tinybert(Step):
     k-th."""
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "ffn", "heads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name}: {value} is not at least 1")
         if self.init == "random" and isinstance(self.layers, tuple):
             raise ValueError(
                 "layers: a random student takes no layers of the teacher; say how many"
             )
-        if isinstance(self.layers, int) and self.layers < 1:
-            raise ValueError(f"layers: {self.layers} is not at least 1")
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the teacher has the layers to begin with."""
+        if sketch.teacher is not None:
+            ending_of(sketch.teacher, "tinybert")
+            if self.init != "random":
+                pick_layers(self.layers, self.pick, len(layers_of(sketch.teacher)))
+        return replace(sketch, model=None)
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Replace the model by a BERT made from the teacher.

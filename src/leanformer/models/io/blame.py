@@ -1,11 +1,13 @@
 """Errors that name the file with the fault."""
 
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_LONGEST = 400  # characters
+from leanformer.core.shown import one_line
+
+_LONGEST = 300  # characters
+_PANIC = "PanicException"  # of the tokenizers library; it derives from BaseException
 
 
 @contextmanager
@@ -19,13 +21,15 @@ def blamed(file: Path) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        if str(file.parent) in str(error):
+        if str(file.parent) in str(error) and "\n" not in str(error):
             raise
         raise ValueError(f"{file}: {_line(error).removeprefix(f'{file.name}: ')}") from error
     except (OSError, ImportError, MemoryError):
         raise
-    except Exception as error:
-        said = _line(error)
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
+            raise  # Ctrl-C
+        said = one_line(error)
         raise ValueError(
             f"{file}: transformers cannot read what it says ({type(error).__name__}: {said}); the "
             "file is damaged, or belongs to another version"
@@ -34,4 +38,4 @@ def blamed(file: Path) -> Iterator[None]:
 
 def _line(error: Exception) -> str:
     """The message in one line; of a long one, such as a printed module, its beginning."""
-    return textwrap.shorten(str(error), _LONGEST, placeholder=" …")
+    return one_line(error, _LONGEST)

@@ -9,6 +9,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from leanformer.core.json_file import read_json
+from leanformer.core.shown import shown
 from leanformer.models.families import FAMILIES, PREFIX, STORED, WHOLE, family_of
 from leanformer.models.io.foreign import refuse_foreign
 from leanformer.models.io.weight_files import Entry, weight_entries
@@ -53,6 +54,9 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise FileNotFoundError(f"{folder}: there is no such folder")
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; a model is the folder with its config.json")
+    for file in sorted(folder.iterdir()):
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise ValueError(f"{file} is a pipe or a device; reading it might never end")
     config = _read_config(folder)
     for name in _OTHERS:  # transformers would read them to any size and depth
         if (folder / name).is_file():
@@ -77,7 +81,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{file} names no model_type; is this a transformers model?")
     if not _is_readable(model_type):
         raise ValueError(
-            f"{file}: architecture {model_type!r} is not known to leanformer; known are "
+            f"{file}: architecture {shown(model_type)} is not known to leanformer; known are "
             f"{', '.join((*FAMILIES, *WHOLE))}, and as teachers all that transformers can load "
             "as text classifiers"
         )
@@ -86,7 +90,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         isinstance(architectures, list) and all(isinstance(name, str) for name in architectures)
     ):
         raise ValueError(
-            f"{file}: architectures is {architectures!r}, which is not a list of names"
+            f"{file}: architectures is {shown(architectures)}, which is not a list of names"
         )
     return config
 

@@ -9,6 +9,7 @@ import math
 import re
 from typing import Any
 
+from leanformer.core.shown import shown
 from leanformer.models.families import FAMILIES, WHOLE, family_of
 from leanformer.models.io.checkpoint import Checkpoint
 
@@ -40,8 +41,9 @@ def refuse_disagreement(checkpoint: Checkpoint, config: Any) -> None:
         said = checkpoint.config.get(field)
         if said not in (None, default):
             raise ValueError(
-                f"{file}: {field} is {said!r}, which this version of transformers does not read; "
-                f"only models with {default!r} can be loaded"
+                f"{file}: {field} is {shown(said)}, which this version of transformers does "
+                "not read; "
+                f"only models with {shown(default)} can be loaded"
             )
     if family_of(config.model_type) in (*FAMILIES, *WHOLE):
         _refuse_other_layers(checkpoint, config.num_hidden_layers)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from leanformer.core.json_file import read_json
+from leanformer.core.shown import shown
 from leanformer.models.families import STORED
 
 _IMPLEMENTATIONS = {
@@ -98,7 +99,8 @@ def _refuse_implementations(file: Path, table: dict[str, Any]) -> None:
             for name in value.values() if isinstance(value, dict) else [value]:
                 if name is not None and name not in known:
                     raise ValueError(
-                        f"{file}: {field} is {name!r}, which may be fetched from the hub and run; "
+                        f"{file}: {field} is {shown(name)}, which may be fetched from the hub "
+                        "and run; "
                         f"known are {', '.join(known)}; remove the field"
                     )
 
@@ -109,7 +111,8 @@ def _refuse_quantizer(file: Path, form: Any) -> None:
     method = form.get("quant_method", form.get("stored_as")) if isinstance(form, dict) else form
     if not f"{method}-".startswith(STORED):
         raise ValueError(
-            f"{file}: quantization_config is of {method!r}, a quantizer that leanformer does not "
+            f"{file}: quantization_config is of {shown(method)}, a quantizer that leanformer "
+            "does not "
             "run; give the model in float weights"
         )
 
@@ -119,7 +122,8 @@ def _refuse_dtype(file: Path, table: dict[str, Any]) -> None:
     for field in ("dtype", "torch_dtype"):
         if (value := table.get(field)) is not None and value not in _DTYPES:
             raise ValueError(
-                f"{file}: {field} is {value!r}, which is not one of {', '.join(_DTYPES)}; correct "
+                f"{file}: {field} is {shown(value)}, which is not one of {', '.join(_DTYPES)}; "
+                "correct "
                 "or remove the field"
             )
 

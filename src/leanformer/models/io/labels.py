@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from leanformer.core.label_order import are_numbers, sort_labels
+from leanformer.core.shown import shown
 from leanformer.models.io.checkpoint import Checkpoint
 
 FRESH = "--fresh-head (compress), fresh_head = true (a recipe) or fresh_head=True (load_model)"
@@ -71,7 +72,7 @@ def own_labels(checkpoint: Checkpoint) -> list[str]:
     config, file = checkpoint.config, checkpoint.folder / "config.json"
     forth, back, count = (config.get(key) for key in ("id2label", "label2id", "num_labels"))
     if count is not None and type(count) is not int:
-        raise ValueError(f"{file}: num_labels is {count!r}, which is not a whole number")
+        raise ValueError(f"{file}: num_labels is {shown(count)}, which is not a whole number")
     names = _listed(forth, f"{file}: id2label") if forth else _unnamed(count or 2)
     if count not in (None, len(names)):
         raise ValueError(f"{file}: num_labels is {count} and id2label has {len(names)} names")
@@ -185,7 +186,7 @@ def _refuse_other_purpose(checkpoint: Checkpoint, head: str, count: int, asked: 
     }.get(asked, asked)
     raise ValueError(
         f"{checkpoint.folder} has a trained head for {trained_for} (problem_type in config.json is "
-        f"{said!r}), and the task is {task}; ask for a fresh head: {FRESH}"
+        f"{shown(said)}), and the task is {task}; ask for a fresh head: {FRESH}"
     )
 
 

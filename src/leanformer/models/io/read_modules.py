@@ -18,6 +18,7 @@ from typing import Any, get_args
 
 from leanformer.core import codec
 from leanformer.core.json_file import read_json, read_json_list
+from leanformer.core.shown import shown
 from leanformer.models.embedding import FIELD, Embedding, Similarity
 from leanformer.numerics.pooling import MODES, Pooling
 
@@ -84,16 +85,21 @@ def _paths(file: Path) -> dict[str, str]:
         kind = entry.get("type") if isinstance(entry, dict) else None
         path = entry.get("path") if isinstance(entry, dict) else None
         if not isinstance(kind, str) or not isinstance(path, str):
-            raise ValueError(f"{file}: {entry!r} does not give a type and a path; save it again")
+            raise ValueError(
+                f"{file}: {shown(entry)} does not give a type and a path; save it again"
+            )
         name = kind.rpartition(".")[2]
         if not kind.startswith("sentence_transformers.") or name not in _ORDER or name in found:
             raise ValueError(
-                f"{file}: module {kind!r} in {path!r} cannot be kept; leanformer keeps one "
+                f"{file}: module {shown(kind)} in {shown(path)} cannot be kept; leanformer "
+                "keeps one "
                 "Transformer, one Pooling and a Normalize. Name another model, or take the module "
                 "out of a copy of the folder if the vectors before it are the ones you want"
             )
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            raise ValueError(f"{file}: path {path!r} leads out of the folder; save the model again")
+            raise ValueError(
+                f"{file}: path {shown(path)} leads out of the folder; save the model again"
+            )
         found[name] = path
     if tuple(found) not in (_ORDER[:2], _ORDER):
         raise ValueError(
@@ -102,7 +108,8 @@ def _paths(file: Path) -> dict[str, str]:
         )
     if found["Transformer"]:
         raise ValueError(
-            f"{file}: the Transformer lies in {found['Transformer']!r} and not at the top; open "
+            f"{file}: the Transformer lies in {shown(found['Transformer'])} and not at the "
+            "top; open "
             "the folder with sentence-transformers 3 or later and save it again, or name the model "
             "folder itself where its mean, normalized, is what you want"
         )
@@ -132,7 +139,7 @@ def _mode(file: Path) -> Any:
             "be kept. Name a model whose vectors are not put together of several"
         )
     if modes[0] not in MODES:
-        raise ValueError(f"{file}: pooling_mode {modes[0]!r} is not one of {', '.join(MODES)}")
+        raise ValueError(f"{file}: pooling_mode {shown(modes[0])} is not one of {', '.join(MODES)}")
     return modes[0]
 
 
@@ -217,4 +224,4 @@ def _of_model(file: Path) -> Embedding:
 
 
 def _shown(config: dict[str, Any], key: str) -> str:
-    return f"{key} = {config.get(key)!r}"
+    return f"{key} = {shown(config.get(key))}"

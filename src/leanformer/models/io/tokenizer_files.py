@@ -55,21 +55,27 @@ def load_tokenizer(folder: Path, config: Any = None) -> Any:
     Raises:
         ValueError: It has no fast form, its files are damaged or contradict each other.
     """
-    with blamed(folder / "tokenizer_config.json"):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            folder, config=config, trust_remote_code=False
-        )
-        if not tokenizer.is_fast:
-            raise ValueError(f"{folder}: the tokenizer has no fast form (tokenizer.json)")
-        if tokenizer.model_max_length < 1 or "input_ids" not in tokenizer.model_input_names:
-            raise ValueError(
-                f"{folder / 'tokenizer_config.json'}: model_max_length is "
-                f"{tokenizer.model_max_length} and model_input_names "
-                f"{tokenizer.model_input_names}; no text can be read so, correct the file"
+    try:
+        with blamed(folder / "tokenizer_config.json"):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, config=config, trust_remote_code=False
             )
-        if (folder / "tokenizer.json").is_file():
-            return _as_the_file_says(folder, tokenizer)
-    return tokenizer
+            if not tokenizer.is_fast:
+                raise ValueError(f"{folder}: the tokenizer has no fast form (tokenizer.json)")
+            if tokenizer.model_max_length < 1 or "input_ids" not in tokenizer.model_input_names:
+                raise ValueError(
+                    f"{folder / 'tokenizer_config.json'}: model_max_length is "
+                    f"{tokenizer.model_max_length} and model_input_names "
+                    f"{tokenizer.model_input_names}; no text can be read so, correct the file"
+                )
+            if (folder / "tokenizer.json").is_file():
+                return _as_the_file_says(folder, tokenizer)
+        return tokenizer
+    except ValueError:
+        if (folder / "tokenizer.json").is_file():  # which may be the damaged one
+            with blamed(folder / "tokenizer.json"):
+                Tokenizer.from_file(str(folder / "tokenizer.json"))
+        raise
 
 
 def fit_tokenizer(tokenizer: Any, model: Any, folder: Path) -> None:

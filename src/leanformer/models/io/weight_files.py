@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from leanformer.core.json_file import MAX_BYTES, parse_json, read_json
+from leanformer.core.shown import shown
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _PRE_EMPTING = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors\s*")
@@ -129,7 +130,8 @@ def _shard(index: Path, name: str) -> Path:
     folder, shard = index.parent, index.parent / name
     if not re.fullmatch(r"[^/\\:]+\.safetensors", name) or not _inside(folder, shard.resolve()):
         raise ValueError(
-            f"{index} names {name!r}; an index may name .safetensors files of its own folder only"
+            f"{index} names {shown(name)}; an index may name .safetensors files of its own "
+            "folder only"
         )
     if not shard.is_file():
         raise ValueError(f"{shard} is missing; {index.name} names it")

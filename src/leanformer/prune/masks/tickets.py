@@ -29,6 +29,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from leanformer.core.ranges import Count, InnerShare, PartialShare, ranged
 from leanformer.prune.masks.masked_linear import MaskedLinear
 from leanformer.prune.pattern import kept_units
 from leanformer.prune.patterns import Unstructured
@@ -43,6 +44,7 @@ Train = Callable[[int, str], float]
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class Tickets:
     """A search for tickets.
 
@@ -57,21 +59,11 @@ class Tickets:
         ValueError: A number is out of its range.
     """
 
-    rounds: int
-    prune_fraction: float
-    rewind: float
+    rounds: Count
+    prune_fraction: InnerShare
+    rewind: PartialShare
     restart: Restart = "weights"
     controls: tuple[Control, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.rounds < 1:
-            raise ValueError(f"rounds: {self.rounds} is not at least 1")
-        if not 0 < self.prune_fraction < 1:
-            raise ValueError(
-                f"prune_fraction: {self.prune_fraction} is not a share of the weights in (0, 1)"
-            )
-        if not 0 <= self.rewind < 1:
-            raise ValueError(f"rewind: {self.rewind} is not a share of the steps in [0, 1)")
 
     def search(
         self,

@@ -8,6 +8,7 @@ Legend: O out, I in, r x c the block, P rows of blocks, Q columns of blocks.
 
 from torch import Tensor
 
+from leanformer.core.ranges import Count
 from leanformer.core.technique import technique
 from leanformer.prune.pattern import Pattern
 
@@ -16,16 +17,10 @@ from leanformer.prune.pattern import Pattern
 class Blocks(Pattern):
     """Remove whole tiles, which block-sparse kernels can skip."""
 
-    rows: int = 32
+    rows: Count = 32
     """Height of a block."""
-    columns: int = 32
+    columns: Count = 32
     """Width of a block."""
-
-    def __post_init__(self) -> None:
-        if min(self.rows, self.columns) < 1:
-            raise ValueError(
-                f"rows: a block of {self.rows} x {self.columns} is empty; both are at least 1"
-            )
 
     def units(self, scores_OI: Tensor) -> Tensor:
         """See `Pattern.units`: the means of the blocks, [P, Q].

@@ -9,6 +9,7 @@ Legend: O out, I in.
 
 from torch import Tensor
 
+from leanformer.core.ranges import Count
 from leanformer.core.technique import technique
 from leanformer.prune.pattern import Pattern
 from leanformer.prune.patterns.blocks import Blocks
@@ -18,12 +19,8 @@ from leanformer.prune.patterns.blocks import Blocks
 class Hybrid(Pattern):
     """Remove neurons of the FFN and blocks of attention: sparsity that `drop-empty` can use."""
 
-    block_size: int = 32
+    block_size: Count = 32
     """Height and width of the blocks of square matrices; use the width of a head."""
-
-    def __post_init__(self) -> None:
-        if self.block_size < 1:
-            raise ValueError(f"block_size: {self.block_size} is not at least 1")
 
     def units(self, scores_OI: Tensor) -> Tensor:
         """See `Pattern.units`.

@@ -9,6 +9,7 @@ Legend: O out, I in, G groups.
 import torch
 from torch import Tensor
 
+from leanformer.core.ranges import Count
 from leanformer.core.technique import technique
 from leanformer.prune.pattern import Pattern
 
@@ -17,16 +18,14 @@ from leanformer.prune.pattern import Pattern
 class NOfM(Pattern):
     """Keep N of each M consecutive weights: the pattern of sparse tensor cores."""
 
-    n: int = 2
+    n: Count = 2
     """Weights that are kept in each group."""
-    m: int = 4
+    m: Count = 4
     """Weights per group, consecutive in a row."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.n < self.m:
-            raise ValueError(
-                f"n: {self.n} of {self.m} is not a pattern; n is at least 1 and below m"
-            )
+        if self.n >= self.m:
+            raise ValueError(f"n: {self.n} of {self.m} is not a pattern; n is below m")
 
     def units(self, scores_OI: Tensor) -> Tensor:
         """See `Pattern.units`: the weights themselves.

@@ -5,21 +5,24 @@
 During `hold` nothing is removed; during `cool` the mask is final and the kept weights recover.
 """
 
+from leanformer.core.ranges import PartialShare
 from leanformer.core.technique import technique
-from leanformer.prune.schedule import Schedule, check_shares
+from leanformer.prune.schedule import Schedule
 
 
 @technique("cubic", paper="Zhu & Gupta 2017, arXiv:1710.01878")
 class Cubic(Schedule):
     """Remove gradually between a hold and a cool-down: the usual choice."""
 
-    hold: float = 0.1
+    hold: PartialShare = 0.1
     """Share of the steps before the removal begins."""
-    cool: float = 0.3
+    cool: PartialShare = 0.3
     """Share of the steps after the removal has ended."""
 
     def __post_init__(self) -> None:
-        check_shares(hold=self.hold, cool=self.cool)
+        whole = self.hold + self.cool
+        if whole >= 1:
+            raise ValueError(f"hold + cool: {whole:g} leaves no step to prune in")
 
     def progress(self, share: float) -> float:
         """See `Schedule.progress`."""

@@ -6,6 +6,7 @@ of the final sparsity is reached; the last stretch trains the remaining weights.
 
 import math
 
+from leanformer.core.ranges import Count
 from leanformer.core.technique import technique
 from leanformer.prune.schedule import Schedule
 
@@ -14,12 +15,8 @@ from leanformer.prune.schedule import Schedule
 class Rounds(Schedule):
     """Remove in equal parts, with training in between."""
 
-    rounds: int = 5
+    rounds: Count = 5
     """Number of parts."""
-
-    def __post_init__(self) -> None:
-        if self.rounds < 1:
-            raise ValueError(f"rounds: {self.rounds} is not at least 1")
 
     def progress(self, share: float) -> float:
         """See `Schedule.progress`: rounds + 1 stretches of training, a part removed after each."""

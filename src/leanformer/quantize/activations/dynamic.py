@@ -14,6 +14,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from leanformer.core.ranges import Bits
 from leanformer.core.technique import technique
 from leanformer.numerics.grid import Grid, affine_grid, symmetric_grid
 from leanformer.quantize.activations.activations import Activations, Rounding, round_to
@@ -47,12 +48,8 @@ class Dynamic(Activations):
     granularity: Granularity = "tensor"
     """One range for the batch, padding included; or one for each token, which padding cannot
     change, and which only a runtime with dynamic scales can execute."""
-    bits: int = 8
+    bits: Bits = 8
     """Bits per number."""
-
-    def __post_init__(self) -> None:
-        if not 2 <= self.bits <= 8:
-            raise ValueError(f"bits: {self.bits} is not between 2 and 8")
 
     def build(self, features: int) -> Rounding:
         """A module without state."""

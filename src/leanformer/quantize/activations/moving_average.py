@@ -13,6 +13,7 @@ Legend: d decay, b bits, t training passes.
 import torch
 from torch import Tensor
 
+from leanformer.core.ranges import Bits, Index, PartialShare
 from leanformer.core.technique import technique
 from leanformer.numerics.grid import Grid, symmetric_grid
 from leanformer.quantize.activations.activations import Activations, Rounding, round_to
@@ -22,21 +23,13 @@ from leanformer.quantize.activations.activations import Activations, Rounding, r
 class MovingAverage(Activations):
     """Learn one symmetric range while training: static afterwards, as integer kernels want it."""
 
-    decay: float = 0.9999
+    decay: PartialShare = 0.9999
     """Share of the mean that stays in each training pass."""
-    start_step: int = 0
+    start_step: Index = 0
     """Training passes in which the range is only observed and nothing is rounded; a pass is a part
     of a batch where the loop accumulates."""
-    bits: int = 8
+    bits: Bits = 8
     """Bits per number."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.decay < 1:
-            raise ValueError(f"decay: {self.decay} is not in [0, 1)")
-        if self.start_step < 0:
-            raise ValueError(f"start_step: {self.start_step} is negative")
-        if not 2 <= self.bits <= 8:
-            raise ValueError(f"bits: {self.bits} is not between 2 and 8")
 
     def build(self, features: int) -> Rounding:
         """A module with the mean and the count of training passes."""

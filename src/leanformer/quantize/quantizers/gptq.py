@@ -17,6 +17,7 @@ Legend: O out, I in.
 import torch
 from torch import Tensor
 
+from leanformer.core.ranges import Positive
 from leanformer.core.technique import technique
 from leanformer.numerics.blocks import Quantized, blocked
 from leanformer.numerics.inverse_factor import inverse_factor
@@ -86,15 +87,11 @@ class Gptq(Quantizer):
 
     grid: Uniform = Uniform(bits=4, granularity="group", group_size=128)
     """The values that a weight may take."""
-    damp_percent: float = 0.01
+    damp_percent: Positive = 0.01
     """Share of the mean diagonal added to the Hessian, so that it can be inverted; 0.01 is one
     percent."""
     act_order: bool = True
     """Begin with the columns of the largest inputs, while many columns are left to compensate."""
-
-    def __post_init__(self) -> None:
-        if self.damp_percent <= 0:
-            raise ValueError(f"damp_percent: {self.damp_percent} is not positive; 0.01 is usual")
 
     def quantize(self, weight_OI: Tensor, statistics: WeightStatistics | None = None) -> Quantized:
         """See `Quantizer.quantize`."""

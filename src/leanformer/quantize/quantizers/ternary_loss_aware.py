@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from leanformer.core.ranges import Count
 from leanformer.core.technique import technique
 from leanformer.numerics.blocks import Block, Quantized, blocked
 from leanformer.quantize.quantizer import Quantizer, WeightStatistics, check_finite
@@ -63,12 +64,8 @@ class TernaryLossAware(Quantizer):
 
     granularity: Literal["tensor", "row"] = "tensor"
     """What shares one α: the whole weight, or each row."""
-    iterations: int = 10
+    iterations: Count = 10
     """Rounds of alternation."""
-
-    def __post_init__(self) -> None:
-        if self.iterations < 1:
-            raise ValueError(f"iterations: {self.iterations} is not at least 1")
 
     def quantize(self, weight_OI: Tensor, statistics: WeightStatistics | None = None) -> Quantized:
         """See `Quantizer.quantize`; plain ternary weights before there are second moments."""

@@ -25,6 +25,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from leanformer.core.ranges import Bits, Index
 from leanformer.core.technique import technique
 from leanformer.numerics.blocks import Block, Quantized, blocked
 from leanformer.quantize.quantizer import Quantizer, WeightStatistics, check_finite
@@ -78,7 +79,7 @@ def rounded(
 class Uniform(Quantizer):
     """Round to equally spaced values: the grid of integer kernels, 2 to 8 bits."""
 
-    bits: int = 8
+    bits: Bits = 8
     """Bits of a code."""
     symmetric: bool = True
     """The same range on both sides of zero, as integer kernels multiply fastest; or each block's
@@ -86,19 +87,15 @@ class Uniform(Quantizer):
     granularity: Granularity = "row"
     """What shares a scale: the whole weight, each row, a group of a row's columns, or a group of
     rows."""
-    group_size: int = 0
+    group_size: Index = 0
     """Columns (or rows) per group."""
-    num_groups: int = 0
+    num_groups: Index = 0
     """Groups per row (or per weight), in place of `group_size`: Q-BERT's 128."""
     clipping: Literal["min-max", "mse"] = "min-max"
     """Whether the range holds every weight, or clips where that makes the error smaller."""
 
     def __post_init__(self) -> None:
-        if not 2 <= self.bits <= 8:
-            raise ValueError(f"bits: {self.bits} is not between 2 and 8")
         grouped = self.granularity in ("group", "row-group")
-        if self.group_size < 0 or self.num_groups < 0:
-            raise ValueError(f"group_size: {min(self.group_size, self.num_groups)} is negative")
         if grouped and (self.group_size > 0) == (self.num_groups > 0):
             raise ValueError(
                 f'group_size: with granularity = "{self.granularity}" set exactly one of '

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leanformer.core.machine.threads import cores
 from leanformer.runtime.per_process import PerProcess
-from leanformer.runtime.session import ANSWER, Arrays, Precision, Session, cores
+from leanformer.runtime.session import ANSWER, Arrays, Precision, Session
 
 _SUFFIX = {"fp32": "", "int8": "_qint8_quantized"}
 

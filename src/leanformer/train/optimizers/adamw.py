@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
+from leanformer.core.ranges import NotNegative, PartialShare, Positive
 from leanformer.core.technique import technique
 from leanformer.train.optimizers.interface import Group, Optimizer
 
@@ -18,21 +19,14 @@ from leanformer.train.optimizers.interface import Group, Optimizer
 class AdamW(Optimizer):
     """Adam with decoupled weight decay: the usual choice for transformers."""
 
-    learning_rate: float = 5e-5
+    learning_rate: Positive = 5e-5
     """Peak learning rate."""
-    weight_decay: float = 0.01
+    weight_decay: NotNegative = 0.01
     """Decay of matrices; biases, norms and embeddings have none."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[PartialShare, PartialShare] = (0.9, 0.999)
     """How much of the averages of the gradient and of its square stays in each step."""
-    eps: float = 1e-8
+    eps: Positive = 1e-8
     """Added to the root of the squares, so that weights with tiny gradients stand still."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas: {self.betas} are not two shares in [0, 1)")
-        if self.eps <= 0:
-            raise ValueError(f"eps: {self.eps} is not positive")
 
     def build(self, groups: Sequence[Group]) -> torch.optim.Optimizer:
         """See `Optimizer.build`."""

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from leanformer.core.ranges import NotNegative, Positive
 from leanformer.train.scheduled_module import lr_scale
 
 
@@ -43,14 +44,8 @@ class Optimizer(ABC):
     """
 
     family: ClassVar[str] = "optimizer"
-    learning_rate: float
-    weight_decay: float
-
-    def __post_init__(self) -> None:
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate: {self.learning_rate} is not positive")
-        if self.weight_decay < 0:
-            raise ValueError(f"weight_decay: {self.weight_decay} is negative")
+    learning_rate: Positive
+    weight_decay: NotNegative
 
     @abstractmethod
     def build(self, groups: Sequence[Group]) -> torch.optim.Optimizer:

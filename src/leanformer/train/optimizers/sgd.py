@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
+from leanformer.core.ranges import NotNegative, PartialShare, Positive
 from leanformer.core.technique import technique
 from leanformer.train.optimizers.interface import Group, Optimizer
 
@@ -17,19 +18,16 @@ from leanformer.train.optimizers.interface import Group, Optimizer
 class Sgd(Optimizer):
     """Gradient descent with momentum: one number of state per weight where AdamW has two."""
 
-    learning_rate: float = 0.01
+    learning_rate: Positive = 0.01
     """Peak learning rate; much larger than AdamW's, whose steps do not shrink with the gradient."""
-    weight_decay: float = 0.0
+    weight_decay: NotNegative = 0.0
     """Decay of matrices; biases, norms and embeddings have none."""
-    momentum: float = 0.9
+    momentum: PartialShare = 0.9
     """How much of the running sum stays in each step; 0 = plain gradient descent."""
     nesterov: bool = False
     """Look ahead along the running sum before the gradient is added."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum: {self.momentum} is not a share in [0, 1)")
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov: it looks ahead along the momentum, which is 0; set one")
 

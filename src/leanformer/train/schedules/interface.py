@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+from leanformer.core.ranges import PartialShare
+
 
 @dataclass(frozen=True, kw_only=True)
 class LearningRateSchedule(ABC):
@@ -17,12 +19,8 @@ class LearningRateSchedule(ABC):
 
     family: ClassVar[str] = "learning-rate-schedule"
 
-    warmup: float = 0.06
+    warmup: PartialShare = 0.06
     """Share of the steps in which the learning rate grows from zero."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.warmup < 1:
-            raise ValueError(f"warmup: {self.warmup} is not a share of the steps in [0, 1)")
 
     def factor(self, step: int, steps: int) -> float:
         """The factor in [0, 1] at `step` (0-based) of `steps`."""

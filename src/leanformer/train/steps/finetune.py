@@ -4,6 +4,8 @@ teacher."""
 from contextlib import nullcontext
 from dataclasses import field
 
+from leanformer.core.ranges import Length
+from leanformer.core.step import Sketch
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import encode_examples
@@ -22,7 +24,7 @@ class Finetune(Training):
 
     train: TrainSetup = field(default_factory=TrainSetup)
     """How to train."""
-    max_length: int = 128
+    max_length: Length = 128
     """Longer texts are cut to this many tokens."""
     load_best_at_end: bool = True
     """End with the weights of the best evaluation; false = with the last ones."""
@@ -31,6 +33,10 @@ class Finetune(Training):
     attention that writes no weights down cannot drop any."""
     require_improvement: bool = True
     """Fail when the model ends no better than it began."""
+
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the layers stay."""
+        return sketch
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Train the model on the training split; it ends at the best quality on the development

@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from leanformer.core import codec
-from leanformer.core.step import Step
+from leanformer.core.ranges import InnerShare, Length
+from leanformer.core.step import Sketch, Step
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data import Batch, Examples, encode_examples
@@ -36,19 +37,17 @@ class Pretrain(Step):
 
     train: TrainSetup = field(default_factory=lambda: TrainSetup(learning_rate=5e-4))
     """How to train."""
-    mlm_probability: float = 0.15
+    mlm_probability: InnerShare = 0.15
     """Probability of masking a token, where the task is a masked language model."""
-    max_length: int = 128
+    max_length: Length = 128
     """Tokens of a row: longer texts are cut, or with `packing` split."""
     packing: bool = True
     """Join texts into rows of `max_length` tokens, where the task is a causal language model; no
     text sees another, and `batch_size` counts rows. False = each text is a row."""
 
-    def __post_init__(self) -> None:
-        if not 0 < self.mlm_probability < 1:
-            raise ValueError(
-                f"mlm_probability: {self.mlm_probability} is not a probability in (0, 1)"
-            )
+    def foresee(self, sketch: Sketch) -> Sketch:
+        """See `Step.foresee`: the layers stay."""
+        return sketch
 
     def apply(self, workspace: Workspace) -> Workspace:
         """Train the model on the training and unlabelled texts; it ends at its best on dev.

@@ -78,7 +78,7 @@ def test_a_layer_gathers_the_products_and_moves_what_is_left() -> None:
     ("settings", "message"),
     [
         ({"block_size": 0}, "block_size: 0 is not at least 1"),
-        ({"damp_percent": 0}, "damp_percent: 0 is not positive"),
+        ({"damp_percent": 0}, "damp_percent: 0 is not above 0"),
     ],
 )
 def test_what_cannot_be_is_refused(settings: dict[str, Any], message: str) -> None:

@@ -14,6 +14,7 @@ Legend: O out, I in, G blocks of a row, B width of a block, Q removed, K kept, g
 import torch
 from torch import Tensor
 
+from leanformer.core.ranges import Count, Positive
 from leanformer.core.technique import technique
 from leanformer.prune.criteria.interface import GradientStatistics, WeightCriterion
 
@@ -51,17 +52,11 @@ class BrainSurgeon(WeightCriterion):
 
     needs = frozenset({"fisher"})
 
-    block_size: int = 16
+    block_size: Count = 16
     """Consecutive weights of a row that compensate for each other. Memory grows with it: so many
     numbers per weight."""
-    damp_percent: float = 0.1
+    damp_percent: Positive = 0.1
     """Share of the mean diagonal that is added to the diagonal."""
-
-    def __post_init__(self) -> None:
-        if self.block_size < 1:
-            raise ValueError(f"block_size: {self.block_size} is not at least 1")
-        if self.damp_percent <= 0:
-            raise ValueError(f"damp_percent: {self.damp_percent} is not positive; 0.1 is usual")
 
     @property
     def fisher_block(self) -> int:

@@ -14,6 +14,7 @@ import math
 import torch
 from torch import Tensor
 
+from leanformer.core.ranges import NotNegative, Positive
 from leanformer.core.technique import technique
 from leanformer.prune.criteria.learned_mask import LearnedMask
 
@@ -35,9 +36,9 @@ class HardConcrete(LearnedMask):
     sets_sparsity = True
     initial_score = 2.197
 
-    penalty_weight: float = 125.0
+    penalty_weight: NotNegative = 125.0
     """λ: higher means sparser."""
-    rate: float = 3000.0
+    rate: Positive = 3000.0
     """Learning rate of the scores, relative to the weights': 1e-1 / 3e-5 in the paper."""
 
     def gate(self, scores_U: Tensor, kept_U: Tensor, progress: float, training: bool) -> Tensor:

@@ -10,6 +10,7 @@ Legend: U units of the pattern.
 
 from torch import Tensor
 
+from leanformer.core.ranges import Positive
 from leanformer.core.technique import technique
 from leanformer.prune.criteria.learned_mask import LearnedMask
 
@@ -18,7 +19,7 @@ from leanformer.prune.criteria.learned_mask import LearnedMask
 class Movement(LearnedMask):
     """Keep weights that move away from zero in fine-tuning: for sparsity of 0.9 and more."""
 
-    rate: float = 300.0
+    rate: Positive = 300.0
     """Learning rate of the scores, relative to the weights': 1e-2 / 3e-5 in the paper."""
 
     def gate(self, scores_U: Tensor, kept_U: Tensor, progress: float, training: bool) -> Tensor:

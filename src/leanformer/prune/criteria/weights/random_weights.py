@@ -9,6 +9,7 @@ Legend: O out, I in.
 import torch
 from torch import Tensor
 
+from leanformer.core.ranges import Seed
 from leanformer.core.technique import technique
 from leanformer.prune.criteria.interface import GradientStatistics, WeightCriterion
 
@@ -17,7 +18,7 @@ from leanformer.prune.criteria.interface import GradientStatistics, WeightCriter
 class RandomWeights(WeightCriterion):
     """Remove weights in random order: the control."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Decides the order."""
 
     def score(self, weight_OI: Tensor, statistics: GradientStatistics | None) -> Tensor:

@@ -11,6 +11,7 @@ Legend: U units of the pattern, τ threshold, λ penalty, σ logistic function.
 import torch
 from torch import Tensor
 
+from leanformer.core.ranges import InnerShare, NotNegative, Positive
 from leanformer.core.technique import technique
 from leanformer.prune.criteria.learned_mask import LearnedMask
 
@@ -23,11 +24,11 @@ class SoftMovement(LearnedMask):
 
     sets_sparsity = True
 
-    threshold: float = 0.1
+    threshold: InnerShare = 0.1
     """τ: units with σ(S) below it are removed in the end."""
-    penalty_weight: float = 400.0
+    penalty_weight: NotNegative = 400.0
     """λ: higher means sparser; the paper uses 400 to keep 3 % on SQuAD."""
-    rate: float = 300.0
+    rate: Positive = 300.0
     """Learning rate of the scores, relative to the weights'."""
 
     def gate(self, scores_U: Tensor, kept_U: Tensor, progress: float, training: bool) -> Tensor:
