@@ -229,7 +229,8 @@ def result(what: str, out: Path) -> dict[str, Any]:
         if event["event"] == "model" and event["role"] != "baseline":
             found[f"dev of {event['name'].split(' · ')[0]}"] = event["quality"]["dev"]
         if event["event"] == "step":
-            found[f"proofs of {event['model']} {event['step']}"] = str(event["proofs"])
+            untimed = [p for p in event["proofs"] if not p["claim"].startswith("latency")]
+            found[f"proofs of {event['model']} {event['step']}"] = str(untimed)
     found["verdict"] = any(e["event"] == "verdict" for e in read(out / "record.jsonl"))
     return found
 
