@@ -128,3 +128,29 @@ def test_a_folder_may_be_checked_without_being_claimed(tmp_path: Path) -> None:
     assert (out / "request.json").read_text() == kept
     with pytest.raises(ValueError, match="holds other work, which differs in seed"):
         claim(out, replace(ASKED, seed=9), DATA, OPENED, write=False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "stay"),
+    [({"keep": 0.5}, True), ({"minutes": 90.0}, False), ({"student_epochs": 2.0}, False)],
+)
+def test_what_was_shortened_stays_so_unless_there_is_more_time(
+    tmp_path: Path, fields: dict[str, Any], stay: bool
+) -> None:
+    claim(tmp_path, ASKED, DATA, OPENED)
+    record = Record(tmp_path / "record.jsonl")
+    record.write("pace", name="L3", epochs=1.5)
+    claim(tmp_path, replace(ASKED, **fields), DATA, OPENED)
+    assert [event["epochs"] for event in record.events()] == ([1.5] if stay else [])
+
+
+def test_settings_that_are_damaged_count_as_changed(tmp_path: Path) -> None:
+    claim(tmp_path, ASKED, DATA, OPENED)
+    kept = tmp_path / "request.json"
+    table = json.loads(kept.read_text())
+    table["content"]["settings"] = 3
+    kept.write_text(json.dumps(table))
+    Record(tmp_path / "record.jsonl").write("pace", name="L3", epochs=1.5)
+    claim(tmp_path, ASKED, DATA, OPENED)
+    assert json.loads(kept.read_text())["content"]["settings"]["keep"] == 0.99
+    assert not (tmp_path / "record.jsonl").exists()

@@ -26,6 +26,7 @@ MODEL = "model"
 """The folder of what came of a step, within its own."""
 _REWRITTEN = (MANIFEST, LIST)  # how a folder is served may be decided later
 _BEGUN, _DONE = "step.json", "done.json"
+_CHECKPOINT = "checkpoint"
 
 
 def take(place: Path, key: str) -> None:
@@ -37,10 +38,10 @@ def take(place: Path, key: str) -> None:
     held = _key(place)
     if held == key:
         return
-    if held:
+    if held and any((place / name).exists() for name in (_DONE, _CHECKPOINT)):
         os.replace(place, _aside(place, held))
     elif place.exists():
-        shutil.rmtree(place)  # a writer was killed before it kept the key
+        shutil.rmtree(place)  # nothing came of it, or its writer was killed before it kept the key
     if _aside(place, key).is_dir():
         os.replace(_aside(place, key), place)
     else:
@@ -57,7 +58,7 @@ def finished(place: Path) -> list[dict[str, Any]] | None:
     if not file.is_file():
         return None
     way_out = f"remove {place} to do this step again"
-    shutil.rmtree(place / "checkpoint", ignore_errors=True)  # a kill may have left it
+    shutil.rmtree(place / _CHECKPOINT, ignore_errors=True)  # a kill may have left it
     recover_folder(place / MODEL)
     done = _read(file, way_out)
     if done.keys() != {"key", "parts", "events"} or done["key"] != _key(place):
@@ -79,7 +80,7 @@ def finish(place: Path, saved: Path, events: list[dict[str, Any]]) -> None:
     parts = {name: part for name, part in parts_of(saved).items() if name not in _REWRITTEN}
     done = {"key": _key(place), "parts": parts, "events": events}
     write_text(place / _DONE, json.dumps(done))
-    shutil.rmtree(place / "checkpoint", ignore_errors=True)
+    shutil.rmtree(place / _CHECKPOINT, ignore_errors=True)
 
 
 def _key(place: Path) -> str:

@@ -62,24 +62,26 @@ def claim(
         return
     if changed:
         say(f"changed since the former search: {listed(changed)}; what is trained is used again")
-        _begin_record(Record(out / "record.jsonl"), _settings(kept), content["settings"])
+        before = read_json(kept)["content"].get("settings")
+        _begin_record(Record(out / "record.jsonl"), before, content["settings"])
     if changed != []:
         keep(kept, codec.encode(replace(request, device="auto")), content)
 
 
-def _begin_record(record: Record, before: dict[str, Any], now: dict[str, Any]) -> None:
+def _begin_record(record: Record, before: Any, now: dict[str, Any]) -> None:
     """Set the former record aside; what was shortened stays so unless there is more time."""
-    more = now["minutes"] > before["minutes"]
-    lengths = [now.get(key) == before.get(key) for key in ("teacher_epochs", "student_epochs")]
     paces = [event for event in record.events() if event["event"] == "pace"]
     record.set_aside()
-    for event in paces if all(lengths) and not more else []:
+    for event in paces if _as_long(before, now) else []:
         record.write(**event)
 
 
-def _settings(kept: Path) -> dict[str, Any]:
-    found: dict[str, Any] = read_json(kept)["content"]["settings"]
-    return found
+def _as_long(before: Any, now: dict[str, Any]) -> bool:
+    """Whether trainings are asked to be as long as before, in no more time."""
+    if not isinstance(before, dict) or not isinstance(before.get("minutes"), int | float):
+        return False
+    lengths = (now.get(key) == before.get(key) for key in ("teacher_epochs", "student_epochs"))
+    return bool(now["minutes"] <= before["minutes"] and all(lengths))
 
 
 def opened_test_before(out: Path) -> str:
