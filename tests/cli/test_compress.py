@@ -82,7 +82,7 @@ def test_another_search_does_not_take_the_folder_over(compressed, run, teacher, 
     code, _, said = run("compress", teacher, data, "--out", compressed, "--seed", 7)
     assert code == 2
     assert "holds other work, which differs in" in said
-    assert "seed (0 → 7)" in said
+    assert "seed (3 → 7)" in said
     assert (compressed / "record.jsonl").read_text() == before
 
 
@@ -102,7 +102,7 @@ def test_a_killed_search_ends_with_the_decisions_of_an_unkilled_one(
 
     # What follows the search is not resumed but done, as in `compressed`: no need to do it again.
     module = sys.modules["leanformer.search.compress"]  # the package has a function of this name
-    monkeypatch.setattr(module, "finish", lambda *_: None)
+    monkeypatch.setattr(module, "finish", lambda *_, **__: None)
     monkeypatch.setattr("leanformer.cli.verdict.tell_verdict", lambda *_: None)
     ended, shown, said = run(*words)
     assert ended == 0, said

@@ -78,7 +78,7 @@ def test_another_run_does_not_take_the_folder_over(run, recipe, tmp_path):
     [
         ("steps[0].layer=2", "did you mean 'layers'?"),
         ("steps[0].use=shrnk", "did you mean 'shrink'?"),
-        ("steps[1].objectives[0].temperature=-1", "temperature: -1.0 is not positive"),
+        ("steps[1].objectives[0].temperature=-1", "temperature: -1.0 is not above 0"),
         ("data.path=./nowhere.tsv", "nowhere.tsv: no such file or folder"),
         ("model=./nowhere", "there is no such folder"),
         ("steps=[]", "steps: none is named"),

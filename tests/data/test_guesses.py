@@ -41,8 +41,12 @@ ASKED: dict[str, tuple[list[dict[str, Any]], str]] = {
         r"no column of text is recognised among heading, story, label; name it: --text, and --pair",
     ),
     "two labels": (
-        rows(text=SENTENCES, label=NAMES, category=["a", "b", "c"]),
-        r"columns 'label' and 'category' may both be labels; say which: --label label or --label c",
+        rows(text=SENTENCES, intent=NAMES, category=["a", "b", "c"]),
+        r"columns 'intent' and 'category' may both be labels; say which: --label intent or --label c",
+    ),
+    "two plain labels": (
+        rows(text=SENTENCES, label=NAMES, labels=["a", "b", "c"]),
+        r"columns 'label' and 'labels' may both be labels; say which: --label label or",
     ),
     "an unusual label": (
         rows(text=SENTENCES, mood=NAMES),
@@ -136,6 +140,7 @@ def test_the_named_option_is_the_way_out(name: str, asked: dict[str, Any], kind:
         (rows(text=SENTENCES, label=NAMES, title=["Mrs Fox"], date=["2026-01-01 12:00"]), "classification"),
         (rows(text=SENTENCES, label=NAMES, label_text=["that is so", "that is not so"]), "classification"),
         (rows(text=SENTENCES, label=[0, 1], category=NAMES), "classification"),
+        (rows(text=SENTENCES, label=NAMES, stars=[1, 5, 9]), "classification"),
         (rows(text=SENTENCES, label=[True, False]), "classification"),
         (rows(text=SENTENCES, label=["-1", "0", "1"]), "classification"),
         (rows(text=SENTENCES, score=[0.5, 1, 2.25]), "regression"),

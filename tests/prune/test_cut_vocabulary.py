@@ -69,7 +69,7 @@ def test_the_first_pieces_stay_besides(tmp_path: Path) -> None:
     first = given.tokenizer.convert_ids_to_tokens(range(len(bare)))
     kept = CutVocabulary(first=len(bare)).apply(given).tokenizer.get_vocab()
     assert set(first) | set(bare.get_vocab()) == set(kept)
-    with pytest.raises(ValueError, match="first: -1 is negative"):
+    with pytest.raises(ValueError, match="first: -1 is not at least 0"):
         CutVocabulary(first=-1)
 
 

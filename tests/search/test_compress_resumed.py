@@ -68,7 +68,7 @@ def test_an_interrupted_training_goes_on_and_ends_with_the_same_qualities(
     done = search("classification")
     again = Search(done.request, tmp_path / "lean")
     reuse(done, again.out)
-    monkeypatch.setattr(_MODULE, "finish", lambda *_: None)
+    monkeypatch.setattr(_MODULE, "finish", lambda *_, **__: None)
     first, steps = next(iter(done.devs)), []
 
     def stop(name: str, progress: Any) -> None:
@@ -98,7 +98,7 @@ def test_outputs_without_room_are_asked_for_anew_also_after_a_resume(
     assert not (done.out / "work" / "teacher-outputs").exists()
     out, said = tmp_path / "lean", []  # type: ignore[var-annotated]
     reuse(done, out)
-    monkeypatch.setattr(_MODULE, "finish", lambda *_: None)
+    monkeypatch.setattr(_MODULE, "finish", lambda *_, **__: None)
     monkeypatch.setattr("leanformer.search.students.teacher_cache._MOST", 10)
 
     def stop(name: str, progress: Any) -> None:
@@ -110,7 +110,7 @@ def test_outputs_without_room_are_asked_for_anew_also_after_a_resume(
         compress(done.request, out, watch=stop)
     assert any("have no room on disk" in text for text in said if isinstance(text, str))
     monkeypatch.undo()
-    monkeypatch.setattr(_MODULE, "finish", lambda *_: None)
+    monkeypatch.setattr(_MODULE, "finish", lambda *_, **__: None)
     compress(done.request, out)
     again = Search(done.request, out)
     assert [event["kept"] for event in again.events("teacher_outputs")] == [False]

@@ -25,6 +25,7 @@ _MANY = 50  # more whole numbers than this may be classes or numbers
 _SOME = 20  # rows, from which labels that never repeat are suspicious
 _NEARLY_ALL = 0.9
 _RATINGS = {"score", "rating", "ratings", "star", "stars", "grade", "similarity", "points"}
+_PLAIN = ("label", "labels")
 _QUERIES = ("query", "question")
 _FOUND = ("passage", "document", "answer")
 _ONE_OF_TWO = (
@@ -122,10 +123,16 @@ def _check_texts(train: list[Row], chosen: Columns) -> None:
 
 
 def _check_labels(train: list[Row], chosen: Columns) -> None:
-    """Refuse two columns with usual names of labels, unless they say the same."""
+    """Refuse two columns with usual names of labels, unless they say the same.
+
+    One that is called label, or labels, is the one, whatever else there is.
+    """
     assert chosen.label is not None
+    named = usual_name(chosen.label) in _PLAIN
     for other in _unread(train, chosen):
-        if usual_name(other) in LABEL and not _same(train, chosen.label, other):
+        if usual_name(other) in (_PLAIN if named else LABEL) and not _same(
+            train, chosen.label, other
+        ):
             raise ValueError(
                 f"columns {chosen.label!r} and {other!r} may both be labels; say which: "
                 f"--label {chosen.label} or --label {other}"
