@@ -41,7 +41,7 @@ def waiting(tmp_path):
     def start(slow=False, **options):
         words = [sys.executable, "-c", SCRIPT.replace("SLOW", str(slow)), "wait", tmp_path / "out"]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        process = subprocess.Popen(words, **pipes, **options)
+        process = subprocess.Popen(words, **{"preexec_fn": _as_usual, **pipes, **options})
         started.append(process)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         while not children.read_text().split():
@@ -57,6 +57,11 @@ def waiting(tmp_path):
     for process in started:
         process.kill()
         process.wait()
+
+
+def _as_usual():
+    """Whoever runs the tests may ignore the signal, as nohup does."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def is_gone(pid):
