@@ -1,6 +1,7 @@
 """Tests run offline and on one thread, whatever the machine."""
 
 import os
+import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -13,6 +14,9 @@ from unittest import mock
 import pytest
 import torch
 from hypothesis import settings
+
+# OpenVINO and NNCF tell nobody of our tests: each telling is a fork of the whole process.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 torch.set_num_threads(1)
 settings.register_profile("shared", deadline=None, max_examples=60)  # no test asserts a time

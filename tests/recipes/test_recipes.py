@@ -153,7 +153,7 @@ def test_a_recipe_that_was_done_is_not_done_again(encoder, tmp_path):
         ("steps[0].epochs=2", r"steps\[0\]\.epochs: Finetune has no field 'epochs'"),
         ("steps[3].objectives[0].temprature=2", r"did you mean 'temperature'\?"),
         ("steps[1].use=cut-vocab", r"did you mean 'cut-vocabulary'\?"),
-        ("steps[2].heads=2", r"heads: 2\.0 is not a share to keep"),
+        ("steps[2].heads=2", r"heads: 2\.0 is not above 0 and at most 1"),
         ("steps[9].heads=0.5", "leads nowhere"),
         ("nothing", "write path=value"),
     ],
