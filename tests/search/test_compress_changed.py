@@ -11,6 +11,7 @@ import pytest
 from search.whole import Search
 
 from leanformer.search import compress
+from leanformer.search.clock import Clock
 
 pytest.importorskip("openvino", reason="students are judged as OpenVINO graphs")
 pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
@@ -60,3 +61,30 @@ def test_longer_trainings_are_done_and_the_teacher_is_not_exported_again(
     assert name == first
     assert (again.out / "work" / name / "02-distill" / "model").is_dir()
     assert len(list((again.out / "work" / name).glob("02-distill.*"))) == 1  # the former one
+
+
+@pytest.mark.parametrize(("fits", "decision"), [(2.0, "kept"), (0.0, "skipped")])
+def test_a_student_that_would_not_end_in_time_is_shortened_or_skipped(
+    again: Search, monkeypatch: pytest.MonkeyPatch, fits: float, decision: str
+) -> None:
+    monkeypatch.setattr(_MODULE, "finish", lambda *_, **__: None)
+    monkeypatch.setattr(Clock, "free", 0.0)
+    monkeypatch.setattr("leanformer.search.students.pace._fitting", lambda *_: fits)
+    request = replace(again.request, student_epochs=14.0, keep=1.0)  # of one step each
+    compress(request, again.out)
+    paces = again.events("pace")
+    assert [event["epochs"] for event in paces] == [fits]
+    steps = [event["settings"] for event in again.events("step") if event["step"] == "distill"]
+    assert [one["train"]["epochs"] for one in steps] == ([fits] if fits else [])
+    (name,) = {event["name"] for event in paces}
+    assert (name, decision) in [(one, what) for one, what, _ in again.decisions]
+    (again.out / "record.jsonl").write_text(
+        "".join(
+            line
+            for line in (again.out / "record.jsonl").read_text().splitlines(keepends=True)
+            if '"choice"' not in line
+        )
+    )
+    monkeypatch.setattr("leanformer.recipe.running._do", trained)
+    compress(request, again.out)  # as it was decided, though it was not written what came of it
+    assert len(again.events("pace")) == 1

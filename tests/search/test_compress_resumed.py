@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from search.whole import ALONE, Search, absent, measured, reuse
+from search.whole import ALONE, Search, absent, measured, one_student, reuse
 
 from leanformer.search import compress
 from leanformer.search.contest import Contest
@@ -25,7 +25,7 @@ def test_a_finished_search_is_not_done_again(
     done = search("classification")
     before = (done.out / "record.jsonl").read_text()
     monkeypatch.setattr(Contest, "judge", None)
-    monkeypatch.setattr(_MODULE, "run", None)
+    monkeypatch.setattr("leanformer.search.students.trainer.run", None)
     (done.out / "report.html").unlink()
     assert compress(done.request, done.out).is_file()
     assert (done.out / "record.jsonl").read_text() == before
@@ -50,6 +50,7 @@ def test_a_search_stopped_before_its_verdict_ends_with_the_same_decisions(
     def trained(*_: Any) -> None:
         raise AssertionError("a step was done again")
 
+    one_student(monkeypatch)
     monkeypatch.setattr("leanformer.search.finish.measure_folders", timed)
     monkeypatch.setattr("leanformer.recipe.running._do", trained)
     monkeypatch.setattr("leanformer.search.finish.DEFAULT", ())

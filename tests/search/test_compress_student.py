@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import tiny_data
 from distill.teachers_elsewhere import teacher_of
-from search.whole import SETUP, Search, absent, quick
+from search.whole import SETUP, Search, absent, one_student, quick
 
 import leanformer
 import leanformer.search
@@ -50,7 +50,6 @@ def request_of(place: Path, family: str, kind: str, **settings: Any) -> Request:
         data=source,
         student=str(tiny_data.write_encoder(place / "encoder")),
         keep=0.3,
-        minutes=1e-6,
         threads=1,
         **settings,
     )
@@ -62,6 +61,7 @@ def qwen3(tmp_path_factory: pytest.TempPathFactory) -> Search:
     place = tmp_path_factory.mktemp("qwen3")
     done = Search(request_of(place, "qwen3", "classification"), place / "lean")
     with quick(), pytest.MonkeyPatch.context() as patch:
+        one_student(patch)
         patch.setattr("leanformer.search.finish.DEFAULT", ())
         patch.setattr(Request, "student_setup", lambda self, examples: LONG)
         compress(done.request, done.out)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from search.whole import Search, quick, write_data
+from search.whole import Search, one_student, quick, write_data
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import Pooling as TheirPooling
 from sentence_transformers.models import Transformer
@@ -36,11 +36,12 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Search:
     teacher.save(str(place / "teacher"))
     source = write_data(place / "data", "embedding")
     request = Request(
-        model=str(place / "teacher"), data=source, keep=0.5, minutes=1e-6, student_epochs=3.0,
+        model=str(place / "teacher"), data=source, keep=0.5, student_epochs=3.0,
         threads=1,
     )  # fmt: skip
     search = Search(request, place / "lean")
     with quick(), pytest.MonkeyPatch.context() as patch:
+        one_student(patch)
         patch.setattr("leanformer.search.finish.DEFAULT", ())
         compress(request, search.out)
     return search

@@ -73,12 +73,15 @@ class Pace:
             self._judge(news, (time.monotonic() - self.began) / (_STEPS - _SKIPPED))
 
     def _judge(self, news: Progress, each: float) -> None:
-        first = min(news.steps, news.steps / self.epochs)  # steps of the first epoch
-        expected = each * (first + self.later * (news.steps - first)) - each * news.step
+        first = news.steps / self.epochs  # steps of the first epoch
+        later = self.later if news.step < first else 1.0  # or they are what was timed
+        expected = each * (
+            max(0.0, first - news.step) + later * (news.steps - max(first, news.step))
+        )
         free = self.share * self.contest.free
         epochs = self.epochs
         if expected > free:
-            epochs = _fitting(free, each * first, self.later)
+            epochs = _fitting(free, each * first, later)
             self.contest.say(_sentence(self.name, expected, free, epochs))
         self.contest.record.write(
             "pace", name=self.name, epochs=epochs, asked=self.epochs, seconds=expected
