@@ -48,19 +48,32 @@ def test_what_is_used_goes_on_over_sessions(tmp_path: Path) -> None:
     assert [event["event"] for event in record.events()] == ["session", "model", "session"]
 
 
-def test_the_end_grows_with_each_system_and_with_slow_exports(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_end_grows_with_each_system_and_with_slow_exports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exact: bool
+) -> None:
+    monkeypatch.setattr("leanformer.search.clock.multiplies_int8_exactly", lambda: exact)
     now = Now()
-    clock = Clock(Record(tmp_path / "record.jsonl"), 10.0, now)
+    clock = Clock(Record(tmp_path / "record.jsonl"), 20.0, now)
     assert clock.ending == 0
     clock.entered("teacher", seconds=2.0, texts=1000)
+    again = 0 if exact else 9 * 1200 * 0.002 + 8  # fp32 may be served, which is timed as well
     alone = clock.ending
-    assert alone == pytest.approx(13_000 * 0.002 + 8 + 2_000 * 0.002)
+    assert alone == pytest.approx((9 * 1200 + 2000 + 2000) * 0.002 + 8 + 5 * 8 + again)
     clock.entered("int8", seconds=0.5, texts=1000)
     both = clock.ending
-    assert both == pytest.approx(alone + 13_000 * 0.0005 + 8)
+    again = 0 if exact else 9 * 1200 * 0.0005 + 8
+    assert both == pytest.approx(alone + (9 * 1200 + 2000) * 0.0005 + 8 + again)
     clock.record.write("export", name="int8", seconds=20.0)
     assert clock.ending == pytest.approx(both + 2 * 20)
-    student = 13_000 * 0.0005 + 8 + 20  # as fast as the fastest so far, and exported once
-    assert clock.free == pytest.approx(600 - clock.ending - student)
+    student = (9 * 1200 + 2000) * 0.0005 + 8 + 20  # as fast as the fastest, and exported once
+    assert clock.free == pytest.approx(1200 - clock.ending - student)
     now.seconds += 60
-    assert clock.free == pytest.approx(540 - clock.ending - student)
+    assert clock.free == pytest.approx(1140 - clock.ending - student)
+
+
+def test_a_short_search_times_fewer_rounds(tmp_path: Path) -> None:
+    for minutes, rounds in ((60.0, 7), (1.0, 3)):
+        clock = Clock(Record(tmp_path / "record.jsonl"), minutes)
+        clock.entered("teacher", seconds=2.0, texts=1000)
+        assert clock.rounds == rounds

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from leanformer.core.quantity import Quantity
 from leanformer.measure.flops import flops_per_token
+from leanformer.measure.interleave import Tell, silent
 from leanformer.measure.peak_memory import peak_memory
 from leanformer.measure.size import served_size
 from leanformer.measure.systems import Measured, Open, measure_systems
@@ -30,6 +31,7 @@ def measure_folders(
     known: Mapping[str, Mapping[str, Quantity]] | None = None,
     rounds: int = 7,
     threads: int | None = None,
+    tell: Tell = silent,
 ) -> tuple[dict[str, dict[str, Quantity]], Measured]:
     """The quantities of each folder by name, and the timings behind them.
 
@@ -41,6 +43,7 @@ def measure_folders(
         known: `FOOTPRINT` of folders that were measured before; only their times are taken anew.
         rounds: Timed calls of each system on each load.
         threads: As many as there are cores, unless given.
+        tell: Told what is being measured.
 
     Raises:
         FileNotFoundError: A folder was not exported by leanformer.
@@ -56,12 +59,13 @@ def measure_folders(
         rounds=rounds,
         threads=threads,
         max_length=most,
+        tell=tell,
     )
-    known = known or {}
-    footprints = {
-        name: known[name] if name in known else _footprint(one, texts, pairs, threads)
-        for name, one in served.items()
-    }
+    footprints = dict(known or {})
+    for name, one in served.items():
+        if name not in footprints:
+            tell(f"memory of {name}")
+            footprints[name] = _footprint(one, texts, pairs, threads)
     return {name: {**measured.quantities[name], **footprints[name]} for name in served}, measured
 
 

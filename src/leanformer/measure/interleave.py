@@ -18,8 +18,14 @@ import numpy as np
 
 from leanformer.core.quantity import Quantity
 
+Tell = Callable[[str], None]
+"""Told what is being done, for whoever waits."""
 _TASKS = Path("/proc/self/task")
 _MOST_WAIT = 0.05  # of the wall time, over all threads
+
+
+def silent(text: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +79,11 @@ class Timing:
 
 
 def interleave(
-    systems: Mapping[str, Callable[[], object]], *, rounds: int = 7, warmup: int = 2
+    systems: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int = 7,
+    warmup: int = 2,
+    tell: Tell = silent,
 ) -> dict[str, Timing]:
     """Time each system once a round, in turn.
 
@@ -81,6 +91,7 @@ def interleave(
         systems: What to call, by name.
         rounds: How often.
         warmup: Calls of each that are not timed: first calls compile and fill caches.
+        tell: Told before each round which one it is.
 
     Raises:
         ValueError: There is nothing to time, or no round to do it in.
@@ -91,7 +102,8 @@ def interleave(
         for call in systems.values():
             call()
     calls: dict[str, list[Call]] = {name: [] for name in systems}
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
+        tell(f"round {number} of {rounds}")
         for name, call in systems.items():
             calls[name].append(timed(call))
     return {name: Timing(calls=tuple(done)) for name, done in calls.items()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from leanformer.core.quantity import Quantity
-from leanformer.measure.interleave import Timing, interleave, speedup
+from leanformer.measure.interleave import Tell, Timing, interleave, silent, speedup
 from leanformer.measure.workload import ROWS, Answerer, Workload, single_load, text_load
 
 _LATENCIES = {"latency_32": 32, "latency_128": 128}
@@ -55,6 +55,7 @@ def measure_systems(
     threads: int | None = None,
     loads: Sequence[str] = LOADS,
     max_length: int | None = None,
+    tell: Tell = silent,
 ) -> Measured:
     """Time all `systems` on all `loads`, in turn.
 
@@ -68,6 +69,7 @@ def measure_systems(
         threads: Threads for the loads that are not on one thread; None = all cores.
         loads: Names of the loads.
         max_length: Tokens of a text at most; None = as many as a load asks for.
+        tell: Told what is being timed.
 
     Raises:
         ValueError: A load is not one of `LOADS`, or there are no texts or systems.
@@ -88,9 +90,11 @@ def measure_systems(
     timings: dict[str, dict[str, Timing]] = {load: {} for load in loads}
     latency = {key: call for key, call in calls.items() if key[1].startswith("latency")}
     heavy = {key: call for key, call in calls.items() if key not in latency}
-    for group, repeat in ((latency, 2 * rounds), (heavy, rounds)):
+    tell("latencies")
+    for group, repeat, told in ((latency, 2 * rounds, silent), (heavy, rounds, tell)):
         named = {"\n".join(key): call for key, call in group.items()}
-        for joined, timing in (interleave(named, rounds=repeat) if named else {}).items():
+        timed = interleave(named, rounds=repeat, tell=told) if named else {}
+        for joined, timing in timed.items():
             name, load = joined.rsplit("\n", 1)
             timings[load][name] = timing
     return Measured(

@@ -6,7 +6,7 @@ out with its reason, and PyTorch always remains. The race then chooses on this m
 
 import copy
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ def export_folder(
     least_agreement: float = 0.95,
     batch_dependent: bool = False,
     overwrite: bool = False,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Row], list[Proof]]:
     """Export `model`, race the candidates on the calibration texts, and keep the winner.
 
@@ -63,6 +64,7 @@ def export_folder(
         least_agreement: A candidate that agrees less with PyTorch fp32 cannot win.
         batch_dependent: Let `BATCH_DEPENDENT` candidates race too.
         overwrite: Replace the folder if it exists.
+        tell: Told what is being done.
 
     Returns:
         The rows of the race, those that could not be exported included, and the winner's proofs;
@@ -83,7 +85,9 @@ def export_folder(
             [*asked],
             modules_to_not_convert=modules_to_not_convert,
             made=made or {},
+            tell=tell,
         )
+        tell("race")
         manifest = Manifest(
             kind=kind,
             labels=tuple(task.labels),
@@ -128,6 +132,7 @@ def _export_all(
     *,
     modules_to_not_convert: tuple[str, ...],
     made: Mapping[Candidate, Path],
+    tell: Callable[[str], None],
 ) -> tuple[dict[Candidate, list[Proof]], list[Row]]:
     """The proofs of each candidate that was exported or copied, and a row with the reason of each
     that could not be."""
@@ -138,6 +143,7 @@ def _export_all(
             _copy(made[backend, precision], graph_file(folder, backend, precision))
             proofs[backend, precision] = []
             continue
+        tell(f"exporting {find_backend(backend).title} {precision}")
         try:
             proofs[backend, precision] = find_backend(backend).export(
                 model,

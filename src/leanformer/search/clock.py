@@ -1,7 +1,8 @@
 """One clock for a whole search, and one estimate of what its end takes.
 
     used      seconds in which a process worked on this search, those before an interruption too
-    ending    seconds that are still needed once training ends: timing, race, test, report
+    ending    seconds that are still needed once training ends: timing, race, test, report; where
+              the race may serve another form than the int8 graph, timing that one too
     free      60 minutes - used - ending         what may be trained
 
 The end is estimated by what this machine has shown already: how fast each system answered dev, and
@@ -14,12 +15,16 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from leanformer.core.machine.processor import multiplies_int8_exactly
 from leanformer.core.record import Record
 
-_TIMED = 13_000  # texts that a system answers while it is timed and its memory measured
+_ROUNDS, _FEWEST = 7, 3  # of timing; the fewest where more would take over a quarter of the time
+_PER_ROUND = 1_200  # texts that a system answers in a round of all loads
+_WARMUP, _MEMORY = 2 * _PER_ROUND, 2_000  # and before that, and while its memory is measured
 _OPENED = 8.0  # seconds to open a system for that, in processes and with threads of its own
 _RACED = 2_000  # texts that a form of the chosen model answers in the race
 _EXPORTS = 2.0  # exports of the chosen model, in exports of the whole teacher
+_FORMS = 5  # of the chosen model, each tried in a process of its own
 
 
 class Clock:
@@ -48,9 +53,22 @@ class Clock:
     @property
     def ending(self) -> float:
         """Seconds that the end of the search takes, with the systems that have entered so far."""
-        timed = sum(_TIMED * one + _OPENED for one in self.answers.values())
         raced = _RACED * max(self.answers.values(), default=0.0)
-        return timed + raced + _EXPORTS * self.exports
+        again = 0.0 if multiplies_int8_exactly() else self._timing(self.rounds, _WARMUP)
+        timing = self._timing(self.rounds, _WARMUP + _MEMORY)
+        tried = _FORMS * _OPENED if self.answers else 0.0
+        return timing + raced + tried + again + _EXPORTS * self.exports
+
+    @property
+    def rounds(self) -> int:
+        """How often each system is timed."""
+        whole = self._timing(_ROUNDS, _WARMUP + _MEMORY)
+        return _ROUNDS if 4 * whole <= 60 * self.minutes else _FEWEST
+
+    def _timing(self, rounds: int, besides: int) -> float:
+        """Seconds to time all systems that have entered."""
+        texts = rounds * _PER_ROUND + besides
+        return sum(texts * one + _OPENED for one in self.answers.values())
 
     @property
     def exports(self) -> float:
@@ -61,7 +79,8 @@ class Clock:
     @property
     def free(self) -> float:
         """Seconds that may be trained, with one student more to be exported, timed and judged."""
-        student = _TIMED * min(self.answers.values(), default=0.0) + _OPENED + self.exports
+        texts = self.rounds * _PER_ROUND + _WARMUP + _MEMORY
+        student = texts * min(self.answers.values(), default=0.0) + _OPENED + self.exports
         return 60 * self.minutes - self.used - self.ending - student
 
     def entered(self, name: str, seconds: float, texts: int) -> None:

@@ -70,6 +70,11 @@ class Contest:
         if self.watch is not None:
             self.watch("search", text if self.clock is None else f"{text}  [{self.clock}]")
 
+    def tell(self, text: str) -> None:
+        """Tell whoever watches what is being done, in between."""
+        if self.watch is not None:
+            self.watch("  " if self.clock is None else f"  {self.clock}", text)
+
     @property
     def free(self) -> float:
         """Seconds that may be trained."""

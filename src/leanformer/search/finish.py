@@ -26,7 +26,9 @@ from leanformer.search.judged import Judged
 from leanformer.search.outcome import Outcome, Picked, beside_majority, outcome_of, pick, refutes
 from leanformer.search.request import Request
 
+_ROUNDS = 7
 _TIMED = 256  # texts of the mixed-length load
+_SPOKEN_OF = (TEACHER, INT8_TEACHER, SIMPLEST)  # in the verdict, beside the exported model
 _INT8: Candidate = ("openvino", "int8")
 
 
@@ -51,7 +53,8 @@ def finish(contest: Contest, out: Path, *, note: str = "") -> Entry | None:
     exported = _export(contest, chosen, out / "model") if contest.graphs else chosen
     if exported.name != chosen.name and not _timed(contest, exported):
         contest.say(f"exported as {exported.name}: timed beside the others")
-        _measure(contest, {**contest.entries, exported.name: exported})
+        beside = {n: one for n, one in contest.entries.items() if n in (*_SPOKEN_OF, chosen.name)}
+        _measure(contest, {**beside, exported.name: exported})
     promise = contest.promise_of(exported.judged)
     teacher, student = _test(contest, exported)
     refuted = refutes(teacher, student, contest.dataset.task, promise)
@@ -146,7 +149,9 @@ def _measure(contest: Contest, entries: dict[str, Entry]) -> dict[str, dict[str,
         texts.texts,
         texts.pairs,
         known=_footprints(contest),
+        rounds=_ROUNDS if contest.clock is None else contest.clock.rounds,
         threads=contest.request.threads or None,
+        tell=contest.tell,
     )
     for name, entry in entries.items():
         contest.write(entry, measured[name])
@@ -217,6 +222,7 @@ def _race(contest: Contest, chosen: Entry, folder: Path) -> None:
         threads=contest.request.threads or None,
         batch_dependent=contest.request.batch_dependent,
         overwrite=True,
+        tell=contest.tell,
     )
     contest.record.write("backends", model=chosen.name, rows=[asdict(row) for row in rows])
 
@@ -228,7 +234,7 @@ def _test(contest: Contest, exported: Entry) -> tuple[Judged, Judged]:
         What the teacher and the exported model say about it.
     """
     found = {}
-    for name in (TEACHER, INT8_TEACHER, SIMPLEST):
+    for name in _SPOKEN_OF:
         if name in contest.entries:
             entry = contest.entries[name]
             found[name] = _judge_test(contest, entry)
