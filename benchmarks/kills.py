@@ -177,7 +177,7 @@ def chain(
     tracebacks, wrong = 0, []
     while len(kills) < most:
         process, began = start(what, place, out), time.monotonic()
-        name, moment = aimed(place / out, seconds, chance)
+        name, limit, moment = aimed(place / out, seconds, chance)
         while process.poll() is None and not moment():
             time.sleep(0.002)
         if process.poll() is not None:
@@ -187,7 +187,8 @@ def chain(
         process.send_signal(sent)
         said, code, more = ended(process)
         tracebacks += more
-        kills.append({"aim": name, "signal": sent.name, "seconds": round(after, 2), "exit": code})
+        hit = name if after < limit else "a random moment"
+        kills.append({"aim": hit, "signal": sent.name, "seconds": round(after, 2), "exit": code})
         if code not in (-sent, 128 + sent, *EXITS):
             wrong.append(said[-400:])
     else:
@@ -198,23 +199,23 @@ def chain(
     return {"kills": kills, "exit": code, "tracebacks": tracebacks + more, "wrong": wrong}
 
 
-def aimed(out: Path, seconds: float, chance: random.Random) -> tuple[str, Callable[[], bool]]:
-    """A moment: a random one, or when a new file appears whose name fits a pattern."""
-    began, limit = time.monotonic(), chance.uniform(0.2, 1) * seconds
-    if chance.random() < 0.4:
-        return "a random moment", lambda: time.monotonic() - began > limit
-    pattern = chance.choice(AIMS)
-    known = set(out.rglob(pattern)) if out.exists() else set()
+def aimed(
+    out: Path, seconds: float, chance: random.Random
+) -> tuple[str, float, Callable[[], bool]]:
+    """A moment, at the latest a random one: when a new file appears whose name fits a pattern."""
+    began, limit = time.monotonic(), chance.uniform(0.1, 0.7) * seconds
+    pattern = chance.choice(AIMS) if chance.random() < 0.7 else None
+    known = set(out.rglob(pattern)) if pattern and out.exists() else set()
 
     def moment() -> bool:
-        if time.monotonic() - began > 2 * seconds:
+        if time.monotonic() - began > limit:
             return True
         try:
-            return out.exists() and any(path not in known for path in out.rglob(pattern))
+            return bool(pattern) and any(path not in known for path in out.rglob(pattern or ""))
         except OSError:  # a folder that is gone while it is read
             return False
 
-    return pattern, moment
+    return pattern or "a random moment", limit, moment
 
 
 def result(what: str, out: Path) -> dict[str, Any]:
