@@ -31,7 +31,7 @@ from leanformer.measure.environment import environment
 from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 
-KILLS, MOST = 50, 10  # of each command, of one chain
+KILLS, MOST = {"compress": 30, "run": 70}, 10  # of a command, of one chain
 SIGNALS = (signal.SIGKILL,) * 3 + (signal.SIGTERM, signal.SIGINT)
 AIMS = (
     ".*.unfinished-*", ".*.finished*", ".*.replaced-*", "step.json", "done.json", "state.json",
@@ -100,11 +100,11 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["compress", "run", "page"])
-    parser.add_argument("--kills", type=int, default=KILLS)
+    parser.add_argument("--kills", type=int, help="how many; as in the page")
     asked = parser.parse_args()
     if asked.what != "page":
         with tempfile.TemporaryDirectory() as folder:
-            measure(asked.what, Path(folder), asked.kills)
+            measure(asked.what, Path(folder), asked.kills or KILLS[asked.what])
     write_page()
 
 
@@ -159,8 +159,14 @@ def start(what: str, place: Path, out: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=stoppable,
         env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
     )
+
+
+def stoppable() -> None:
+    """A shell that begins this in the background has it ignore Ctrl-C, and its children too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[str, int, int]:
@@ -187,9 +193,11 @@ def chain(
         process.send_signal(sent)
         said, code, more = ended(process)
         tracebacks += more
+        if code in EXITS:  # it had ended by itself
+            return {"kills": kills, "exit": code, "tracebacks": tracebacks, "wrong": wrong}
         hit = name if after < limit else "a random moment"
         kills.append({"aim": hit, "signal": sent.name, "seconds": round(after, 2), "exit": code})
-        if code not in (-sent, 128 + sent, *EXITS):
+        if code not in (-sent, 128 + sent):
             wrong.append(said[-400:])
     else:
         process = start(what, place, out)
