@@ -30,6 +30,8 @@ def test_only_the_time_of_sessions_counts() -> None:
     ]  # fmt: skip
     assert worked(events) == (30 - 5) + (501 - 500)
     assert worked([]) == worked(events[:1]) == 0
+    told_again = [at(900, "session"), at(3, "training"), at(9, "step"), at(910, "model")]
+    assert worked(told_again) == 910 - 900
 
 
 def test_what_is_used_goes_on_over_sessions(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ The end is estimated by what this machine has shown already: how fast each syste
 how long the exports of the whole teacher took.
 """
 
-import itertools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -93,11 +93,13 @@ class Clock:
 
 def worked(events: Sequence[Mapping[str, Any]]) -> float:
     """Seconds between the first and the last event of each session in a record."""
-    seconds, began = 0.0, False
-    for before, event in itertools.pairwise(events):
-        began = began or before["event"] == "session"
-        if began and event["event"] != "session":  # between two sessions nobody works
-            seconds += max(0.0, _time(event) - _time(before))
+    seconds, latest = 0.0, math.inf  # nobody works before the first session
+    for event in events:
+        now = _time(event)
+        if event["event"] == "session":
+            latest = now  # nor between two
+        elif now > latest:  # an event of a finished step that is told again has its former time
+            seconds, latest = seconds + now - latest, now
     return seconds
 
 
