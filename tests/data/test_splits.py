@@ -5,8 +5,13 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, load_dataset
 
+from leanformer.data.rows import Row
 from leanformer.data.splits import read_splits, split_files
 from leanformer.data.table import read_rows
+
+
+def read(path: str) -> dict[str, list[Row]]:
+    return read_splits(path, split_files(path))
 
 
 def put(folder: Path, *names: str) -> Path:
@@ -50,7 +55,7 @@ def test_a_folder_in_the_hubs_layout_is_read_as_datasets_reads_it(
 ) -> None:
     place = put(tmp_path / "here", *names)
     theirs = load_dataset(str(place), cache_dir=str(tmp_path / "cache"))
-    ours = read_splits(str(place))
+    ours = read(str(place))
     assert ours == {
         "train": theirs["train"].to_list(),
         "dev": theirs["validation"].to_list(),
@@ -74,15 +79,15 @@ def test_names_count_in_any_case_and_others_are_left_alone(tmp_path: Path) -> No
     assert found == {
         "train": ["Train.JSONL"], "dev": ["VAL.jsonl.gz"], "unlabelled": ["Unsupervised.jsonl"],
     }  # fmt: skip
-    assert [len(own) for own in read_splits(str(tmp_path)).values()] == [3, 3, 3]
+    assert [len(own) for own in read(str(tmp_path)).values()] == [3, 3, 3]
 
 
 def test_eval_is_dev_beside_a_test_split(tmp_path: Path) -> None:
     put(tmp_path, "train.jsonl", "eval.jsonl")
     with pytest.raises(ValueError, match=r"eval may be the development or the test split; call it"):
-        read_splits(str(tmp_path))
+        read(str(tmp_path))
     put(tmp_path, "test.jsonl")
-    assert read_splits(str(tmp_path))["dev"][0]["text"] == "eval.jsonl 0"
+    assert read(str(tmp_path))["dev"][0]["text"] == "eval.jsonl 0"
 
 
 def test_one_file_is_all_train_and_the_hub_has_no_files(tmp_path: Path) -> None:
@@ -114,14 +119,14 @@ def test_splits_that_are_not_clear_are_refused(
 ) -> None:
     put(tmp_path, *names)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        read_splits(str(tmp_path))
+        read(str(tmp_path))
 
 
 def test_a_folder_has_no_configurations(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r":sst2: .* is here, and configurations are of data sets on"
     ):
-        read_splits(f"{tmp_path}:sst2")
+        read(f"{tmp_path}:sst2")
 
 
 def test_a_name_that_is_not_here_goes_to_the_hub_with_its_configuration(
@@ -130,5 +135,5 @@ def test_a_name_that_is_not_here_goes_to_the_hub_with_its_configuration(
     monkeypatch.setattr(
         "leanformer.data.splits.hub_splits", lambda name, config: {"train": [name, config]}
     )
-    assert read_splits("nyu-mll/glue:sst2") == {"train": ["nyu-mll/glue", "sst2"]}
-    assert read_splits("nobody/version-1.5") == {"train": ["nobody/version-1.5", None]}
+    assert read("nyu-mll/glue:sst2") == {"train": ["nyu-mll/glue", "sst2"]}
+    assert read("nobody/version-1.5") == {"train": ["nobody/version-1.5", None]}

@@ -33,7 +33,7 @@ def bench(
     from leanformer.attention.presets import mechanisms
     from leanformer.core.machine.device import find_device
     from leanformer.core.ranges import Count, Length, check_number
-    from leanformer.core.record import Record, read
+    from leanformer.core.record import Record
 
     check_number(Count, rounds, "--rounds")
     for length in lengths:
@@ -45,7 +45,7 @@ def bench(
     chosen = {name: known[name] for name in only or known}
     device = str(find_device(device))
     record, environment = Record(out), here(device)
-    done = read(out) if out.is_file() else []
+    done = record.events()
     _draw(record, done, chosen)
     works = _works(lengths, device)
     for number, work in enumerate(works):

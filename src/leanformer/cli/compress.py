@@ -43,7 +43,9 @@ def compress(
     confidence: Annotated[
         float, typer.Option(help="How sure dev has to be of that for it to be proven.")
     ] = 0.9,
-    minutes: Annotated[float, typer.Option(help="Begin no training that would end later.")] = 60.0,
+    minutes: Annotated[
+        float, typer.Option(help="What the whole search may take; trainings are shortened to fit.")
+    ] = 60.0,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("lean"),
     text: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
     pair: Annotated[str | None, typer.Option(help="Column of the second text.")] = None,

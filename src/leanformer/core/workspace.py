@@ -8,6 +8,9 @@ from typing import Any
 from leanformer.core.proof import Proof
 from leanformer.core.record import Record
 
+Watch = Callable[[str, Any], None]
+"""Told what is done: a name, and a text or the progress of a training."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
@@ -43,7 +46,7 @@ class Workspace:
     teacher_saved: str | None = None
     seed: int = 0
     proofs: tuple[Proof, ...] = ()
-    watch: Callable[[str, Any], None] | None = None
+    watch: Watch | None = None
     saved: Path | None = None
 
     def with_(self, **changes: Any) -> "Workspace":

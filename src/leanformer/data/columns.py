@@ -31,7 +31,7 @@ def to_dataset(
     Args:
         name: How reports call it.
         rows: The rows of each split.
-        columns: The columns that were asked for.
+        columns: The columns, asked for or chosen already; what is None is found.
         origin: Where the rows came from, without the columns that are read of them.
 
     Raises:

@@ -3,9 +3,7 @@
 from typing import Any
 
 from leanformer.core.digest import chunks, digest
-from leanformer.data.task import Dataset, Examples
-
-SPLITS = ("train", "dev", "test", "unlabelled")
+from leanformer.data.task import SPLITS, Dataset, Examples
 
 
 def identify_data(dataset: Dataset) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class Origin:
 
     Attributes:
         path: What was asked for: a file, a folder, a hub name.
-        files: The file of each split that has one; empty for what the hub gave.
+        files: The file of each split, or its shards; empty for what the hub gave.
         kind_asked: Whether the kind of task was asked for; if not, it was told from the columns.
         columns: The column of each thing that is read, e.g. {"text": "question"}.
         unread: Columns of the training rows that nobody reads.

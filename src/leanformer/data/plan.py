@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from leanformer.data.task import Dataset, Examples, Task
+from leanformer.data.task import SPLITS, Dataset, Examples, Task
 
-_SPLITS = ("train", "dev", "test", "unlabelled")
 _MAY_BE_MISSING = {"na", "n/a", "nan", "none", "null"}
 
 Key = tuple[str, str]
@@ -85,7 +84,7 @@ class DataCounts:
 
 def count_data(dataset: Dataset) -> DataCounts:
     """The counts of a data set."""
-    found = {name: getattr(dataset, name) for name in _SPLITS}
+    found = {name: getattr(dataset, name) for name in SPLITS}
     examples = {name: own for name, own in found.items() if own is not None and len(own)}
     labels = {name: _labels_by_text(own) for name, own in examples.items()}
     return DataCounts(

@@ -72,7 +72,8 @@ class Source:
             FileNotFoundError: A file or folder is missing.
             ValueError: Something in it is not as it must be; the message says where.
         """
-        rows = read_splits(self.path)
+        files = split_files(self.path)
+        rows = read_splits(self.path, files)
         columns = Columns(
             kind=self.kind,
             text=self.text,
@@ -95,17 +96,12 @@ class Source:
             rows["train"] = sorted(rows["train"], key=key)[: self.limit]
         origin = Origin(
             path=self.path,
-            files=_files_of(self.path),
+            files={split: ", ".join(one.name for one in own) for split, own in files.items()},
             kind_asked=self.kind is not None,
             split_off=missing,
             left_out=left_out,
         )
         return to_dataset(_name(self.path), rows, chosen, origin)
-
-
-def _files_of(path: str) -> dict[str, str]:
-    """The name of the file of each split, or of its shards; none where the hub gave the rows."""
-    return {split: ", ".join(file.name for file in own) for split, own in split_files(path).items()}
 
 
 def _split_off(
@@ -120,9 +116,10 @@ def _split_off(
     for split, share in _SHARE.items():
         if split in rows:
             continue
-        groups: dict[str, list[Row]] = {}
-        for row in sorted(rows["train"], key=key):
-            groups.setdefault(key(row), []).append(row)
+        found: dict[str, list[Row]] = {}
+        for row in rows["train"]:
+            found.setdefault(key(row), []).append(row)
+        groups = dict(sorted(found.items()))
         left = Counter(name for row in rows["train"] for name in classes(row))
         wanted, taken = max(1, round(len(rows["train"]) * share)), list[Row]()
         for place, group in list(groups.items()):

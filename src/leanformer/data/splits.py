@@ -11,8 +11,8 @@ Names count in any case. The development split may be called dev, valid, validat
 """
 
 import re
-from collections.abc import Iterable
-from importlib.resources import files
+from collections.abc import Iterable, Mapping
+from importlib import resources
 from pathlib import Path
 
 from leanformer.data.hub import hub_splits
@@ -23,17 +23,20 @@ from leanformer.data.table import FORMATS, format_of, read_rows
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?")
 
 
-def read_splits(path: str) -> dict[str, list[Row]]:
+def read_splits(path: str, files: Mapping[str, list[Path]]) -> dict[str, list[Row]]:
     """The rows of each split; there is always one called train.
+
+    Args:
+        path: What was asked for.
+        files: What `split_files` found there.
 
     Raises:
         FileNotFoundError: There is no such file, folder or data set.
         ValueError: A split is there twice or in part, or a file cannot be read.
     """
-    if (place := _local(path)) is not None:
+    if files:
         return {
-            split: [row for file in own for row in read_rows(file)]
-            for split, own in split_files(path).items()
+            split: [row for file in own for row in read_rows(file)] for split, own in files.items()
         }
     name, _, config = path.partition(":")
     if _local(name) is not None:
@@ -79,7 +82,7 @@ def _local(path: str) -> Path | None:
 
 
 def _bundled(name: str) -> Path:
-    folder = Path(str(files("leanformer.data"))) / "bundled" / name
+    folder = Path(str(resources.files("leanformer.data"))) / "bundled" / name
     if not folder.is_dir():
         raise FileNotFoundError(
             f"bundled:{name}: there is no such data set; there is bundled:intents"

@@ -11,6 +11,9 @@ from leanformer.data.origin import Origin
 from leanformer.numerics.metrics import Metric
 from leanformer.tasks import TaskKind, check_metric, kind_named, metric_named
 
+SPLITS = ("train", "dev", "test", "unlabelled")
+"""The splits of a `Dataset`; only the last one may be missing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task:

@@ -4,7 +4,7 @@ from typing import Any
 
 from leanformer.data import Dataset
 from leanformer.data.relabel import relabeled
-from leanformer.models.io.load import head_labels, load_model
+from leanformer.models.io.load import has_head, head_labels, load_model
 from leanformer.recipe.recipe import Recipe
 from leanformer.tasks import served_kind
 
@@ -32,6 +32,15 @@ def align_labels(dataset: Dataset, *models: str | None) -> Dataset:
 def own_head(recipe: Recipe) -> str | None:
     """The model, unless its head is to be a new one: whose trained head may count."""
     return None if recipe.fresh_head else recipe.model
+
+
+def knows_task(model: str, dataset: Dataset, *, fresh_head: bool = False) -> bool:
+    """Whether a model is a teacher as it is: it has a trained head for the task, which stays.
+
+    Raises:
+        OSError: There is no such model.
+    """
+    return not fresh_head and has_head(model, dataset.task.about.head)
 
 
 def open_model(

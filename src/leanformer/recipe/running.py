@@ -9,7 +9,6 @@ former ones stays aside (`recipe.stages`).
 
 import copy
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,18 +22,21 @@ from leanformer.core.lock import one_at_a_time
 from leanformer.core.machine.device import device_of, find_device
 from leanformer.core.record import Record
 from leanformer.core.step import Step
-from leanformer.core.workspace import Workspace
+from leanformer.core.workspace import Watch, Workspace
 from leanformer.data import Dataset
 from leanformer.models.digest import model_identity
-from leanformer.models.io.load import has_head
 from leanformer.models.io.save import save_model
 from leanformer.recipe import stages
 from leanformer.recipe.foresee import foresee
 from leanformer.recipe.identity import WORDS, Identity, identify
-from leanformer.recipe.opening import align_labels, check_exports, open_model, own_head
+from leanformer.recipe.opening import (
+    align_labels,
+    check_exports,
+    knows_task,
+    open_model,
+    own_head,
+)
 from leanformer.recipe.recipe import Recipe
-
-Watch = Callable[[str, Any], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +147,7 @@ def _open(
     if place is not None:
         teacher, theirs = open_model(place, dataset, recipe.seed)
         teacher = teacher.to(device)
-    elif not recipe.fresh_head and has_head(recipe.model, dataset.task.about.head):
+    elif knows_task(recipe.model, dataset, fresh_head=recipe.fresh_head):
         teacher, theirs, place = copy.deepcopy(model), tokenizer, recipe.model
     return Workspace(
         name=recipe.name,

@@ -7,7 +7,6 @@ from textwrap import shorten
 
 from leanformer.core.files import recover_folder, write_text
 from leanformer.core.json_file import read_json
-from leanformer.models.digest import model_identity
 from leanformer.models.io.save import save_model
 from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.manifest import format_of
@@ -66,7 +65,7 @@ def _export(contest: Contest, name: str, folder: Path, backend: str, precision: 
 def _save_teacher(contest: Contest, folder: Path) -> None:
     """Save the teacher, with nothing beside it that was made of another one."""
     kept = folder.with_name(f"{folder.name}.json")
-    ours = model_identity(contest.teacher, contest.tokenizer)
+    ours = contest.teacher_identity
     recover_folder(folder)
     if kept.is_file() and read_json(kept) == ours and (folder / "config.json").is_file():
         return

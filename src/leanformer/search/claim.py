@@ -1,4 +1,4 @@
-"""The folder of a search: whose it is, what a changed request goes on with, how it is locked.
+"""The folder of a search: whose it is, and what a changed request goes on with.
 
     begins      data, models, seed, length of texts      another of these: another search
     settings    what is asked for, and how it is trained     what is still true is used

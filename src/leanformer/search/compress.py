@@ -11,7 +11,6 @@ Every part leaves its result on disk, so that a search that was stopped goes on 
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,8 @@ import torch
 from leanformer.core.lock import one_at_a_time
 from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
-from leanformer.models.io.load import has_head
+from leanformer.core.workspace import Watch
+from leanformer.recipe import knows_task
 from leanformer.report import plan_lines, write_report
 from leanformer.report.units import share
 from leanformer.search.baselines import enter_baselines
@@ -41,8 +41,6 @@ from leanformer.search.students.decisions import Decisions
 from leanformer.search.students.ladder import Rung, ladder
 from leanformer.search.students.pace import TooLong
 from leanformer.search.students.trainer import OUTPUTS, Trainer
-
-Watch = Callable[[str, Any], None]
 
 
 @one_at_a_time("out")
@@ -108,7 +106,7 @@ class _Search:
             opened: The model and its tokenizer.
         """
         request = self.request
-        if not request.fresh_head and has_head(request.model, self.dataset.task.about.head):
+        if knows_task(request.model, self.dataset, fresh_head=request.fresh_head):
             self.contest.enter_teacher(request.model, opened)
         else:
             done = self.trainer.finetune()

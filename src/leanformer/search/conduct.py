@@ -1,14 +1,12 @@
 """A recipe from its first step to its report."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from leanformer.core.lock import one_at_a_time
 from leanformer.core.machine.device import find_device
 from leanformer.core.record import Record
-from leanformer.core.workspace import Workspace
+from leanformer.core.workspace import Watch, Workspace
 from leanformer.data import Dataset
 from leanformer.models.io.load import has_head
 from leanformer.prune.cut_vocabulary import CutVocabulary
@@ -40,7 +38,7 @@ def conduct(
     folder: Path,
     *,
     command: str = "",
-    watch: Callable[[str, Any], None] | None = None,
+    watch: Watch | None = None,
 ) -> tuple[Workspace, Path | None]:
     """Run `recipe`, measure its result beside teacher and baselines, and write the report.
 

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.core.quantity import Quantity
-from leanformer.core.record import Record, read
-from leanformer.core.workspace import Workspace
+from leanformer.core.record import Record
+from leanformer.core.workspace import Watch, Workspace
 from leanformer.data import Dataset, Encoded, Examples, encode_examples
 from leanformer.measure.promise import Promise, judge_promise
+from leanformer.models.digest import model_identity
 from leanformer.recipe import open_model
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, format_of, write_manifest
@@ -43,6 +43,7 @@ class Contest:
         teacher: The teacher's PyTorch model.
         tokenizer: Its tokenizer.
         place: Where the teacher lies: a folder or a hub name.
+        teacher_identity: What tells the teacher from others (`model_identity`).
         graphs: Whether its task has graphs to export; if not, all run in PyTorch.
         clock: What the search has used of its time; None = it has all the time there is.
     """
@@ -52,7 +53,7 @@ class Contest:
         dataset: Dataset,
         record: Record,
         request: Request,
-        watch: Callable[[str, Any], None] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.dataset, self.record, self.request, self.watch = dataset, record, request, watch
         self.graphs = dataset.task.about.exported
@@ -62,6 +63,7 @@ class Contest:
         self.teacher: Any = None
         self.tokenizer: Any = None
         self.place = ""
+        self.teacher_identity: dict[str, str] = {}
         self.clock: Clock | None = None
         self._targets: dict[str, NDArray[np.float32]] = {}
 
@@ -82,8 +84,7 @@ class Contest:
 
     def known(self, event: str) -> list[dict[str, Any]]:
         """The events of a type that the record has, those of an interrupted run too."""
-        events = read(self.record.path) if self.record.path.is_file() else []
-        return [one for one in events if one["event"] == event]
+        return [one for one in self.record.events() if one["event"] == event]
 
     def decided(self, name: str, *decisions: str) -> bool:
         """Whether the record says what became of a system; one of `decisions`, where named."""
@@ -149,6 +150,7 @@ class Contest:
         opened = opened or open_model(place, self.dataset, self.request.seed)
         self.teacher, self.tokenizer = opened
         self.teacher.eval()
+        self.teacher_identity = model_identity(*opened)
 
     def enter_student(self, name: str, done: Workspace) -> Entry:
         """Judge a finished student in int8; in PyTorch where its task has no graph."""

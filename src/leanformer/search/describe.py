@@ -1,6 +1,6 @@
 """The first line of a record: what is asked, of which data, on which machine."""
 
-from leanformer.core.record import Record, read
+from leanformer.core.record import Record
 from leanformer.core.version import __version__
 from leanformer.data import Dataset
 from leanformer.measure.environment import environment
@@ -9,8 +9,7 @@ from leanformer.search.request import Request
 
 def describe(record: Record, dataset: Dataset, request: Request, command: str) -> None:
     """Write the `run` event, unless the record has it already."""
-    known = read(record.path) if record.path.is_file() else []
-    if any(event["event"] == "run" for event in known):
+    if any(event["event"] == "run" for event in record.events()):
         return
     splits = {name: len(getattr(dataset, name)) for name in ("train", "dev", "test")}
     record.write(

@@ -7,8 +7,7 @@ from leanformer.core.machine.threads import cores
 from leanformer.data import Dataset
 from leanformer.data.guesses import why_told
 from leanformer.models.anatomy.shape import shape_of
-from leanformer.models.io.load import has_head
-from leanformer.recipe import Recipe
+from leanformer.recipe import Recipe, knows_task
 from leanformer.report.units import amount, share
 from leanformer.search.request import Request, examples_of
 from leanformer.search.students.ladder import ladder
@@ -29,7 +28,7 @@ def fact_of_model(request: Request, dataset: Dataset, model: Any) -> Fact:
     size = f"{counted(shape.layers, 'layer')}, {amount(shape.parameters, 'parameters')}"
     if head == "embedding":
         kept = "no head is needed"
-    elif not request.fresh_head and has_head(request.model, head):
+    elif knows_task(request.model, dataset, fresh_head=request.fresh_head):
         kept = "its head is kept"
     else:
         kept = "its head is new"
@@ -39,7 +38,7 @@ def fact_of_model(request: Request, dataset: Dataset, model: Any) -> Fact:
 def work_of_search(request: Request, dataset: Dataset, layers: int) -> tuple[Fact, ...]:
     """What will be trained, and how long that may take."""
     rungs = ladder(layers, whole=request.student is not None)
-    kept = not request.fresh_head and has_head(request.model, dataset.task.about.head)
+    kept = knows_task(request.model, dataset, fresh_head=request.fresh_head)
     examples = examples_of(dataset)
     teacher = (
         "as it is"
@@ -79,9 +78,9 @@ def work_of_recipe(recipe: Recipe, dataset: Dataset) -> tuple[Fact, ...]:
         OSError: There is no such teacher.
     """
     if recipe.teacher is not None:
-        has_head(recipe.teacher, dataset.task.about.head)  # it can be read
+        knows_task(recipe.teacher, dataset)  # it can be read
     teaches = any(step.makes_teacher for step in recipe.steps)
-    own = not recipe.fresh_head and has_head(recipe.model, dataset.task.about.head)
+    own = knows_task(recipe.model, dataset, fresh_head=recipe.fresh_head)
     made = "the model as it is after fine-tuning" if teaches else "the model as it is"
     teacher = recipe.teacher or (made if teaches or own else "none")
     kept = f"at least {share(recipe.keep)} of the teacher's {dataset.task.metric} is asked for"

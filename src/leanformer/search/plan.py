@@ -9,11 +9,12 @@
 The terminal and the report show the same plan; the record keeps it as one event.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from leanformer.core.record import Record, read
+from leanformer.core.record import Record
 from leanformer.data import Dataset, Examples, encode_examples
 from leanformer.data.plan import DataCounts, Shared, count_data
 from leanformer.report.units import percent
@@ -90,10 +91,9 @@ def make_plan(
 
 def write_plan(record: Record, plan: Plan) -> None:
     """Write the `plan` event, unless the record's last one says the same."""
-    known = read(record.path) if record.path.is_file() else []
-    plans = [event for event in known if event["event"] == "plan"]
-    fields = asdict(plan)
-    if not plans or any(plans[-1].get(name) != _as_json(own) for name, own in fields.items()):
+    plans = [event for event in record.events() if event["event"] == "plan"]
+    fields = json.loads(json.dumps(asdict(plan)))  # tuples are lists in a record
+    if not plans or any(plans[-1].get(name) != own for name, own in fields.items()):
         record.write("plan", **fields)
 
 
@@ -161,10 +161,3 @@ def _notes(counts: DataCounts, cut: int, length: int, texts: int) -> list[str]:
         if absent:
             notes.append(f"{own.split}: no row of {counted(len(absent), 'label')}")
     return notes
-
-
-def _as_json(value: Any) -> Any:
-    """Tuples as the lists that a record has of them."""
-    if isinstance(value, dict):
-        return {key: _as_json(item) for key, item in value.items()}
-    return [_as_json(item) for item in value] if isinstance(value, list | tuple) else value

@@ -36,7 +36,7 @@ class Request:
     confidence: Confidence = 0.9
     """How sure the development split has to be of that for it to be called proven."""
     minutes: Positive = 60.0
-    """No training is begun that would not end within this time."""
+    """What the whole search may take; a training that would end later is shortened or left out."""
     seed: Seed = 0
     """Decides everything random."""
     fresh_head: bool = False

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.core.quantity import Quantity
-from leanformer.core.record import Record, read
+from leanformer.core.record import Record
 from leanformer.data import Dataset
 from leanformer.measure.tfidf import fit_tfidf
 from leanformer.runtime.manifest import write_manifest
@@ -86,8 +86,7 @@ def save_simplest(
 
 
 def _recorded(record: Record) -> Quantity | None:
-    events = read(record.path) if record.path.is_file() else []
-    for event in events:
+    for event in record.events():
         fit = event.get("quantities", {}).get("fit") if event["event"] == "model" else None
         if fit and event["name"] == SIMPLEST:
             return Quantity(**fit)

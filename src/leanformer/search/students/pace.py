@@ -12,13 +12,10 @@ That is a guess: where it decides, the second epoch is waited for and timed.
 
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 from leanformer.search.contest import Contest
 from leanformer.train.course import Progress
-
-Watch = Callable[[str, Any], None]
 
 _SKIPPED = 2  # steps that find cold caches
 _STEPS = 10  # after so many is judged

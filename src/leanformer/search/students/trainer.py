@@ -11,7 +11,6 @@ from typing import Any
 from leanformer.core.digest import digest, short
 from leanformer.core.workspace import Workspace
 from leanformer.distill.objective import Objective
-from leanformer.models.digest import model_identity
 from leanformer.models.embedding import embedding_of
 from leanformer.recipe import Recipe, run
 from leanformer.search.contest import Contest
@@ -126,9 +125,9 @@ class Trainer:
 
     def _outputs_folder(self) -> Path:
         """Where the outputs of this teacher, for texts that are read like this, are kept."""
-        asked, contest = self.request, self.contest
+        asked = self.request
         key = digest(
-            *model_identity(contest.teacher, contest.tokenizer).values(),
+            *self.contest.teacher_identity.values(),
             [asked.max_length, asked.min_count, asked.first_pieces, asked.student],
         )
         return self.out / "work" / OUTPUTS / short(key)
