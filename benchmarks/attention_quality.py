@@ -30,8 +30,8 @@ from leanformer.attention.bench.timed import time_model
 from leanformer.attention.extend_positions import ExtendPositions
 from leanformer.attention.mechanism import Mechanism
 from leanformer.attention.presets import bigbird, longformer, mechanisms
-from leanformer.core.files import write_text
 from leanformer.core.record import Record, read
+from leanformer.core.storage.files import write_text
 from leanformer.data import Source, encode_examples
 from leanformer.measure.environment import environment
 from leanformer.recipe import Recipe, open_model, run

@@ -5,8 +5,8 @@ from itertools import product
 
 from foundation_tables import RESULTS
 
-from leanformer.core.files import write_text
 from leanformer.core.record import read
+from leanformer.core.storage.files import write_text
 
 BENCH = RESULTS / "attention.jsonl"
 PEERS = RESULTS / "attention-peers.jsonl"

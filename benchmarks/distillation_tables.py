@@ -6,8 +6,8 @@ from clocks import clock_notes
 from distillation_ways import GENERAL_STEPS, TASKS, WAYS
 from foundation_tables import RESULTS
 
-from leanformer.core.files import write_text
 from leanformer.core.record import read
+from leanformer.core.storage.files import write_text
 
 QUALITIES = RESULTS / "distillation.jsonl"
 CLOCKS = RESULTS / "distillation-clock.jsonl"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from clocks import WITHOUT, clock_notes, without_tokenization
 
-from leanformer.core.files import write_text
 from leanformer.core.record import read
+from leanformer.core.storage.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"

@@ -6,8 +6,8 @@ from typing import Any
 
 from foundation_tables import RESULTS
 
-from leanformer.core.files import write_text
 from leanformer.core.record import read
+from leanformer.core.storage.files import write_text
 
 MEASURED = RESULTS / "kills.jsonl"
 PAGE = """# Stopped and gone on with

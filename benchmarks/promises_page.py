@@ -4,7 +4,7 @@ from typing import Any
 
 from foundation_tables import RESULTS
 
-from leanformer.core.files import write_text
+from leanformer.core.storage.files import write_text
 
 CELL, ALL = 0.86, 0.90  # promises that must hold: in each cell, and over all
 FEW = 50  # cells with fewer promises are not judged

@@ -5,8 +5,8 @@ import statistics
 from clocks import clock_notes
 from foundation_tables import RESULTS
 
-from leanformer.core.files import write_text
 from leanformer.core.record import read
+from leanformer.core.storage.files import write_text
 
 QUALITIES = RESULTS / "quantization.jsonl"
 CLOCKS = RESULTS / "quantization-clock.jsonl"

@@ -4,8 +4,8 @@ import json
 
 from foundation_tables import RESULTS
 
-from leanformer.core.files import write_text
 from leanformer.core.record import read
+from leanformer.core.storage.files import write_text
 
 MEASURED = RESULTS / "serving.jsonl"
 PAGE = """# A predictor in a server

@@ -15,8 +15,8 @@ import warnings
 import torch
 from foundation_tables import RESULTS
 
-from leanformer.core.files import write_text
 from leanformer.core.record import Record, read
+from leanformer.core.storage.files import write_text
 from leanformer.measure.environment import environment
 from leanformer.measure.interleave import interleave, speedup
 

@@ -13,7 +13,7 @@ import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from leanformer.core.files import write_text
+from leanformer.core.storage.files import write_text
 from leanformer.data import Examples
 
 PHRASE_WORDS = 8  # shorter phrases say little about sentences

@@ -27,8 +27,8 @@ from torch import Tensor
 from transformers import MBartConfig, MBartForConditionalGeneration
 from translation_table import QUALITIES, write_table
 
-from leanformer.core.files import write_text
 from leanformer.core.record import Record, read
+from leanformer.core.storage.files import write_text
 from leanformer.data import IGNORE, Batch, Encoded
 from leanformer.data.encode import by_length
 from leanformer.measure.environment import environment

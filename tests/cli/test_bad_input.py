@@ -183,7 +183,7 @@ def test_a_text_longer_than_the_model_is_cut_and_counted(data, teacher, tmp_path
 def test_an_interrupted_write_leaves_no_half_file(tmp_path, monkeypatch):
     import os
 
-    from leanformer.core.files import write_text
+    from leanformer.core.storage.files import write_text
 
     path = tmp_path / "record.json"
     write_text(path, "old")

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from leanformer.core.lock import locked_folder
+from leanformer.core.storage.lock import locked_folder
 from leanformer.runtime.export import export_folder
 
 _RECIPE = """
@@ -140,7 +140,7 @@ def test_a_full_disk_is_no_wrong_usage(run, recipe, tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("leanformer.core.disk.os.write", full)
+    monkeypatch.setattr("leanformer.core.storage.disk.os.write", full)
     code, _, said = run("run", recipe, "--out", tmp_path / "out", "--set", "measure=false")
     assert code == 1
     assert "out could not be written: No space left on device" in said

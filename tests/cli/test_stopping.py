@@ -15,8 +15,8 @@ SCRIPT = """
 import signal, sys
 from pathlib import Path
 from leanformer import cli
-from leanformer.core.files import new_folder
-from leanformer.core.lock import locked_folder
+from leanformer.core.storage.files import new_folder
+from leanformer.core.storage.lock import locked_folder
 from leanformer.core.machine.child import call_in_child
 
 @cli.app.command("wait")

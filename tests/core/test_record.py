@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from leanformer.core import record
-from leanformer.core.disk import DiskFull
 from leanformer.core.proof import NoEffect, Proof, require
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
+from leanformer.core.storage.disk import DiskFull
 
 
 def test_events_come_back_in_order(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from leanformer.data import Dataset
 from leanformer.data.chosen_columns import Columns, choose_columns, found_column
-from leanformer.data.columns import to_dataset
+from leanformer.data.reading.columns import to_dataset
 from leanformer.data.relabel import relabeled
 from leanformer.data.rows import Row
 from leanformer.data.task import joined

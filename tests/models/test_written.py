@@ -8,7 +8,7 @@ import pytest
 import torch
 from models.stored_toy import auto, output
 
-from leanformer.core.parts import LIST
+from leanformer.core.storage.parts import LIST
 from leanformer.models.io.load import load_model
 from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model

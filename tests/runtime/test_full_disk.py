@@ -6,7 +6,7 @@ import pytest
 from runtime_samples import LABELS, calibration_of
 from small_disk import small_disk
 
-from leanformer.core.disk import DiskFull
+from leanformer.core.storage.disk import DiskFull
 from leanformer.data.task import Task
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime import export as exporting

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import leanformer
-from leanformer.core.files import write_text
+from leanformer.core.storage.files import write_text
 from leanformer.runtime import system as module
 from leanformer.runtime.manifest import Manifest, write_manifest
 from leanformer.runtime.race import race

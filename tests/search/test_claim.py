@@ -112,7 +112,7 @@ def test_a_full_disk_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=2**20)
-    monkeypatch.setattr("leanformer.core.disk.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("leanformer.core.storage.disk.shutil.disk_usage", lambda path: usage)
     with pytest.raises(OSError, match="1024 MiB are needed, 1 MiB are free"):
         claim(tmp_path / "lean", ASKED, DATA, OPENED)
     assert not (tmp_path / "lean").exists()

@@ -96,7 +96,7 @@ def test_what_is_no_checkpoint_is_neither_read_nor_replaced(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["state.json", "model.safetensors"])
 def test_a_list_that_agrees_with_other_files_does_not_help(tmp_path: Path, name: str) -> None:
-    from leanformer.core.parts import list_parts
+    from leanformer.core.storage.parts import list_parts
 
     folder = state(tmp_path / "c")
     (folder / name).write_bytes(b"{")

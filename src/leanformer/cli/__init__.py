@@ -21,9 +21,9 @@ from leanformer.cli.report import report
 from leanformer.cli.run import run
 from leanformer.cli.show import show
 from leanformer.cli.stopping import Signals, stopped_by_signals
-from leanformer.core.disk import DiskFull
 from leanformer.core.machine.child import PassingFault
 from leanformer.core.shown import one_line
+from leanformer.core.storage.disk import DiskFull
 
 _CTRL_C = 130  # typer's exit code for Ctrl-C
 _LONGEST = 2000  # characters of a message

@@ -34,8 +34,8 @@ def attend(
     from leanformer.attention.mechanism import Mechanism
     from leanformer.attention.presets import mechanisms
     from leanformer.core.codec import decode
-    from leanformer.core.files import check_free
     from leanformer.core.ranges import Length, check_number
+    from leanformer.core.storage.files import check_free
     from leanformer.models.io.load import load_model
     from leanformer.models.io.save import save_model
 

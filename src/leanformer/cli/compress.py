@@ -130,7 +130,7 @@ def _request(options: dict[str, Any]) -> "Request":
 def _tell_plan(request: "Request", out: Path) -> None:
     """Print the plan; nothing is written."""
     from leanformer.search.claim import claim
-    from leanformer.search.prepare import prepare
+    from leanformer.search.planning.prepare import prepare
 
     dataset, opened, plan = prepare(request)
     claim(out, request, dataset, opened, write=False)

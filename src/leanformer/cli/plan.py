@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from leanformer.search.plan import Plan
+    from leanformer.search.planning.plan import Plan
 
 
 def tell_plan(plan: "Plan") -> None:

@@ -31,8 +31,8 @@ def predict(
     threads: Annotated[int | None, typer.Option(help="Threads; all cores without it.")] = None,
 ) -> None:
     """Answer every line of a file, in its order; a blank line is answered with an error."""
-    from leanformer.core.files import write_text
     from leanformer.core.machine.threads import check_threads
+    from leanformer.core.storage.files import write_text
     from leanformer.data.inputs import read_inputs, refuse
     from leanformer.runtime.serving.predictor import load
 

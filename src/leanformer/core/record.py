@@ -21,8 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.disk import naming_disk, write_all
-from leanformer.core.files import write_bytes
+from leanformer.core.storage.disk import naming_disk, write_all
+from leanformer.core.storage.files import write_bytes
 
 _CHECKSUM = re.compile(r', "crc32": "([0-9a-f]{8})(?=..$)')
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from leanformer.core.digest import chunks, digest
+from leanformer.core.identity.digest import chunks, digest
 from leanformer.data.task import SPLITS, Dataset, Examples
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from leanformer.core.shown import one_line
+from leanformer.data.formats.table import read_rows
 from leanformer.data.rows import Row
-from leanformer.data.table import read_rows
 from leanformer.text.texts import refusal, repair
 
 EMPTY = "empty"

@@ -19,13 +19,13 @@ from typing import Any
 
 from leanformer.core.ranges import Count, ranged
 from leanformer.data.chosen_columns import Columns
-from leanformer.data.columns import columns_of, to_dataset
+from leanformer.data.formats.table import read_rows
 from leanformer.data.origin import Origin
+from leanformer.data.reading.columns import columns_of, to_dataset
+from leanformer.data.reading.words import word_columns
 from leanformer.data.rows import Row
-from leanformer.data.splits import read_splits, split_files
-from leanformer.data.table import read_rows
+from leanformer.data.splits.files import read_splits, split_files
 from leanformer.data.task import Dataset
-from leanformer.data.words import word_columns
 from leanformer.tasks import kind_named
 
 _SHARE = {"dev": 0.1, "test": 0.1}  # split off where a split is missing

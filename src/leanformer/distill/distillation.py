@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from leanformer.core import codec
-from leanformer.core.digest import digest
+from leanformer.core.identity.digest import digest
 from leanformer.core.machine.device import device_of
 from leanformer.data import Batch, Task
 from leanformer.distill.augmentation import token_swap

@@ -7,8 +7,8 @@ graph are for training on, not for serving.
 
 from pathlib import Path
 
-from leanformer.core.files import contents, recover_folder
 from leanformer.core.quantity import Quantity
+from leanformer.core.storage.files import contents, recover_folder
 from leanformer.runtime.serving.opening import described, files_of
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leanformer.core.digest import digest
+from leanformer.core.identity.digest import digest
 from leanformer.models.tied import weights
 
 _NOT_CONTENT = ("_name_or_path", "transformers_version", "dtype")

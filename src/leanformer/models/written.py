@@ -9,7 +9,7 @@ user's own, one of an earlier version) is checked by its structure alone.
 
 from pathlib import Path
 
-from leanformer.core.parts import LIST, check_parts, list_parts
+from leanformer.core.storage.parts import LIST, check_parts, list_parts
 
 _READ = frozenset(
     {

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from leanformer.core import codec
-from leanformer.core.digest import digest, short
-from leanformer.core.parts import parts_of
+from leanformer.core.identity.digest import digest, short
+from leanformer.core.storage.parts import parts_of
 from leanformer.data import Dataset
 from leanformer.data.identity import identify_data
 from leanformer.recipe.recipe import Recipe

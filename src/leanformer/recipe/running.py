@@ -16,12 +16,12 @@ from typing import Any
 import torch
 
 from leanformer.core import codec
-from leanformer.core.claim import changes, keep
-from leanformer.core.identity import listed
-from leanformer.core.lock import one_at_a_time
+from leanformer.core.identity.claim import changes, keep
+from leanformer.core.identity.differences import listed
 from leanformer.core.machine.device import device_of, find_device
 from leanformer.core.record import Record
 from leanformer.core.step import Step
+from leanformer.core.storage.lock import one_at_a_time
 from leanformer.core.workspace import Watch, Workspace
 from leanformer.data import Dataset
 from leanformer.models.digest import model_identity

@@ -17,9 +17,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.files import is_empty, recover_folder, write_text
-from leanformer.core.json_file import read_json
-from leanformer.core.parts import LIST, compare_parts, parts_of
+from leanformer.core.storage.files import is_empty, recover_folder, write_text
+from leanformer.core.storage.json_file import read_json
+from leanformer.core.storage.parts import LIST, compare_parts, parts_of
 from leanformer.runtime.manifest import NAME as MANIFEST
 
 MODEL = "model"

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.files import write_text
 from leanformer.core.record import read
+from leanformer.core.storage.files import write_text
 from leanformer.measure.environment import machine_of
-from leanformer.report.axes import Spec, axis_title, layout
+from leanformer.report.drawing.axes import Spec, axis_title, layout
 from leanformer.report.page import render
 
 _LOOKS = ("solid", "dash", "dot", "dashdot")

@@ -6,8 +6,8 @@ Only quality and sizes can be compared across machines; a note says where the ma
 from collections.abc import Callable
 from pathlib import Path
 
-from leanformer.core.files import write_text
 from leanformer.core.quantity import Quantity
+from leanformer.core.storage.files import write_text
 from leanformer.report.events import Events, load
 from leanformer.report.lineup import Lineup, System, lineup, named
 from leanformer.report.page import render

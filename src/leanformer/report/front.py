@@ -7,7 +7,7 @@ to be kept.
 import html
 import math
 
-from leanformer.report.axes import Spec, axis_title, layout, quality_axis, short
+from leanformer.report.drawing.axes import Spec, axis_title, layout, quality_axis, short
 from leanformer.report.lineup import Lineup, System
 from leanformer.report.units import percent, score, share, significant, times
 from leanformer.report.verdict import in_words

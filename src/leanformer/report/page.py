@@ -14,8 +14,9 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from leanformer.core.files import write_text
-from leanformer.report import charts, evidence, plan, sparsity, tables
+from leanformer.core.storage.files import write_text
+from leanformer.report import evidence, plan, sparsity, tables
+from leanformer.report.drawing import charts
 from leanformer.report.events import Events, load
 from leanformer.report.front import AXES, front
 from leanformer.report.lineup import Lineup, lineup

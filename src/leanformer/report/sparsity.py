@@ -1,12 +1,12 @@
 """The charts of what pruning left: of each matrix, of each head, and of the quality.
 
-Plotly specifications as in `leanformer.report.charts`.
+Plotly specifications as in `leanformer.report.drawing.charts`.
 """
 
 import re
 from collections.abc import Sequence
 
-from leanformer.report.axes import (
+from leanformer.report.drawing.axes import (
     SERIES,
     Spec,
     axis_title,

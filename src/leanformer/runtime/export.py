@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.files import check_free, new_folder
 from leanformer.core.proof import Proof
+from leanformer.core.storage.files import check_free, new_folder
 from leanformer.data.task import Task
 from leanformer.models.io.save import check_room, write_model
 from leanformer.runtime.backends import find_backend, graph_file

@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.files import contents, recover_folder, write_text
-from leanformer.core.json_file import read_json
 from leanformer.core.machine.processor import instructions
+from leanformer.core.storage.files import contents, recover_folder, write_text
+from leanformer.core.storage.json_file import read_json
 from leanformer.runtime.backends import FORMAT, graph_file, registered
 from leanformer.runtime.session import Precision
 from leanformer.tasks import kind_names

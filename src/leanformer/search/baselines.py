@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from textwrap import shorten
 
-from leanformer.core.files import recover_folder, write_text
-from leanformer.core.json_file import read_json
+from leanformer.core.storage.files import recover_folder, write_text
+from leanformer.core.storage.json_file import read_json
 from leanformer.models.io.save import save_model
 from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.manifest import format_of

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from leanformer.core import codec
-from leanformer.core.claim import changes, keep
-from leanformer.core.files import check_space, is_empty
-from leanformer.core.identity import listed
-from leanformer.core.json_file import read_json
+from leanformer.core.identity.claim import changes, keep
+from leanformer.core.identity.differences import listed
 from leanformer.core.record import Record, read
+from leanformer.core.storage.files import check_space, is_empty
+from leanformer.core.storage.json_file import read_json
 from leanformer.data import Dataset
 from leanformer.data.identity import identify_data
 from leanformer.recipe.identity import WORDS

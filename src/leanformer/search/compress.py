@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from leanformer.core.lock import one_at_a_time
 from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
+from leanformer.core.storage.lock import one_at_a_time
 from leanformer.core.workspace import Watch
 from leanformer.recipe import knows_task
 from leanformer.report import plan_lines, write_report
@@ -32,8 +32,8 @@ from leanformer.search.describe import describe
 from leanformer.search.entry import INT8_TEACHER, TEACHER
 from leanformer.search.finish import finish, finished
 from leanformer.search.outcome import beside_majority
-from leanformer.search.plan import write_plan
-from leanformer.search.prepare import prepare
+from leanformer.search.planning.plan import write_plan
+from leanformer.search.planning.prepare import prepare
 from leanformer.search.request import Request
 from leanformer.search.simplest import enter_simplest
 from leanformer.search.students.climb import Trial, climb

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from leanformer.core.lock import one_at_a_time
 from leanformer.core.machine.device import find_device
 from leanformer.core.record import Record
+from leanformer.core.storage.lock import one_at_a_time
 from leanformer.core.workspace import Watch, Workspace
 from leanformer.data import Dataset
 from leanformer.models.io.load import has_head
@@ -20,11 +20,11 @@ from leanformer.search.baselines import enter_baselines
 from leanformer.search.claim import opened_test_before
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
-from leanformer.search.facts import work_of_recipe
 from leanformer.search.finish import finish, finished
 from leanformer.search.judged import check_gold
 from leanformer.search.opening import open_checked
-from leanformer.search.plan import Plan, make_plan, write_plan
+from leanformer.search.planning.facts import work_of_recipe
+from leanformer.search.planning.plan import Plan, make_plan, write_plan
 from leanformer.search.request import Request
 from leanformer.search.simplest import enter_simplest
 from leanformer.tasks import served_kind

@@ -5,7 +5,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from leanformer.core.json_file import read_json
+from leanformer.core.storage.json_file import read_json
 from leanformer.text.reader import Reader
 
 _TYPES = "token_type_ids"

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from leanformer.core.digest import chunks, digest
+from leanformer.core.identity.digest import chunks, digest
 from leanformer.data import Batch, Encoded
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from leanformer.train.batches import Batches
 from leanformer.train.execution import Execution
-from leanformer.train.finite import NotFinite, ended_by
+from leanformer.train.execution.finite import NotFinite, ended_by
 from leanformer.train.generators import kept_generators
 from leanformer.train.scheduled_module import scheduled_modules
 from leanformer.train.setup import TrainSetup

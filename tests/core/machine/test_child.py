@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from leanformer.core.disk import DiskFull, naming_disk
 from leanformer.core.machine import child
 from leanformer.core.machine.child import ChildFailed, PassingFault, call_in_child, reason_of
+from leanformer.core.storage.disk import DiskFull, naming_disk
 
 ME = "core.machine.test_child"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from leanformer.data.formats import text_file
+from leanformer.data.formats.table import read_rows
 from leanformer.data.formats.text_file import lines_of, read_bytes, read_text
-from leanformer.data.table import read_rows
 
 TEXT = "text\tlabel\nnaïve – bad\tno\ngood film\tyes\n"
 WIDE = ["utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be"]

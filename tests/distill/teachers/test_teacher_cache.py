@@ -10,7 +10,7 @@ import torch
 from small_disk import small_disk
 from train.toy import TEXTS, examples
 
-from leanformer.core.disk import DiskFull
+from leanformer.core.storage.disk import DiskFull
 from leanformer.data import Encoded, Task, encode_examples
 from leanformer.distill.distillation import Distillation
 from leanformer.distill.objectives import HiddenStates, SoftTargets

@@ -12,7 +12,7 @@ import torch
 from train.toy import FAST, toy
 from train.two_terms import TwoTerms
 
-from leanformer.core.identity import differences
+from leanformer.core.identity.differences import differences
 from leanformer.data import Task
 from leanformer.distill.distillation import Distillation
 from leanformer.distill.objectives import Cosine, HiddenStates, SoftTargets

@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.disk import disk_full, lack_of_space
+from leanformer.core.storage.disk import disk_full, lack_of_space
 
 _PAUSE = 2.0  # seconds
 _LATER = "free some, and give the same command again: it goes on from here"

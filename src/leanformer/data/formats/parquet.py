@@ -8,7 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from leanformer.data.class_names import NamedClasses, class_names, with_names
+from leanformer.data.formats.class_names import NamedClasses, class_names, with_names
 from leanformer.data.formats.text_file import read_bytes
 from leanformer.data.rows import Row
 

@@ -29,9 +29,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leanformer.core.files import allocate_file, check_space, write_text
-from leanformer.core.json_file import read_json
 from leanformer.core.machine.device import move
+from leanformer.core.storage.files import allocate_file, check_space, write_text
+from leanformer.core.storage.json_file import read_json
 from leanformer.data import Batch, Encoded
 from leanformer.distill.objective import Outputs
 from leanformer.models.embedding import embedding_of

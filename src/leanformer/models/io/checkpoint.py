@@ -8,8 +8,8 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
 )
 
-from leanformer.core.json_file import read_json
 from leanformer.core.shown import shown
+from leanformer.core.storage.json_file import read_json
 from leanformer.models.families import FAMILIES, PREFIX, STORED, WHOLE, family_of
 from leanformer.models.io.foreign import refuse_foreign
 from leanformer.models.io.weight_files import Entry, weight_entries

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.json_file import read_json
 from leanformer.core.shown import shown
+from leanformer.core.storage.json_file import read_json
 from leanformer.models.families import STORED
 
 _IMPLEMENTATIONS = {

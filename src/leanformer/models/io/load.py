@@ -14,7 +14,7 @@ import torch
 import transformers
 from huggingface_hub import snapshot_download
 
-from leanformer.core.files import recover_folder
+from leanformer.core.storage.files import recover_folder
 from leanformer.models.embedding import describe_embedding
 from leanformer.models.io.blame import blamed
 from leanformer.models.io.checkpoint import Checkpoint, read_checkpoint

@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, get_args
 
 from leanformer.core import codec
-from leanformer.core.json_file import read_json, read_json_list
 from leanformer.core.shown import shown
+from leanformer.core.storage.json_file import read_json, read_json_list
 from leanformer.models.embedding import FIELD, Embedding, Similarity
 from leanformer.numerics.pooling import MODES, Pooling
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.files import check_free, check_space, new_folder
+from leanformer.core.storage.files import check_free, check_space, new_folder
 from leanformer.models.io.quiet import quiet
 from leanformer.models.io.tokenizer_files import save_tokenizer
 from leanformer.models.io.write_modules import write_embedding

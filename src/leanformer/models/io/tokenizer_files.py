@@ -14,7 +14,7 @@ from typing import Any
 import transformers
 from tokenizers import Tokenizer
 
-from leanformer.core.json_file import read_json
+from leanformer.core.storage.json_file import read_json
 from leanformer.models.io.blame import blamed
 
 _PARTS = ("normalizer", "pre_tokenizer", "post_processor")

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.json_file import MAX_BYTES, parse_json, read_json
 from leanformer.core.shown import shown
+from leanformer.core.storage.json_file import MAX_BYTES, parse_json, read_json
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _PRE_EMPTING = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors\s*")

@@ -26,7 +26,7 @@ import torch
 from leanformer.core.machine.child import ChildFailed, call_in_child
 from leanformer.core.machine.device import on_cpu
 from leanformer.core.proof import NoEffect, Proof, require
-from leanformer.core.several_files import new_files
+from leanformer.core.storage.several_files import new_files
 from leanformer.numerics.fake_linear import count_fake_quantized
 from leanformer.runtime.graph import InferenceGraph, example_inputs, exported
 from leanformer.runtime.onnx.session import import_onnxruntime, onnx_file

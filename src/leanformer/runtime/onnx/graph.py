@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.disk import naming_disk
+from leanformer.core.storage.disk import naming_disk
 from leanformer.runtime.onnx.heads import name_heads
 from leanformer.runtime.onnx.session import import_onnxruntime
 

@@ -27,11 +27,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from leanformer.core.disk import naming_disk
 from leanformer.core.machine.child import ChildFailed, call_in_child
 from leanformer.core.machine.device import on_cpu
 from leanformer.core.proof import NoEffect, Proof, require
-from leanformer.core.several_files import new_files
+from leanformer.core.storage.disk import naming_disk
+from leanformer.core.storage.several_files import new_files
 from leanformer.models.io.quiet import quiet
 from leanformer.numerics.fake_linear import count_fake_quantized, count_integer_attention
 from leanformer.runtime.calibration import Calibration

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from leanformer.core.disk import naming_disk
 from leanformer.core.machine.processor import multiplies_int8_exactly
+from leanformer.core.storage.disk import naming_disk
 from leanformer.runtime.openvino.session import import_openvino, openvino_pins
 from leanformer.runtime.session import Precision
 

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.core.files import new_folder, write_text
-from leanformer.core.json_file import read_json
+from leanformer.core.storage.files import new_folder, write_text
+from leanformer.core.storage.json_file import read_json
 from leanformer.runtime.manifest import Manifest, write_manifest
 from leanformer.runtime.system import Cut, Outputs, System, served
 from leanformer.tasks import kind_named

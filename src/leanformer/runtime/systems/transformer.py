@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from leanformer.core.json_file import read_json
 from leanformer.core.machine.processor import exact_with, multiplies_int8_exactly
+from leanformer.core.storage.json_file import read_json
 from leanformer.runtime.backends import find_backend
 from leanformer.runtime.batching import (
     MAX_TOKENS,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from leanformer.core.files import check_space
+from leanformer.core.storage.files import check_space
 from leanformer.data import encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.objective import Objective, dims_of

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.digest import digest, short
+from leanformer.core.identity.digest import digest, short
 from leanformer.core.workspace import Workspace
 from leanformer.distill.objective import Objective
 from leanformer.models.embedding import embedding_of

@@ -20,9 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from leanformer.core.files import new_folder, recover_folder
-from leanformer.core.json_file import read_json
-from leanformer.core.parts import check_parts, list_parts
+from leanformer.core.storage.files import new_folder, recover_folder
+from leanformer.core.storage.json_file import read_json
+from leanformer.core.storage.parts import check_parts, list_parts
 from leanformer.models.tied import load_weights, weights
 
 __all__ = [

@@ -5,7 +5,7 @@
     loss      its settings; of a distillation also the teacher
     setup     hyperparameters, seed, which weights are kept, the version of this table
 
-What is large stands there as a digest (`core.digest`). A checkpoint holds the table, and a
+What is large stands there as a digest (`core.identity.digest`). A checkpoint holds the table, and a
 training that differs is refused with the names of what differs.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from torch import nn
 
 from leanformer.core import codec
-from leanformer.core.identity import differences, listed
+from leanformer.core.identity.differences import differences, listed
 from leanformer.models.digest import weights_digest
 from leanformer.train.batches import Batches
 from leanformer.train.loss import Loss

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leanformer.core.identity import listed
+from leanformer.core.identity.differences import listed
 from leanformer.core.machine.device import device_of
 from leanformer.data import Batch
 from leanformer.train.checkpoints import checkpoint
 from leanformer.train.execution.execution import Execution, Groups, T
-from leanformer.train.finite import NotFinite
+from leanformer.train.execution.finite import NotFinite
 from leanformer.train.generators import generator_states, set_generator_states
 from leanformer.train.loss import Carry, Counts, Loss, detached, loss_share, summed
 from leanformer.train.optimizers.interface import grouped

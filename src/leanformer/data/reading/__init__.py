@@ -1,0 +1,1 @@
+"""From rows to examples: columns, words, queries, and what is told from them."""

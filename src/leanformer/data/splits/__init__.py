@@ -1,0 +1,1 @@
+"""Where the rows of each split are: files, folders, the hub."""

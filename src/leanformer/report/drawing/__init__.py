@@ -1,0 +1,1 @@
+"""Charts, and the axes that they share."""
