@@ -121,16 +121,8 @@ class Distill(Training):
                 its teacher, or outputs are to be kept that differ each time.
             NoEffect: `require_improvement` is set and the student ends no better than it began.
         """
-        if workspace.teacher is None:
-            raise ValueError(
-                "distill: there is no teacher; name one, or put a finetune step before"
-            )
-        task = workspace.dataset.task
-        if self.packing and not task.about.predicts_next:
-            raise ValueError(
-                f"packing: the task is {task.kind}, and only texts whose next tokens are predicted "
-                "(kind = 'causal-lm') share rows; leave packing out"
-            )
+        self._check(workspace)
+        task, precision = workspace.dataset.task, self.train.precision
         teacher, tokenizers = self._teacher(workspace)
         same_ids = have_one_vocabulary(workspace.tokenizer, tokenizers)
         if not same_ids:
@@ -154,9 +146,8 @@ class Distill(Training):
         masked = task.about.hides_words
         hide = masking(workspace.tokenizer, self.mlm_probability) if masked else None
         dev, targets = self._dev(workspace, teacher, tokenizers, hide, same_ids)
-        evaluate = make_evaluator(dev, task, targets, self.train.precision)
+        evaluate = make_evaluator(dev, task, targets, precision)
         free = None if embedding_of(teacher).pooling.normalize else targets
-        precision = self.train.precision
         before = 1.0 if free is None else lengths(workspace.model, dev, free, precision)
         loss = self._loss(workspace, teacher, tokenizers[0], texts, hide, own)
         with nullcontext() if self.dropout else without_dropout(workspace.model):
@@ -175,6 +166,19 @@ class Distill(Training):
             return done
         ended = prove_lengths(before, done.model, dev, free, precision)
         return done.with_(proofs=(*done.proofs, ended))
+
+    def _check(self, workspace: Workspace) -> None:
+        """Refuse what is known to fail from teacher and task alone."""
+        if workspace.teacher is None:
+            raise ValueError(
+                "distill: there is no teacher; name one, or put a finetune step before"
+            )
+        kind = workspace.dataset.task.kind
+        if self.packing and not workspace.dataset.task.about.predicts_next:
+            raise ValueError(
+                f"packing: the task is {kind}, and only texts whose next tokens are predicted "
+                "(kind = 'causal-lm') share rows; leave packing out"
+            )
 
     def _teacher(self, workspace: Workspace) -> tuple[Any, list[Any]]:
         """The teacher, or all of them as one, and the tokenizer of each."""

@@ -87,15 +87,8 @@ def export_folder(
             made=made or {},
             tell=tell,
         )
+        write_manifest(temporary, _described(task, kind, limit, calibration))
         tell("race")
-        manifest = Manifest(
-            kind=kind,
-            labels=tuple(task.labels),
-            thresholds=task.thresholds,
-            max_length=limit,
-            pairs=calibration.pairs is not None,
-        )
-        write_manifest(temporary, manifest)
         rows = race(
             temporary,
             calibration.texts,
@@ -105,12 +98,31 @@ def export_folder(
             threads=threads,
             batch_dependent=batch_dependent,
         )
-        chosen = next(row for row in rows if row.chosen)
-        winner = chosen.backend, chosen.precision
-        _remove_losers(temporary, [one for one in proofs if one != winner])
-        table = tuple(vars(row) for row in [*rows, *failed])
-        write_manifest(temporary, replace(read_manifest(temporary), race=table))
+        winner = _keep_winner(temporary, rows, failed, list(proofs))
     return [*rows, *failed], proofs.get(winner, [])
+
+
+def _described(task: Task, kind: str, limit: int, calibration: Calibration) -> Manifest:
+    """How the folder describes itself before the race."""
+    return Manifest(
+        kind=kind,
+        labels=tuple(task.labels),
+        thresholds=task.thresholds,
+        max_length=limit,
+        pairs=calibration.pairs is not None,
+    )
+
+
+def _keep_winner(
+    folder: Path, rows: Sequence[Row], failed: Sequence[Row], exported: Sequence[Candidate]
+) -> Candidate:
+    """Remove the graphs that lost, and keep the table of the race."""
+    chosen = next(row for row in rows if row.chosen)
+    winner = chosen.backend, chosen.precision
+    _remove_losers(folder, [one for one in exported if one != winner])
+    table = tuple(vars(row) for row in [*rows, *failed])
+    write_manifest(folder, replace(read_manifest(folder), race=table))
+    return winner
 
 
 def _save(model: Any, tokenizer: Any, kind: str, limit: int, folder: Path) -> None:
