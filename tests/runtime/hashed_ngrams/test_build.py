@@ -70,7 +70,7 @@ def test_a_wheel_holds_the_kernel_or_is_pure(with_compiler: bool, tmp_path: Path
     path = os.environ["PATH"] if with_compiler else str(tmp_path)
     ended = subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")],
-        cwd=ROOT, check=False, capture_output=True, text=True, env={"PATH": path},
+        cwd=ROOT, check=False, capture_output=True, text=True, env={"PATH": path, "PYTHONPATH": ":".join(sys.path)},
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     (wheel,) = (tmp_path / "dist").iterdir()
