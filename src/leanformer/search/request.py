@@ -60,6 +60,9 @@ class Request:
     batch_dependent: bool = False
     """Let graphs take part in the race whose answers depend on the other texts of a batch."""
 
+    portable: bool = False
+    """Keep to what transformers loads without us: no n-grams and no cascade is chosen."""
+
     def teacher_setup(self, examples: int) -> TrainSetup:
         """How the teacher is fine-tuned."""
         epochs = self.teacher_epochs or min(12.0, max(4.0, round(24_000 / examples)))
