@@ -21,6 +21,7 @@ from leanformer.numerics.paired_bootstrap import paired_bootstrap
 from leanformer.search.contest import Contest
 from leanformer.search.entry import INT8_TEACHER
 from leanformer.search.judged import Judged
+from leanformer.search.request import BEST, Goal
 
 Outcome = Literal["kept", "unproven", "not kept"]
 
@@ -34,7 +35,8 @@ class Picked:
     Attributes:
         name: Of the system.
         proven: Whether its promise was proven in the sequence of tests.
-        faster: Systems that are faster and whose estimates hold without proof, fastest first.
+        faster: Systems that are better by the goal and whose estimates hold without proof, the best
+            first.
         reason: Why it was chosen.
     """
 
@@ -44,14 +46,31 @@ class Picked:
     reason: str
 
 
+def cost_of(goal: Goal, quantities: Mapping[str, Quantity]) -> float:
+    """What a system costs: less is better.
+
+    Args:
+        goal: What the search is for.
+        quantities: What was measured of the system.
+    """
+    if goal == "throughput":
+        return 1 / quantities["throughput"].value
+    return quantities["latency_32" if goal == "latency" else goal].value
+
+
 def pick(contest: Contest, measured: Mapping[str, Mapping[str, Quantity]]) -> Picked | None:
-    """The fastest system in int8 that is proven to keep what is asked, else the fastest whose
-    estimate holds; the whole teacher is one of them. None where no estimate holds."""
+    """The best system in int8 that is proven to keep what is asked, else the best whose estimate
+    holds; the whole teacher is one of them. None where no estimate holds.
+
+    The best is the one of least cost by the request's goal. The sequence of tests is ordered by
+    the same cost, which does not depend on quality on dev.
+    """
+    goal = contest.request.goal
     choice = choose_fastest(
         [
             Candidate(
                 name=name,
-                cost=1 / measured[name]["throughput"].value,
+                cost=cost_of(goal, measured[name]),
                 promise=contest.promise(name),
             )
             for name, entry in contest.entries.items()
@@ -64,16 +83,16 @@ def pick(contest: Contest, measured: Mapping[str, Mapping[str, Quantity]]) -> Pi
         name=choice.chosen,
         proven=choice.proven,
         faster=choice.unproven,
-        reason=_reason(choice),
+        reason=_reason(choice, goal),
     )
 
 
-def _reason(choice: Choice) -> str:
+def _reason(choice: Choice, goal: Goal) -> str:
     assert choice.promise is not None
     asked = f"{choice.promise.keep:.4g} of the teacher's quality"
     if choice.proven:
-        return f"the fastest that is proven to keep {asked}, {choice.promise.confidence:.4g} sure"
-    return f"nothing is proven to keep {asked}; the fastest whose estimate on dev does"
+        return f"{BEST[goal]} that is proven to keep {asked}, {choice.promise.confidence:.4g} sure"
+    return f"nothing is proven to keep {asked}; {BEST[goal]} whose estimate on dev does"
 
 
 def outcome_of(promise: Promise, proven: bool, refuted: bool) -> Outcome:
