@@ -2,7 +2,9 @@
 
     teacher      fine-tuned where the model has no head for the task
     baselines    what the user has today: PyTorch, ONNX Runtime, OpenVINO int8 of the whole teacher
+    n-grams      fitted in seconds: the first rung, and the first part of cascades
     students     rungs of the ladder, each distilled, quantized and judged as it will be served
+    cascades     a cheap system that passes on what it is unsure of, for each pair of them
     contest      all systems timed side by side; the fastest that keeps the quality is chosen
     finish       backends race, the test split is touched once, the report is written
 
@@ -25,12 +27,14 @@ from leanformer.recipe import knows_task
 from leanformer.report import plan_lines, write_report
 from leanformer.report.units import share
 from leanformer.search.baselines import enter_baselines
+from leanformer.search.cascades import enter_cascades
 from leanformer.search.claim import claim, opened_test_before
 from leanformer.search.clock import Clock
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
-from leanformer.search.entry import INT8_TEACHER, TEACHER
+from leanformer.search.entry import TEACHER, whole_teacher
 from leanformer.search.finish import finish, finished
+from leanformer.search.ngrams import enter_ngrams
 from leanformer.search.outcome import beside_majority
 from leanformer.search.planning.plan import write_plan
 from leanformer.search.planning.prepare import prepare
@@ -79,7 +83,8 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
         search.teach((opened.model, opened.tokenizer))
         del opened  # the teacher is held by the contest
         search.climb()
-        finish(contest, out, note=opened_test_before(out))
+        chains = enter_cascades(contest, out / "cascades")
+        finish(contest, out, chains=chains, note=opened_test_before(out))
         shutil.rmtree(out / "work" / OUTPUTS, ignore_errors=True)
     return write_report(out / "record.jsonl", out / "report.html")
 
@@ -116,7 +121,8 @@ class _Search:
         enter_baselines(self.contest, self.out / "baselines")
         self._check_teacher()
         enter_simplest(self.contest, self.out / "simplest")
-        whole = INT8_TEACHER if INT8_TEACHER in self.contest.entries else TEACHER  # no graph of it
+        enter_ngrams(self.contest, self.out / "ngrams")
+        whole = whole_teacher(self.contest.entries).name
         self.decisions = Decisions(self.contest, self.contest.promise(whole).proven)
 
     def _check_teacher(self) -> None:
