@@ -6,7 +6,7 @@
 
 Each of them is a chain of candidates, from passing on everything (the second system alone) down to
 nothing (the first one alone), tested in that order up to the first that is not proven
-(`measure.gates`). The students by themselves are a chain as well (`measure.fixed_sequence`). Several
+(`measure.gates`). The students by themselves are a chain too (`measure.fixed_sequence`). Several
 chains are not each given the whole doubt that was allowed: it is shared among them equally,
 
     confidence of each = 1 - (1 - confidence) / chains
