@@ -184,7 +184,10 @@ def test_serving_it_imports_neither_torch_nor_scikit_learn(kernel: str, tmp_path
     ("settings", "message"),
     [
         ({"features": 2}, "features of version 2, and this version of leanformer reads 1"),
-        ({"bits": "12"}, "is damaged .bits is '12', not an integer from 1 to 24"),
+        (
+            {"bits": "12"},
+            "hashed-ngrams.json is damaged .bits is '12', not an integer from 1 to 24",
+        ),
         ({"bits": 3}, "buckets do not rise, or reach beyond"),
     ],
 )

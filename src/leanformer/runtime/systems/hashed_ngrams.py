@@ -95,7 +95,9 @@ class HashedNgrams(System):
         try:
             return cls(numbers, bits, manifest, threads)
         except ValueError as error:
-            raise ValueError(f"{folder / _NUMBERS} is damaged ({error}); fit it again") from error
+            raise ValueError(
+                f"{folder / _NUMBERS} or {_SETTINGS} is damaged ({error}); fit it again"
+            ) from error
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Manifest:
         """Write a folder that `leanformer.load` opens.
