@@ -78,7 +78,8 @@ def _chosen(events: Events, field: Lineup, system: System) -> str:
     smaller = field.smaller(system)
     if smaller is not None:
         text += f", in a file {_factor(smaller.value, 'smaller', 'larger')}"
-    return f"{text}."
+    goal = events.run.get("goal") or "throughput"
+    return f"{text}." if goal == "throughput" else f"{text}; it was chosen by its {goal}."
 
 
 def _subject(events: Events, field: Lineup, system: System, kept: float | None) -> tuple[str, bool]:

@@ -13,7 +13,7 @@ Every part leaves its result on disk, so that a search that was stopped goes on 
 
 import shutil
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,9 @@ from leanformer.search.simplest import enter_simplest
 from leanformer.search.students.climb import Trial, climb
 from leanformer.search.students.decisions import Decisions
 from leanformer.search.students.ladder import Rung, ladder
+from leanformer.search.students.layer_times import layer_times
 from leanformer.search.students.pace import TooLong
+from leanformer.search.students.rounding import fails_by_rounding
 from leanformer.search.students.trainer import OUTPUTS, Trainer
 
 
@@ -137,14 +139,24 @@ class _Search:
             )
 
     def climb(self) -> None:
-        """Train students, from a third down the ladder."""
-        rungs = ladder(self.layers, whole=self.request.student is not None)
+        """Train students, from one that is likely to hold; see `students.climb`."""
+        request, times = self.request, layer_times(self.contest)
+        other = request.student is not None
+        rungs = ladder(self.layers, whole=other, portable=request.portable, times=times)
         if not rungs:
             raise ValueError("the model has one layer; there is no smaller student to search for")
         names = " > ".join(rung.name for rung in rungs)
         self.trainer.find_room()
         self._say(f"ladder: {names}; keep {share(self.request.keep)} of the teacher's quality")
-        climb(rungs, self._attempt, self.decisions.affordable, self.decisions.skip)
+        decide = self.decisions = replace(self.decisions, layers=self.layers, times=times)
+        climb(
+            rungs,
+            self._attempt,
+            decide.affordable,
+            decide.skip,
+            first=decide.first(rungs),
+            worthwhile=decide.worthwhile,
+        )
 
     def _attempt(self, rung: Rung, start: Rung | None) -> Trial | None:
         origin = start.name if start else self.request.student or "the teacher"
@@ -160,6 +172,9 @@ class _Search:
             seconds = time.perf_counter() - began
             return Trial(rung=rung, quality=0.0, kept=False, seconds=seconds, usable=False)
         quality = self.contest.enter_student(rung.name, done).dev
+        if fails_by_rounding(self.contest, rung, done, self.decisions.keeps):
+            self._say(f"student {rung.name}: it fails by rounding, and is trained on with it")
+            quality = self.contest.enter_student(rung.name, self.trainer.round(rung)).dev
         # by the record, where the rung was trained before an interruption
         seconds = max(time.perf_counter() - began, self.decisions.trained(rung.name))
         kept = self.decisions.keep(rung, self.contest.promise(rung.name))

@@ -22,6 +22,7 @@ from leanformer.search.cascades import Chain, share_confidence
 from leanformer.search.contest import Contest
 from leanformer.search.entry import INT8_TEACHER, NGRAMS
 from leanformer.search.judged import Judged
+from leanformer.search.request import BEST, Goal
 
 Outcome = Literal["kept", "unproven", "not kept"]
 
@@ -35,7 +36,8 @@ class Picked:
     Attributes:
         name: Of the system.
         proven: Whether its promise was proven in the sequence of tests.
-        faster: Systems that are faster and whose estimates hold without proof, fastest first.
+        faster: Systems that are better by the goal and whose estimates hold without proof, the best
+            first.
         reason: Why it was chosen.
     """
 
@@ -45,13 +47,28 @@ class Picked:
     reason: str
 
 
+def cost_of(goal: Goal, quantities: Mapping[str, Quantity]) -> float:
+    """What a system costs: less is better.
+
+    Args:
+        goal: What the search is for.
+        quantities: What was measured of the system.
+    """
+    if goal == "throughput":
+        return 1 / quantities["throughput"].value
+    return quantities["latency_32" if goal == "latency" else goal].value
+
+
 def pick(
     contest: Contest,
     measured: Mapping[str, Mapping[str, Quantity]],
     chains: Sequence[Chain] = (),
 ) -> Picked | None:
-    """The fastest candidate that is proven to keep what is asked, else the fastest whose estimate
-    holds; the whole teacher in int8 is one of them. None where no estimate holds.
+    """The best candidate that is proven to keep what is asked, else the best whose estimate holds;
+    the whole teacher in int8 is one of them. None where no estimate holds.
+
+    The best one costs least by the goal of the request. The tests are ordered by the same cost,
+    which does not depend on quality on dev.
 
     Args:
         contest: All systems, judged on dev.
@@ -59,7 +76,7 @@ def pick(
         chains: What dev says of cascades; those that take part have entered the contest.
     """
     costs = {
-        name: 1 / measured[name]["throughput"].value
+        name: cost_of(contest.request.goal, measured[name])
         for name, entry in contest.entries.items()
         if entry.role == "candidate" or name == INT8_TEACHER
     }
@@ -80,7 +97,7 @@ def pick(
 def _proven(contest: Contest, costs: Mapping[str, float], chains: Sequence[Chain]) -> set[str]:
     """Names of the candidates that are proven, each in its chain.
 
-    Students and teacher are one chain, by their costs; n-grams that stand in no cascade are another.
+    Students and teacher are one chain, by their costs; n-grams that are in no cascade are another.
     """
     confidence = share_confidence(contest, chains)
     proven = {name for chain in chains for name in chain.proven}
@@ -106,8 +123,8 @@ def _reason(contest: Contest, proven: bool) -> str:
     request = contest.request
     asked = f"{request.keep:.4g} of the teacher's quality"
     if proven:
-        return f"the fastest that is proven to keep {asked}, {request.confidence:.4g} sure"
-    return f"nothing is proven to keep {asked}; the fastest whose estimate on dev does"
+        return f"{BEST[request.goal]} that is proven to keep {asked}, {request.confidence:.4g} sure"
+    return f"nothing is proven to keep {asked}; {BEST[request.goal]} whose estimate on dev does"
 
 
 def outcome_of(promise: Promise, proven: bool, refuted: bool) -> Outcome:
