@@ -2,7 +2,7 @@
 
 A row is one search, as a line of docs/results/rivals.jsonl:
 
-    set, metric, keep           the data set, and what was asked
+    set, metric, keep           the data set, its metric (may be absent), and what was asked
     chosen, kind, outcome       its name; "n-grams", "cascade", "student" or "teacher"; "kept",
                                 "unproven" or "not kept"
     dev_kept, dev_lower         share of the teacher's quality on dev, and what is proven of it
@@ -10,24 +10,21 @@ A row is one search, as a line of docs/results/rivals.jsonl:
     deferral                    share of dev's texts that a cascade passes on, or null
     ours, int8_hf, int8_ours, pytorch
                                 texts per second on one thread, from strings: {value, low, high}
-    rival                       the fastest rival of equal quality, the same with its name and
-                                test_kept; null where no rival keeps as much
+    rival                       the fastest rival that keeps on test what was asked: {name,
+                                throughput: {value, low, high}, test_kept}, or null
     bar                         target for the ratio over `int8_hf`, or null
     minutes, training_seconds, machine
 
-Of several rows of one set and keep the last counts.
+Where nothing was chosen, all that would be said of it is null. Of several rows of one set and keep
+the last counts.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-from foundation_tables import RESULTS
-
-from leanformer.core.record import read
 from leanformer.core.storage.files import write_text
 
-MEASURED = RESULTS / "rivals.jsonl"
 STANDS: dict[tuple[str, float], str] = {}
 """What stands in the way of each target that was missed, by set and keep."""
 
@@ -53,7 +50,8 @@ def page(rows: list[Row]) -> str:
     lines = [TOP, _count(rows)]
     for name in dict.fromkeys(row["set"] for row in rows):
         mine = [row for row in rows if row["set"] == name]
-        lines += [f"\n## {name}, {mine[0]['metric']}\n", *_head(HEADS)]
+        metric = mine[0].get("metric")
+        lines += [f"\n## {name}{f', {metric}' if metric else ''}\n", *_head(HEADS)]
         lines += [_line(_cells(row)) for row in mine]
         lines += ["", *_head(WORK), *(_line(_work(row)) for row in mine)]
     short = [row for row in rows if not (_met(row) and _ahead(row))]
@@ -91,7 +89,7 @@ def readme_table(rows: list[Row]) -> str:
 def _latest(rows: list[Row]) -> list[Row]:
     """The last row of each set and keep; sets in order of appearance, the most asked first."""
     if not rows:
-        raise ValueError(f"no rows; {MEASURED.name} has one line per search")
+        raise ValueError("no rows; docs/results/rivals.jsonl has one line per search")
     found = {(row["set"], row["keep"]): row for row in rows}
     order = list(dict.fromkeys(row["set"] for row in rows))
     return sorted(found.values(), key=lambda row: (order.index(row["set"]), -row["keep"]))
@@ -112,9 +110,9 @@ def _cells(row: Row) -> list[str]:
 def _work(row: Row) -> list[str]:
     return [
         f"{row['keep']:.4g}",
-        *(f"{_rate(row[name])['value']:,.0f}" for name in ("ours", *_BASES)),
-        "–" if row["deferral"] is None else f"{row['deferral']:.1%}",
-        f"{row['test_quality']:.4f} ({row['teacher_test']:.4f})",
+        *(_number(_rate(row, name), ",.0f") for name in ("ours", *_BASES)),
+        _number(row["deferral"], ".1%"),
+        f"{_number(row['test_quality'], '.4f')} ({row['teacher_test']:.4f})",
         f"{row['minutes']:.3g}",
         f"{row['training_seconds']:,.0f} s",
     ]
@@ -129,11 +127,19 @@ def _count(rows: list[Row]) -> str:
         f"proof, and of {sum(map(_holds, rows))} the test split measures what was asked. "
         f"{sum(map(_met, barred))} of {len(barred)} targets are met; "
         f"{sum(map(_ahead, against))} of {len(against)} are at least as fast as the fastest rival "
-        "of equal quality."
+        "that keeps what was asked."
     )
 
 
+def _number(value: Any, form: str) -> str:
+    if isinstance(value, dict):
+        value = value["value"]
+    return "–" if value is None else f"{value:{form}}"
+
+
 def _chosen(row: Row) -> str:
+    if row["chosen"] is None:
+        return "nothing"
     passed = "" if row["deferral"] is None else f", passes {row['deferral']:.1%} on"
     return f"{row['chosen']} ({row['kind']}{passed})".replace("|", "\\|")
 
@@ -143,28 +149,30 @@ def _proof(row: Row) -> str:
     name = {"kept": "proven", "unproven": "not proven", "not kept": "**not kept**"}[row["outcome"]]
     lower = row["dev_lower"]
     bound = "" if lower is None else f", at least {lower:.1%}"
-    return f"{name}: {row['dev_kept']:.1%}{bound}"
+    return name if row["dev_kept"] is None else f"{name}: {row['dev_kept']:.1%}{bound}"
 
 
 def _test(row: Row) -> str:
+    if row["test_kept"] is None:
+        return "–"
     return f"{row['test_kept']:.1%}" + ("" if _holds(row) else " **below**")
 
 
 def _holds(row: Row) -> bool:
     """Whether the test split measures what was asked."""
-    return row["test_kept"] >= row["keep"] - _ROUNDING
+    return row["test_kept"] is not None and row["test_kept"] >= row["keep"] - _ROUNDING
 
 
 def _met(row: Row) -> bool:
     """Whether the target is met by a choice whose test split holds."""
     if row["bar"] is None:
         return True
-    return _holds(row) and _over(row, "int8_hf") >= row["bar"] - _ROUNDING
+    return _holds(row) and (_over(row, "int8_hf") or 0) >= row["bar"] - _ROUNDING
 
 
 def _ahead(row: Row) -> bool:
-    """Whether no rival of equal quality is faster."""
-    return row["rival"] is None or _over(row, "rival") >= 1 - _ROUNDING
+    """Whether no rival that keeps what was asked is faster."""
+    return row["rival"] is None or (_over(row, "rival") or 0) >= 1 - _ROUNDING
 
 
 def _bar(row: Row) -> str:
@@ -173,18 +181,22 @@ def _bar(row: Row) -> str:
     return f"{row['bar']:g}×: {'met' if _met(row) else '**missed**'}"
 
 
-def _rate(found: Any) -> Row:
-    """A rate with its quartiles; a bare number has none."""
-    return found if isinstance(found, dict) else {"value": found}
+def _rate(row: Row, name: str) -> Row | None:
+    """Texts per second of what was chosen, of a base, or of the rival; None where there is none."""
+    found = row[name]
+    if found is not None and name == "rival":
+        found = found["throughput"]
+    return found
 
 
-def _over(row: Row, base: str) -> float:
-    return float(_rate(row["ours"])["value"] / _rate(row[base])["value"])
+def _over(row: Row, base: str) -> float | None:
+    ours, theirs = _rate(row, "ours"), _rate(row, base)
+    return None if ours is None or theirs is None else float(ours["value"] / theirs["value"])
 
 
 def _ratio(row: Row, base: str) -> str:
     """The ratio with the widest spread that both quartiles allow."""
-    ours, theirs, told = _rate(row["ours"]), _rate(row[base]), _times(_over(row, base))
+    ours, theirs, told = _rate(row, "ours") or {}, _rate(row, base) or {}, _plain(row, base)
     if any(rate.get(end) is None for rate in (ours, theirs) for end in ("low", "high")):
         return told
     low, high = ours["low"] / theirs["high"], ours["high"] / theirs["low"]
@@ -199,7 +211,8 @@ def _rival(row: Row) -> str:
 
 
 def _plain(row: Row, base: str) -> str:
-    return "–" if row[base] is None else _times(_over(row, base))
+    over = _over(row, base)
+    return "–" if over is None else _times(over)
 
 
 def _times(value: float) -> str:
@@ -208,12 +221,14 @@ def _times(value: float) -> str:
 
 def _stands(row: Row) -> str:
     told = []
-    if not _met(row):
+    if row["chosen"] is None:
+        told.append("nothing was chosen")
+    elif not _met(row):
         told.append(
-            f"{_times(_over(row, 'int8_hf'))} of {row['bar']:g}×"
-            + ("" if _holds(row) else f", and the test split measures {row['test_kept']:.1%}")
+            f"{_plain(row, 'int8_hf')} of {row['bar']:g}×"
+            + ("" if _holds(row) else f", and the test split measures {_test(row)}")
         )
-    if not _ahead(row):
+    if row["chosen"] is not None and not _ahead(row):
         told.append(f"slower than {row['rival']['name']}")
     reason = STANDS.get((row["set"], row["keep"]), _UNKNOWN)
     return f"- **{row['set']}, {row['keep']:.4g}** ({'; '.join(told)}): {reason}"
@@ -229,8 +244,8 @@ def _line(cells: list[str]) -> str:
 
 TOP = """# Against everything a user could pick
 
-Generated by `python benchmarks/rivals_page.py` from `rivals.jsonl`; the first lines of that script
-say what a line of it holds.
+Generated by `python benchmarks/rivals.py table` from `rivals.jsonl`; the first lines of that script
+say how it is made, those of `rivals_page.py` what a line of it holds.
 
 Each row is one `leanformer compress`, asked to keep that share of the teacher's quality with 90 %
 confidence; one teacher per data set is shared by all. The search sees train and dev; the test
@@ -242,7 +257,7 @@ strings to answers, with the widest spread that the quartiles of both allow:
 - **(a)** over OpenVINO int8 of the whole teacher with Hugging Face's tokenizer,
 - **(b)** over the same with ours,
 - **(c)** over PyTorch fp32 of the teacher as its users run it,
-- **(d)** over the fastest rival whose test quality is not below that of the choice.
+- **(d)** over the fastest rival that keeps on test what was asked.
 
 A target is for (a), and is met only where the test split holds too.
 """
@@ -250,10 +265,7 @@ HEADS = ["keep", "chosen", "dev", "test kept", "(a)", "(b)", "(c)", "(d)", "targ
 WORK = ["keep", "chosen, texts/s", "(a), texts/s", "(b), texts/s", "(c), texts/s", "passed on",
         "test quality (teacher's)", "minutes", "training"]  # fmt: skip
 SHORT = ["data", "asked", "chosen", "test keeps", "over int8 teacher", "over PyTorch fp32",
-         "over the fastest rival of equal quality"]  # fmt: skip
+         "over the fastest rival that keeps it too"]  # fmt: skip
 SUMMARY = """What `leanformer compress` chose on dev, on one thread, from strings to answers.
 *asked* and *test keeps* are shares of the teacher's quality.
 """
-
-if __name__ == "__main__":
-    write_rivals_page(read(MEASURED), RESULTS / "rivals.md")

@@ -26,7 +26,7 @@ def row(**changes: Any) -> dict[str, Any]:
         "kind": "cascade", "outcome": "kept", "dev_kept": 0.995, "dev_lower": 0.991,
         "test_kept": 0.994, "test_quality": 0.9044, "teacher_test": 0.91, "deferral": 0.069,
         "ours": rate(12_000), "int8_hf": rate(600), "int8_ours": rate(750), "pytorch": rate(100),
-        "rival": rate(8000) | {"name": "TF-IDF → teacher", "test_kept": 0.994}, "bar": 20,
+        "rival": {"name": "TF-IDF → teacher", "throughput": rate(8000), "test_kept": 0.994}, "bar": 20,
         "minutes": 15, "training_seconds": 312.4, "machine": {"cpu": "made-up"},
     } | changes  # fmt: skip
 
@@ -52,9 +52,12 @@ def test_a_row_says_what_was_chosen_how_sure_and_how_much_faster(rivals):
     ("changes", "said"),
     [
         ({"bar": 21}, "(20.0× of 21×): for want of cores"),
-        ({"test_kept": 0.98}, "(20.0× of 20×, and the test split measures 98.0%): for want"),
         (
-            {"rival": {"name": "fastText", "value": 24_000, "test_kept": 1.0}},
+            {"test_kept": 0.98},
+            "(20.0× of 20×, and the test split measures 98.0% **below**): for want",
+        ),
+        (
+            {"rival": {"name": "fastText", "throughput": {"value": 24_000}, "test_kept": 1.0}},
             "(slower than fastText): for want of cores",
         ),
     ],
@@ -80,7 +83,9 @@ def test_below_what_was_asked_is_said_also_where_there_is_no_target(rivals):
 
 
 def test_outcomes_and_rates_without_spreads(rivals):
-    text = rivals.page([row(outcome="unproven", dev_lower=None, ours=600, int8_hf=600)])
+    text = rivals.page(
+        [row(outcome="unproven", dev_lower=None, ours={"value": 600}, int8_hf=rate(600))]
+    )
     assert "| not proven: 99.5% |" in text
     assert "| 1.00× |" in text
     assert "**not kept**: 99.5%" in rivals.page([row(outcome="not kept")])
@@ -104,3 +109,17 @@ def test_the_table_of_the_readme(rivals):
     cells = "n-grams → teacher (cascade, passes 6.9% on) | 99.4% | 20.0× | 120×"
     assert f"| made-up | 0.99 | {cells} | 1.50× |" in text.splitlines()
     assert f"| made-up | 0.97 | {cells} | – |" in text.splitlines()
+
+
+def test_a_search_that_chose_nothing_is_a_row_too(rivals):
+    absent = dict.fromkeys(
+        ("chosen", "dev_kept", "dev_lower", "test_kept", "test_quality", "ours", "deferral")
+    )
+    nothing = row(**absent, outcome="not kept", kind="student")
+    del nothing["metric"]
+    text = rivals.page([nothing])
+    line = line_of(text, "| 0.99 | nothing")
+    assert line.startswith("| 0.99 | nothing | **not kept** | – | – | – | – | – TF-IDF → teacher")
+    assert line.endswith("**slower** | 20×: **missed** |")
+    assert "- **made-up, 0.99** (nothing was chosen): not examined yet." in text
+    assert "| made-up | 0.99 | nothing | – | – | – | – |" in rivals.readme_table([nothing])
