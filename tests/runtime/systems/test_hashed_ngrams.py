@@ -1,5 +1,6 @@
 """Hashed n-grams: saved, loaded and served like any other system, without torch."""
 
+import copy
 import json
 import multiprocessing
 import os
@@ -161,6 +162,14 @@ def test_a_forked_and_a_new_process_answer(tmp_path: Path) -> None:
     assert os.waitpid(child, 0)[1] == 0
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(predictor.predict, (TEXTS,)) == expected
+
+
+def test_a_copy_has_memory_of_its_own() -> None:
+    expected = SYSTEM.answer(TEXTS)
+    for copied in (pickle.loads(pickle.dumps(SYSTEM)), copy.deepcopy(SYSTEM)):
+        given_table, own = copied._table.given, SYSTEM._table.given
+        assert given_table[1] != own[1]
+        np.testing.assert_array_equal(copied.answer(TEXTS), expected)
 
 
 @pytest.mark.parametrize("kernel", ["", "numpy"])
