@@ -15,6 +15,7 @@ from leanformer.attention import SlidingWindow
 from leanformer.attention.hf.attach import attach
 from leanformer.core.record import Record, read
 from leanformer.data import Examples, Task, encode_examples
+from leanformer.distill.ngrams import fit_ngrams
 from leanformer.distill.objective import Outputs
 from leanformer.distill.teachers.teacher_cache import TeacherCache
 from leanformer.measure.tfidf import fit_tfidf
@@ -144,6 +145,11 @@ def cascaded(folder: Path) -> None:
     )
 
 
+def hashed_ngrams(folder: Path) -> None:
+    examples = Examples(texts=list(TEXTS), labels=[0, 1, 2, 0, 1, 2])
+    fit_ngrams(examples, Task(kind="classification", labels=LABELS)).save(folder)
+
+
 STATE = {"steps": 3, "losses": [0.5, 0.25], "identity": {"texts": "9f"}}
 
 
@@ -237,6 +243,7 @@ FOLDERS = {
         served,
         ("leanformer.json", "cascade.json", "first/leanformer.json", "second/ngrams.json"),
     ),
+    "hashed-ngrams": Kind(hashed_ngrams, served, ("leanformer.json", "hashed-ngrams.json")),
     "checkpoint": Kind(training, resumed, ("state.json", "parts.json")),
     "teacher": Kind(TEACHER.fill, TEACHER.read, ("outputs.json",)),
     "record": Kind(recorded, lambda folder: read(folder / "record.jsonl"), begins=True),

@@ -26,7 +26,7 @@ def test_it_is_judged_by_the_same_metric_on_the_same_examples(tmp_path: Path, ki
     contest.watch = lambda name, text: said.append(text)
     enter_simplest(contest, tmp_path / "simplest")
     judged, dev = contest.entries[SIMPLEST].judged, contest.dataset.dev
-    assert said[0].startswith("simplest rival, fitted in ")
+    assert said[0].startswith(f"{SIMPLEST}, fitted in ")
     assert len(judged.statistics) == len(dev)
     if kind == "classification":
         assert (

@@ -79,8 +79,8 @@ def check_gated(kind: str) -> TaskKind:
         ValueError: They are numbers, vectors or the next tokens.
     """
     about = kind_named(kind)
-    if not _is_gated(about):
-        gated = [name for name in kind_names(served=True) if _is_gated(kind_named(name))]
+    if not is_gated(about):
+        gated = [name for name in kind_names(served=True) if is_gated(kind_named(name))]
         raise ValueError(
             f"kind: no gate tells how sure an output of {kind!r} is; there are gates for "
             f"{', '.join(gated)}"
@@ -88,7 +88,8 @@ def check_gated(kind: str) -> TaskKind:
     return about
 
 
-def _is_gated(about: TaskKind) -> bool:
+def is_gated(about: TaskKind) -> bool:
+    """Whether the outputs of a task say how sure they are."""
     chooses = about.output in ("classes", "decisions")
     return chooses and not about.predicts_next and not about.grouped
 
