@@ -101,7 +101,9 @@ def test_a_student_that_fails_does_not_stand_in_the_way_of_a_cascade(
     made = contest(tmp_path, monkeypatch, 0.97, L3=100)
     chains = enter_cascades(made, tmp_path)
     name = f"{NGRAMS} → {INT8_TEACHER}"
-    made.entries[name] = replace(made.entries[INT8_TEACHER], name=name, role="candidate", system="cascade")
+    made.entries[name] = replace(
+        made.entries[INT8_TEACHER], name=name, role="candidate", system="cascade"
+    )
     picked = pick(made, rates({**SPEEDS, name: 30.0}), chains)
     assert picked is not None
     assert (picked.name, picked.proven) == (name, True)
