@@ -26,20 +26,20 @@ from leanformer.core.workspace import Watch
 from leanformer.recipe import knows_task
 from leanformer.report import plan_lines, write_report
 from leanformer.report.units import share
-from leanformer.search.baselines import enter_baselines
-from leanformer.search.cascades import enter_cascades, speed_up_left
 from leanformer.search.claim import claim, opened_test_before
 from leanformer.search.clock import Clock
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
+from leanformer.search.entrants.baselines import enter_baselines
+from leanformer.search.entrants.cascades import enter_cascades, speed_up_left
+from leanformer.search.entrants.ngrams import enter_ngrams
+from leanformer.search.entrants.simplest import enter_simplest
 from leanformer.search.entry import TEACHER, whole_teacher
 from leanformer.search.finish import finish, finished
-from leanformer.search.ngrams import enter_ngrams
 from leanformer.search.outcome import beside_majority
 from leanformer.search.planning.plan import write_plan
 from leanformer.search.planning.prepare import prepare
 from leanformer.search.request import Request
-from leanformer.search.simplest import enter_simplest
 from leanformer.search.students.climb import Trial, climb
 from leanformer.search.students.decisions import Decisions
 from leanformer.search.students.ladder import Rung, ladder

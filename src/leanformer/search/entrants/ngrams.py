@@ -14,8 +14,8 @@ from typing import Any
 from leanformer.distill.ngrams import fit_ngrams
 from leanformer.runtime.systems.hashed_ngrams import HashedNgrams
 from leanformer.search.contest import Contest
+from leanformer.search.entrants.fitted import enter_fitted
 from leanformer.search.entry import NGRAMS, whole_teacher
-from leanformer.search.fitted import enter_fitted
 from leanformer.search.judged import judge_system
 
 _MOST = 20_000  # texts without labels that the teacher answers for them
