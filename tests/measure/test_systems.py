@@ -99,3 +99,16 @@ def test_refusals():
         measure_systems({"a": system(1)}, length, TEXTS, loads=("speed",))
     with pytest.raises(ValueError, match="texts: a load is made of the caller's texts"):
         measure_systems({"a": system(1)}, length, [])
+
+
+def test_one_thread_is_not_timed_twice() -> None:
+    opened: list[tuple[int | None, int | None]] = []
+    texts = [text for text in TEXTS if text.strip()]
+    measured = measure_systems({"a": system(1, opened)}, length, texts, rounds=1, threads=1)
+    assert measured.timings["throughput_one_thread"] is measured.timings["throughput"]
+    found = measured.quantities["a"]
+    assert found["latency_32_one_thread"] == found["latency_32"]
+    alone = measure_systems(
+        {"a": system(1)}, length, texts, rounds=1, threads=1, loads=["throughput_one_thread"]
+    )
+    assert alone.quantities["a"]["throughput_one_thread"].value > 0

@@ -19,8 +19,8 @@ from leanformer.core.machine.processor import multiplies_int8_exactly
 from leanformer.core.record import Record
 
 _ROUNDS, _FEWEST = 7, 3  # of timing; the fewest where more would take over a quarter of the time
-_PER_ROUND = 1_200  # texts that a system answers in a round of all loads
-_WARMUP, _MEMORY = 2 * _PER_ROUND, 2_000  # and before that, and while its memory is measured
+_PER_ROUND, _ONE_THREAD = 1_200, 750  # texts in a round of all loads; if each is timed once only
+_WARMUP, _MEMORY = 2, 2_000  # rounds before that, and texts while its memory is measured
 _OPENED = 8.0  # seconds to open a system for that, in processes and with threads of its own
 _RACED = 2_000  # texts that a form of the chosen model answers in the race
 _EXPORTS = 2.0  # exports of the chosen model, in exports of the whole teacher
@@ -34,12 +34,19 @@ class Clock:
         record: The record of the search; a `session` event is written into it.
         minutes: What the search may take.
         now: The clock, in seconds.
+        one_thread: Whether everything is timed on one thread alone.
     """
 
     def __init__(
-        self, record: Record, minutes: float, now: Callable[[], float] = time.monotonic
+        self,
+        record: Record,
+        minutes: float,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        one_thread: bool = False,
     ) -> None:
         self.record, self.minutes, self._now = record, minutes, now
+        self._round = _ONE_THREAD if one_thread else _PER_ROUND
         self._before = worked(record.events())
         self._began = now()
         self.answers: dict[str, float] = {}
@@ -54,20 +61,20 @@ class Clock:
     def ending(self) -> float:
         """Seconds that the end of the search takes, with the systems that have entered so far."""
         raced = _RACED * max(self.answers.values(), default=0.0)
-        again = 0.0 if multiplies_int8_exactly() else self._timing(self.rounds, _WARMUP)
-        timing = self._timing(self.rounds, _WARMUP + _MEMORY)
+        again = 0.0 if multiplies_int8_exactly() else self._timing(self.rounds, 0)
+        timing = self._timing(self.rounds, _MEMORY)
         tried = _FORMS * _OPENED if self.answers else 0.0
         return timing + raced + tried + again + _EXPORTS * self.exports
 
     @property
     def rounds(self) -> int:
         """How often each system is timed."""
-        whole = self._timing(_ROUNDS, _WARMUP + _MEMORY)
+        whole = self._timing(_ROUNDS, _MEMORY)
         return _ROUNDS if 4 * whole <= 60 * self.minutes else _FEWEST
 
     def _timing(self, rounds: int, besides: int) -> float:
-        """Seconds to time all systems that have entered."""
-        texts = rounds * _PER_ROUND + besides
+        """Seconds to time all systems that have entered, and for so many texts besides."""
+        texts = (rounds + _WARMUP) * self._round + besides
         return sum(texts * one + _OPENED for one in self.answers.values())
 
     @property
@@ -79,7 +86,7 @@ class Clock:
     @property
     def free(self) -> float:
         """Seconds that may be trained, with one student more to be exported, timed and judged."""
-        texts = self.rounds * _PER_ROUND + _WARMUP + _MEMORY
+        texts = (self.rounds + _WARMUP) * self._round + _MEMORY
         student = texts * min(self.answers.values(), default=0.0) + _OPENED + self.exports
         return 60 * self.minutes - self.used - self.ending - student
 

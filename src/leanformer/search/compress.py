@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from leanformer.core.machine.threads import cores
 from leanformer.core.proof import NoEffect
 from leanformer.core.record import Record
 from leanformer.core.storage.lock import one_at_a_time
@@ -80,7 +81,8 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
     describe(contest.record, dataset, request, command)
     write_plan(contest.record, plan)
     if not finished(contest.record):
-        contest.clock = Clock(contest.record, request.minutes)
+        one_thread = (request.threads or cores()) == 1
+        contest.clock = Clock(contest.record, request.minutes, one_thread=one_thread)
         search = _Search(contest, out, opened.layers)
         search.teach((opened.model, opened.tokenizer))
         del opened  # the teacher is held by the contest

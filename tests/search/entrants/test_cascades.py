@@ -10,8 +10,8 @@ from search.made_up import rates
 from search.toy import contest_of
 
 from leanformer.data import Examples
-from leanformer.search import cascades
 from leanformer.search.contest import Contest
+from leanformer.search.entrants import cascades
 from leanformer.search.entrants.cascades import Chain, enter_cascades, share_confidence
 from leanformer.search.entry import INT8_TEACHER, NGRAMS, TEACHER, Entry
 from leanformer.search.outcome import pick
