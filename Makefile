@@ -4,6 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 SYSTEM_PYTHON := $(shell command -v python3.11 || command -v python3)
 TORCH := torch==2.13.0
+KERNEL := src/leanformer/runtime/hashed_ngrams/kernel.c
 PYTEST_ARGS ?=
 
 # Threads that spin while they wait cost several times the work where a core is shared (LOG.md).
@@ -20,7 +21,7 @@ help:
 	@echo "make env    make $(VENV)"
 	@echo "make clean  remove everything that can be made again, but not $(VENV)"
 
-env: $(VENV)/.made
+env: $(VENV)/.kernel
 
 $(VENV)/.made: pyproject.toml
 	@test -x $(PYTHON) || $(SYSTEM_PYTHON) -m venv $(VENV) || \
@@ -28,6 +29,11 @@ $(VENV)/.made: pyproject.toml
 	$(PYTHON) -m pip install --quiet --upgrade "pip>=25.1"
 	$(PYTHON) -m pip install --quiet $(TORCH)
 	$(PYTHON) -m pip install --quiet -e ".[demo]" --group test
+	@touch $@
+
+# Without a C compiler it says so, and numpy computes what the kernel would.
+$(VENV)/.kernel: $(VENV)/.made $(KERNEL)
+	$(PYTHON) -m leanformer.runtime.hashed_ngrams.build
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.made

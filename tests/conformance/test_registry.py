@@ -27,7 +27,7 @@ from leanformer.train.loss import count
 from leanformer.train.steps.finetune import Finetune
 
 TESTS = Path(__file__).parents[1]
-FAMILIES = ("attention", "calibrate", "distill", "prune", "quantize", "tasks", "train")
+FAMILIES = ("attention", "calibrate", "distill", "prune", "quantize", "runtime", "tasks", "train")
 
 for package in FAMILIES:
     home = importlib.import_module(f"leanformer.{package}")
@@ -231,7 +231,9 @@ def test_recipes_know_every_technique_without_naming_a_module() -> None:
         "print(*(n for members in families().values() for n in members))"
     )
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert set(ran.stdout.split()) == {param.values[0].technique for param in ALL}  # type: ignore[attr-defined]
+    known = [param.values[0] for param in ALL]
+    # gates are named by served folders, not by recipes
+    assert set(ran.stdout.split()) == {cls.technique for cls in known if cls.family != "gate"}  # type: ignore[attr-defined]
 
 
 def test_every_module_of_the_families_says_what_it_is() -> None:

@@ -12,10 +12,11 @@ from train.toy import FAST, TEXTS, examples
 
 from leanformer.data import IGNORE, Encoded, Examples, Task, encode_examples
 from leanformer.data.task import joined
-from leanformer.distill.distillation import Distillation, outputs_of, translation
+from leanformer.distill.distillation import Distillation, outputs_of
 from leanformer.distill.objective import dims_of
 from leanformer.distill.objectives import HiddenStates, Labels, Logits, SoftTargets
 from leanformer.distill.teachers.ensemble import Ensemble
+from leanformer.distill.teachers.translation import Translation
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.train import TrainSetup, fit
@@ -59,25 +60,6 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole_with_unlabelled_texts(k
         assert (ours - theirs).norm() <= 0.01 * theirs.norm() + 1e-5
 
 
-def test_translation_finds_each_token_of_a_cut_vocabulary() -> None:
-    whole = tiny_tokenizer("bert")
-    assert translation(whole, tiny_tokenizer("bert")) is None
-    vocabulary = whole.get_vocab()
-    kept = [token for token in sorted(vocabulary, key=vocabulary.get) if "x" not in token]
-    small = type(whole)(vocab={token: index for index, token in enumerate(kept)})
-    table = translation(small, whole)
-    assert table is not None
-    assert table.shape == (len(kept),)
-    assert [whole.convert_ids_to_tokens(int(index)) for index in table] == kept
-    text = "the quiet mountains"
-    ids = torch.tensor(small(text)["input_ids"])
-    assert table[ids].tolist() == whole(text)["input_ids"]
-    with pytest.raises(
-        ValueError, match=r"the student's tokenizer has \d+ tokens that the teacher's"
-    ):
-        translation(whole, small)
-
-
 def test_a_teacher_reads_a_cut_vocabulary_as_its_own() -> None:
     teacher = model_for("classification")
     encoded = encode_examples(examples(), tiny_tokenizer("bert"), "classification", 32)
@@ -92,8 +74,9 @@ def test_a_teacher_reads_a_cut_vocabulary_as_its_own() -> None:
         batch, inputs={**batch.inputs, "input_ids": torch.argsort(swap)[batch.inputs["input_ids"]]}
     )
     task = Task(kind="classification", labels=("a", "b"))
+    table = Translation(swap.unsqueeze(1), torch.ones_like(swap))
     plain = Distillation((SoftTargets(),), student, teacher, task)(student, batch)
-    translated = Distillation((SoftTargets(),), other, teacher, task, swap)(other, renamed)
+    translated = Distillation((SoftTargets(),), other, teacher, task, table)(other, renamed)
     torch.testing.assert_close(translated[0].total, plain[0].total)
 
 

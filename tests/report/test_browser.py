@@ -1,9 +1,10 @@
 """The page in headless Chromium, opened from the disk as a reader opens it."""
 
+import itertools
 from pathlib import Path
 
 import pytest
-from report import sample, test_attention
+from report import rivals_sample, sample, test_attention
 
 from leanformer.report import write_comparison, write_report
 from leanformer.report.attention import write_page
@@ -32,9 +33,9 @@ def pages(tmp_path_factory):
     """The pages of the sample records, written once."""
     folder = tmp_path_factory.mktemp("pages")
     names = ("full", "missed", "unfinished", "minimal")
-    records = {
-        name: sample.write(folder / f"{name}.jsonl", getattr(sample, name)()) for name in names
-    }
+    events = {name: getattr(sample, name)() for name in names}
+    events["rivals"] = rivals_sample.rivals()
+    records = {name: sample.write(folder / f"{name}.jsonl", one) for name, one in events.items()}
     made = {name: write_report(path, folder / f"{name}.html") for name, path in records.items()}
     attention = [
         test_attention.event(name, length, ratio)
@@ -55,6 +56,7 @@ def visit(browser, pages):
 
     def go(name="full", width=1280, scheme="light"):
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page.set_default_timeout(180_000)  # a busy machine is not a failure
         address = pages[name].as_uri()
         page.on(
             "console",
@@ -83,13 +85,13 @@ def visit(browser, pages):
 
 
 @pytest.mark.parametrize(
-    "name", ["full", "missed", "unfinished", "minimal", "compare", "attention"]
+    "name", ["full", "missed", "unfinished", "minimal", "compare", "attention", "rivals"]
 )
 def test_it_renders_and_nothing_overflows(visit, name):
     page = visit(name)
     assert page.locator("h1").inner_text()
     drawn = page.locator(".chart .main-svg").count()
-    assert (drawn > 0) == (name in ("full", "missed", "unfinished", "attention"))
+    assert (drawn > 0) == (name not in ("minimal", "compare"))
     assert page.evaluate("window.hacked") is None
     for width in (1280, 380):
         page.set_viewport_size({"width": width, "height": 900})
@@ -116,12 +118,45 @@ def test_hovering_a_mark_names_the_candidate(visit):
 def test_the_axis_and_the_split_can_be_chosen(visit):
     page = visit()
     title = page.locator("#front-chart .xtitle")
-    assert "32 tokens" in title.text_content()
+    assert "one thread per million texts" in title.text_content()
     page.get_by_label("Throughput", exact=True).check()
-    assert "texts/s" in title.text_content()
+    assert "Texts per second" in title.text_content()
     assert page.locator("#better").inner_text() == "Better is up and right"
     page.get_by_label("Test", exact=True).check()
     assert "test split" in page.locator("#front-chart .ytitle").text_content()
+
+
+def test_money_follows_the_price_and_what_is_not_drawn_is_named(visit):
+    page = visit("rivals")
+    ticks = page.locator("#front-chart .xtick text")
+    hour = ticks.filter(has_text="1 h")
+    assert hour.text_content() == "1 h0.04"
+    page.fill("#price", "0.5")
+    assert hour.text_content() == "1 h0.5"
+    page.fill("#price", "")
+    assert hour.text_content() == "1 h"
+    page.get_by_label("Throughput", exact=True).check()
+    assert not page.locator("#price").is_visible()
+    assert "Below 90 %: L1-h25-f25 (86.4 %)." in page.locator("#missing").inner_text()
+    page.get_by_label("Test", exact=True).check()
+    assert page.locator("#missing").inner_text() == ""
+
+
+def test_marks_and_their_names_stay_inside_the_chart(visit):
+    page = visit("rivals")
+    for width in (1280, 380):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.reload()
+        frame = page.locator("#front-chart").bounding_box()
+        for kind in (".points path", ".xtick text", ".ytick text", ".xtitle", ".annotation-text"):
+            for mark in page.locator(f"#front-chart {kind}").all():
+                box = mark.bounding_box()
+                assert frame["x"] <= box["x"]
+                assert box["x"] + box["width"] <= frame["x"] + frame["width"]
+        ticks = [t.bounding_box() for t in page.locator("#front-chart .xtick text").all()]
+        ticks.sort(key=lambda box: box["x"])
+        for left, right in itertools.pairwise(ticks):
+            assert left["x"] + left["width"] < right["x"]
 
 
 def test_a_click_in_the_legend_hides_what_it_names(visit):

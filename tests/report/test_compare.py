@@ -1,4 +1,4 @@
-from report import sample
+from report import rivals_sample, sample
 
 from leanformer.report import compare, write_comparison
 
@@ -31,3 +31,19 @@ def test_a_page_of_two_runs(record, tmp_path):
     html = path.read_text()
     assert "B: The run has not finished" in html
     assert "The last column is B over A." in html
+
+
+def test_cascades_and_n_grams_side_by_side(record):
+    text = compare(record("rivals"), record("needless"))
+    assert f"{rivals_sample.CASCADE} in A, n-grams in B" in text
+    cost = next(line for line in text.splitlines() if line.startswith("A million texts"))
+    assert cost.split()[-5:] == ["2.1", "min", "5.1", "s", "0.04×"]
+    assert "Passed on, dev" in text
+    assert "n-grams, measured in both." in text
+    assert "\nL3-h50-f50, measured" not in text
+
+
+def test_a_record_of_before_beside_one_with_cascades(record):
+    text = compare(record("full"), record("rivals"))
+    assert f"L3-h50-f50 in A, {rivals_sample.CASCADE} in B" in text
+    assert "teacher · OpenVINO int8, measured in both." in text

@@ -1,5 +1,5 @@
 import pytest
-from report import sample
+from report import rivals_sample, sample
 
 from leanformer.report.events import load
 
@@ -102,3 +102,17 @@ def test_a_number_that_is_not_finite_is_absent(tmp_path):
         tail='{"event": "training", "model": "A", "loss": 1, "dev": NaN}\n',
     )
     assert load(path).training[0]["dev"] is None
+
+
+def test_the_last_thresholds_of_a_cascade_count(tmp_path):
+    events = rivals_sample.rivals()
+    again = rivals_sample.gate(rivals_sample.CASCADE, "teacher · OpenVINO int8", 0.99, 0.5)
+    found = load(sample.write(tmp_path / "r.jsonl", [*events, again])).gates
+    assert [gate["rate"] for gate in found] == [0.5, 0.1]
+
+
+def test_thresholds_without_their_systems_are_refused(tmp_path):
+    event = rivals_sample.gates()[0]
+    del event["second"]
+    with pytest.raises(ValueError, match="'gate' has no 'second'"):
+        load(sample.write(tmp_path / "r.jsonl", [sample.run(), event]))

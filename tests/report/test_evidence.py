@@ -1,5 +1,5 @@
 import pytest
-from report import sample
+from report import rivals_sample, sample
 
 from leanformer.report import evidence
 
@@ -75,3 +75,14 @@ def test_disagreements_are_words():
         "",
         "teacher",
     )
+
+
+def test_thresholds_are_in_the_order_of_their_rates_and_say_what_is_proven():
+    event = rivals_sample.gate("a → b", "b", 0.995, 0.07)
+    event["rows"][0] |= {"kept": None, "lower": None}
+    table = evidence.thresholds(event)
+    texts = [[cell.text for cell in row.cells] for row in table.rows]
+    assert texts[0] == ["0.0 %", "0.200", "97.80 %", "97.20 %", "not proven"]
+    assert texts[-1] == ["100.0 %", "–", "–", "–", "proven"]
+    assert [row.cells[0].text for row in table.rows if row.kind == "chosen"] == ["7.0 %"]
+    assert "a text goes on to b where the margin of n-grams is below" in table.caption

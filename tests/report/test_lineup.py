@@ -1,4 +1,5 @@
 import pytest
+from report import rivals_sample, sample
 
 from leanformer.core.quantity import Quantity
 from leanformer.report.events import load
@@ -43,3 +44,40 @@ def test_a_name_without_its_backend_is_found(record):
     assert named(systems, "teacher").name == "teacher · PyTorch fp32"
     assert named(systems, "L3") is None
     assert named(systems, None) is None
+
+
+def test_what_is_proven_of_each_candidate(record):
+    field = lineup(load(record("rivals")))
+    proven = {system.name for system in field.candidates if system.proven}
+    assert proven == {"L4-h100-f100", rivals_sample.CASCADE}
+    assert field.simplest.name == "TF-IDF · linear model"
+
+
+@pytest.mark.parametrize(("outcome", "proven"), [("kept", True), ("unproven", False)])
+def test_the_verdict_has_the_last_word_about_what_was_chosen(tmp_path, outcome, proven):
+    events = [
+        *rivals_sample.rivals(outcome="kept")[:-1],
+        sample.verdict(chosen="n-grams", outcome=outcome),
+    ]
+    field = lineup(load(sample.write(tmp_path / "r.jsonl", events)))
+    assert field.chosen.proven is proven
+
+
+def test_the_thresholds_of_a_cascade_are_found_in_its_exported_form_too(tmp_path, record):
+    field = lineup(load(record("rivals")))
+    assert field.gate(field.chosen)["name"] == rivals_sample.CASCADE
+    assert field.gate(field.teacher) is None
+    events = rivals_sample.rivals(exported="served")
+    served = rivals_sample.cascade("served", 0.92, 0.91, 9000, 0.1, 0.07)
+    field = lineup(load(sample.write(tmp_path / "r.jsonl", [*events, served])))
+    assert field.exported.name == "served"
+    assert field.gate(field.exported)["name"] == rivals_sample.CASCADE
+
+
+def test_a_cascade_that_passes_nothing_on_proves_its_first_system(tmp_path):
+    events = rivals_sample.rivals()
+    alone = rivals_sample.gate("n-grams → L4-h100-f100", "L4-h100-f100", 0.99, 0.0)
+    choices = [e for e in events if e.get("name") == "n-grams" and e["event"] == "choice"]
+    events = [alone, *(e for e in events if e not in choices)]  # a search decides nothing of them
+    field = lineup(load(sample.write(tmp_path / "r.jsonl", events)))
+    assert next(s for s in field.systems if s.name == "n-grams").proven

@@ -2,7 +2,7 @@ import json
 import re
 
 import pytest
-from report import sample
+from report import rivals_sample, sample
 
 from leanformer.report import write_report
 
@@ -85,3 +85,33 @@ def test_a_page_is_written_whole_or_not_at_all(record, tmp_path):
     with pytest.raises(ValueError, match="is no event"):
         write_report(broken, out)
     assert out.read_text() == "before"
+
+
+def controls(html):
+    return re.findall(r'name="axis" value="(\w+)"', html)
+
+
+@pytest.mark.parametrize(
+    ("goal", "first", "best"),
+    [
+        (None, "cost", "fastest"),
+        ("throughput", "cost", "fastest"),
+        ("latency", "latency_mean", "one with the lowest latency"),
+        ("size", "size", "smallest"),
+        ("memory", "memory", "one that needs the least memory"),
+    ],
+)
+def test_the_first_axis_is_what_the_search_was_for(tmp_path, goal, first, best):
+    run, *rest = rivals_sample.rivals()
+    events = [run | {"goal": goal}, *rest]
+    html = text_of(write_report(sample.write(tmp_path / "r.jsonl", events)))
+    assert controls(html)[0] == first
+    assert ("size" in controls(html)) == (goal == "size")
+    assert f"The {best} that is proven to keep it is chosen" in html
+
+
+def test_thresholds_stand_in_the_search(record):
+    html = text_of(write_report(record("rivals")))
+    assert html.count("Thresholds of n-grams →") == 2
+    assert "Price of a core-hour" in html
+    assert "Thresholds" not in text_of(write_report(record("full")))

@@ -31,3 +31,10 @@ def test_every_row_has_the_columns_of_its_table(tmp_path):
 def test_an_unfinished_record_says_so(record):
     assert "> The run has not finished" in markdown(record("unfinished"))
     assert markdown(record("minimal")).startswith("**Nothing has been measured yet.**")
+
+
+def test_markdown_has_the_thresholds_of_cascades(record):
+    text = markdown(record("rivals"))
+    assert "## Thresholds" in text
+    assert "| 7.0 % | 0.410 | 99.25 % | 98.65 % | proven |" in text
+    assert "2.1 min" in text

@@ -1,4 +1,4 @@
-from report import sample
+from report import rivals_sample, sample
 
 from leanformer.report import tables
 from leanformer.report.events import load
@@ -62,3 +62,20 @@ def test_the_race_tells_who_was_skipped_and_why(record):
         "skipped",
         "the smoke test ended with signal SIGFPE",
     ]
+
+
+def test_rows_say_what_a_million_texts_cost_and_what_a_cascade_passes_on(record):
+    table = tables.systems(lineup(load(record("rivals"))))
+    heads = [column.name for column in table.columns]
+    rows = {row.cells[0].text: dict(zip(heads, row.cells, strict=True)) for row in table.rows}
+    assert rows["n-grams"]["A million texts"].text == "5.1 s"
+    assert (
+        rows["n-grams"]["A million texts"].sort < rows[rivals_sample.BEHIND]["A million texts"].sort
+    )
+    cascade = rows[rivals_sample.CASCADE]
+    assert (cascade["Passed on"].text, rows["n-grams"]["Passed on"].text) == ("6.9 %", "–")
+    assert (cascade["One by one"].text, cascade["One by one"].below) == (
+        "0.140",
+        "median 0.11, worst 2.4",
+    )
+    assert "fitted in 4.3 s" in rows["n-grams"]["System"].below

@@ -5,6 +5,7 @@ from leanformer.report.units import (
     amount,
     at_least,
     column,
+    duration,
     percent,
     score,
     share,
@@ -61,3 +62,21 @@ def test_the_probability_of_a_token_is_told_as_perplexity() -> None:
     assert score(0.05, "token_probability") == "perplexity 20.0"
     assert score(0.00125, "token_probability") == "perplexity 800"
     assert score(0.0, "token_probability") == "0.0 %"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.25, "0.25 s"),
+        (5.04, "5.0 s"),
+        (59.0, "59 s"),
+        (60, "1.0 min"),
+        (1330, "22 min"),
+        (10_300, "2.9 h"),
+        (90_000, "25 h"),
+        (200_000, "2.3 days"),
+        (0, "0 s"),
+    ],
+)
+def test_spans_of_time(seconds, text):
+    assert duration(seconds) == text

@@ -1,8 +1,9 @@
 import pytest
-from report import sample
+from report import rivals_sample, sample
 
 from leanformer.report.events import load
-from leanformer.report.verdict import sentence, tiles
+from leanformer.report.tiles import tiles
+from leanformer.report.verdict import sentence
 
 
 def said(tmp_path, events):
@@ -76,24 +77,6 @@ def test_without_students(tmp_path, record):
     assert said(tmp_path, [sample.run(), sample.verdict(sentence="Only timed.")]) == "Only timed."
 
 
-def test_tiles_name_their_baselines_and_the_bar(record):
-    made = tiles(load(record("full")))
-    assert [tile.figure for tile in made] == ["2.6×", "14.1×", "99.3 %", "11.8×", "0.68 ms"]
-    assert "OpenVINO int8" in made[0].label
-    assert "PyTorch fp32" in made[1].label
-    assert made[2].met is True
-    assert tiles(load(record("minimal"))) == []
-
-
-@pytest.mark.parametrize(("dev", "met"), [(0.9208, True), (0.8, False)])
-def test_the_tile_says_whether_the_bar_was_met(tmp_path, dev, met):
-    events = sample.full()
-    chosen = next(e for e in events if e.get("name") == "L3-h50-f50")
-    chosen["quality"] = {"dev": dev, "test": None}
-    made = tiles(load(sample.write(tmp_path / "r.jsonl", events)))
-    assert next(tile for tile in made if "accuracy" in tile.label).met is met
-
-
 def exported(tmp_path, **changes):
     """A run whose chosen student is served in fp32, which is slower and larger."""
     served = sample.model(
@@ -132,3 +115,47 @@ def test_a_kept_promise_does_not_stand_beside_short_of_what_was_asked(tmp_path):
         (tile,) = [tile for tile in tiles(events) if "on test" in tile.label]
         assert tile.met is (False if short else None)
         assert ("too few texts to prove it" in tile.detail) != short
+
+
+def test_of_a_cascade_it_says_who_answers_what(record):
+    assert sentence(load(record("rivals"))) == (
+        "A cascade answers 93.1 % of the texts by n-grams and passes 6.9 % on to OpenVINO int8 of "
+        "the teacher; it runs 13.0× faster than OpenVINO int8 of the teacher (130× PyTorch fp32) "
+        "and keeps 99.5 % of its accuracy, in a file 3.5× smaller."
+    )
+
+
+def test_a_cascade_without_its_thresholds_is_named(tmp_path):
+    events = [e for e in rivals_sample.rivals() if e["event"] != "gate"]
+    assert said(tmp_path, events).startswith(f"The cascade {rivals_sample.CASCADE} runs 13.0×")
+
+
+def test_n_grams_that_keep_enough_need_no_transformer(record):
+    assert sentence(load(record("needless"))).startswith(
+        "No transformer is needed: n-grams run 315× faster than OpenVINO int8 of the teacher "
+        "(3,140× PyTorch fp32) and keep 98.3 % of its accuracy"
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "keep", "begin"),
+    [
+        ("kept", 0.97, "No transformer is needed: n-grams run"),
+        ("kept", 0.99, "No transformer is needed: n-grams run"),  # test is too small to say no
+        ("unproven", 0.97, "Perhaps no transformer is needed: n-grams run"),
+        ("unproven", 0.99, "n-grams run"),
+        ("not kept", 0.97, "n-grams run"),
+        (None, 0.97, "No transformer is needed: n-grams run"),
+        (None, 0.99, "n-grams run"),
+    ],
+)
+def test_it_promises_no_more_than_the_verdict(tmp_path, outcome, keep, begin):
+    events = rivals_sample.rivals("n-grams", keep=keep, outcome=outcome)
+    assert said(tmp_path, events).startswith(begin)
+
+
+def test_where_the_teacher_wins_cascades_are_named_among_those_that_lost(tmp_path):
+    events = rivals_sample.rivals("teacher · OpenVINO int8")
+    assert said(tmp_path, events).startswith("No student or cascade both kept 99 % and beat")
+    unfinished = [e for e in events if e["event"] != "verdict"]
+    assert "students and cascades measured so far" in said(tmp_path, unfinished)

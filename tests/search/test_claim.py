@@ -132,16 +132,27 @@ def test_a_folder_may_be_checked_without_being_claimed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("fields", "stay"),
-    [({"keep": 0.5}, True), ({"minutes": 90.0}, False), ({"student_epochs": 2.0}, False)],
+    [
+        ({"keep": 0.5}, {"layers", "pace"}),
+        ({"goal": "size"}, {"layers", "pace", "first"}),
+        ({"portable": True}, {"layers", "pace", "first"}),
+        ({"minutes": 90.0}, {"layers"}),
+        ({"student_epochs": 2.0}, {"layers"}),
+    ],
 )
 def test_what_was_shortened_stays_so_unless_there_is_more_time(
-    tmp_path: Path, fields: dict[str, Any], stay: bool
+    tmp_path: Path, fields: dict[str, Any], stay: set[str]
 ) -> None:
     claim(tmp_path, ASKED, DATA, OPENED)
     record = Record(tmp_path / "record.jsonl")
+    record.write("layers", rows=[{"heads": 1.0, "ffn": 1.0, "seconds": 0.5}])
+    record.write("first", name="L3")
     record.write("pace", name="L3", epochs=1.5)
+    record.write("choice", name="L3", decision="kept")
+    before = record.events()
     claim(tmp_path, replace(ASKED, **fields), DATA, OPENED)
-    assert [event["epochs"] for event in record.events()] == ([1.5] if stay else [])
+    kept = [event for event in before if event["event"] in stay]
+    assert record.events() == kept
 
 
 def test_settings_that_are_damaged_count_as_changed(tmp_path: Path) -> None:

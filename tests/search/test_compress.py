@@ -21,8 +21,8 @@ from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.backends import graph_file
 from leanformer.search import Request, compress
+from leanformer.search.entrants.simplest import SIMPLEST
 from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, TEACHER
-from leanformer.search.simplest import SIMPLEST
 
 pytest.importorskip("openvino", reason="students are judged as OpenVINO graphs")
 pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
@@ -164,7 +164,7 @@ def test_a_model_of_one_layer_has_no_smaller_student(
     search: Callable[[str], Search], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = search("classification").request
-    monkeypatch.setattr(_MODULE, "ladder", lambda layers, whole: [])
+    monkeypatch.setattr(_MODULE, "ladder", lambda *_, **__: [])
     monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)
     with pytest.raises(ValueError, match="there is no smaller student to search for"):
         compress(request, tmp_path / "lean")
@@ -175,7 +175,7 @@ def test_the_teacher_of_a_headless_model_is_fine_tuned_first(
 ) -> None:
     encoder = tiny_data.write_encoder(tmp_path / "encoder")
     request = replace(search("classification").request, model=str(encoder))
-    monkeypatch.setattr(_MODULE, "ladder", lambda layers, whole: [])
+    monkeypatch.setattr(_MODULE, "ladder", lambda *_, **__: [])
     monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)
     monkeypatch.setattr(Request, "teacher_setup", lambda self, examples: SETUP)
     with pytest.raises(ValueError, match="no smaller student"):

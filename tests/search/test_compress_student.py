@@ -110,7 +110,7 @@ def test_a_number_is_taught_to_the_whole_encoder(
     monkeypatch.setattr("leanformer.search.finish.DEFAULT", ())
     monkeypatch.setattr(Request, "student_setup", lambda self, examples: LONG)
     module = sys.modules["leanformer.search.compress"]  # the package has a function of this name
-    monkeypatch.setattr(module, "ladder", lambda layers, whole: ladder(layers, whole=whole)[:1])
+    monkeypatch.setattr(module, "ladder", lambda *args, **settings: ladder(*args, **settings)[:1])
     done = Search(request_of(tmp_path, "albert", "regression"), tmp_path / "lean")
     compress(done.request, done.out)
     steps = {step["step"]: step["settings"] for step in done.events("step")}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from search.made_up import answers_right, contest_with, rates
 
+from leanformer.core.quantity import Quantity
 from leanformer.data import Task
 from leanformer.measure.promise import Promise
 from leanformer.search.contest import Contest
@@ -33,6 +34,42 @@ def test_the_fastest_that_is_proven_is_picked(tmp_path: Path) -> None:
     assert (
         picked.reason == "the fastest that is proven to keep 0.9 of the teacher's quality, 0.9 sure"
     )
+
+
+@pytest.mark.parametrize(
+    ("goal", "name", "reason"),
+    [
+        ("latency", "L3", "the one with the lowest latency that is proven to keep 0.9"),
+        ("size", "L1", "the smallest that is proven"),
+        ("memory", INT8_TEACHER, "the one that needs the least memory that is proven"),
+        ("throughput", "L2", "the fastest that is proven"),
+    ],
+)
+def test_the_goal_decides(goal: Any, name: str, reason: str, tmp_path: Path) -> None:
+    """All are proven; each quantity puts another one first."""
+    made = contest(tmp_path, L3=960, L2=950, L1=940)
+    made.request = replace(made.request, goal=goal)
+    measured = {
+        TEACHER: (9.0, 9.0, 9.0, 9.0),
+        FUSED_TEACHER: (9.0, 9.0, 9.0, 9.0),
+        INT8_TEACHER: (5.0, 4.0, 8.0, 1.0),
+        "L3": (1.0, 3.0, 7.0, 4.0),
+        "L2": (2.0, 1.0, 6.0, 3.0),
+        "L1": (3.0, 2.0, 5.0, 2.0),
+    }
+    quantities = {
+        system: {
+            "latency_32": Quantity(latency, "s"),
+            "throughput": Quantity(1 / seconds, "texts/s"),
+            "size": Quantity(size, "B"),
+            "memory": Quantity(memory, "B"),
+        }
+        for system, (latency, seconds, size, memory) in measured.items()
+    }
+    picked = pick(made, quantities)
+    assert picked is not None
+    assert (picked.name, picked.proven) == (name, True)
+    assert picked.reason.startswith(reason)
 
 
 def test_what_dev_cannot_prove_is_picked_by_its_estimate_and_said_to_be_so(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from leanformer.data import Dataset, Examples, Source, Task
 from leanformer.distill.objectives import Cosine, Vectors
-from leanformer.search.request import Request, examples_of
+from leanformer.search.request import Request, copies_of, examples_of
 
 ASKED = Request(model="teacher", data=Source(path="texts.tsv"))
 
@@ -21,6 +21,7 @@ ASKED = Request(model="teacher", data=Source(path="texts.tsv"))
         ({"student_epochs": -1.0}, "student_epochs: -1.0 is not above 0"),
         ({"min_count": 0}, "min_count: 0 is not at least 1"),
         ({"threads": -1}, "threads: -1 is not between 0"),
+        ({"augment": -1}, "augment: -1 is not at least 0"),
         ({"seed": -3}, "seed: -3 is not at least 0"),
     ],
 )
@@ -42,8 +43,27 @@ def test_unlabelled_texts_count_as_texts_to_learn_on() -> None:
     texts = Examples(texts=["a", "b"], labels=[0, 1])
     task = Task(kind="classification", labels=("x", "y"))
     dataset = Dataset(name="toy", task=task, train=texts, dev=texts, test=texts)
-    assert examples_of(dataset) == 2
-    assert examples_of(replace(dataset, unlabelled=Examples(texts=["c", "d", "e"]))) == 5
+    assert examples_of(ASKED, dataset) == 2 * (1 + 2)  # two altered copies of each
+    assert examples_of(replace(ASKED, augment=0), dataset) == 2
+    assert examples_of(ASKED, replace(dataset, unlabelled=Examples(texts=["c", "d", "e"]))) == 5
+
+
+def test_altered_copies_are_made_where_they_were_found_to_help() -> None:
+    texts = Examples(texts=["a", "b"], labels=[0, 1])
+    few = Task(kind="classification", labels=("x", "y"))
+    dataset = Dataset(name="toy", task=few, train=texts, dev=texts, test=texts)
+    assert copies_of(ASKED, dataset) == 2
+    many = Task(kind="classification", labels=tuple(map(str, range(77))))
+    pairs = replace(texts, pairs=["c", "d"])
+    long = Examples(texts=["a"] * 5000, labels=[0] * 5000)
+    for other in (
+        replace(dataset, task=many),
+        replace(dataset, train=pairs),
+        replace(dataset, train=long),
+        replace(dataset, unlabelled=texts.without_labels()),
+    ):
+        assert copies_of(ASKED, other) == 0
+        assert copies_of(replace(ASKED, augment=3), other) == 3
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression", "tokens", "embedding"])

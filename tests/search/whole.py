@@ -123,6 +123,8 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("leanformer.search.finish.measure_folders", measured)
         patch.setattr("leanformer.runtime.race.smoke_test", lambda *_: Smoke("", 0.0))
+        module = sys.modules["leanformer.search.compress"]
+        patch.setattr(module, "layer_times", lambda contest: None)  # matrix products decide
         patch.setattr("leanformer.runtime.onnx.export.export_onnx", absent)
         setup = Request.student_setup
         patch.setattr(  # a checkpoint at every step, so that an interruption finds one
@@ -157,6 +159,7 @@ def searched(place: Path, kind: str) -> Search:
         data=source,
         keep=0.5,
         minutes=1000.0,
+        augment=0,
         student_epochs=6.0 if whole or kind in BARE else 2.0,
         threads=1,
     )

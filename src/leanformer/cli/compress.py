@@ -43,6 +43,16 @@ def compress(
     confidence: Annotated[
         float, typer.Option(help="How sure dev has to be of that for it to be proven.")
     ] = 0.9,
+    goal: Annotated[
+        str,
+        typer.Option(
+            "--for", help="What is made small or fast: throughput, latency, size or memory."
+        ),
+    ] = "throughput",
+    portable: Annotated[
+        bool,
+        typer.Option("--portable", help="Choose only what transformers loads without leanformer."),
+    ] = False,
     minutes: Annotated[
         float, typer.Option(help="What the whole search may take; trainings are shortened to fit.")
     ] = 60.0,
@@ -55,6 +65,12 @@ def compress(
     ] = None,
     unlabelled: Annotated[
         Path | None, typer.Option(help="File of texts without labels, to distil on.")
+    ] = None,
+    augment: Annotated[
+        int | None,
+        typer.Option(
+            help="Altered copies of each text to distil on; by default two where labels are few."
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Use so many training rows only.")] = None,
     max_length: Annotated[int, typer.Option(help="Cut texts to this many tokens.")] = 128,
@@ -93,7 +109,9 @@ def compress(
         bool, typer.Option("--dry-run", help="Say the plan and end: nothing is written.")
     ] = False,
 ) -> None:
-    """Find the fastest student that keeps the quality; stopped, the same command resumes.
+    """Find the fastest (or, with --for, the smallest) model that keeps the quality.
+
+    Stopped, the same command resumes.
 
     Exit codes: 0 the promise is kept, 3 exported but not proven, 4 not kept, 2 wrong usage.
     """

@@ -1,6 +1,7 @@
 """`leanformer predict DIR --in texts.txt`: answers of an exported model, one JSON line per line."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,18 +69,27 @@ def _answers(
     good = [one for one in inputs if not one.error]
     texts = [one.text for one in good if one.text is not None]
     pairs = [one.pair for one in good if one.pair is not None] if pair else None
-    if predictor.about.output == "vector":
-        found: list[Any] = list(predictor.encode(texts))
-    else:
-        found = predictor.predict(texts, pairs)
-    answers = iter(found)
+    answers = _sourced(predictor, texts, pairs)
     return [
         {
             **_beside(one, text, pair, id_),
-            **({"error": one.error} if one.error else predictor.about.plain(next(answers))),
+            **({"error": one.error} if one.error else next(answers)),
         }
         for one in inputs
     ]
+
+
+def _sourced(
+    predictor: "Predictor", texts: list[str], pairs: list[str] | None
+) -> Iterator[dict[str, Any]]:
+    """The answer to each text as JSON; of a cascade, with the part that gave it."""
+    plain = predictor.about.plain
+    if predictor.about.output == "vector":
+        return map(plain, predictor.encode(texts))
+    if not predictor.system.sources:
+        return map(plain, predictor.predict(texts, pairs))
+    found = predictor.predict(texts, pairs, sources=True)
+    return ({**plain(one.answer), "source": one.source} for one in found)
 
 
 def _beside(one: "Input", text: str, pair: str | None, id_: str | None) -> dict[str, Any]:

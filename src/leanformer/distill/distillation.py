@@ -1,6 +1,6 @@
 """The loss of a student beside its teacher: both read the same, objectives compare what they say.
 
-Legend: B batch, T token, V vocabulary.
+Legend: B batch, T token.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from leanformer.distill.augmentation import token_swap
 from leanformer.distill.objective import Objective, Outputs, dims_of
 from leanformer.distill.teachers.reading import OwnReading
 from leanformer.distill.teachers.teacher_cache import TeacherCache
+from leanformer.distill.teachers.translation import Translation
 from leanformer.models.attention.observe import observe_attention
 from leanformer.models.digest import weights_digest
 from leanformer.models.embedding import embedding_of, text_vectors
@@ -46,7 +47,7 @@ class Distillation(Loss):
         teacher: The model that is followed; a copy of it in `teacher_dtype` is used and never
             trained.
         task: Kind and labels.
-        translate: Teacher's token id for each of the student's, [V]; None = they are the same.
+        translate: The teacher's token ids for each of the student's; None = they are the same.
         noise: Share of tokens replaced by others of the batch.
         special: Token ids that are never replaced.
         hide: How tokens are hidden from a masked language model; both models see the same.
@@ -62,7 +63,7 @@ class Distillation(Loss):
         student: nn.Module,
         teacher: nn.Module,
         task: Task,
-        translate: Tensor | None = None,
+        translate: Translation | None = None,
         noise: float = 0.0,
         special: Sequence[int] = (),
         hide: Masking | None = None,
@@ -89,12 +90,12 @@ class Distillation(Loss):
 
     def identity(self) -> dict[str, Any]:
         """The objectives, the teacher by its weights, and what is done to the texts."""
-        table = self._translate
+        translate = self._translate
         return {
             "task": self.kind,
             "objectives": codec.encode(self.objectives),
             "teacher": teacher_digest(self._teacher[0], self.kind),
-            "translation": None if table is None else digest(table.cpu().tolist()),
+            "translation": None if translate is None else digest(translate.described()),
             "noise": self.noise,
             "special": self._special.tolist(),
             "masking": codec.encode(self._hide),
@@ -149,10 +150,17 @@ class Distillation(Loss):
         """What the teacher says now: about its own reading of the texts, or about the same ids."""
         if self._own is not None:
             return self._own.outputs(self._teacher[0], batch)
-        theirs = dict(batch.inputs)
-        if self._translate is not None:
-            theirs["input_ids"] = self._translate[theirs["input_ids"]]
-        return outputs_of(self._teacher[0], theirs, self.kind, self.hidden, self.attention)
+        inputs, translate = batch.inputs, self._translate
+        if translate is None:
+            return self._said(inputs)
+        if not translate.spreads:
+            return self._said({**inputs, "input_ids": translate.parts_VP[inputs["input_ids"], 0]})
+        spread = translate.read(inputs)
+        return spread.gathered(self._said(spread.inputs), inputs["attention_mask"].bool())
+
+    def _said(self, inputs: dict[str, Tensor]) -> Outputs:
+        """What the teacher says about its inputs."""
+        return outputs_of(self._teacher[0], inputs, self.kind, self.hidden, self.attention)
 
     def _unit(self, objective: Objective) -> Unit:
         """What the objective's mean is over, in the words of the loop."""
@@ -182,27 +190,3 @@ def teacher_digest(teacher: nn.Module, kind: str) -> str:
     members: Any = getattr(teacher, "models", [teacher])
     pooled = [repr(embedding_of(one).pooling) for one in members] if vectors else []
     return digest(weights_digest(teacher), pooled)
-
-
-def translation(student: Any, teacher: Any) -> Tensor | None:
-    """The teacher's token id for each token id of the student, [V]; None where they are the same.
-
-    The student's vocabulary may be a part of the teacher's (a cut one): the teacher then reads the
-    student's pieces, so that hidden states of the same place can be compared.
-
-    Raises:
-        ValueError: The student has a token that the teacher does not have.
-    """
-    ours, theirs = student.get_vocab(), teacher.get_vocab()
-    if ours == theirs:
-        return None
-    strangers = sorted(set(ours) - set(theirs))
-    if strangers:
-        raise ValueError(
-            f"the student's tokenizer has {len(strangers)} tokens that the teacher's has not, e.g. "
-            f"{strangers[0]!r}; distil between models of one vocabulary, or of a cut of it"
-        )
-    table = torch.zeros(max(ours.values()) + 1, dtype=torch.long)
-    for token, index in ours.items():
-        table[index] = theirs[token]
-    return table

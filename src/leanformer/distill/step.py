@@ -22,7 +22,7 @@ from leanformer.data import Encoded, Examples, encode_examples
 from leanformer.data.task import joined
 from leanformer.distill.augmentation import Augmentation
 from leanformer.distill.description import check_widths, follow_description, lengths, prove_lengths
-from leanformer.distill.distillation import Distillation, teacher_dtype, translation
+from leanformer.distill.distillation import Distillation, teacher_dtype
 from leanformer.distill.objective import Objective, check_objectives, dims_of
 from leanformer.distill.objectives import SoftTargets
 from leanformer.distill.substitution import Substitution as Substitution
@@ -34,7 +34,14 @@ from leanformer.distill.teachers.reading import (
     check_answers_suffice,
     check_vocabularies,
     have_one_vocabulary,
+    members_of,
     read_texts,
+)
+from leanformer.distill.teachers.translation import (
+    Translation,
+    check_room,
+    check_spread,
+    translation,
 )
 from leanformer.models.embedding import embedding_of
 from leanformer.train.dropout import without_dropout
@@ -125,7 +132,11 @@ class Distill(Training):
         task, precision = workspace.dataset.task, self.train.precision
         teacher, tokenizers = self._teacher(workspace)
         same_ids = have_one_vocabulary(workspace.tokenizer, tokenizers)
-        if not same_ids:
+        translate = None
+        if same_ids:
+            translate = translation(workspace.tokenizer, tokenizers[0])
+            check_spread(translate, self.objectives, task.kind)
+        else:
             check_answers_suffice(
                 self.objectives, task.kind, self.noise, workspace.tokenizer, tokenizers
             )
@@ -140,6 +151,7 @@ class Distill(Training):
             )
         examples = self._examples(workspace, teacher, tokenizers[0])
         texts, read = self._encoded(examples, workspace, teacher)
+        check_room(translate, texts, members_of(teacher))
         own = None
         if not same_ids:  # teachers with tokenizers of their own
             own = read_texts(examples, tokenizers, task.kind, self.teacher_max_length)
@@ -149,7 +161,7 @@ class Distill(Training):
         evaluate = make_evaluator(dev, task, targets, precision)
         free = None if embedding_of(teacher).pooling.normalize else targets
         before = 1.0 if free is None else lengths(workspace.model, dev, free, precision)
-        loss = self._loss(workspace, teacher, tokenizers[0], texts, hide, own)
+        loss = self._loss(workspace, teacher, translate, texts, hide, own)
         with nullcontext() if self.dropout else without_dropout(workspace.model):
             done = train_and_prove(
                 workspace,
@@ -250,14 +262,13 @@ class Distill(Training):
         self,
         workspace: Workspace,
         teacher: Any,
-        theirs: Any,
+        translate: Translation | None,
         texts: Encoded,
         hide: Masking | None,
         own: OwnReading | None,
     ) -> Distillation:
         """What the student is taught by, on `texts`."""
         task = workspace.dataset.task
-        translate = translation(workspace.tokenizer, theirs) if own is None else None
         kept = None
         if self.teacher_cache is not None:
             kept = open_cache(

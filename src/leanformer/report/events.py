@@ -25,6 +25,7 @@ _REQUIRED = {
     "sparsity_by_layer": ("model", "rows"),
     "ticket": ("model", "way", "kept", "quality"),
     "choice": ("name", "decision"),
+    "gate": ("name", "first", "second", "rows"),
     "slices": ("by", "rows"),
     "disagreements": ("rows",),
     "backends": ("rows",),
@@ -45,6 +46,7 @@ class Events:
     sparsities: list[Event] = field(default_factory=list)
     tickets: list[Event] = field(default_factory=list)
     choices: list[Event] = field(default_factory=list)
+    gates: list[Event] = field(default_factory=list)
     slices: list[Event] = field(default_factory=list)
     disagreements: list[Event] = field(default_factory=list)
     backends: list[Event] = field(default_factory=list)
@@ -110,6 +112,7 @@ def _by_kind(path: Path, events: list[Event], notes: list[str]) -> Events:
         sparsities=_latest(of("sparsity_by_layer"), "model"),
         tickets=_latest(of("ticket"), "model", "way", "round"),
         choices=_latest(of("choice"), "name", "decision", "reason"),
+        gates=_latest(of("gate"), "name"),
         slices=_latest(of("slices"), "split", "by"),
         disagreements=[row for event in of("disagreements")[-1:] for row in event["rows"]],
         backends=[row for event in of("backends")[-1:] for row in event["rows"]],

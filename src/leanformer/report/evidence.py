@@ -6,7 +6,7 @@ from typing import Any
 
 from leanformer.report.events import Event
 from leanformer.report.tables import Cell, Column, Row, Table
-from leanformer.report.units import ABSENT, amount, score, significant
+from leanformer.report.units import ABSENT, amount, at_least, percent, score, significant
 
 
 def proofs(steps: Sequence[Event]) -> Table:
@@ -49,6 +49,34 @@ def slices(event: Event) -> Table:
     columns += [Column(name=name) for name in ("Teacher", "Student", "Gap")]
     caption = f"{metric.capitalize()} by {by}, {event.get('split') or 'dev'} split."
     return Table(caption=caption, columns=columns, rows=rows)
+
+
+def thresholds(gate: Event) -> Table:
+    """What dev says of a cascade at each of its thresholds, from the fewest texts passed on."""
+    rows = []
+    for row in sorted(gate["rows"], key=lambda row: row["rate"]):
+        kept, lower, threshold = (row.get(key) for key in ("kept", "lower", "threshold"))
+        proven = bool(row.get("proven"))
+        rows.append(
+            Row(
+                cells=[
+                    Cell(text=percent(row["rate"])),
+                    Cell(text=ABSENT if threshold is None else significant(threshold)),
+                    Cell(text=ABSENT if kept is None else percent(kept, 2)),
+                    Cell(text=at_least(lower) if lower is not None and lower > 0 else ABSENT),
+                    Cell(text="proven" if proven else "not proven", mark="good" if proven else ""),
+                ],
+                kind="chosen" if row["rate"] == gate.get("rate") else "",
+            )
+        )
+    columns = [Column(name="Passed on", unit="dev"), Column(name="Threshold")]
+    columns += [Column(name="Kept", unit="dev"), Column(name="At least", unit="dev")]
+    return Table(
+        caption=f"{gate['name']}: a text goes on to {gate['second']} where the "
+        f"{gate.get('gate') or 'gate'} of {gate['first']} is below the threshold.",
+        columns=[*columns, Column(name="Proof", numeric=False)],
+        rows=rows,
+    )
 
 
 def disagreements(rows: Sequence[Event]) -> list[dict[str, str]]:

@@ -29,6 +29,8 @@ class System:
     quality: dict[str, float] = field(default_factory=dict)
     quantities: dict[str, Quantity] = field(default_factory=dict)
     decision: str = ""
+    proven: bool = False
+    """Whether dev proves that a candidate keeps what was asked."""
     note: str = ""
 
     def of(self, name: str) -> Quantity | None:
@@ -49,10 +51,12 @@ class Lineup:
     exported: System | None
     """The chosen one in the form that is served, where the race of backends chose another."""
     keep: float | None
+    gates: list[Event] = field(default_factory=list)
+    """The thresholds of each cascade, as they were judged on dev."""
 
     @property
     def candidates(self) -> list[System]:
-        """The students, in the order in which they were measured."""
+        """Students and cascades, in the order in which they were measured."""
         return [system for system in self.systems if system.role == "candidate"]
 
     @property
@@ -73,6 +77,13 @@ class Lineup:
     def enough(self, kept: float) -> bool:
         """Whether a kept share is what was asked for, but for rounding."""
         return self.keep is None or kept >= self.keep - 1e-6
+
+    def gate(self, system: System) -> Event | None:
+        """The thresholds of a cascade; None of other systems."""
+        names = [system.name]
+        if system is self.exported and self.chosen is not None:
+            names.append(self.chosen.name)
+        return next((gate for gate in self.gates if gate["name"] in names), None)
 
     def over_rival(self, system: System) -> Quantity | None:
         """Throughput over the rival's, both on length-sorted batches."""
@@ -108,7 +119,8 @@ def ratio(above: Quantity | None, below: Quantity | None) -> Quantity | None:
 def lineup(events: Events) -> Lineup:
     """The systems of a record, with the baselines found among them."""
     decisions = {choice["name"]: choice["decision"] for choice in events.choices}
-    systems = [_system(model, decisions) for model in events.models]
+    proofs = _proofs(events)
+    systems = [_system(model, decisions, proofs) for model in events.models]
     verdict = events.verdict or {}
     teachers = [s for s in systems if s.role == "teacher"]
     others = [s for s in systems if s.role in ("teacher", "baseline")]
@@ -124,6 +136,7 @@ def lineup(events: Events) -> Lineup:
         chosen=chosen,
         exported=named(systems, verdict.get("exported")) or chosen,
         keep=events.run.get("keep"),
+        gates=events.gates,
     )
 
 
@@ -134,14 +147,34 @@ def named(systems: list[System], name: str | None) -> System | None:
     return next(exact, None) or next(begun, None)
 
 
-def _system(model: Event, decisions: dict[str, str]) -> System:
+def _proofs(events: Events) -> dict[str, bool]:
+    """Whether each candidate is proven to keep what was asked, by name; the verdict has the last
+    word."""
+    verdict = events.verdict or {}
+    found: dict[str, bool] = {}
+    for gate in events.gates:
+        alone = gate.get("rate") == 0  # nothing is passed on: the first system keeps it by itself
+        name = gate["first"] if alone else gate["name"]
+        found[name] = found.get(name, False) or bool(gate.get("proven"))
+    for choice in events.choices:
+        name, kept = choice["name"], choice["decision"] in ("kept", "chosen")
+        found[name] = bool(choice.get("proven", found.get(name, kept)))
+    found |= dict.fromkeys(verdict.get("faster") or [], False)
+    for name in (verdict.get("chosen"), verdict.get("exported")):
+        if name is not None and verdict.get("outcome") is not None:
+            found[name] = verdict["outcome"] == "kept"
+    return found
+
+
+def _system(model: Event, decisions: dict[str, str], proofs: dict[str, bool]) -> System:
     name = model["name"]
     quantities = {
         key: Quantity(q["value"], q.get("unit", ""), q.get("low"), q.get("high"))
         for key, q in (model.get("quantities") or {}).items()
         if isinstance(q, dict) and q.get("value") is not None
     }
-    decided = decisions.get(name) or decisions.get(name.split(" ·")[0], "")
+    first = name.split(" ·")[0]
+    decided = decisions.get(name) or decisions.get(first, "")
     return System(
         name=name,
         role=model["role"],
@@ -153,6 +186,7 @@ def _system(model: Event, decisions: dict[str, str]) -> System:
         quality={key: q for key, q in (model.get("quality") or {}).items() if q is not None},
         quantities=quantities,
         decision=decided if model["role"] == "candidate" else "",
+        proven=proofs.get(name, proofs.get(first, False)),
         note=model.get("note") or "",
     )
 

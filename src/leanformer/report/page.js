@@ -27,8 +27,20 @@
     if (item && typeof item === "object") return Object.fromEntries(Object.entries(item).map(([key, part]) => [key, resolve(part)]));
     return item;
   };
+  // Money is time at the reader's price: a second row of ticks, and a line of the cards.
+  const price = document.getElementById("price");
+  const money = (seconds) => (seconds / 3600 * price.valueAsNumber).toLocaleString("en", { maximumSignificantDigits: 2 });
+  const priced = (spec) => {
+    if (!price || !(price.valueAsNumber >= 0)) return spec;
+    const ticks = spec.layout.xaxis;
+    const xaxis = { ...ticks, ticktext: ticks.ticktext.map((text, index) => `${text}<br>${money(ticks.tickvals[index])}`) };
+    const card = (text, seconds) => `${text}<br>${money(seconds)} per million texts at ${price.value} per core-hour`;
+    const data = spec.data.map((trace) => trace.hovertext ? { ...trace, hovertext: trace.hovertext.map((text, index) => card(text, trace.x[index])) } : trace);
+    return { ...spec, data, layout: { ...spec.layout, xaxis } };
+  };
   const draw = (chart) => {
-    const spec = specs[chart.dataset.chart];
+    const plain = specs[chart.dataset.chart];
+    const spec = plain && chart.dataset.chart.startsWith("front/cost/") ? priced(plain) : plain;
     if (!spec || !window.Plotly || chart.offsetParent === null) return;
     const layout = resolve(spec.layout);
     layout.font.family = getComputedStyle(document.body).fontFamily;
@@ -41,15 +53,16 @@
   };
   // The legend is text beside the chart, so that it wraps as text does; a click hides what it names.
   const hidden = new Set();
-  const glyphs = { diamond: "◆", square: "■", "triangle-up": "▲", cross: "✚", "triangle-down": "▼", x: "✖", circle: "●", "circle-open": "○", star: "★" };
+  const glyphs = { diamond: "◆", square: "■", "triangle-up": "▲", cross: "✚", "triangle-down": "▼", x: "✖", circle: "●", star: "★", pentagon: "⬟", hexagon: "⬢", "arrow-down": "▼", "diamond-tall": "♦", "circle-open": "○", "star-open": "☆", "triangle-up-open": "△", "hexagon-open": "⬡" };
   const legend = (chart, traces) => {
     const list = chart.parentElement.querySelector(".legend");
     list.replaceChildren(...(traces.length > 1 ? traces : []).map((trace) => {
       const key = `${chart.dataset.chart}/${trace.name}`;
       const [item, button, mark] = ["li", "button", "i"].map((tag) => document.createElement(tag));
       const line = trace.mode !== "markers";
-      mark.textContent = line ? "" : glyphs[trace.marker.symbol];
-      mark.style.cssText = line ? `border-top: 2px ${{ dash: "dashed", dot: "dotted" }[trace.line.dash] ?? "solid"} ${trace.line.color}` : `color: ${trace.marker.color}`;
+      const look = trace.meta ?? trace.marker; // a hollow mark is filled with the paper's colour
+      mark.textContent = line ? "" : glyphs[look.symbol];
+      mark.style.cssText = line ? `border-top: 2px ${{ dash: "dashed", dot: "dotted" }[trace.line.dash] ?? "solid"} ${trace.line.color}` : `color: ${look.color}`;
       mark.className = line ? "line" : "";
       mark.ariaHidden = "true";
       button.type = "button";
@@ -70,9 +83,13 @@
   const showFront = () => {
     if (!front) return;
     front.dataset.chart = `front/${value("axis")}/${value("split")}`;
-    document.getElementById("better").textContent = value("axis") === "throughput" ? "Better is up and right" : "Better is up and left";
+    const spec = specs[front.dataset.chart];
+    document.getElementById("better").textContent = spec?.better ?? "";
+    document.getElementById("missing").textContent = spec?.missing ?? "";
+    if (price) document.getElementById("price-of").hidden = value("axis") !== "cost";
     draw(front);
   };
+  if (price) price.addEventListener("input", showFront);
   each('input[name="axis"], input[name="split"]', (input) => input.addEventListener("change", showFront));
   each("details", (details) => details.addEventListener("toggle", () => details.querySelectorAll(".chart").forEach(draw)));
 

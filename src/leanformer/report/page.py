@@ -16,14 +16,24 @@ from plotly.offline import get_plotlyjs
 
 from leanformer.core.storage.files import write_text
 from leanformer.report import evidence, plan, sparsity, tables
+from leanformer.report.costs import CORE_HOUR
 from leanformer.report.drawing import charts
+from leanformer.report.drawing.front import front
+from leanformer.report.drawing.front_axes import AXES
 from leanformer.report.events import Events, load
-from leanformer.report.front import AXES, front
 from leanformer.report.lineup import Lineup, lineup
 from leanformer.report.promise import promise_lines
-from leanformer.report.verdict import sentence, shown, tiles
+from leanformer.report.tiles import tiles
+from leanformer.report.verdict import sentence, shown
 
 _MOST_DISAGREEMENTS = 300
+_BEST = {
+    "throughput": "fastest",
+    "latency": "one with the lowest latency",
+    "size": "smallest",
+    "memory": "one that needs the least memory",
+}
+"""What is chosen, by the goal of a search."""
 
 
 def write_report(record: Path, out: Path | None = None) -> Path:
@@ -74,7 +84,8 @@ def render(template: str, *, specs: dict[str, Any], **values: Any) -> str:
 def content(events: Events) -> dict[str, Any]:
     """What the template shows: sections of tables and the specifications of the charts."""
     field = lineup(events)
-    specs, controls = _front(field)
+    goal = str(events.run.get("goal") or "throughput")
+    specs, controls = _front(field, goal)
     steps = _steps(events, field, specs)
     slices = _slices(events, specs)
     curves = _curves(events, field, specs)
@@ -89,12 +100,15 @@ def content(events: Events) -> dict[str, Any]:
         "promises": promise_lines(events),
         "tiles": tiles(events),
         "controls": controls,
+        "price": CORE_HOUR,
+        "best": _BEST.get(goal, f"best for {goal}"),
         "systems": tables.systems(field) if field.systems else None,
         "field": field,
         "steps": steps,
         "slices": slices,
         "disagreements": evidence.disagreements(events.disagreements[:_MOST_DISAGREEMENTS]),
         "disagreements_total": len(events.disagreements),
+        "thresholds": [evidence.thresholds(gate) for gate in field.gates],
         "decisions": tables.decisions(events, field) if events.choices else None,
         "curves": curves,
         "race": tables.race(events.backends) if events.backends else None,
@@ -103,18 +117,22 @@ def content(events: Events) -> dict[str, Any]:
     }
 
 
-def _front(field: Lineup) -> tuple[dict[str, Any], dict[str, list[tuple[str, str]]]]:
-    """The specification for each axis and split, and the buttons that choose among them."""
+def _front(field: Lineup, goal: str) -> tuple[dict[str, Any], dict[str, list[tuple[str, str]]]]:
+    """The specification for each axis and split, and the buttons that choose among them; what the
+    search was for comes first."""
+    axes = [name for name, axis in AXES.items() if axis.goal in ("", goal)]
+    first = "cost" if goal == "throughput" else goal
+    axes.sort(key=lambda name: not name.startswith(first))
     specs: dict[str, Any] = {}
     for split in field.splits or ["dev"]:
-        for axis in AXES:
+        for axis in axes:
             spec = front(field, axis, split)
             if spec is not None:
                 specs[f"front/{axis}/{split}"] = spec
-    axes = [(key, name[0]) for key, name in AXES.items() if any(f"/{key}/" in s for s in specs)]
+    shown = [(key, AXES[key].button) for key in axes if any(f"/{key}/" in s for s in specs)]
     names = {"dev": "Development", "test": "Test"}
     splits = [(key, name) for key, name in names.items() if any(s.endswith(key) for s in specs)]
-    return specs, {"axes": axes, "splits": splits}
+    return specs, {"axes": shown, "splits": splits}
 
 
 def _steps(events: Events, field: Lineup, specs: dict[str, Any]) -> list[dict[str, Any]]:
@@ -208,7 +226,7 @@ def _curves(events: Events, field: Lineup, specs: dict[str, Any]) -> list[dict[s
 
 def _unbroken(text: str) -> str:
     """A number and its unit kept on one line."""
-    return re.sub(r"(?<=\d) (?=(?:%|ms|MB|GB|kB)(?!\w))", "\u00a0", text)
+    return re.sub(r"(?<=\d) (?=(?:%|s|ms|µs|min|h|MB|GB|kB)(?!\w))", "\u00a0", text)
 
 
 def _script_json(value: Any) -> Markup:

@@ -127,9 +127,10 @@ def _simplest(field: Lineup) -> str:
     if kept is None or ours is None:
         return ""
     fitted = f", fitted in {significant(fit.value, 2)} s," if fit is not None else ""
+    keep = "keep" if system.system == "hashed-ngrams" else "keeps"
     text = (
         f"{_called(simplest)}{fitted} keeps {percent(kept)} of the teacher's {system.metric} "
-        f"on {split}, where {system.name} keeps {percent(ours)}"
+        f"on {split}, where {system.name} {keep} {percent(ours)}"
     )
     if over is None:
         return f"{text}."

@@ -31,6 +31,8 @@ def markdown(record: Path) -> str:
             parts += [f"## Proofs of {_escaped(name)}", _table(evidence.proofs(steps))]
     if events.choices:
         parts += ["## The search", _table(tables.decisions(events, field))]
+    if field.gates:
+        parts += ["## Thresholds", *(_table(evidence.thresholds(gate)) for gate in field.gates)]
     if events.backends:
         parts += ["## Backends", _table(tables.race(events.backends))]
     environment = events.run.get("environment") or {}

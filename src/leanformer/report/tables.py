@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from leanformer.core.quantity import Quantity
+from leanformer.report.costs import million
 from leanformer.report.events import Event, Events
 from leanformer.report.lineup import Lineup, System, named
-from leanformer.report.units import ABSENT, column, percent, score, significant
+from leanformer.report.units import ABSENT, column, duration, percent, score, significant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,12 @@ def systems(lineup: Lineup) -> Table:
         if base is not None:
             unit = base.name.split("·")[-1].strip()
             columns.append((Column(name="Speed-up", unit=f"× {unit}"), _ratios(rows, base, over)))
+    costs = [million(lineup, s) for s in rows]
+    columns.append((Column(name="A million texts", unit="on one thread"), _costs(costs)))
+    columns.append(
+        (Column(name="Passed on", unit="dev"), _passed([s.of("deferral") for s in rows]))
+    )
+    columns.append((Column(name="One by one", unit="ms, mean"), _one_by_one(rows)))
     for label, unit, key, scale in (
         ("Latency 32", "ms", "latency_32", 1e3),
         ("Latency 128", "ms", "latency_128", 1e3),
@@ -200,6 +207,31 @@ def _measured(quantities: list[Quantity | None], scale: float) -> list[Cell]:
     for text, value, quantity in zip(texts, values, quantities, strict=True):
         cells.append(Cell(text=text, sort=value, below=_spread(quantity, scale, text)))
     return cells
+
+
+def _costs(quantities: list[Quantity | None]) -> list[Cell]:
+    return [
+        Cell(text=ABSENT) if q is None else Cell(text=duration(q.value), sort=q.value)
+        for q in quantities
+    ]
+
+
+def _passed(quantities: list[Quantity | None]) -> list[Cell]:
+    return [
+        Cell(text=ABSENT) if q is None else Cell(text=percent(q.value), sort=q.value)
+        for q in quantities
+    ]
+
+
+def _one_by_one(rows: list[System]) -> list[Cell]:
+    """The mean latency over real texts, below it the median and the worst."""
+    cells = _measured([s.of("latency_mean") for s in rows], 1e3)
+    made = []
+    for system, cell in zip(rows, cells, strict=True):
+        others = [(name, system.of(f"latency_{name}")) for name in ("median", "worst")]
+        told = [f"{name} {significant(1e3 * q.value, 2)}" for name, q in others if q is not None]
+        made.append(Cell(text=cell.text, sort=cell.sort, below=", ".join(told)))
+    return made
 
 
 def _spread(quantity: Quantity | None, scale: float, like: str) -> str:

@@ -58,6 +58,13 @@ def score(value: float, metric: str) -> str:
     return f"{value:.3f}" if is_plain else percent(value)
 
 
+def duration(seconds: float) -> str:
+    """A span of time with two digits, in the unit that fits: 5.0 s, 22 min, 2.9 h, 1.3 days."""
+    steps = ((86_400 * 2, 86_400, "days"), (3600, 3600, "h"), (60, 60, "min"), (0, 1, "s"))
+    size, name = next((size, name) for least, size, name in steps if seconds >= least)
+    return f"{significant(seconds / size, 2)} {name}"
+
+
 def amount(value: Any, unit: str = "") -> str:
     """`value` with `unit`, scaled to be read: 7.71 MB, 1.92 ms, 5.3 M parameters."""
     if value is None:

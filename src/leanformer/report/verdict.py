@@ -3,26 +3,13 @@
     {student} run {r}× faster than {rival} ({e}× {eager}) and keep {k} % of its {metric},
     in a file {s}× smaller.
 
-Where the bar was not met, the sentence says so first.
+Where n-grams were chosen, the sentence says that no transformer is needed; of a cascade it says how
+many texts each part answers. Where the bar was not met, the sentence says so first.
 """
 
-from dataclasses import dataclass
-
-from leanformer.core.quantity import Quantity
 from leanformer.report.events import Events
-from leanformer.report.lineup import Lineup, System, lineup, ratio
-from leanformer.report.units import amount, percent, score, share, significant, times
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tile:
-    """One big number: the figure, what it is, and the detail that keeps it honest."""
-
-    figure: str
-    label: str
-    detail: str = ""
-    met: bool | None = None
-    """Whether a bar was met; None where none was set."""
+from leanformer.report.lineup import Lineup, System, lineup, named
+from leanformer.report.units import percent, share, times
 
 
 def sentence(events: Events) -> str:
@@ -38,19 +25,6 @@ def sentence(events: Events) -> str:
         return _baseline_chosen(field, field.chosen)
     assert field.exported is not None
     return _chosen(events, field, field.exported)
-
-
-def tiles(events: Events) -> list[Tile]:
-    """Up to five big numbers about the chosen student, or the best one where none was chosen."""
-    field = lineup(events)
-    system = shown(field)
-    if system is None:
-        return []
-    unproven = unproven_by_test(events, field) is not None
-    made = [_rival_tile(field, system), _eager_tile(field, system)]
-    made += [_kept_tile(field, system, unproven=unproven)]
-    made += [_size_tile(field, system), _latency_tile(field, system)]
-    return [tile for tile in made if tile is not None]
 
 
 def shown(field: Lineup) -> System | None:
@@ -86,12 +60,11 @@ def unproven_by_test(events: Events, field: Lineup) -> float | None:
 
 
 def _chosen(events: Events, field: Lineup, system: System) -> str:
-    plural = (system.shape.get("layers") or 0) > 1
-    run, keep = ("run", "keep") if plural else ("runs", "keeps")
-    subject = in_words(system)
-    parts = [f"{run} {speed}" for speed in [_speed(field, system)] if speed]
     split = split_of(field, system)
     kept = field.kept(system, split)
+    subject, plural = _subject(events, field, system, kept)
+    run, keep = ("run", "keep") if plural else ("runs", "keeps")
+    parts = [f"{run} {speed}" for speed in [_speed(field, system)] if speed]
     if kept is not None:
         whose = "its" if parts else "the teacher's"
         unproven = unproven_by_test(events, field) is not None
@@ -105,7 +78,42 @@ def _chosen(events: Events, field: Lineup, system: System) -> str:
     smaller = field.smaller(system)
     if smaller is not None:
         text += f", in a file {_factor(smaller.value, 'smaller', 'larger')}"
-    return f"{text}."
+    goal = events.run.get("goal") or "throughput"
+    return f"{text}." if goal == "throughput" else f"{text}; it was chosen by its {goal}."
+
+
+def _subject(events: Events, field: Lineup, system: System, kept: float | None) -> tuple[str, bool]:
+    """What the sentence is about, and whether it is more than one."""
+    if system.system == "cascade":
+        return _cascade(field, system), False
+    if system.system == "hashed-ngrams":
+        return f"{_needless(events, field, kept)}{system.name}", True
+    return in_words(system), (system.shape.get("layers") or 0) > 1
+
+
+def _needless(events: Events, field: Lineup, kept: float | None) -> str:
+    """Whether n-grams do without a transformer, as far as the verdict goes."""
+    outcome = (events.verdict or {}).get("outcome")
+    enough = kept is not None and field.enough(kept)
+    if outcome == "kept" or (outcome is None and enough):
+        return "No transformer is needed: "
+    return "Perhaps no transformer is needed: " if outcome == "unproven" and enough else ""
+
+
+def _cascade(field: Lineup, system: System) -> str:
+    gate, passed = field.gate(system), system.of("deferral")
+    share_on = passed.value if passed else (gate or {}).get("rate")
+    if gate is None or share_on is None:
+        return f"The cascade {system.name}"
+    first, second = (named(field.systems, gate[which]) for which in ("first", "second"))
+    parts = [
+        gate[which] if part is None else label(part)
+        for which, part in (("first", first), ("second", second))
+    ]
+    return (
+        f"A cascade answers {percent(1 - share_on)} of the texts by {parts[0]} and passes "
+        f"{percent(share_on)} on to {parts[1]}; it"
+    )
 
 
 def _short(field: Lineup, kept: float) -> str:
@@ -115,12 +123,11 @@ def _short(field: Lineup, kept: float) -> str:
 def _speed(field: Lineup, system: System) -> str:
     over_rival, over_eager = field.over_rival(system), field.over_eager(system)
     if over_rival is not None and field.rival is not None:
-        text = f"{_factor(over_rival.value, 'faster', 'slower')} than {_label(field.rival)}"
-        return f"{text} ({times(over_eager.value)} {_eager(field)})" if over_eager else text
+        text = f"{_factor(over_rival.value, 'faster', 'slower')} than {label(field.rival)}"
+        return f"{text} ({times(over_eager.value)} {eager_label(field)})" if over_eager else text
     if over_eager is not None:
-        return (
-            f"{_factor(over_eager.value, 'faster', 'slower')} than {_eager(field)} of the teacher"
-        )
+        factor = _factor(over_eager.value, "faster", "slower")
+        return f"{factor} than {eager_label(field)} of the teacher"
     return ""
 
 
@@ -128,15 +135,22 @@ def _factor(value: float, more: str, less: str) -> str:
     return f"{times(value)} {more}" if value >= 1 else f"{times(1 / value)} {less}"
 
 
-def _label(system: System) -> str:
+def tried(field: Lineup) -> str:
+    """What a search found: "student", and "cascade" where there were some."""
+    cascades = any(system.system == "cascade" for system in field.candidates)
+    return "student or cascade" if cascades else "student"
+
+
+def label(system: System) -> str:
     """A baseline in a sentence: "OpenVINO int8 of the teacher"."""
     if system.name.lower().startswith("teacher ·"):
         return f"{system.name.split('·', 1)[1].strip()} of the teacher"
     return system.name
 
 
-def _eager(field: Lineup) -> str:
-    return _label(field.eager).removesuffix(" of the teacher") if field.eager else ""
+def eager_label(field: Lineup) -> str:
+    """The eager baseline in a sentence: "PyTorch fp32"."""
+    return label(field.eager).removesuffix(" of the teacher") if field.eager else ""
 
 
 def _nothing_chosen(events: Events, field: Lineup) -> str:
@@ -144,7 +158,7 @@ def _nothing_chosen(events: Events, field: Lineup) -> str:
     best = shown(field)
     kept = field.kept(best, "dev") if best else None
     metric = field.teacher.metric if field.teacher else "quality"
-    text = f"No student kept {asked} the teacher's {metric}"
+    text = f"No {tried(field)} kept {asked} the teacher's {metric}"
     if best is None or kept is None:
         return f"{text}."
     speed = _speed(field, best)
@@ -155,17 +169,20 @@ def _nothing_chosen(events: Events, field: Lineup) -> str:
 def _baseline_chosen(field: Lineup, system: System) -> str:
     """No student won: the sentence says so before it praises what did."""
     asked = share(field.keep) if field.keep is not None else "enough"
-    text = f"No student both kept {asked} and beat {_label(system)}, which is therefore chosen"
+    text = (
+        f"No {tried(field)} both kept {asked} and beat {label(system)}, which is therefore chosen"
+    )
     served = field.exported or system
     if served is not system:
-        text += f" and exported as {_label(served).removesuffix(' of the teacher')}"
+        text += f" and exported as {label(served).removesuffix(' of the teacher')}"
     kept = field.kept(served, split_of(field, served))
     return f"{text}; it keeps {percent(kept)}." if kept is not None else f"{text}."
 
 
 def _unfinished(field: Lineup) -> str:
     count = len(field.candidates)
-    text = f"The run has not finished: {count} student{'s' if count > 1 else ''} measured so far"
+    what = {"student": "students"}.get(tried(field), "students and cascades")
+    text = f"The run has not finished: {count} {what if count > 1 else what[:-1]} measured so far"
     best = shown(field)
     kept = field.kept(best, "dev") if best else None
     return f"{text}, the best keeps {percent(kept)} ({best.name})." if best and kept else f"{text}."
@@ -178,76 +195,3 @@ def _without_candidates(events: Events, field: Lineup) -> str:
     return (
         "No student has been measured yet." if field.systems else "Nothing has been measured yet."
     )
-
-
-def _rival_tile(field: Lineup, system: System) -> Tile | None:
-    over = field.over_rival(system)
-    if over is None or field.rival is None:
-        return None
-    return Tile(
-        figure=times(over.value),
-        label=f"the throughput of {_label(field.rival)}",
-        detail=_join(_spread(over), "length-sorted batches, both"),
-    )
-
-
-def _eager_tile(field: Lineup, system: System) -> Tile | None:
-    over = field.over_eager(system)
-    if over is None:
-        return None
-    return Tile(
-        figure=times(over.value),
-        label=f"the throughput of {_eager(field)}",
-        detail=_join(_spread(over), "the teacher as its users run it, unsorted"),
-    )
-
-
-def _kept_tile(field: Lineup, system: System, *, unproven: bool) -> Tile | None:
-    split = split_of(field, system)
-    kept = field.kept(system, split)
-    if kept is None or field.teacher is None:
-        return None
-    own, teachers = system.quality[split], field.teacher.quality[split]
-    detail = f"{score(own, system.metric)} against {score(teachers, system.metric)}"
-    asked = f"{share(field.keep)} asked" if field.keep is not None else ""
-    return Tile(
-        figure=percent(kept),
-        label=f"of the teacher's {system.metric} on {split}",
-        detail=_join(detail, asked, "less, but too few texts to prove it" if unproven else ""),
-        met=None if field.keep is None or unproven else field.enough(kept),
-    )
-
-
-def _size_tile(field: Lineup, system: System) -> Tile | None:
-    over, size = field.smaller(system), system.of("size")
-    base = (field.eager or field.teacher or system).of("size")
-    if over is None or size is None or base is None:
-        return None
-    sizes = f"{amount(size.value, 'bytes')} instead of {amount(base.value, 'bytes')}"
-    figure = times(over.value if over.value >= 1 else 1 / over.value)
-    return Tile(
-        figure=figure, label=f"{'smaller' if over.value >= 1 else 'larger'} on disk", detail=sizes
-    )
-
-
-def _latency_tile(field: Lineup, system: System) -> Tile | None:
-    latency = system.of("latency_32")
-    if latency is None:
-        return None
-    below = ratio(field.rival.of("latency_32"), latency) if field.rival else None
-    detail = f"{times(below.value)} below {_label(field.rival)}" if below and field.rival else ""
-    return Tile(
-        figure=f"{significant(1000 * latency.value, 2)} ms",
-        label="a text of 32 tokens, batch 1",
-        detail=detail,
-    )
-
-
-def _spread(over: Quantity) -> str:
-    if over.low is None or over.high is None:
-        return ""
-    return f"{times(over.low).rstrip('×')}–{times(over.high)}"
-
-
-def _join(*parts: str) -> str:
-    return " · ".join(part for part in parts if part)

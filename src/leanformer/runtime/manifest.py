@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from leanformer.core.machine.processor import instructions
@@ -72,11 +72,19 @@ class Manifest:
     format: int = FORMAT
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
-    """Write `leanformer.json` with the checksums of every file that is in `folder` now."""
-    paths = [path for path in contents(folder) if path.name != NAME]
+def write_manifest(folder: Path, manifest: Manifest, *, exported_here: bool = True) -> Manifest:
+    """Write `leanformer.json` with the checksums of every file that is in `folder` now.
+
+    Args:
+        folder: The folder.
+        manifest: Its description.
+        exported_here: Whether this CPU exported it; False keeps the instruction sets that
+            `manifest` names, as for a copy.
+    """
+    paths = [path for path in contents(folder) if path != folder / NAME]
     files = {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
-    manifest = replace(manifest, files=files, instructions=tuple(instructions()))
+    sets = tuple(instructions()) if exported_here else manifest.instructions
+    manifest = replace(manifest, files=files, instructions=sets)
     fields = asdict(manifest)
     fields[_OWN] = _signature(fields)
     write_text(folder / NAME, json.dumps(fields, indent=2, ensure_ascii=False) + "\n")
@@ -150,6 +158,8 @@ def _check_fields(path: Path, manifest: Manifest) -> None:
             raise ValueError(f"{path}: {name} is {value!r}, not {kind.__name__}; export it again")
     if not all(isinstance(one, str) for one in manifest.tokenizer.values()):
         raise ValueError(f"{path}: tokenizer is {manifest.tokenizer!r}; export it again")
+    if outside := [name for name in manifest.files if _leaves(name)]:
+        raise ValueError(f"{path}: file {outside[0]!r} is not inside the folder; export it again")
     if strange := [one for one in manifest.labels if not isinstance(one, str)]:
         raise ValueError(f"{path}: label {strange[0]!r} is not a text; export it again")
     thresholds, count = manifest.thresholds, len(manifest.labels)
@@ -159,6 +169,11 @@ def _check_fields(path: Path, manifest: Manifest) -> None:
             f"{path}: thresholds is {list(thresholds)!r}, not a probability for each of {count} "
             "labels; export it again"
         )
+
+
+def _leaves(name: str) -> bool:
+    """Whether a file's name leads out of its folder."""
+    return name.startswith(("/", "\\")) or ".." in PurePosixPath(name.replace("\\", "/")).parts
 
 
 def check_files(folder: Path, manifest: Manifest, names: Iterable[str]) -> None:

@@ -40,6 +40,7 @@ class System(ABC):
         concurrency: Calls that are computed at a time.
         pins: What was pinned when it was opened, for reports.
         max_length: Tokens that are read of a text; None = all of it.
+        sources: Names of the parts of which each answers some of the texts; () where there is one.
     """
 
     name: ClassVar[str]
@@ -47,6 +48,7 @@ class System(ABC):
     threads: int = 1
     concurrency: int = 1
     max_length: int | None = None
+    sources: tuple[str, ...] = ()
     pins: dict[str, Any]
 
     @classmethod
@@ -85,13 +87,24 @@ class System(ABC):
             texts: Texts that are already checked; where words are labelled ("tokens"), each is a
                 list of words.
             pairs: Their second texts, where the system reads pairs.
-            on_cut: Called before anything is computed with the indices of the texts that are longer
-                than is read; it may raise.
+            on_cut: Called with the indices of the texts that are longer than is read, before they
+                are computed; it may raise. A system with parts calls it for each part.
 
         Returns:
             Logits [label], a score [1] or a vector [width]; for "tokens" logits [word, label], with
             -inf in every column of a word that was not read.
         """
+
+    def answer_with_sources(
+        self,
+        texts: Sequence[Any],
+        pairs: Sequence[str] | None = None,
+        *,
+        on_cut: Cut | None = None,
+    ) -> tuple[Outputs, list[str]]:
+        """As `answer`, and for each text the name of what answered it: one of `sources`, or the
+        kind of system where it has no parts."""
+        return self.answer(texts, pairs, on_cut=on_cut), [self.name] * len(texts)
 
     @classmethod
     def choose(

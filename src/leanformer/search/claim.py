@@ -69,10 +69,14 @@ def claim(
 
 
 def _begin_record(record: Record, before: Any, now: dict[str, Any]) -> None:
-    """Set the former record aside; what was shortened stays so unless there is more time."""
-    paces = [event for event in record.events() if event["event"] == "pace"]
+    """Set the former record aside; what was shortened stays so unless there is more time, and the
+    same students are tried in the same order, beginning with the same one for the same promise."""
+    kept = {"layers"}
+    if _as_long(before, now):
+        kept |= {"pace"} | ({"first"} if before["keep"] == now["keep"] else set())
+    events = [event for event in record.events() if event["event"] in kept]
     record.set_aside()
-    for event in paces if _as_long(before, now) else []:
+    for event in events:
         record.write(**event)
 
 

@@ -2,7 +2,9 @@
 
     teacher      fine-tuned where the model has no head for the task
     baselines    what the user has today: PyTorch, ONNX Runtime, OpenVINO int8 of the whole teacher
+    n-grams      fitted in seconds: the first rung, and the first part of cascades
     students     rungs of the ladder, each distilled, quantized and judged as it will be served
+    cascades     a cheap system that passes on what it is unsure of, for each pair of them
     contest      all systems timed side by side; the fastest that keeps the quality is chosen
     finish       backends race, the test split is touched once, the report is written
 
@@ -11,7 +13,7 @@ Every part leaves its result on disk, so that a search that was stopped goes on 
 
 import shutil
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +26,29 @@ from leanformer.core.workspace import Watch
 from leanformer.recipe import knows_task
 from leanformer.report import plan_lines, write_report
 from leanformer.report.units import share
-from leanformer.search.baselines import enter_baselines
 from leanformer.search.claim import claim, opened_test_before
 from leanformer.search.clock import Clock
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
-from leanformer.search.entry import INT8_TEACHER, TEACHER
+from leanformer.search.entrants.baselines import enter_baselines
+from leanformer.search.entrants.cascades import enter_cascades, speed_up_left
+from leanformer.search.entrants.ngrams import enter_ngrams
+from leanformer.search.entrants.simplest import enter_simplest
+from leanformer.search.entry import TEACHER, whole_teacher
 from leanformer.search.finish import finish, finished
 from leanformer.search.outcome import beside_majority
 from leanformer.search.planning.plan import write_plan
 from leanformer.search.planning.prepare import prepare
 from leanformer.search.request import Request
-from leanformer.search.simplest import enter_simplest
 from leanformer.search.students.climb import Trial, climb
 from leanformer.search.students.decisions import Decisions
 from leanformer.search.students.ladder import Rung, ladder
+from leanformer.search.students.layer_times import layer_times
 from leanformer.search.students.pace import TooLong
+from leanformer.search.students.rounding import fails_by_rounding
 from leanformer.search.students.trainer import OUTPUTS, Trainer
+
+_WORTH = 1.1  # times as fast as what is found already: less is not worth a training
 
 
 @one_at_a_time("out")
@@ -77,7 +85,8 @@ def compress(request: Request, out: Path, *, command: str = "", watch: Watch | N
         search.teach((opened.model, opened.tokenizer))
         del opened  # the teacher is held by the contest
         search.climb()
-        finish(contest, out, note=opened_test_before(out))
+        chains = enter_cascades(contest, out / "cascades")
+        finish(contest, out, chains=chains, note=opened_test_before(out))
         shutil.rmtree(out / "work" / OUTPUTS, ignore_errors=True)
     return write_report(out / "record.jsonl", out / "report.html")
 
@@ -114,7 +123,8 @@ class _Search:
         enter_baselines(self.contest, self.out / "baselines")
         self._check_teacher()
         enter_simplest(self.contest, self.out / "simplest")
-        whole = INT8_TEACHER if INT8_TEACHER in self.contest.entries else TEACHER  # no graph of it
+        enter_ngrams(self.contest, self.out / "ngrams")
+        whole = whole_teacher(self.contest.entries).name
         self.decisions = Decisions(self.contest, self.contest.promise(whole).proven)
 
     def _check_teacher(self) -> None:
@@ -131,14 +141,33 @@ class _Search:
             )
 
     def climb(self) -> None:
-        """Train students, from a third down the ladder."""
-        rungs = ladder(self.layers, whole=self.request.student is not None)
+        """Train students, from one that is likely to hold; see `students.climb`.
+
+        None are where n-grams leave them nothing to gain.
+        """
+        if (left := speed_up_left(self.contest)) < _WORTH:
+            self._say(
+                "no student is trained: behind or in place of the n-grams it could make the result "
+                f"{100 * (left - 1):.0f} % faster at most"
+            )
+            return
+        request, times = self.request, layer_times(self.contest)
+        other = request.student is not None
+        rungs = ladder(self.layers, whole=other, portable=request.portable, times=times)
         if not rungs:
             raise ValueError("the model has one layer; there is no smaller student to search for")
         names = " > ".join(rung.name for rung in rungs)
         self.trainer.find_room()
         self._say(f"ladder: {names}; keep {share(self.request.keep)} of the teacher's quality")
-        climb(rungs, self._attempt, self.decisions.affordable, self.decisions.skip)
+        decide = self.decisions = replace(self.decisions, layers=self.layers, times=times)
+        climb(
+            rungs,
+            self._attempt,
+            decide.affordable,
+            decide.skip,
+            first=decide.first(rungs),
+            worthwhile=decide.worthwhile,
+        )
 
     def _attempt(self, rung: Rung, start: Rung | None) -> Trial | None:
         origin = start.name if start else self.request.student or "the teacher"
@@ -154,6 +183,9 @@ class _Search:
             seconds = time.perf_counter() - began
             return Trial(rung=rung, quality=0.0, kept=False, seconds=seconds, usable=False)
         quality = self.contest.enter_student(rung.name, done).dev
+        if fails_by_rounding(self.contest, rung, done, self.decisions.keeps):
+            self._say(f"student {rung.name}: it fails by rounding, and is trained on with it")
+            quality = self.contest.enter_student(rung.name, self.trainer.round(rung)).dev
         # by the record, where the rung was trained before an interruption
         seconds = max(time.perf_counter() - began, self.decisions.trained(rung.name))
         kept = self.decisions.keep(rung, self.contest.promise(rung.name))

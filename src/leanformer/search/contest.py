@@ -17,13 +17,13 @@ from leanformer.measure.promise import Promise, judge_promise
 from leanformer.models.digest import model_identity
 from leanformer.recipe import open_model
 from leanformer.runtime.calibration import Calibration
-from leanformer.runtime.manifest import Manifest, format_of, write_manifest
+from leanformer.runtime.manifest import Manifest, format_of, read_manifest, write_manifest
 from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision
 from leanformer.runtime.system import System
 from leanformer.search.clock import Clock
 from leanformer.search.entry import TEACHER, Entry
-from leanformer.search.judged import Judged, judge_system, thresholds_of
+from leanformer.search.judged import Judged, judge_outputs, judge_system, thresholds_of
 from leanformer.search.request import Request
 from leanformer.tasks import served_kind
 from leanformer.train.evaluate import outputs
@@ -46,6 +46,7 @@ class Contest:
         teacher_identity: What tells the teacher from others (`model_identity`).
         graphs: Whether its task has graphs to export; if not, all run in PyTorch.
         clock: What the search has used of its time; None = it has all the time there is.
+        seconds: What a system takes per text of dev, by name; noisy, since nothing takes turns.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Contest:
         self.place = ""
         self.teacher_identity: dict[str, str] = {}
         self.clock: Clock | None = None
+        self.seconds: dict[str, float] = {}
         self._targets: dict[str, NDArray[np.float32]] = {}
 
     def say(self, text: str) -> None:
@@ -115,14 +117,19 @@ class Contest:
         """What dev says of a system beside the teacher in fp32."""
         return self.promise_of(self.entries[name].judged)
 
-    def promise_of(self, judged: Judged) -> Promise:
-        """What answers to dev say beside those of the teacher in fp32."""
+    def promise_of(self, judged: Judged, confidence: float | None = None) -> Promise:
+        """What answers to dev say beside those of the teacher in fp32.
+
+        Args:
+            judged: The answers.
+            confidence: How sure it has to be; None = as was asked.
+        """
         return judge_promise(
             self.dataset.task.scorer(),
             self.entries[TEACHER].judged.statistics,
             judged.statistics,
             keep=self.request.keep,
-            confidence=self.request.confidence,
+            confidence=confidence or self.request.confidence,
         )
 
     @property
@@ -207,6 +214,10 @@ class Contest:
         targets = self.targets(split) if task.about.output == "vector" else None
         return judge_system(system, examples, replace(task, thresholds=thresholds), targets)
 
+    def judge_dev(self, outputs: list[NDArray[Any]]) -> Judged:
+        """What raw outputs for dev are worth, answered by the thresholds that suit them."""
+        return judge_outputs(outputs, self.dataset.dev, self.dataset.task)
+
     def thresholds(self, judged: Judged) -> tuple[float, ...]:
         """The thresholds that suit a system's answers to dev, by which it is tested and served; ()
         where the task has none."""
@@ -234,8 +245,7 @@ class Contest:
         self.describe(folder, backend, precision, tokenizer=tokenizer)
         system, began = open_system(folder, backend, precision), time.perf_counter()
         judged = self.judge(system, "dev")
-        if self.clock is not None:
-            self.clock.entered(name, time.perf_counter() - began, len(self.dataset.dev))
+        self.answered(name, time.perf_counter() - began)
         entry = Entry(
             name=name,
             role=role,
@@ -251,6 +261,24 @@ class Contest:
         self.entries[name] = entry
         self.write(entry, {})
         return entry
+
+    def answered(self, name: str, seconds: float) -> None:
+        """Note how long a system took to answer dev."""
+        self.seconds[name] = seconds / len(self.dataset.dev)
+        if self.clock is not None:
+            self.clock.entered(name, seconds, len(self.dataset.dev))
+
+    def describe_entry(self, entry: Entry) -> Manifest:
+        """Have a transformer's folder describe itself as the form that `entry` is."""
+        if entry.model is None:
+            return read_manifest(entry.folder)
+        return self.describe(
+            entry.folder,
+            entry.backend,
+            entry.precision,
+            self.thresholds(entry.judged),
+            tokenizer=entry.tokenizer,
+        )
 
     def write(
         self, entry: Entry, quantities: dict[str, Quantity], test: float | None = None

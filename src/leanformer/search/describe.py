@@ -22,6 +22,8 @@ def describe(record: Record, dataset: Dataset, request: Request, command: str) -
         data={"name": dataset.name, **splits, "unlabelled": len(dataset.unlabelled or ())},
         keep=request.keep,
         minutes=request.minutes,
+        goal=request.goal,
+        portable=request.portable,
         seed=request.seed,
         environment=environment(),
     )

@@ -4,6 +4,7 @@ Who made it passes on the model and its tokenizer as well as the folder and the 
 nobody opens again what is open.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ TEACHER = "teacher · PyTorch fp32"
 INT8_TEACHER = "teacher · OpenVINO int8"
 FUSED_TEACHER = "teacher · ONNX Runtime fp32"
 SIMPLEST = "TF-IDF · linear model"
+NGRAMS = "n-grams"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,3 +61,8 @@ class Entry:
     def open(self, threads: int | None = None) -> System:
         """The system that serves it."""
         return open_system(self.folder, self.backend, self.precision, threads)
+
+
+def whole_teacher(entries: Mapping[str, Entry]) -> Entry:
+    """The whole teacher as it may be chosen: in int8, or in fp32 where it has no int8 graph."""
+    return entries.get(INT8_TEACHER) or entries[TEACHER]

@@ -5,12 +5,15 @@ The race of backends may serve another form of the chosen model than the int8 gr
 baselines, and the verdict speaks of it.
 """
 
+import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
+from leanformer.core.storage.files import new_folder
 from leanformer.measure.folders import FOOTPRINT, measure_folders
 from leanformer.quantize.to_int8 import is_fake_quantized
 from leanformer.report.units import share
@@ -21,6 +24,7 @@ from leanformer.runtime.race import Candidate
 from leanformer.runtime.serving.opening import checked, open_system
 from leanformer.search import evidence
 from leanformer.search.contest import Contest
+from leanformer.search.entrants.cascades import Chain
 from leanformer.search.entry import INT8_TEACHER, SIMPLEST, TEACHER, Entry
 from leanformer.search.judged import Judged
 from leanformer.search.outcome import Outcome, Picked, beside_majority, outcome_of, pick, refutes
@@ -32,24 +36,27 @@ _SPOKEN_OF = (TEACHER, INT8_TEACHER, SIMPLEST)  # in the verdict, beside the exp
 _INT8: Candidate = ("openvino", "int8")
 
 
-def finish(contest: Contest, out: Path, *, note: str = "") -> Entry | None:
+def finish(
+    contest: Contest, out: Path, *, chains: Sequence[Chain] = (), note: str = ""
+) -> Entry | None:
     """Write the contest's results to the record, and the chosen model to `out/model`.
 
     Args:
         contest: All systems, judged on dev.
         out: The search's folder.
+        chains: What dev says of cascades; those that take part have entered the contest.
         note: What the verdict has to add about its promise.
 
     Returns:
         The chosen system; None where nothing keeps the quality that was asked for.
     """
-    picked = _settled(contest) or _pick(contest)
+    picked = _settled(contest) or _pick(contest, chains)
     if picked is None:
         _write_verdict(contest, None, "not kept", sentence=_nothing(contest.request))
         return None
-    race = "its backends race, and " if contest.graphs else ""
-    contest.say(f"chosen: {picked.name}; {race}the test split is opened once")
     chosen = contest.entries[picked.name]
+    race = "its backends race, and " if contest.graphs and chosen.model is not None else ""
+    contest.say(f"chosen: {picked.name}; {race}the test split is opened once")
     exported = _export(contest, chosen, out / "model") if contest.graphs else chosen
     if exported.name != chosen.name and not _timed(contest, exported):
         contest.say(f"exported as {exported.name}: timed beside the others")
@@ -72,10 +79,10 @@ def finish(contest: Contest, out: Path, *, note: str = "") -> Entry | None:
     return chosen
 
 
-def _pick(contest: Contest) -> Picked | None:
+def _pick(contest: Contest, chains: Sequence[Chain]) -> Picked | None:
     """Time everything, choose, and keep the choice."""
     contest.say(f"contest: {len(contest.entries)} systems timed side by side")
-    picked = pick(contest, _measure(contest, contest.entries))
+    picked = pick(contest, _measure(contest, contest.entries), chains)
     if picked is not None:
         contest.record.write("choice", decision="chosen", **asdict(picked))
     return picked
@@ -174,6 +181,9 @@ def _export(contest: Contest, chosen: Entry, folder: Path) -> Entry:
     Returns:
         The model as it is served: `chosen` itself, or another form of it, judged on dev.
     """
+    if chosen.model is None:  # n-grams and cascades are served as they were judged
+        _copy(contest, chosen, folder)
+        return chosen
     if not (folder.is_dir() and _exported(contest, chosen)):
         _race(contest, chosen, folder)
     served = read_manifest(folder)
@@ -206,6 +216,12 @@ def _exported(contest: Contest, chosen: Entry) -> bool:
     """Whether it was exported before an interruption: the test split may have been opened for it,
     and is not opened for the winner of another race."""
     return any(event.get("model") == chosen.name for event in contest.known("backends"))
+
+
+def _copy(contest: Contest, chosen: Entry, folder: Path) -> None:
+    with new_folder(folder, overwrite=True) as temporary:
+        shutil.copytree(chosen.folder, temporary, dirs_exist_ok=True)
+    contest.record.write("backends", model=chosen.name, rows=[])
 
 
 def _race(contest: Contest, chosen: Entry, folder: Path) -> None:

@@ -89,7 +89,16 @@ def judge_system(
     """
     given: list[Any] | None = examples.words if task.about.reads_words else examples.texts
     assert given is not None
-    outputs = system.answer(given, examples.pairs)
+    return judge_outputs(system.answer(given, examples.pairs), examples, task, targets)
+
+
+def judge_outputs(
+    outputs: list[NDArray[Any]],
+    examples: Examples,
+    task: Task,
+    targets: NDArray[Any] | None = None,
+) -> Judged:
+    """Judge raw outputs for `examples`, whoever gave them; arguments as for `judge_system`."""
     asked = asked_of(examples, task, targets)
     if task.about.reads_words:
         asked = replace(asked, firsts=[words_read(row) for row in outputs])

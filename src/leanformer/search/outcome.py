@@ -8,19 +8,21 @@ The test split is small too. It takes a promise back only where it proves, with 
 that less is kept: teacher and student change places in the bootstrap.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from leanformer.core.quantity import Quantity
 from leanformer.data import Task
-from leanformer.measure.fixed_sequence import Candidate, Choice, choose_fastest
+from leanformer.measure.fixed_sequence import Candidate, choose_fastest
 from leanformer.measure.majority import against_majority
 from leanformer.measure.promise import Promise
 from leanformer.numerics.paired_bootstrap import paired_bootstrap
 from leanformer.search.contest import Contest
-from leanformer.search.entry import INT8_TEACHER
+from leanformer.search.entrants.cascades import Chain, share_confidence
+from leanformer.search.entry import INT8_TEACHER, NGRAMS
 from leanformer.search.judged import Judged
+from leanformer.search.request import BEST, Goal
 
 Outcome = Literal["kept", "unproven", "not kept"]
 
@@ -34,7 +36,8 @@ class Picked:
     Attributes:
         name: Of the system.
         proven: Whether its promise was proven in the sequence of tests.
-        faster: Systems that are faster and whose estimates hold without proof, fastest first.
+        faster: Systems that are better by the goal and whose estimates hold without proof, the best
+            first.
         reason: Why it was chosen.
     """
 
@@ -44,36 +47,84 @@ class Picked:
     reason: str
 
 
-def pick(contest: Contest, measured: Mapping[str, Mapping[str, Quantity]]) -> Picked | None:
-    """The fastest system in int8 that is proven to keep what is asked, else the fastest whose
-    estimate holds; the whole teacher is one of them. None where no estimate holds."""
-    choice = choose_fastest(
+def cost_of(goal: Goal, quantities: Mapping[str, Quantity]) -> float:
+    """What a system costs: less is better.
+
+    Args:
+        goal: What the search is for.
+        quantities: What was measured of the system.
+    """
+    if goal == "throughput":
+        return 1 / quantities["throughput"].value
+    return quantities["latency_32" if goal == "latency" else goal].value
+
+
+def pick(
+    contest: Contest,
+    measured: Mapping[str, Mapping[str, Quantity]],
+    chains: Sequence[Chain] = (),
+) -> Picked | None:
+    """The best candidate that is proven to keep what is asked, else the best whose estimate holds;
+    the whole teacher in int8 is one of them. None where no estimate holds.
+
+    The best one costs least by the goal of the request. The tests are ordered by the same cost,
+    which does not depend on quality on dev.
+
+    Args:
+        contest: All systems, judged on dev.
+        measured: What was measured of each.
+        chains: What dev says of cascades; those that take part have entered the contest.
+    """
+    costs = {
+        name: cost_of(contest.request.goal, measured[name])
+        for name, entry in contest.entries.items()
+        if entry.role == "candidate" or name == INT8_TEACHER
+    }
+    proven = _proven(contest, costs, chains)
+    holding = {name for name in costs if contest.promise(name).holds}
+    best = min(proven or holding, key=lambda name: (costs[name], name), default=None)
+    if best is None:
+        return None
+    faster = sorted((costs[n], n) for n in holding - proven if costs[n] < costs[best])
+    return Picked(
+        name=best,
+        proven=bool(proven),
+        faster=tuple(name for _, name in faster),
+        reason=_reason(contest, bool(proven)),
+    )
+
+
+def _proven(contest: Contest, costs: Mapping[str, float], chains: Sequence[Chain]) -> set[str]:
+    """Names of the candidates that are proven, each in its chain.
+
+    Students and teacher are one chain, by their costs; n-grams that are in no cascade are another.
+    """
+    confidence = share_confidence(contest, chains)
+    proven = {name for chain in chains for name in chain.proven}
+    alone = [name for name in costs if contest.entries[name].system == "transformer"]
+    sequence = choose_fastest(
         [
             Candidate(
                 name=name,
-                cost=1 / measured[name]["throughput"].value,
-                promise=contest.promise(name),
+                cost=costs[name],
+                promise=contest.promise_of(contest.entries[name].judged, confidence),
             )
-            for name, entry in contest.entries.items()
-            if entry.role == "candidate" or name == INT8_TEACHER
+            for name in alone
         ]
     )
-    if choice.chosen is None:
-        return None
-    return Picked(
-        name=choice.chosen,
-        proven=choice.proven,
-        faster=choice.unproven,
-        reason=_reason(choice),
-    )
+    proven.update(sequence.certified)
+    if NGRAMS in costs and not any(chain.first.name == NGRAMS for chain in chains):
+        promise = contest.promise_of(contest.entries[NGRAMS].judged, confidence)
+        proven.update([NGRAMS] if promise.proven else [])
+    return proven & set(costs)
 
 
-def _reason(choice: Choice) -> str:
-    assert choice.promise is not None
-    asked = f"{choice.promise.keep:.4g} of the teacher's quality"
-    if choice.proven:
-        return f"the fastest that is proven to keep {asked}, {choice.promise.confidence:.4g} sure"
-    return f"nothing is proven to keep {asked}; the fastest whose estimate on dev does"
+def _reason(contest: Contest, proven: bool) -> str:
+    request = contest.request
+    asked = f"{request.keep:.4g} of the teacher's quality"
+    if proven:
+        return f"{BEST[request.goal]} that is proven to keep {asked}, {request.confidence:.4g} sure"
+    return f"nothing is proven to keep {asked}; {BEST[request.goal]} whose estimate on dev does"
 
 
 def outcome_of(promise: Promise, proven: bool, refuted: bool) -> Outcome:

@@ -16,6 +16,7 @@ from leanformer.distill.distillation import Distillation
 from leanformer.distill.objectives import HiddenStates, SoftTargets
 from leanformer.distill.teachers import teacher_cache
 from leanformer.distill.teachers.teacher_cache import TeacherCache, key_of
+from leanformer.distill.teachers.translation import Translation
 from leanformer.models.tiny import tiny_model
 
 LABELS = {"classification": ("music", "rice"), "tokens": ("O", "rice")}
@@ -122,7 +123,8 @@ def test_a_stale_folder_is_refused(tmp_path: Path, change: str) -> None:
     if change == "texts":
         encoded.rows[3]["input_ids"][1] += 1
     if change == "translation":
-        assert key != key_of(model, encoded, torch.arange(9), "classification")
+        other = Translation(torch.arange(9).unsqueeze(1), torch.ones(9, dtype=torch.long))
+        assert key != key_of(model, encoded, other, "classification")
         return
     with pytest.raises(ValueError, match="holds the outputs of another teacher, of other texts"):
         kept_in(tmp_path, model, encoded, "classification", hidden=change != "objectives")

@@ -96,13 +96,26 @@ def test_the_work_of_a_search(tmp_path: Path) -> None:
     assert facts["Teacher"] == (
         "fine-tuned first: 12 epochs of 16 texts in batches of 32, 12 steps",
     )
-    assert facts["Students"][0].startswith("up to 5, cut from the teacher: L2-h100-f100, ")
-    assert facts["Students"][1] == "each up to 2 epochs of 16 texts in batches of 64, 2 steps"
-    assert facts["Promise"] == ("at least 95 % of the teacher's accuracy is kept",)
+    assert facts["Students"] == (
+        "up to 7, cut from the teacher: L2-h100-f100, L3-h50-f50, L2-h100-f50, L2-h50-f50, "
+        "L1-h100-f50, L1-h50-f50, L1-h50-f25",
+        "begun with L2-h50-f50; their order by time is measured on this machine",
+        "each up to 2 epochs of 48 texts in batches of 64, 2 steps",
+        "with altered copies of each text too: 2",
+    )
+    assert facts["Promise"] == (
+        "at least 95 % of the teacher's accuracy is kept",
+        "of all that keep it, the fastest is chosen",
+    )
     assert facts["Time"] == (
         "7.5 minutes in all: a training that would end later is shortened or left out",
     )
     assert dict(work_of_search(request, dataset_of("embedding"), 3))["Teacher"] == ("as it is",)
+    plain = replace(request, portable=True, goal="size", augment=0)
+    facts = dict(work_of_search(plain, dataset_of("classification"), 3))
+    assert facts["Students"][0].endswith("teacher: L2-h100-f100, L2-h100-f50, L1-h100-f50")
+    assert facts["Students"][-1] == "only what transformers loads without leanformer"
+    assert facts["Promise"][1] == "of all that keep it, the smallest is chosen"
     other = replace(request, student="small-encoder")
     assert "cut from small-encoder" in dict(work_of_search(other, dataset_of("classification"), 3))["Students"][0]  # fmt: skip
 

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ class World:
     skipped: list[Rung] = field(default_factory=list)
     budget: int = 99
     slow: int = 99
+    first: int | None = None
 
     def attempt(self, rung: Rung, start: Rung | None) -> Trial | None:
         if len(self.starts) >= self.slow:
@@ -34,17 +36,25 @@ class World:
             usable=usable,
         )  # fmt: skip
 
-    def affordable(self, rung: Rung, trials: Sequence[Trial]) -> bool:
+    def affordable(self, rung: Rung, start: Rung | None, trials: Sequence[Trial]) -> bool:
         return len(trials) < self.budget
 
-    def run(self) -> list[Trial]:
-        return climb(self.rungs, self.attempt, self.affordable, self.skipped.append)
+    def run(self, **settings: Any) -> list[Trial]:
+        return climb(
+            self.rungs,
+            self.attempt,
+            self.affordable,
+            self.skipped.append,
+            first=self.first,
+            **settings,
+        )
 
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     rungs = ladder(draw(DEPTHS))
-    return World(rungs, draw(st.integers(-1, len(rungs) - 1)))
+    first = draw(st.none() | st.integers(0, len(rungs) - 1))
+    return World(rungs, draw(st.integers(-1, len(rungs) - 1)), first=first)
 
 
 @given(worlds())
@@ -52,8 +62,10 @@ def test_the_smallest_rung_that_holds_is_found_in_few_trials(world: World) -> No
     trials = world.run()
     kept = [world.rungs.index(trial.rung) for trial in trials if trial.kept]
     assert max(kept, default=-1) == world.last
-    assert len(trials) <= 4
+    assert len(trials) <= 6
     assert not world.skipped
+    if world.first is not None:
+        assert trials[0].rung == world.rungs[world.first]
 
 
 @given(worlds())
@@ -77,10 +89,34 @@ def test_what_there_is_no_time_for_is_skipped_and_ends_the_walk(world: World, bu
     world.budget = budget
     trials = world.run()
     assert len(trials) <= budget
-    assert len(world.skipped) <= 1
+    assert not set(world.skipped) & set(world.starts)
     if world.skipped:
         assert len(trials) == budget
-        assert world.skipped[0] not in world.starts
+
+
+def test_without_time_for_a_rung_one_nearer_to_the_teacher_is_tried() -> None:
+    world = World(ladder(6), last=10, first=5)
+    costly = world.rungs[2:]  # these take too long
+
+    def affordable(rung: Rung, start: Rung | None, trials: Sequence[Trial]) -> bool:
+        return rung not in costly
+
+    trials = climb(world.rungs, world.attempt, affordable, world.skipped.append, first=5)
+    assert [world.rungs.index(rung) for rung in world.skipped] == [5, 2]
+    assert [world.rungs.index(trial.rung) for trial in trials] == [1]
+
+
+def test_after_one_that_held_a_rung_without_time_ends_the_walk() -> None:
+    world = World(ladder(6), last=10, first=4, budget=1)
+    assert [trial.rung for trial in world.run()] == [world.rungs[4]]
+    assert len(world.skipped) == 1
+
+
+def test_what_gains_too_little_is_not_tried() -> None:
+    world = World(ladder(6), last=10, first=5)
+    trials = world.run(worthwhile=lambda kept, rung: kept.cost >= 3 * rung.cost)
+    assert [world.rungs.index(trial.rung) for trial in trials] == [5, 8]  # 2, 1, and 0.5 is left
+    assert not world.skipped
 
 
 def test_a_rung_of_which_no_model_came_starts_nothing() -> None:

@@ -66,7 +66,7 @@ def test_one_that_does_not_fit_is_shortened_to_what_does(
     assert found.value.epochs == 2.0  # of 25 steps each
     assert decided(world, "L3") == 2.0
     (said,) = [news for name, news in world.told if name == "search"]
-    assert said == "L3: 89 s of training, and 50 s are free; shortened to 2 epochs"
+    assert said == "L3: 89 s of training, and it may take 50 s; shortened to 2 epochs"
     assert world.train(monkeypatch) == STEPS  # it is judged once: a resumed search trains as it was
 
 
@@ -77,7 +77,7 @@ def test_one_without_time_for_half_an_epoch_is_not_begun(
     with pytest.raises(TooLong) as found:
         world.train(monkeypatch)
     assert found.value.epochs == 0
-    assert world.told[-1][1] == "L3: 89 s of training, and 0 s are free; none is begun"
+    assert world.told[-1][1] == "L3: 89 s of training, and it may take 0 s; none is begun"
 
 
 def test_a_resumed_training_is_judged_by_what_is_left(
@@ -89,6 +89,33 @@ def test_a_resumed_training_is_judged_by_what_is_left(
 def test_a_share_of_the_time_is_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TooLong):
         World(tmp_path, free=120.0).train(monkeypatch, share=0.5)
+
+
+@pytest.mark.parametrize(
+    ("free", "enough", "most", "epochs"),
+    [
+        (100.0, 0.0, 1.0, 2.0),  # half of the time
+        (100.0, 3.0, 1.0, 3.0),  # more, where that is too little
+        (60.0, 3.0, 1.0, 2.4),  # as much as there is
+        (100.0, 3.0, 0.6, 2.4),  # or as it may take
+        (190.0, 3.0, 1.0, None),
+    ],
+)
+def test_it_takes_its_share_of_the_time_and_more_only_for_enough_epochs(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    free: float,
+    enough: float,
+    most: float,
+    epochs: float | None,
+) -> None:
+    world, asked = World(tmp_path, free=free), {"share": 0.5, "enough": enough, "most": most}
+    if epochs is None:
+        assert world.train(monkeypatch, **asked) == STEPS
+        return
+    with pytest.raises(TooLong) as found:
+        world.train(monkeypatch, **asked)
+    assert found.value.epochs == epochs
 
 
 def test_later_epochs_that_cost_less_let_more_of_them_fit(

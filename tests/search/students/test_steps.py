@@ -7,11 +7,12 @@ from search.toy import contest_of, dataset_of
 from leanformer.data import Source
 from leanformer.distill.objectives import HiddenStates, SoftTargets
 from leanformer.distill.step import Distill
+from leanformer.distill.substitution import Substitution
 from leanformer.prune.criteria.units import Activation, Taylor
 from leanformer.prune.shrink import Shrink
-from leanformer.search.request import Request
+from leanformer.search.request import Request, examples_of
 from leanformer.search.students.ladder import Rung
-from leanformer.search.students.steps import steps_of
+from leanformer.search.students.steps import rounding_steps, steps_of
 from leanformer.search.students.teacher_cache import have_room
 
 
@@ -58,6 +59,38 @@ def test_answers_need_less_room_than_hidden_states(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contest = contest_of(tmp_path, "classification")
-    monkeypatch.setattr("leanformer.search.students.teacher_cache._MOST", 16 * 2 * 2 * 2)
+    monkeypatch.setattr("leanformer.search.students.teacher_cache._MOST", 3 * 16 * 2 * 2 * 2)
     assert have_room(contest, tmp_path, (SoftTargets(),))
     assert not have_room(contest, tmp_path, (SoftTargets(), HiddenStates()))
+
+
+def test_a_student_that_fails_by_rounding_is_trained_on_with_it() -> None:
+    request = Request(model="model", data=Source(path="toy"), max_length=40, student_epochs=20.0)
+    dataset = dataset_of("classification")
+    steps: list[Any] = list(rounding_steps(request, dataset, (SoftTargets(),), teacher_cache=None))
+    assert names(steps) == ["quantize-aware", "distill", "int8"]
+    rounds, distill, _ = steps
+    assert rounds.weights.bits == 8
+    assert rounds.activations is not None
+    assert (distill.train.epochs, distill.train.optimizer.learning_rate) == (2.0, 1e-4)
+    assert not distill.load_best_at_end  # dev does not choose
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "copies"),
+    [
+        ("classification", {}, 2),
+        ("classification", {"augment": 0}, 0),
+        ("regression", {}, 0),
+        ("regression", {"augment": 5}, 5),
+    ],
+)
+def test_few_texts_are_altered_where_that_was_found_to_help(
+    kind: str, settings: dict[str, Any], copies: int
+) -> None:
+    request = Request(model="model", data=Source(path="toy"), **settings)
+    dataset = dataset_of(kind)
+    steps = steps_of(Rung(layers=1), None, request, dataset, (SoftTargets(),), teacher_cache=None)
+    (distill,) = [step for step in steps if isinstance(step, Distill)]
+    assert distill.augmentation == (Substitution(copies=copies) if copies else None)
+    assert examples_of(request, dataset) == 16 * (1 + copies)

@@ -16,6 +16,7 @@ from leanformer.core.identity.differences import differences
 from leanformer.data import Task
 from leanformer.distill.distillation import Distillation
 from leanformer.distill.objectives import Cosine, HiddenStates, SoftTargets
+from leanformer.distill.teachers.translation import Translation
 from leanformer.models.embedding import Embedding, describe_embedding
 from leanformer.models.tiny import tiny_model
 from leanformer.numerics.pooling import Pooling
@@ -26,6 +27,7 @@ from leanformer.train.masking import Masking
 from leanformer.train.steps.pretrain import MaskedLanguage
 
 TASK = Task(kind="classification", labels=("music", "rice"))
+ONE_EACH = Translation(torch.arange(9).unsqueeze(1), torch.ones(9, dtype=torch.long))
 MASKING = Masking(mask=4, vocabulary=99, special=(0, 1))
 
 
@@ -94,7 +96,7 @@ def test_the_same_training_is_the_same() -> None:
         ),
         (
             {"loss": distillation()},
-            lambda: {"loss": distillation(translate=torch.arange(9))},
+            lambda: {"loss": distillation(translate=ONE_EACH)},
             "loss.translation",
         ),
     ],

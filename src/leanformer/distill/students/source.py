@@ -11,6 +11,7 @@ from torch import nn
 
 from leanformer.core.proof import Proof, require
 from leanformer.core.workspace import Workspace
+from leanformer.distill.teachers.translation import strangers
 from leanformer.models.anatomy import layers_of
 from leanformer.models.embedding import describe_embedding, embedding_of
 
@@ -120,10 +121,11 @@ def _refuse_cut_vocabulary(ours: Any, theirs: Any) -> None:
     if theirs is None or ours is theirs:
         return
     whole, cut = set(theirs.get_vocab()), set(ours.get_vocab())
-    if cut < whole:
+    if cut != whole and not strangers(ours, theirs):
         raise ValueError(
-            f"the model's vocabulary was cut to {len(cut)} of the teacher's {len(whole)} pieces, "
-            "and a new student would have them all again; put cut-vocabulary after the student"
+            f"the model's vocabulary was cut to {len(cut & whole)} of the teacher's {len(whole)} "
+            "pieces, and a new student would have them all again; put cut-vocabulary after the "
+            "student"
         )
 
 

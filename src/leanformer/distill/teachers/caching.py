@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from leanformer.data import Encoded, Task
 from leanformer.distill.objective import Objective, dims_of
 from leanformer.distill.teachers.reading import OwnReading
 from leanformer.distill.teachers.teacher_cache import TeacherCache, key_of
+from leanformer.distill.teachers.translation import Translation
 
 
 def open_cache(
@@ -20,7 +20,7 @@ def open_cache(
     encoded: Encoded,
     objectives: Sequence[Objective],
     *,
-    translate: Tensor | None = None,
+    translate: Translation | None = None,
     own: OwnReading | None = None,
     dtype: torch.dtype = torch.bfloat16,
 ) -> TeacherCache:
@@ -32,7 +32,7 @@ def open_cache(
         task: Kind and labels.
         encoded: The texts as the student reads them.
         objectives: What is compared.
-        translate: Teacher's token id for each of the student's, [V]; None = they are the same.
+        translate: The teacher's token ids for each of the student's; None = they are the same.
         own: The texts as the teacher's own tokenizer encodes them; None = it reads the student's.
         dtype: What the teacher answers in.
 

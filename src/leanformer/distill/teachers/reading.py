@@ -1,6 +1,7 @@
 """A teacher that reads each text with its own tokenizer, so that it may be of any architecture.
 
     one vocabulary        the teacher reads the student's token ids, and every objective is possible
+    phrases added to it   it reads them spelled out; objectives on attention are not possible
     two vocabularies      text n of the teacher is paired with text n of the student, and token t of
                           one is not token t of the other: objectives compare answers only
 
@@ -24,6 +25,7 @@ from leanformer.core.technique import families
 from leanformer.data import Batch, Encoded, Examples, encode_examples
 from leanformer.distill.objective import Objective, Outputs
 from leanformer.distill.teachers.ensemble import average_answers, average_vectors
+from leanformer.distill.teachers.translation import strangers
 from leanformer.tasks import kind_named
 from leanformer.train.evaluate import head_output, outputs
 
@@ -107,7 +109,7 @@ def have_one_vocabulary(student: Any, teachers: Sequence[Any]) -> bool:
     """Whether all teachers can read the token ids of the student's tokenizer.
 
     They can where the teachers' vocabularies are equal and the student's is the same one or a part
-    of it, as after `cut-vocabulary`.
+    of it, as after `cut-vocabulary`. Phrases that this step added are spelled out for them.
     """
     first, *others = teachers
     return _is_part(student, first) and all(
@@ -173,10 +175,10 @@ def check_vocabularies(student: Any, teacher: Any) -> None:
 
 
 def _is_part(student: Any, teacher: Any) -> bool:
-    """Whether the student's pieces are pieces of the teacher, split by the same kind of model."""
-    if _model(student) != _model(teacher):
-        return False
-    return set(student.get_vocab()) <= set(teacher.get_vocab())
+    """Whether the student's tokens are pieces of the teacher, or phrases that it can spell, split
+    by the same kind of model.
+    """
+    return _model(student) == _model(teacher) and not strangers(student, teacher)
 
 
 def _model(tokenizer: Any) -> str:
@@ -185,12 +187,11 @@ def _model(tokenizer: Any) -> str:
 
 def _difference(student: Any, teachers: Sequence[Any]) -> str:
     """The first difference of vocabulary, in words."""
-    ours = set(student.get_vocab())
-    strangers = sorted(ours - set(teachers[0].get_vocab()))
-    if strangers:
+    strange = strangers(student, teachers[0])
+    if strange:
         return (
-            f"the student's tokenizer has {len(strangers)} tokens that the teacher's has not, "
-            f"e.g. {strangers[0]!r}"
+            f"the student's tokenizer has {len(strange)} tokens that the teacher's has not, "
+            f"e.g. {strange[0]!r}"
         )
     if _model(student) != _model(teachers[0]):
         return (

@@ -34,6 +34,7 @@ from leanformer.core.storage.files import allocate_file, check_space, write_text
 from leanformer.core.storage.json_file import read_json
 from leanformer.data import Batch, Encoded
 from leanformer.distill.objective import Outputs
+from leanformer.distill.teachers.translation import Translation
 from leanformer.models.embedding import embedding_of
 from leanformer.tasks import kind_named
 
@@ -198,7 +199,7 @@ class TeacherCache:
         write_text(kept, json.dumps({"format": _FORMAT, **about}))
 
 
-def key_of(teacher: nn.Module, encoded: Encoded, translate: Tensor | None, kind: str) -> str:
+def key_of(teacher: nn.Module, encoded: Encoded, translate: Translation | None, kind: str) -> str:
     """A hash of the teacher's weights and of its inputs: equal keys mean equal outputs."""
     seen = hashlib.sha256(kind.encode())
     if kind_named(kind).output == "vector":  # other pooling gives other vectors
@@ -211,7 +212,7 @@ def key_of(teacher: nn.Module, encoded: Encoded, translate: Tensor | None, kind:
         for name, ids in sorted(row.items()):
             seen.update(f"{name}{len(ids)}".encode() + np.asarray(ids, np.int32).tobytes())
     if translate is not None:
-        seen.update(translate.cpu().numpy().tobytes())
+        seen.update(json.dumps(translate.described()).encode())
     return seen.hexdigest()
 
 

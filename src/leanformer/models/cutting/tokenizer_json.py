@@ -1,7 +1,8 @@
-"""A fast tokenizer written anew with some of its pieces, numbered from 0 in their old order."""
+"""A fast tokenizer written anew: with some of its pieces, or with more tokens behind them."""
 
 import copy
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,9 +26,33 @@ def backend_of(tokenizer: Any) -> dict[str, Any]:
 
 
 def cut_tokenizer(tokenizer: Any, kept: list[int]) -> Any:
-    """A tokenizer of the same class with the pieces `kept` (ids, ascending) and no others."""
+    """A tokenizer of the same class with the pieces `kept` (ids, ascending) and no others, numbered
+    from 0 in their old order.
+    """
     renumbered = {old: new for new, old in enumerate(kept)}
-    backend = _cut(backend_of(tokenizer), renumbered)
+    return _rewritten(tokenizer, _cut(backend_of(tokenizer), renumbered))
+
+
+def append_tokens(tokenizer: Any, contents: Sequence[str], first: int, *, lstrip: bool) -> Any:
+    """A tokenizer of the same class that reads each of `contents` as one token, between words.
+
+    Args:
+        tokenizer: The tokenizer, which is left as it is.
+        contents: The new tokens as the normalizer leaves them; the longest that fits is read.
+        first: The id of the first of them; the others follow.
+        lstrip: Whether a token takes the space before it, as pieces of byte-level BPE do.
+    """
+    backend = backend_of(tokenizer)
+    flags = {"single_word": True, "lstrip": lstrip, "rstrip": False}
+    backend["added_tokens"] += [
+        {"id": first + n, "content": content, **flags, "normalized": True, "special": False}
+        for n, content in enumerate(contents)
+    ]
+    return _rewritten(tokenizer, backend)
+
+
+def _rewritten(tokenizer: Any, backend: dict[str, Any]) -> Any:
+    """A tokenizer like `tokenizer` whose tokenizer.json is `backend`."""
     with quiet(), TemporaryDirectory() as name:
         folder = Path(name)
         tokenizer.save_pretrained(folder)
@@ -38,10 +63,10 @@ def cut_tokenizer(tokenizer: Any, kept: list[int]) -> Any:
         settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
         settings.pop("added_tokens_decoder", None)  # tokenizer.json has them, with their new ids
         (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
-        cut = type(tokenizer).from_pretrained(folder)
-    cut.name_or_path = tokenizer.name_or_path
-    cut.prompt = getattr(tokenizer, "prompt", "")
-    return cut
+        written = type(tokenizer).from_pretrained(folder)
+    written.name_or_path = tokenizer.name_or_path
+    written.prompt = getattr(tokenizer, "prompt", "")
+    return written
 
 
 def _cut(backend: dict[str, Any], renumbered: dict[int, int]) -> dict[str, Any]:

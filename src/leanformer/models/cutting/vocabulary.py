@@ -10,10 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
-from leanformer.models.anatomy import Anatomy, anatomy_of, require_prunable
+from leanformer.models.anatomy import Anatomy, require_prunable
+from leanformer.models.cutting.embedding_rows import gather_rows, id_fields
 from leanformer.models.cutting.pieces import Pieces, choose
 from leanformer.models.cutting.tokenizer_json import backend_of, cut_tokenizer
 from leanformer.models.lean.per_layer_shapes import configurations
@@ -82,75 +80,12 @@ def count_pieces(tokenizer: Any, texts: Iterable[str]) -> Counter[int]:
     return counts
 
 
-def gather_rows(model: Any, kept: list[int]) -> None:
-    """Keep the embedding rows `kept`, and the rows of an output layer, tied to them or not."""
-    anatomy = anatomy_of(model)
-    words = anatomy.word_embeddings(model)
-    old, new = words.num_embeddings, len(kept)
-    index = torch.tensor(kept)
-    replaced = {id(row): _rows(row, index) for row in _parameters_by_piece(model, words)}
-    for module in model.modules():
-        names = [name for name, p in module.named_parameters(recurse=False) if id(p) in replaced]
-        for name in names:
-            setattr(module, name, replaced[id(getattr(module, name))])
-        sizes = ("num_embeddings", "out_features", "vocab_size") if names else ("vocab_size",)
-        for size in sizes:
-            if getattr(module, size, None) == old:
-                setattr(module, size, new)
-    renumbered = {before: after for after, before in enumerate(kept)}
-    for module in model.modules():  # a model repeats the number beside its word embeddings
-        padding = getattr(module, "padding_idx", None)
-        if padding is not None and (module is words or not isinstance(module, nn.Embedding)):
-            module.padding_idx = renumbered.get(padding)
-    settings = [*configurations(model), getattr(model, "generation_config", None)]
-    for config in settings:
-        if config is not None:
-            _renumber(config, renumbered, old)
-    for config in configurations(model):
-        config.vocab_size = new
-
-
-def _parameters_by_piece(model: Any, words: nn.Embedding) -> list[Any]:
-    """The parameters with one row per piece: embeddings, output layer, the bias beside it."""
-    found: list[Any] = [words.weight]
-    output = model.get_output_embeddings()
-    if output is None:
-        return found
-    path = next(name for name, module in model.named_modules() if module is output)
-    beside = model.get_submodule(path.rpartition(".")[0])
-    rows = [*output.parameters(), beside._parameters.get("bias")]
-    return found + [row for row in rows if row is not None and row.shape[0] == words.num_embeddings]
-
-
-def _rows(parameter: nn.Parameter, index: Tensor) -> nn.Parameter:
-    kept = parameter.detach().index_select(0, index.to(parameter.device))
-    return nn.Parameter(kept, requires_grad=parameter.requires_grad)
-
-
 def _special_ids(anatomy: Anatomy, model: Any) -> set[int]:
     """The ids that the configuration names, and those that must not move."""
     ids: set[int] = set()
     for config in [*configurations(model), getattr(model, "generation_config", None)]:
-        for _, value in _id_fields(config):
+        for _, value in id_fields(config):
             ids |= set(value) if isinstance(value, list) else {value}
     if anatomy.pads_shift_positions:
         ids |= set(range(model.config.pad_token_id + 1))
     return ids
-
-
-def _renumber(config: Any, renumbered: dict[int, int], old: int) -> None:
-    for name, value in _id_fields(config):
-        if isinstance(value, list):
-            setattr(config, name, [renumbered[number] for number in value if number in renumbered])
-        elif value < old:
-            setattr(config, name, renumbered.get(value))
-
-
-def _id_fields(config: Any) -> list[tuple[str, Any]]:
-    """The configuration's fields that hold ids of special tokens."""
-    fields = [] if config is None else list(config.to_dict().items())
-    return [
-        (name, value)
-        for name, value in fields
-        if name.endswith("_token_id") and (isinstance(value, list) or type(value) is int)
-    ]

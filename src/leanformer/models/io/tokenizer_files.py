@@ -114,10 +114,15 @@ def fit_tokenizer(tokenizer: Any, model: Any, folder: Path) -> None:
             f"{tokenizer.pad_token_id} ({tokenizer.pad_token!r}) in the tokenizer's files; correct "
             "the one that the model was not trained with"
         )
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions is not None:
-        usable = positions - _skipped_positions(model)
+    usable = usable_positions(model)
+    if usable is not None:
         tokenizer.model_max_length = min(tokenizer.model_max_length, usable)
+
+
+def usable_positions(model: Any) -> int | None:
+    """Number of tokens that a model has positions for; None = no limit is known."""
+    positions = getattr(model.config, "max_position_embeddings", None)
+    return None if positions is None else positions - _skipped_positions(model)
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:

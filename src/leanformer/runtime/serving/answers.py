@@ -1,7 +1,8 @@
-"""What stands in for an answer, and which words a system read."""
+"""What stands in for an answer, who gave it, and which words a system read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,14 @@ class Unanswered:
     """Stands in the place of an answer and says why a text has none."""
 
     error: str
+
+
+@dataclass(frozen=True)
+class Sourced:
+    """An answer, and the name of the part of the system that gave it."""
+
+    answer: Any
+    source: str
 
 
 def words_read(logits_WL: NDArray[np.float32]) -> list[int | None]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.runtime.manifest import Manifest
-from leanformer.runtime.serving.answers import Unanswered, readings_of
+from leanformer.runtime.serving.answers import Sourced, Unanswered, readings_of
 from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision, concurrency_of
 from leanformer.runtime.system import Outputs, System
@@ -94,6 +94,7 @@ class Predictor:
         *,
         truncate: bool = True,
         errors: Literal["raise", "return"] = "raise",
+        sources: bool = False,
     ) -> list[Any]:
         """One answer per text, in order.
 
@@ -102,6 +103,8 @@ class Predictor:
             pairs: The second texts of a model that compares two.
             truncate: Cut texts longer than the model reads; False refuses them.
             errors: "return" answers a text that cannot be read with `Unanswered` in its place.
+            sources: Give each answer as `Sourced(answer, source)`: with the name of the part of a
+                cascade that gave it, or with the kind of a system that has no parts.
 
         Returns:
             classification: `Prediction`s; multi-label: lists of them, the likeliest first;
@@ -117,9 +120,9 @@ class Predictor:
         if errors not in ("raise", "return"):
             raise ValueError(f"errors: {errors!r} is not one of raise, return")
         if errors == "return":
-            return self._answer_each(texts, pairs, truncate)
+            return self._answer_each(texts, pairs, truncate, sources)
         first, second = check_pairs(texts, pairs)
-        return self._answers(first, self._run(first, second, truncate))
+        return self._answers(first, second, truncate, sources)
 
     def encode(self, texts: Iterable[str], *, truncate: bool = True) -> NDArray[np.float32]:
         """One vector per text [text, width], in order, pooled as the model says.
@@ -146,7 +149,7 @@ class Predictor:
         Raises:
             ValueError: As `predict`.
         """
-        return self._run(*check_pairs(texts, pairs), truncate)
+        return self._run(*check_pairs(texts, pairs), truncate)[0]
 
     def label_words(self, sentences: Iterable[Sequence[str]]) -> list[list[str]]:
         """One label per word, of sentences that are already split into words; "O" past the cut.
@@ -161,26 +164,39 @@ class Predictor:
         both = zip(rows, readings_of(rows), strict=True)
         return [word_tags(row, reading.firsts, self.manifest.labels) for row, reading in both]
 
+    def sources(
+        self, texts: Iterable[str], pairs: Iterable[str] | None = None, *, truncate: bool = True
+    ) -> list[str]:
+        """The name of the part of the system that answers each text, in order.
+
+        Raises:
+            ValueError: As `predict`.
+        """
+        return self._run(*check_pairs(texts, pairs), truncate)[1]
+
     def _answer_each(
-        self, texts: Iterable[str], pairs: Iterable[str] | None, truncate: bool
+        self, texts: Iterable[str], pairs: Iterable[str] | None, truncate: bool, sources: bool
     ) -> list[Any]:
         """Answers, and the reason in the place of each text that has none."""
         first, second, reasons = sort_out(texts, pairs)
-        places = [index for index, reason in enumerate(reasons) if not reason]
-        try:
-            answers = self._answers(first, self._run(first, second, truncate))
-        except _TooLong as long:
-            for index in long.indices:
-                reasons[places[index]] = self._too_long(places[index])
-            fit = [index for index in range(len(first)) if index not in long.indices]
-            first = [first[index] for index in fit]
-            second = None if second is None else [second[index] for index in fit]
-            answers = self._answers(first, self._run(first, second, truncate))
+        while True:
+            places = [index for index, reason in enumerate(reasons) if not reason]
+            try:
+                answers = self._answers(first, second, truncate, sources)
+                break
+            except _TooLong as long:  # parts of a cascade refuse one after the other
+                for index in long.indices:
+                    reasons[places[index]] = self._too_long(places[index])
+                fit = [index for index in range(len(first)) if index not in long.indices]
+                first = [first[index] for index in fit]
+                second = None if second is None else [second[index] for index in fit]
         rest = iter(answers)
         return [Unanswered(reason) if reason else next(rest) for reason in reasons]
 
-    def _run(self, texts: list[str], pairs: list[str] | None, truncate: bool) -> Outputs:
-        """Raw outputs of texts that are already checked."""
+    def _run(
+        self, texts: list[str], pairs: list[str] | None, truncate: bool
+    ) -> tuple[Outputs, list[str]]:
+        """Raw outputs of texts that are already checked, and which part gave each."""
         if self.manifest.pairs and pairs is None:
             raise ValueError("pairs: this model compares two texts; give the second ones")
         if pairs is not None and not self.manifest.pairs:
@@ -199,7 +215,7 @@ class Predictor:
         given: list[Any] = texts
         if self.about.reads_words:
             given = [[text[start:end] for start, end in split_words(text)] for text in texts]
-        return self.system.answer(given, pairs, on_cut=on_cut)
+        return self.system.answer_with_sources(given, pairs, on_cut=on_cut)
 
     def _too_long(self, index: int) -> str:
         return (
@@ -207,15 +223,20 @@ class Predictor:
             "reads; shorten it or pass truncate=True"
         )
 
-    def _answers(self, texts: list[str], rows: Outputs) -> list[Any]:
+    def _answers(
+        self, texts: list[str], pairs: list[str] | None, truncate: bool, sources: bool
+    ) -> list[Any]:
+        """What a user gets for texts that are already checked."""
+        rows, given_by = self._run(texts, pairs, truncate)
         readings = []
         if self.about.reads_words:
             readings = readings_of(rows)
             # any finite numbers will do for a word that was not read
             rows = [np.where(np.isfinite(row).any(-1, keepdims=True), row, 0) for row in rows]
-        return self.about.serve(
+        answers = self.about.serve(
             rows, self.manifest.labels, texts, readings, self.manifest.thresholds
         )
+        return list(map(Sourced, answers, given_by)) if sources else answers
 
     def __reduce__(self) -> Any:
         if self._again is None:

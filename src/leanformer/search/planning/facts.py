@@ -9,8 +9,8 @@ from leanformer.data.reading.guesses import why_told
 from leanformer.models.anatomy.shape import shape_of
 from leanformer.recipe import Recipe, knows_task
 from leanformer.report.units import amount, share
-from leanformer.search.request import Request, examples_of
-from leanformer.search.students.ladder import ladder
+from leanformer.search.request import BEST, Request, copies_of, examples_of
+from leanformer.search.students.ladder import first_place, ladder
 
 Fact = tuple[str, tuple[str, ...]]
 """What a fact is about, and what is said of it, a line each."""
@@ -37,15 +37,17 @@ def fact_of_model(request: Request, dataset: Dataset, model: Any) -> Fact:
 
 def work_of_search(request: Request, dataset: Dataset, layers: int) -> tuple[Fact, ...]:
     """What will be trained, and how long that may take."""
-    rungs = ladder(layers, whole=request.student is not None)
+    rungs = ladder(layers, whole=request.student is not None, portable=request.portable)
     kept = knows_task(request.model, dataset, fresh_head=request.fresh_head)
-    examples = examples_of(dataset)
+    examples = examples_of(request, dataset)
     teacher = (
         "as it is"
         if kept
         else "fine-tuned first: "
         + training_words(request.teacher_setup(len(dataset.train)), len(dataset.train))
     )
+    copies = copies_of(request, dataset)
+    first = rungs[first_place(rungs, layers, request.keep)]
     origin = f"cut from {request.student}" if request.student else "cut from the teacher"
     students = training_words(request.student_setup(examples), examples)
     return (
@@ -54,12 +56,18 @@ def work_of_search(request: Request, dataset: Dataset, layers: int) -> tuple[Fac
             "Students",
             (
                 f"up to {len(rungs)}, {origin}: {', '.join(rung.name for rung in rungs)}",
+                f"begun with {first.name}; their order by time is measured on this machine",
                 f"each up to {students}",
+                *((f"with altered copies of each text too: {copies}",) if copies else ()),
+                *(("only what transformers loads without leanformer",) if request.portable else ()),
             ),
         ),
         (
             "Promise",
-            (f"at least {share(request.keep)} of the teacher's {dataset.task.metric} is kept",),
+            (
+                f"at least {share(request.keep)} of the teacher's {dataset.task.metric} is kept",
+                f"of all that keep it, {BEST[request.goal]} is chosen",
+            ),
         ),
         (
             "Time",

@@ -1,10 +1,11 @@
 """Walking the ladder: which rung to try next, and when to stop.
 
-Quality falls with size, so the smallest rung that holds is found by bisection, a third down what
-is left: a large student that holds is also the start of the next one, a small one that fails is
-time lost. A rung is trained from the smallest larger student that was trained already, which is a
-better start than the teacher. The decisions are in the record; a resumed search reads them there
-and tries nothing twice.
+Quality falls with size, so the smallest rung that holds is found by bisection. The first one tried
+is likely to hold (`ladder.first_place`): then there is something to export, whatever time is left,
+and the next one begins from it. After that a third of what is left is passed over at a time: down
+after a rung that held, up after one that failed. A rung is trained from the smallest larger student
+that was trained already, which is a better start than the teacher. The decisions are in the record;
+a resumed search reads them there and tries nothing twice.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,39 +36,52 @@ class Trial:
 def climb(
     rungs: Sequence[Rung],
     attempt: Callable[[Rung, Rung | None], Trial | None],
-    affordable: Callable[[Rung, Sequence[Trial]], bool],
+    affordable: Callable[[Rung, Rung | None, Sequence[Trial]], bool],
     skip: Callable[[Rung], None],
+    *,
+    first: int | None = None,
+    worthwhile: Callable[[Rung, Rung], bool] = lambda kept, rung: True,
 ) -> list[Trial]:
-    """Try rungs until the smallest that holds is known, or time is up.
+    """Try rungs until the smallest that holds is known, nothing worthwhile is left, or time is up.
 
     Args:
         rungs: The largest first.
         attempt: Trains a rung, begun from another one or from the teacher (None); gives None where
             its first steps show that there is no time for it.
-        affordable: Whether there is time for a rung, by what the trials so far took.
+        affordable: Whether there is time for a rung that begins from another one, by what the
+            trials so far took.
         skip: Called with each rung that there was no time for.
+        first: Place of the rung to begin with; None = a third down.
+        worthwhile: Whether the smallest rung that is left would gain enough over one that is kept.
     """
     trials: list[Trial] = []
     largest, smallest = 0, len(rungs)  # the answer lies in [largest, smallest)
     while largest < smallest:
-        middle = largest + (smallest - largest + 1) // 3
-        rung = rungs[middle]
-        if not affordable(rung, trials):
-            skip(rung)
+        kept = [trial.rung for trial in trials if trial.kept]
+        if kept and not worthwhile(kept[-1], rungs[smallest - 1]):
             break
-        trial = attempt(rung, _start(rung, trials))
+        place = largest + (smallest - largest + 1) // 3 if first is None else first
+        first = None
+        start = start_of(rungs[place], trials)
+        if not affordable(rungs[place], start, trials):
+            skip(rungs[place])
+            if kept or place == largest:
+                break
+            smallest = place  # nearer to the teacher less training is needed
+            continue
+        trial = attempt(rungs[place], start)
         if trial is None:
             break
         trials.append(trial)
         if trial.kept:
-            largest = middle + 1
+            largest = place + 1
         else:
-            smallest = middle
+            smallest = place
     return trials
 
 
-def _start(rung: Rung, trials: Sequence[Trial]) -> Rung | None:
-    """The smallest trained student of which `rung` is a part."""
+def start_of(rung: Rung, trials: Sequence[Trial]) -> Rung | None:
+    """The smallest trained student of which `rung` is a part; None = the teacher."""
     larger = [
         trial.rung
         for trial in trials

@@ -1,5 +1,12 @@
 """What becomes of each student: kept, rejected, or skipped for want of time.
 
+What a training takes is estimated before it is begun, by the student that was trained last:
+
+    seconds = epochs of it * (3 * its share of the teacher's layers + 1/2)     up to a factor
+
+since a backward pass costs two forward passes, and the teacher is asked once per text. Before the
+first one, the factor is how fast the teacher answered dev.
+
 Decisions are in the record, and what was decided before an interruption stays decided: a resumed
 search reads them there.
 """
@@ -10,8 +17,13 @@ from dataclasses import dataclass
 from leanformer.measure.promise import Promise
 from leanformer.report.units import at_least, percent, share
 from leanformer.search.contest import Contest
+from leanformer.search.entry import TEACHER
+from leanformer.search.request import examples_of
 from leanformer.search.students.climb import Trial
-from leanformer.search.students.ladder import Rung
+from leanformer.search.students.ladder import Rung, Times, epochs_share, first_place, time_of
+
+_LEAST = 1 / 3  # of its epochs, for which a student is begun
+_GAIN = 1.05  # times as fast as one that is kept: less is not worth a training
 
 
 @dataclass(frozen=True)
@@ -23,20 +35,66 @@ class Decisions:
         provable: Whether dev can prove that the whole teacher in int8 keeps enough, or in fp32
             where it has no int8 graph. If not, it can prove nothing, and students are judged by
             their estimates.
+        layers: Layers of the encoder that students are cut from.
+        times: What a layer takes, by its widths; None = it was not measured.
     """
 
     contest: Contest
     provable: bool
+    layers: int = 1
+    times: Times | None = None
 
-    def affordable(self, rung: Rung, trials: Sequence[Trial]) -> bool:
-        """Whether the rung would end in time; the first is always tried."""
+    def first(self, rungs: Sequence[Rung]) -> int:
+        """Where in the ladder to begin: at a rung that is likely to hold and ends in time.
+
+        Where time is too short for it, nearer to the teacher, where fewer epochs are needed. The
+        record keeps the answer, so that a search that is resumed begins there too.
+        """
+        known = [one["name"] for one in self.contest.known("first") if one["name"] in _names(rungs)]
+        if known:
+            return _names(rungs).index(known[-1])
+        place = first_place(rungs, self.layers, self.contest.request.keep)
+        while place and not self._ends(rungs[place], None, ()):
+            place -= 1
+        self.contest.record.write("first", name=rungs[place].name)
+        return place
+
+    def affordable(self, rung: Rung, start: Rung | None, trials: Sequence[Trial]) -> bool:
+        """Whether a third of the rung's epochs would end in time; the first is always tried."""
         if self._decided(rung):
             return not self._decided(rung, "skipped")
-        if not trials:
-            return True
-        last = trials[-1]
-        expected = last.seconds * (rung.cost + 1) / (last.rung.cost + 1)
-        return expected <= self.contest.free
+        return not trials or self._ends(rung, start, trials)
+
+    def worthwhile(self, kept: Rung, rung: Rung) -> bool:
+        """Whether the layers of a rung are faster than those of one that is kept by 5 %."""
+        return time_of(kept, self.times) >= _GAIN * time_of(rung, self.times)
+
+    def _ends(self, rung: Rung, start: Rung | None, trials: Sequence[Trial]) -> bool:
+        """Whether a third of its epochs would end in the time that is free."""
+        asked = self.contest.request.student_setup(self._examples).epochs
+        work = epochs_share(rung, start, self.layers) * asked * self._passes(rung)
+        if trials:
+            last = trials[-1]
+            each = last.seconds / (self._epochs_of(last.rung, asked) * self._passes(last.rung))
+        else:
+            clock = self.contest.clock
+            answers = 0.0 if clock is None else clock.answers.get(TEACHER, 0.0)
+            each = self._examples * answers
+        return _LEAST * work * each <= self.contest.free
+
+    def _passes(self, rung: Rung) -> float:
+        """Forward passes of the teacher that an epoch over one text is worth."""
+        return 3 * rung.cost / self.layers + 0.5
+
+    def _epochs_of(self, rung: Rung, asked: float) -> float:
+        """Epochs that a student was trained, by the record."""
+        steps = [one for one in self.contest.known("step") if one["model"] == rung.name]
+        trained = [one["settings"]["train"] for one in steps if one["step"] == "distill"]
+        return float(trained[0].get("epochs", asked)) if trained else asked
+
+    @property
+    def _examples(self) -> int:
+        return examples_of(self.contest.request, self.contest.dataset)
 
     def skip(self, rung: Rung) -> None:
         """A rung that there is no time for."""
@@ -51,7 +109,7 @@ class Decisions:
 
     def keep(self, rung: Rung, promise: Promise) -> bool:
         """Whether the rung is kept."""
-        kept = promise.proven if self.provable else promise.holds
+        kept = self.keeps(promise)
         bound = f"at least {at_least(promise.lower)}" if promise.lower > 0 else "nothing for sure"
         reason = (
             f"keeps {percent(promise.kept, 2)} of the teacher's quality on dev, {bound} with "
@@ -62,6 +120,10 @@ class Decisions:
             return self._decided(rung, "kept")
         self._write(rung, "kept" if kept else "rejected", reason)
         return kept
+
+    def keeps(self, promise: Promise) -> bool:
+        """Whether dev says that enough is kept: by proof where it can prove anything."""
+        return promise.proven if self.provable else promise.holds
 
     def trained(self, name: str) -> float:
         """Seconds that the steps of a model took, by the record."""
@@ -75,3 +137,7 @@ class Decisions:
     def _decided(self, rung: Rung, *decisions: str) -> bool:
         """Whether the record says what became of the rung; one of `decisions`, where named."""
         return self.contest.decided(rung.name, *decisions)
+
+
+def _names(rungs: Sequence[Rung]) -> list[str]:
+    return [rung.name for rung in rungs]

@@ -1,6 +1,9 @@
 """Whether a training ends in time, judged by its first steps; one that does not is shortened.
 
-    step 10 of 900, 0.4 s each: 360 s, and 240 s are free   ->   two thirds of the epochs
+    step 10 of 900, 0.4 s each: 360 s, and 240 s may be taken   ->   two thirds of the epochs
+
+A training may take a share of the time that is free, so that others can follow; where too few
+epochs would fit into that, it may take more.
 
 What was decided is in the record, so that a search that is resumed trains as it began. Where the
 teacher's outputs are kept on disk, later epochs cost less than the first one, about
@@ -43,14 +46,24 @@ class Pace:
         name: Of the model.
         epochs: That it is to be trained.
         share: Of the free time that it may take.
+        most: Share that it may take where fewer than `enough` epochs fit into the usual one.
+        enough: Epochs that are worth it.
         later: What a step costs in later epochs, as a share of one in the first.
     """
 
     def __init__(
-        self, contest: Contest, name: str, epochs: float, *, share: float = 1.0, later: float = 1.0
+        self,
+        contest: Contest,
+        name: str,
+        epochs: float,
+        *,
+        share: float = 1.0,
+        most: float = 1.0,
+        enough: float = 0.0,
+        later: float = 1.0,
     ) -> None:
         self.contest, self.name, self.epochs = contest, name, epochs
-        self.share, self.later = share, later
+        self.share, self.most, self.enough, self.later = share, most, enough, later
         self.counted: int | None = None  # the step from which steps are counted
         self.began = 0.0
         self.judged = decided(contest, name) is not None
@@ -82,13 +95,20 @@ class Pace:
             return
         self.judged, epochs = True, self.epochs
         if expected > free:
-            epochs = _fitting(free, each * first, later)
+            epochs = self._fitting(each * first, later)
             self.contest.say(_sentence(self.name, expected, free, epochs))
         self.contest.record.write(
             "pace", name=self.name, epochs=epochs, asked=self.epochs, seconds=expected
         )
         if epochs < self.epochs:
             raise TooLong(epochs)
+
+    def _fitting(self, epoch: float, later: float) -> float:
+        """Epochs that fit into the share, or as many as are enough, into the largest share."""
+        usual, most = (
+            _fitting(share * self.contest.free, epoch, later) for share in (self.share, self.most)
+        )
+        return min(self.epochs, max(usual, min(self.enough, most)))
 
 
 def decided(contest: Contest, name: str) -> float | None:
@@ -115,5 +135,5 @@ def _fitting(free: float, epoch: float, later: float) -> float:
 
 
 def _sentence(name: str, expected: float, free: float, epochs: float) -> str:
-    told = f"{name}: {expected:.0f} s of training, and {max(0.0, free):.0f} s are free"
+    told = f"{name}: {expected:.0f} s of training, and it may take {max(0.0, free):.0f} s"
     return f"{told}; shortened to {epochs:g} epochs" if epochs else f"{told}; none is begun"

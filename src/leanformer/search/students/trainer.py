@@ -16,15 +16,17 @@ from leanformer.recipe import Recipe, run
 from leanformer.search.contest import Contest
 from leanformer.search.opening import new_head
 from leanformer.search.request import examples_of
-from leanformer.search.students.ladder import Rung
+from leanformer.search.students.ladder import Rung, epochs_share
 from leanformer.search.students.pace import Pace, TooLong, decided, later_share
-from leanformer.search.students.steps import steps_of
+from leanformer.search.students.steps import rounding_steps, steps_of
 from leanformer.search.students.teacher_cache import have_room
 from leanformer.train.steps.finetune import Finetune
 
 OUTPUTS = "teacher-outputs"
 """The folder, in `work`, of what the teacher says of each text."""
 _TEACHER = "teacher"
+_TEACHER_SHARE, _TEACHER_MOST, _TEACHER_EPOCHS = 1 / 3, 1 / 2, 2.0
+_STUDENT_SHARE, _STUDENT_ENOUGH = 1 / 2, 1 / 2  # of the free time, and of the epochs asked
 
 
 class Trainer:
@@ -41,13 +43,21 @@ class Trainer:
         self.contest, self.out, self.layers = contest, out, layers
         self.request, self.dataset = contest.request, contest.dataset
         self.teacher_cache: Path | None = None
+        self._trained: dict[str, str] = {}
 
     def finetune(self) -> Workspace:
-        """Train the teacher, for half of the time at most."""
+        """Train the teacher, for a third of the time; for half, where that is not two epochs."""
         request, examples = self.request, len(self.dataset.train)
         asked = request.teacher_setup(examples)
         epochs = decided(self.contest, _TEACHER) or asked.epochs
-        pace = Pace(self.contest, _TEACHER, epochs, share=0.5)
+        pace = Pace(
+            self.contest,
+            _TEACHER,
+            epochs,
+            share=_TEACHER_SHARE,
+            most=_TEACHER_MOST,
+            enough=_TEACHER_EPOCHS,
+        )
         step = Finetune(train=replace(asked, epochs=epochs), max_length=request.max_length)
         try:
             return self._run(_TEACHER, request.model, None, (step,), pace, request.fresh_head)
@@ -60,14 +70,14 @@ class Trainer:
             ) from error
 
     def distill(self, rung: Rung, start: Rung | None) -> Workspace:
-        """Train a student; one that would not end in time for fewer epochs.
+        """Train a student; for fewer epochs where it would take more than half of the free time.
 
         Raises:
             TooLong: There is no time for any number of them.
         """
         teacher, student = self.contest.folder_of(None), self.request.student
-        source = self.contest.folder_of(start.name) if start else student or teacher
-        epochs = self._epochs(rung)
+        source = self._trained[start.name] if start else student or teacher
+        epochs = self._epochs(rung, start)
         steps = steps_of(
             rung,
             start,
@@ -78,25 +88,47 @@ class Trainer:
         )
         fresh_head = start is None and new_head(self.request, self.dataset)
         later = 1.0 if self.teacher_cache is None else later_share(rung.cost, self.layers)
-        pace = Pace(self.contest, rung.name, epochs, later=later)
+        pace = Pace(
+            self.contest,
+            rung.name,
+            epochs,
+            share=_STUDENT_SHARE,
+            enough=_STUDENT_ENOUGH * epochs,
+            later=later,
+        )
         try:
-            return self._run(rung.name, source, teacher, steps, pace, fresh_head)
+            done = self._run(rung.name, source, teacher, steps, pace, fresh_head)
         except TooLong as error:
             if not error.epochs:
                 raise
             return self.distill(rung, start)
+        self._trained[rung.name] = str(done.saved)
+        return done
 
-    def _epochs(self, rung: Rung) -> float:
-        """Of a student: as asked, or as few as the one before was shortened to.
+    def round(self, rung: Rung) -> Workspace:
+        """Train a finished student on while its weights and activations are rounded.
+
+        Smaller students still begin from the one that does not round, which can be cut.
+        """
+        steps = rounding_steps(
+            self.request, self.dataset, self._objectives(), teacher_cache=self.teacher_cache
+        )
+        source, teacher = self._trained[rung.name], self.contest.folder_of(None)
+        pace = Pace(self.contest, rung.name, 1.0)
+        return self._run(rung.name, source, teacher, steps, pace, folder=f"{rung.name}-rounded")
+
+    def _epochs(self, rung: Rung, start: Rung | None) -> float:
+        """Of a student: as asked, or fewer the less of it is cut.
 
         Raises:
             TooLong: It was decided that there is no time for it.
         """
         epochs = decided(self.contest, rung.name)
         if epochs is None:
-            asked = self.request.student_setup(examples_of(self.dataset)).epochs
-            given = [e["epochs"] for e in self.contest.known("pace") if e["name"] != _TEACHER]
-            return float(min([asked, *filter(None, given)]))
+            if self.request.student_epochs is not None:
+                return self.request.student_epochs
+            whole = self.request.student_setup(examples_of(self.request, self.dataset)).epochs
+            return round(epochs_share(rung, start, self.layers) * whole, 1)
         if not epochs:
             raise TooLong(0.0)
         return epochs
@@ -140,7 +172,10 @@ class Trainer:
         steps: tuple[Any, ...],
         watch: Pace,
         fresh_head: bool = False,
+        *,
+        folder: str | None = None,
     ) -> Workspace:
+        """Run the steps in a folder of `work`, which is called like the model unless given."""
         recipe = Recipe(
             name=name,
             model=model,
@@ -153,7 +188,7 @@ class Trainer:
         )
         return run(
             recipe,
-            self.out / "work" / name,
+            self.out / "work" / (folder or name),
             dataset=self.dataset,
             record=self.contest.record,
             watch=watch,

@@ -1,0 +1,192 @@
+"""What was chosen beside its rivals: timed in turn on one thread, from strings, and tested.
+
+The rivals are what a user has without us: the int8 teacher (OpenVINO, NNCF) with Hugging Face's
+tokenizer, PyTorch in fp32 on batches as they come, ONNX Runtime, TF-IDF with a linear model
+(scikit-learn), and a cascade of the last before the int8 teacher, whose threshold is set by the
+plain rule (dev keeps what is asked). A rival stands against a choice where its test quality is at
+least what was asked for.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rivals_sets import KEEPS, RESULTS, RUNS, SETS
+
+from leanformer.core.quantity import Quantity
+from leanformer.core.record import Record
+from leanformer.data import Dataset
+from leanformer.measure.environment import environment
+from leanformer.measure.gates import choose_threshold, find_gate
+from leanformer.measure.promise import Promise, judge_promise
+from leanformer.measure.systems import measure_systems
+from leanformer.runtime.manifest import read_manifest, write_manifest
+from leanformer.runtime.serving.opening import open_system
+from leanformer.runtime.systems.cascade import save_cascade
+from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, NGRAMS, SIMPLEST, TEACHER
+from leanformer.search.judged import Judged, judge_outputs, judge_system
+
+TEXTS = 512
+ROUNDS = 9
+KINDS = {"cascade": "cascade", "hashed-ngrams": "n-grams"}
+Place = tuple[Path, str | None, str | None]
+"""Folder, backend and precision of a system; None = as the folder says."""
+
+
+def clock(name: str) -> None:
+    """Time all systems of a set and append a row for each share of quality."""
+    dataset = SETS[name].source(unlabelled=False).read()
+    found = {keep: _found(name, keep) for keep in KEEPS}
+    places = _places(name, dataset, found)
+    tested = {one: _test(dataset, place) for one, place in places.items()}
+    times = _times(places, dataset)
+    record = Record(RESULTS)
+    for keep, facts in found.items():
+        record.write("rival", set=name, keep=keep, **_row(name, keep, facts, tested, times))
+
+
+def _found(name: str, keep: float) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RUNS / name / f"found-{keep}.json").read_text())
+    return found
+
+
+def _places(name: str, dataset: Dataset, found: dict[float, dict[str, Any]]) -> dict[str, Place]:
+    """Where every system lies."""
+    search = RUNS / name / "search"
+    teacher = search / "baselines"
+    places: dict[str, Place] = {
+        TEACHER: (teacher, "pytorch", "fp32"),
+        INT8_TEACHER: (teacher, "openvino", "int8"),
+        FUSED_TEACHER: (teacher, "onnxruntime", "fp32"),
+        SIMPLEST: (search / "simplest", None, None),
+    }
+    if dataset.task.about.output == "classes":
+        for keep in KEEPS:
+            made = _plain_cascade(name, keep, dataset, places)
+            if made is not None:
+                places[f"{SIMPLEST} → {INT8_TEACHER}, {keep}"] = (made, None, None)
+    for keep in found:
+        if (RUNS / name / f"model-{keep}").is_dir():
+            places[f"ours {keep}"] = (RUNS / name / f"model-{keep}", None, None)
+    return places
+
+
+def _plain_cascade(
+    name: str, keep: float, dataset: Dataset, places: dict[str, Place]
+) -> Path | None:
+    """The rival's cascade: as few texts passed on as keep on dev, by estimate, what is asked."""
+    folder = RUNS / name / f"plain-{keep}"
+    asked = (TEACHER, INT8_TEACHER, SIMPLEST)
+    judged = {one: _judged(dataset, places[one], "dev") for one in asked}
+
+    def judge(outputs: list[Any]) -> Promise:
+        ours = judge_outputs(outputs, dataset.dev, dataset.task).statistics
+        return judge_promise(dataset.task.scorer(), judged[TEACHER].statistics, ours, keep=keep)
+
+    first, second = judged[SIMPLEST].outputs, judged[INT8_TEACHER].outputs
+    scores = find_gate("margin").scores(first, dataset.task.kind)
+    held = choose_threshold(scores, first, second, judge).holds
+    if held is None or held.rate in (0, 1):
+        return None
+    _describe_int8(places[INT8_TEACHER][0])
+    save_cascade(
+        folder,
+        places[SIMPLEST][0],
+        places[INT8_TEACHER][0],
+        gate="margin",
+        threshold=held.threshold,
+        deferred=held.deferred,
+        texts=held.texts,
+        names=(SIMPLEST, INT8_TEACHER),
+        overwrite=True,
+    )
+    return folder
+
+
+def _describe_int8(folder: Path) -> None:
+    """Have the teacher's folder, which holds several forms, describe itself as the int8 one."""
+    from dataclasses import replace
+
+    manifest = read_manifest(folder)
+    write_manifest(folder, replace(manifest, backend="openvino", precision="int8"))
+
+
+def _judged(dataset: Dataset, place: Place, split: str) -> Judged:
+    return judge_system(open_system(*place, threads=1), getattr(dataset, split), dataset.task)
+
+
+def _test(dataset: Dataset, place: Place) -> float:
+    return _judged(dataset, place, "test").quality
+
+
+def _times(places: dict[str, Place], dataset: Dataset) -> dict[str, dict[str, Quantity]]:
+    """Texts per second of each system, by load."""
+    rng = np.random.default_rng(0)
+    drawn = rng.permutation(len(dataset.test))[:TEXTS].tolist()
+    texts = dataset.test.take(drawn)
+
+    def opener(place: Place, plain: bool = False) -> Callable[..., Any]:
+        return lambda threads, rows: open_system(*place, threads, rows=rows)
+
+    systems = {one: opener(place) for one, place in places.items()}
+    measured = measure_systems(
+        systems,
+        lambda text: len(text.split()),
+        texts.texts,
+        texts.pairs,
+        rounds=ROUNDS,
+        threads=1,
+        loads=("throughput", "throughput_unsorted"),
+    )
+    return measured.quantities
+
+
+def _row(
+    name: str,
+    keep: float,
+    facts: dict[str, Any],
+    tested: dict[str, float],
+    times: dict[str, dict[str, Quantity]],
+) -> dict[str, Any]:
+    verdict, ours = facts["verdict"], f"ours {keep}"
+    promise = verdict.get("promise") or {}
+    chosen = verdict["chosen"]
+    rate = {one: quantities["throughput"] for one, quantities in times.items()}
+    rivals = [one for one in tested if not one.startswith("ours")]
+    equal = [one for one in rivals if tested[one] >= keep * tested[TEACHER]]
+    best = max(equal, key=lambda one: rate[one].value)
+    gate = next((one for one in facts["gates"] if one["name"] == chosen), None)
+    return {
+        "chosen": chosen,
+        "kind": _kind(chosen, gate),
+        "outcome": verdict["outcome"],
+        "dev_kept": promise.get("kept"),
+        "dev_lower": promise.get("lower"),
+        "test_quality": tested.get(ours),
+        "teacher_test": tested[TEACHER],
+        "test_kept": tested[ours] / tested[TEACHER] if ours in tested else None,
+        "deferral": gate and gate["rate"],
+        "ours": rate.get(ours),
+        "int8_hf": rate[INT8_TEACHER],
+        "int8_ours": rate[INT8_TEACHER],
+        "pytorch": times[TEACHER]["throughput_unsorted"],
+        "rival": {
+            "name": best,
+            "throughput": rate[best],
+            "test_kept": tested[best] / tested[TEACHER],
+        },
+        "bar": SETS[name].bars.get(keep),
+        "minutes": facts["minutes"],
+        "training_seconds": facts["training_seconds"],
+        "machine": environment(),
+    }
+
+
+def _kind(chosen: str | None, gate: dict[str, Any] | None) -> str:
+    if gate is not None:
+        return "cascade"
+    if chosen == NGRAMS:
+        return "n-grams"
+    return "teacher" if chosen in (TEACHER, INT8_TEACHER, FUSED_TEACHER) else "student"

@@ -1,0 +1,220 @@
+"""Cascades of a search: a cheap system answers what it is sure of, and passes the rest on.
+
+    n-grams -> whole teacher        always, and first: both are there before any student is
+    n-grams -> student              for each student
+    student -> whole teacher        for each student
+
+Each of them is a chain of candidates, from passing on everything (the second system alone) down to
+nothing (the first one alone), tested in that order up to the first that is not proven
+(`measure.gates`). The students by themselves are a chain too (`measure.fixed_sequence`). Several
+chains are not each given the whole doubt that was allowed: it is shared among them equally,
+
+    confidence of each = 1 - (1 - confidence) / chains
+
+so that one false promise in all of them is no likelier than was asked for.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leanformer.core.identity.digest import digest, short
+from leanformer.core.quantity import Quantity
+from leanformer.measure.gates import Gated, choose_threshold
+from leanformer.measure.promise import Promise
+from leanformer.report.units import percent
+from leanformer.runtime.gates import find_gate, is_gated, shifted
+from leanformer.runtime.serving.opening import open_system
+from leanformer.runtime.systems.cascade import save_cascade
+from leanformer.search.contest import Contest
+from leanformer.search.entry import NGRAMS, Entry, whole_teacher
+
+_GATE = "margin"
+_ENTERED = 2  # cascades that are timed beside the others; the report draws all of them
+_DECIMALS = 2
+_STUDENT = 4.0  # times as fast as the whole teacher: more than a third of its layers gives
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """Two systems of which the first passes texts on to the second.
+
+    Attributes:
+        first: The cheap one.
+        second: The dear one.
+        gated: What dev says of each share of texts that is passed on.
+        cost: Seconds per text at the share that is chosen, by how fast both answered dev; inf where
+            none is.
+    """
+
+    first: Entry
+    second: Entry
+    gated: Gated
+    cost: float
+
+    @property
+    def name(self) -> str:
+        """How the record calls the cascade."""
+        return f"{self.first.name} → {self.second.name}"
+
+    @property
+    def proven(self) -> tuple[str, ...]:
+        """Names of the systems that the chain proves: the cascade, or one of both by itself."""
+        found = self.gated.proven
+        if found is None:
+            return ()
+        return (self.first.name,) if not found.deferred else (self.name,)
+
+
+def share_confidence(contest: Contest, chains: Sequence[Chain]) -> float:
+    """How sure each chain has to be, so that all together are as sure as was asked.
+
+    Args:
+        contest: The contest; its students are one chain, and n-grams that are in none another.
+        chains: Those of cascades.
+    """
+    return _shared(contest, [(chain.first, chain.second) for chain in chains])
+
+
+def _shared(contest: Contest, pairs: Sequence[tuple[Entry, Entry]]) -> float:
+    alone = NGRAMS in contest.entries and all(first.name != NGRAMS for first, _ in pairs)
+    return 1 - (1 - contest.request.confidence) / (1 + len(pairs) + alone)
+
+
+def enter_cascades(contest: Contest, folder: Path) -> list[Chain]:
+    """Let cascades take part: of each chain the one that passes on the fewest texts, if it is
+    proven, or its estimate holds; the fastest of them are timed.
+
+    Args:
+        contest: All single systems, judged on dev.
+        folder: Where cascades are saved.
+
+    Returns:
+        All chains, those too of which none takes part.
+    """
+    pairs = _pairs(contest)
+    confidence = _shared(contest, pairs)
+    chains = [_chain(contest, first, second, confidence) for first, second in pairs]
+    mixed = [one for one in chains if (chosen := one.gated.chosen) and 0 < chosen.rate < 1]
+    mixed.sort(key=lambda one: (one.gated.proven is None, one.cost, one.name))
+    for chain in chains:
+        _record(contest, chain, confidence)
+    for chain in mixed[:_ENTERED]:
+        _enter(contest, chain, folder)
+    return chains
+
+
+def speed_up_left(contest: Contest) -> float:
+    """How many times faster than what n-grams do already a search could become by students at most.
+
+    N-grams before the whole teacher take c1 + r c2 seconds per text. Behind them, or in their
+    place, a student is at best `_STUDENT` times as fast as the teacher. Where n-grams by themselves
+    are proven to keep what is asked, nothing is left.
+
+    Returns:
+        The ratio; inf where n-grams prove nothing, or the goal is another than time.
+    """
+    pairs = _pairs(contest)
+    if not pairs or contest.request.goal not in ("throughput", "latency"):
+        return math.inf
+    first, second = pairs[0]
+    chain = _chain(contest, first, second, _shared(contest, pairs[:1]))
+    if chain.gated.proven is None or first.name != NGRAMS:
+        return math.inf
+    cheap, dear = (contest.seconds.get(one.name, math.nan) for one in (first, second))
+    passed = chain.gated.proven.rate * dear
+    return (cheap + passed) / (cheap + passed / _STUDENT)
+
+
+def _pairs(contest: Contest) -> list[tuple[Entry, Entry]]:
+    """First and second system of each chain."""
+    if not contest.graphs or contest.request.portable or not is_gated(contest.dataset.task.about):
+        return []
+    students = [e for e in contest.entries.values() if e.role == "candidate" and e.name != NGRAMS]
+    teacher, ngrams = whole_teacher(contest.entries), contest.entries.get(NGRAMS)
+    behind = [(ngrams, second) for second in (teacher, *students) if ngrams is not None]
+    return [*behind, *((student, teacher) for student in students)]
+
+
+def _chain(contest: Contest, first: Entry, second: Entry, confidence: float) -> Chain:
+    def judge(outputs: list[Any]) -> Promise:
+        return contest.promise_of(contest.judge_dev(outputs), confidence)
+
+    own, theirs = (contest.thresholds(one.judged) for one in (first, second))
+    gated = choose_threshold(
+        find_gate(_GATE).scores(first.judged.outputs, contest.kind, own),
+        shifted(first.judged.outputs, own, theirs),
+        second.judged.outputs,
+        judge,
+    )
+    chosen = gated.chosen
+    seconds = [contest.seconds.get(one.name, math.inf) for one in (first, second)]
+    cost = math.inf if chosen is None else seconds[0] + chosen.rate * seconds[1]
+    return Chain(first=first, second=second, gated=gated, cost=cost)
+
+
+def _enter(contest: Contest, chain: Chain, folder: Path) -> None:
+    """Save a cascade, judge it as it is served, and let it take part."""
+    chosen = chain.gated.chosen
+    assert chosen is not None
+    second = chain.second
+    contest.describe_entry(second)  # the folder may describe itself as another form of it
+    place = folder / short(digest(chain.name))
+    save_cascade(
+        place,
+        chain.first.folder,
+        second.folder,
+        names=(chain.first.name, second.name),
+        gate=_GATE,
+        threshold=chosen.threshold,
+        deferred=chosen.deferred,
+        texts=chosen.texts,
+        overwrite=True,
+    )
+    system = open_system(place)
+    about, began = system.manifest, time.perf_counter()
+    judged = contest.judge(system, "dev", about.thresholds)
+    contest.answered(chain.name, time.perf_counter() - began)
+    entry = Entry(
+        name=chain.name,
+        role="candidate",
+        folder=place,
+        backend=about.backend,
+        precision=about.precision,
+        system=about.system,
+        judged=judged,
+    )
+    contest.entries[chain.name] = entry
+    contest.write(entry, {"deferral": Quantity(chosen.rate, "")})
+    proven = "proven" if chain.gated.proven else "an estimate that holds"
+    contest.say(
+        f"cascade {chain.name}: passes on {chosen.rate:.1%} of dev, keeps "
+        f"{percent(chosen.promise.kept, _DECIMALS)} of the teacher's quality ({proven})"
+    )
+
+
+def _record(contest: Contest, chain: Chain, confidence: float) -> None:
+    gated = chain.gated
+    contest.record.write(
+        "gate",
+        name=chain.name,
+        first=chain.first.name,
+        second=chain.second.name,
+        gate=_GATE,
+        confidence=confidence,
+        rows=[
+            {
+                "rate": row.rate,
+                "threshold": row.threshold,
+                "kept": row.promise.kept,
+                "lower": row.promise.lower,
+                "proven": row.promise.proven,
+            }
+            for row in gated.rows
+        ],
+        rate=None if gated.chosen is None else gated.chosen.rate,
+        proven=gated.proven is not None,
+    )
