@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from leanformer.models.families import FAMILIES
 from leanformer.models.tiny_tokenizers import TEXTS, tiny_tokenizer
+from leanformer.text.encoders import HuggingFace
 from leanformer.text.opening import open_reader, reader_of
 from leanformer.text.reader import Reading
 
@@ -121,11 +122,11 @@ def test_long_texts_are_cut_before_they_are_tokenized() -> None:
     seen: list[int] = []
 
     class Counting:
-        def encode_batch_fast(self, some: list[str], **settings: Any) -> Any:
-            seen.extend(len(one) for one in some)
-            return real.encode_batch_fast(some, **settings)
+        def encode(self, text: str, **settings: Any) -> Any:
+            seen.append(len(text))
+            return real.encode(text, **settings)
 
-    real, reader._tokenizer = reader._tokenizer, Counting()  # type: ignore[assignment]
+    real, reader._hugging_face = reader._tokenizer, HuggingFace(Counting())
     assert reader.read([text])[0].cut
     assert len(text) > 500_000
     assert len(seen) == 1

@@ -123,12 +123,14 @@ def padding(lengths: Sequence[int], batches: Sequence[Batch]) -> Padding:
 
 def stack(readings: Sequence[Reading], batch: Batch, pad_id: int) -> dict[str, NDArray[np.int64]]:
     """The rows of one batch as int64 arrays [rows, tokens], padded at the end."""
-    shape = (batch.rows, batch.tokens)
-    ids, mask, types = (np.full(shape, fill, np.int64) for fill in (pad_id, 0, 0))
-    for row in range(batch.rows):
-        reading = readings[batch.indices[row if row < len(batch.indices) else 0]]
-        end = len(reading.ids)
-        ids[row, :end], mask[row, :end], types[row, :end] = reading.ids, 1, reading.types
+    chosen = [readings[index] for index in batch.indices]
+    chosen += chosen[:1] * (batch.rows - len(chosen))
+    lengths = np.array([len(reading.ids) for reading in chosen])
+    filled = np.arange(batch.tokens) < lengths[:, None]
+    ids, types = (np.full(filled.shape, fill, np.int64) for fill in (pad_id, 0))
+    ids[filled] = [token for reading in chosen for token in reading.ids]
+    types[filled] = [one for reading in chosen for one in reading.types]
+    mask = filled.astype(np.int64)
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
 
 

@@ -19,6 +19,7 @@ from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
 from leanformer.runtime.race import Candidate, Row, race
+from leanformer.runtime.tokenizer import compared_tokenizer
 from leanformer.tasks import kind_named, served_kind
 
 DEFAULT: tuple[Candidate, ...] = (
@@ -44,6 +45,7 @@ def export_folder(
     threads: int | None = None,
     least_agreement: float = 0.95,
     batch_dependent: bool = False,
+    compared: Sequence[str] = (),
     overwrite: bool = False,
     tell: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Row], list[Proof]]:
@@ -63,6 +65,8 @@ def export_folder(
         threads: As many as there are cores, unless given.
         least_agreement: A candidate that agrees less with PyTorch fp32 cannot win.
         batch_dependent: Let `BATCH_DEPENDENT` candidates race too.
+        compared: Texts on which the fast tokenizer must give the ids of Hugging Face's, beside the
+            calibration's; give all that there are.
         overwrite: Replace the folder if it exists.
         tell: Told what is being done.
 
@@ -87,7 +91,11 @@ def export_folder(
             made=made or {},
             tell=tell,
         )
-        write_manifest(temporary, _described(task, kind, limit, calibration))
+        tell("comparing tokenizers")
+        texts = [*calibration.texts, *(calibration.pairs or ()), *compared]
+        described = _described(task, kind, limit, calibration)
+        described = replace(described, tokenizer=compared_tokenizer(temporary, texts))
+        write_manifest(temporary, described)
         tell("race")
         rows = race(
             temporary,

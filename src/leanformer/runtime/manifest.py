@@ -49,6 +49,8 @@ class Manifest:
         race: The rows of the race that chose it.
         batch_dependent: Whether an answer changes with the other texts of its batch, as with ONNX
             Runtime's dynamic int8.
+        tokenizer: Which tokenizer reads texts, and what it was compared with
+            (`leanformer.runtime.tokenizer`); empty = Hugging Face's.
         instructions: Instruction sets of the CPU that it was exported on.
         files: SHA-256 of each file by its path in the folder.
         format: Version of this description and of the layout of the folder.
@@ -64,6 +66,7 @@ class Manifest:
     precision: Precision = "fp32"
     race: tuple[dict[str, Any], ...] = ()
     batch_dependent: bool = False
+    tokenizer: dict[str, str] = field(default_factory=dict)
     instructions: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
@@ -147,11 +150,14 @@ def _check_fields(path: Path, manifest: Manifest) -> None:
         ("precision", str),
         ("max_length", int),
         ("pairs", bool),
+        ("tokenizer", dict),
         ("files", dict),
     ):
         value = getattr(manifest, name)
         if not isinstance(value, kind):
             raise ValueError(f"{path}: {name} is {value!r}, not {kind.__name__}; export it again")
+    if not all(isinstance(one, str) for one in manifest.tokenizer.values()):
+        raise ValueError(f"{path}: tokenizer is {manifest.tokenizer!r}; export it again")
     if outside := [name for name in manifest.files if _leaves(name)]:
         raise ValueError(f"{path}: file {outside[0]!r} is not inside the folder; export it again")
     if strange := [one for one in manifest.labels if not isinstance(one, str)]:

@@ -1,11 +1,13 @@
 """Readers of checkpoints: from the tokenizer files of a folder, or from transformers' tokenizer."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
 from leanformer.core.storage.json_file import read_json
+from leanformer.text.encoders import Encoder, HuggingFace
 from leanformer.text.reader import Reader
 
 _TYPES = "token_type_ids"
@@ -17,12 +19,15 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def open_reader(folder: Path, max_length: int) -> Reader:
+def open_reader(
+    folder: Path, max_length: int, fast: Callable[[HuggingFace], Encoder | None] | None = None
+) -> Reader:
     """The reader of a folder with `tokenizer.json`, which puts its default prompt before texts.
 
     Args:
         folder: The folder.
         max_length: Tokens that are read of a text; fewer where the tokenizer says so.
+        fast: Makes an encoder of equal ids beside Hugging Face's; it may give None.
 
     Raises:
         FileNotFoundError: There is no `tokenizer.json`.
@@ -40,14 +45,17 @@ def open_reader(folder: Path, max_length: int) -> Reader:
         raise ValueError(f"{file} is damaged: {error}") from error
     options = _options(folder / "tokenizer_config.json")
     own = _json(folder / "config.json").get("pad_token_id")
+    split = bool(options.get("split_special_tokens", False))
+    tokenizer.encode_special_tokens = split
     return Reader(
         tokenizer,
         int(min(max_length, options.get("model_max_length") or max_length)),
         pad_id=own if isinstance(own, int) else _pad_id(tokenizer, options),
         tells_types=_TYPES in (options.get("model_input_names") or [_TYPES]),
         side=options.get("truncation_side") or "right",
-        split_special=bool(options.get("split_special_tokens", False)),
+        split_special=split,
         prefix=_prompt(folder / "config_sentence_transformers.json"),
+        fast=None if fast is None else fast(_bare(tokenizer)),
     )
 
 
@@ -70,6 +78,13 @@ def reader_of(tokenizer: Any, max_length: int | None) -> Reader:
         split_special=bool(getattr(tokenizer, "split_special_tokens", False)),
         prefix=getattr(tokenizer, "prompt", ""),
     )
+
+
+def _bare(tokenizer: Tokenizer) -> HuggingFace:
+    """The tokenizer without the padding and truncation that its file asks for."""
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return HuggingFace(tokenizer)
 
 
 def _prompt(file: Path) -> str:

@@ -15,9 +15,11 @@ other.)
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tokenizers import Encoding, Tokenizer
 
+from leanformer.text.encoders import Encoder, HuggingFace
 from leanformer.text.layout import Layout, layout_of, room_of_pair
 from leanformer.text.words import first_tokens, join_words
 
@@ -45,8 +47,7 @@ class Reading:
     firsts: tuple[int | None, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Tokens:
+class _Tokens(NamedTuple):
     """Tokens of a text, or of the part of it that may be read.
 
     Attributes:
@@ -79,6 +80,7 @@ class Reader:
         side: str = "right",
         split_special: bool = False,
         prefix: str = "",
+        fast: Encoder | None = None,
     ) -> None:
         """Take over `tokenizer`, which nothing else may set from now on.
 
@@ -90,6 +92,7 @@ class Reader:
             side: "right" or "left": where long texts are cut.
             split_special: Whether "[SEP]" in a text is plain text, not a special token.
             prefix: Text that is read before every text, e.g. a prompt.
+            fast: Gives the same ids faster, where nobody asks which characters a token covers.
 
         Raises:
             ValueError: The limit has no room for a text beside the special tokens.
@@ -97,6 +100,7 @@ class Reader:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         tokenizer.encode_special_tokens = split_special
+        self._hugging_face, self._fast = HuggingFace(tokenizer), fast
         self._tokenizer, self.max_length, self._left = tokenizer, max_length, side == "left"
         self.pad_id, self.tells_types, self.prefix = pad_id, tells_types, prefix
         self._single, self._pair = layout_of(tokenizer, pair=False), layout_of(tokenizer, pair=True)
@@ -118,7 +122,7 @@ class Reader:
         Args:
             texts: Texts that `check_texts` let pass.
             pairs: Their second texts.
-            parallel: Read with all cores; else in the calling thread alone.
+            parallel: Read with a thread per core; else in the calling thread alone.
         """
         if self.prefix:
             texts = [self.prefix + text for text in texts]
@@ -145,30 +149,43 @@ class Reader:
         self, texts: Sequence[str], parallel: bool, offsets: bool = False
     ) -> list["_Tokens"]:
         """At least as many tokens of each text as may be read of it, without special tokens."""
-        tokenize = self._tokenizer.encode_batch if offsets else self._tokenizer.encode_batch_fast
-
-        def encode(some: list[str]) -> list[Encoding]:
-            return tokenize(some, add_special_tokens=False)
-
         shown = [self._shown(text, _LONG_TOKEN) for text in texts]
-        if parallel and len(texts) > 1:
-            found = encode(shown)
-        else:  # one by one: starts no thread pool, and lets other threads run in between
-            found = [encode([text])[0] for text in shown]
-        tokens = []
-        for text, part, encoding in zip(texts, shown, found, strict=True):
-            step = _LONG_TOKEN
-            while part != text and len(encoding.ids) < self.max_length + _MARGIN:
-                step *= 8
-                part = self._shown(text, step)
-                encoding = encode([part])[0]
-            in_all = round(len(encoding.ids) * len(text) / max(1, len(part)))
-            begin = len(text) - len(part) if self._left else 0
-            places = encoding.offsets if offsets else []
-            if begin:
-                places = [(low + begin, high + begin) for low, high in places]
-            tokens.append(_Tokens(encoding.ids, places, in_all))
-        return tokens
+        found = self._tokenize(shown, parallel, offsets)
+        return [
+            _Tokens(ids, places, len(ids))
+            if part is text
+            else self._part(text, part, ids, places, offsets)
+            for text, part, (ids, places) in zip(texts, shown, found, strict=True)
+        ]
+
+    def _tokenize(
+        self, texts: Sequence[str], parallel: bool, offsets: bool
+    ) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """Ids and, where asked for, the characters of each token."""
+        if self._fast is not None and not offsets:
+            return [(ids, []) for ids in self._fast.ids(texts)]
+        found = self._hugging_face.encodings(texts, parallel=parallel, offsets=offsets)
+        return [(one.ids, one.offsets if offsets else []) for one in found]
+
+    def _part(
+        self,
+        text: str,
+        part: str,
+        ids: list[int],
+        places: list[tuple[int, int]],
+        offsets: bool,
+    ) -> "_Tokens":
+        """The tokens of the part of a long text that may be read."""
+        step = _LONG_TOKEN
+        while part != text and len(ids) < self.max_length + _MARGIN:
+            step *= 8
+            part = self._shown(text, step)
+            ids, places = self._tokenize([part], False, offsets)[0]
+        in_all = round(len(ids) * len(text) / max(1, len(part)))
+        begin = len(text) - len(part) if self._left else 0
+        if begin:
+            places = [(low + begin, high + begin) for low, high in places]
+        return _Tokens(ids, places, in_all)
 
     def _shown(self, text: str, step: int) -> str:
         """The part of a text that is tokenized: `step` characters per token that may be read."""

@@ -95,7 +95,7 @@ def _attend(
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """The attention of a layer: queries of the first token, keys and values of all."""
-    attention = anatomy.attention(layer)
+    attention: Any = anatomy.attention(layer)
     query, key, value = (layer.get_submodule(path) for path in anatomy.projections)
     width = getattr(attention, anatomy.head_width)
 

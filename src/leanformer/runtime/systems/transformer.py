@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from leanformer.core.machine.processor import exact_with, multiplies_int8_exactly
+from leanformer.core.machine.threads import cores
 from leanformer.core.storage.json_file import read_json
 from leanformer.runtime.backends import find_backend
 from leanformer.runtime.batching import (
@@ -28,9 +29,10 @@ from leanformer.runtime.batching import (
 from leanformer.runtime.manifest import Manifest, candidates_of
 from leanformer.runtime.session import Precision, Session, feed
 from leanformer.runtime.system import Cut, Outputs, System, served
+from leanformer.runtime.tokenizer import open_tokenizer
 from leanformer.runtime.uneven import run_uneven
 from leanformer.tasks import kind_named
-from leanformer.text import Reader, Reading, open_reader
+from leanformer.text import Reader, Reading
 
 _log = logging.getLogger(__name__)
 _MANY = 64  # texts from which a thread pool pays off in tokenization
@@ -89,7 +91,7 @@ class Transformer(System):
         """See `System.open`."""
         session = open_graph(folder, manifest, threads=threads, concurrency=concurrency)
         plan = None if rows is None else partial(batches_in_order, rows=rows)
-        system = cls(session, open_reader(folder, manifest.max_length), manifest, plan=plan)
+        system = cls(session, open_tokenizer(folder, manifest), manifest, plan=plan)
         system._folder = folder
         return system
 
@@ -170,7 +172,8 @@ class Transformer(System):
         return run_uneven(self.session, vocabulary, self.manifest.max_length, pad)
 
     def _read(self, texts: Sequence[Any], pairs: Sequence[str] | None) -> list[Reading]:
-        parallel = self.threads > 1 and len(texts) >= _MANY
+        # the tokenizer's pool has a thread per core, so fewer threads mean the calling one
+        parallel = self.threads >= cores() > 1 and len(texts) >= _MANY
         if self.about.reads_words:
             return self.reader.read_words(texts, parallel=parallel)
         return self.reader.read(texts, pairs, parallel=parallel)
