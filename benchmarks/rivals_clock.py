@@ -78,7 +78,8 @@ def _plain_cascade(
 ) -> Path | None:
     """The rival's cascade: as few texts passed on as keep on dev, by estimate, what is asked."""
     folder = RUNS / name / f"plain-{keep}"
-    judged = {one: _judged(dataset, places[one], "dev") for one in (TEACHER, INT8_TEACHER, SIMPLEST)}
+    asked = (TEACHER, INT8_TEACHER, SIMPLEST)
+    judged = {one: _judged(dataset, places[one], "dev") for one in asked}
 
     def judge(outputs: list[Any]) -> Promise:
         ours = judge_outputs(outputs, dataset.dev, dataset.task).statistics

@@ -29,7 +29,7 @@ def questions(shared: Path, place: Path) -> Path:
 
 
 def some_sentences(shared: Path, place: Path) -> Path:
-    """Write every third of the transfer texts of SST-2: all of them would take hours to teach on."""
+    """Write every third of the transfer texts of SST-2; all of them would take hours."""
     whole = sentiment_texts(shared, place.with_name("all.txt"))
     lines = whole.read_text(encoding="utf-8").splitlines(keepends=True)
     write_text(place, "".join(lines[::3]))

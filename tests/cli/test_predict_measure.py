@@ -1,7 +1,12 @@
 import json
+import re
 
 import pytest
 import tiny_data
+from runtime.systems.cascades import TEXTS, cascade, halfway, ngrams, transformer
+
+import leanformer
+from leanformer.core.quantity import Quantity
 
 
 @pytest.fixture
@@ -113,3 +118,34 @@ def test_measure_refuses_a_column_that_is_not_there(run, served, data):
     code, _, said = run("measure", served, "--in", data / "dev.tsv", "--text", "body")
     assert code == 2
     assert "no column 'body'; there are: text, label" in said
+
+
+@pytest.fixture
+def cascaded(tmp_path):
+    """A cascade whose dev passed on 1 of 200 texts, and texts of which half are passed on."""
+    first, second = ngrams(tmp_path / "a"), transformer(tmp_path / "b")
+    made = cascade(tmp_path / "c", first, second, halfway(first), deferred=1, texts=200)
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
+    return made, tmp_path / "texts.txt"
+
+
+def test_predict_says_which_part_of_a_cascade_answers(run, cascaded):
+    folder, texts = cascaded
+    code, shown, said = run("predict", folder, "--in", texts)
+    assert code == 0, said
+    answers = [json.loads(line) for line in shown.splitlines()]
+    assert [list(one) for one in answers] == [["text", "label", "score", "source"]] * len(TEXTS)
+    assert [one["source"] for one in answers] == leanformer.load(folder).sources(TEXTS)
+    assert {one["source"] for one in answers} == {"n-grams", "teacher"}
+
+
+def test_measure_warns_of_a_cascade_that_passes_on_more_than_on_dev(run, cascaded, monkeypatch):
+    folder, texts = cascaded
+    memory = Quantity(1.0, "bytes")
+    monkeypatch.setattr("leanformer.measure.folders.peak_memory", lambda *_, **__: memory)
+    code, shown, said = run("measure", folder, "--in", texts, "--threads", 1)
+    assert code == 0, said
+    assert re.search(r"deferral +0.5 \n +deferral on dev +0.005\n", shown)
+    for name in ("latency_mean", "latency_median", "latency_worst"):
+        assert name in shown
+    assert f"warning: {folder}: 50.0% of these 40 texts are passed on" in said

@@ -30,6 +30,7 @@ from leanformer.quantize.quantizers import Uniform
 from leanformer.quantize.swap import swap
 from leanformer.runtime.backends import find_backend
 from leanformer.runtime.manifest import read_manifest, write_manifest
+from leanformer.runtime.systems.cascade import save_cascade
 from leanformer.train.checkpoints import checkpoint
 
 ROWS = {"input_ids": torch.tensor([[2, 7, 8, 9, 3], [2, 12, 3, 0, 0]])}
@@ -126,6 +127,24 @@ def ngrams(folder: Path) -> None:
     fit_tfidf(examples, Task(kind="classification", labels=LABELS)).save(folder)
 
 
+def cascaded(folder: Path) -> None:
+    """Two parts of n-grams, which are read and damaged quickly."""
+    parts = folder.parent / "parts"
+    for name, texts in (("cheap", TEXTS), ("dear", TEXTS[::-1])):
+        examples = Examples(texts=list(texts), labels=[0, 1, 2, 0, 1, 2])
+        system = fit_tfidf(examples, Task(kind="classification", labels=LABELS))
+        system.save(parts / name, overwrite=True)
+    save_cascade(
+        folder,
+        parts / "cheap",
+        parts / "dear",
+        gate="margin",
+        threshold=0.45,
+        deferred=3,
+        texts=6,
+    )
+
+
 def hashed_ngrams(folder: Path) -> None:
     examples = Examples(texts=list(TEXTS), labels=[0, 1, 2, 0, 1, 2])
     fit_ngrams(examples, Task(kind="classification", labels=LABELS)).save(folder)
@@ -219,6 +238,11 @@ FOLDERS = {
     "openvino": Kind(with_graph("openvino"), served),
     "onnxruntime": Kind(with_graph("onnxruntime"), served),
     "ngrams": Kind(ngrams, served, ("leanformer.json", "ngrams.json")),
+    "cascade": Kind(
+        cascaded,
+        served,
+        ("leanformer.json", "cascade.json", "first/leanformer.json", "second/ngrams.json"),
+    ),
     "hashed-ngrams": Kind(hashed_ngrams, served, ("leanformer.json", "hashed-ngrams.json")),
     "checkpoint": Kind(training, resumed, ("state.json", "parts.json")),
     "teacher": Kind(TEACHER.fill, TEACHER.read, ("outputs.json",)),

@@ -2,18 +2,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runtime.systems.cascades import TEXTS as SOME
+from runtime.systems.cascades import cascade, halfway, ngrams, transformer
 from runtime_samples import TEXTS, plain_folder
 
 from leanformer.core.quantity import Quantity
 from leanformer.data import Examples, Task
 from leanformer.measure.flops import flops_per_token
-from leanformer.measure.folders import folder_system, measure_folders
-from leanformer.measure.systems import LOADS
+from leanformer.measure.folders import _ruler, folder_system, measure_folders
+from leanformer.measure.systems import LATENCIES, LOADS
 from leanformer.measure.tfidf import fit_tfidf
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.batching import batches_in_order, plan_batches
 
-ALL = {*LOADS, "cpu_time", "memory", "size", "flops"}
+ALL = {*LOADS, *LATENCIES, "cpu_time", "memory", "size", "flops"} - {"latency_each"}
 
 
 @pytest.mark.slow
@@ -69,6 +71,22 @@ def test_what_is_no_transformer_is_measured_beside_but_for_its_work(
     files = sum(path.stat().st_size for path in (tmp_path / "two").iterdir())
     assert found["two"]["size"].value == files
     assert measured.speedup("one", "two").value > 0
+
+
+def test_a_cascade_is_measured_with_the_share_that_it_passes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = ngrams(tmp_path / "a"), transformer(tmp_path / "b")
+    made = cascade(tmp_path / "c", first, second, halfway(first))
+    monkeypatch.setattr("leanformer.measure.folders.peak_memory", lambda *_, **__: None)
+    served: Any = {"c": (made, "cascade", "fp32"), "a": (first, "scikit-learn", "fp64")}
+    found, _ = measure_folders(served, SOME, rounds=1, threads=1)
+    assert set(found["c"]) == ALL - {"flops"} | {"deferral"}
+    assert found["c"]["deferral"] == Quantity(0.5, "")
+    assert "deferral" not in found["a"]
+    length, most = _ruler(made)
+    assert (length("dog fox"), most) == (_ruler(second)[0]("dog fox"), 32)
+    assert _ruler(first)[0]("dog fox") == 2
 
 
 def test_what_is_known_of_a_folder_is_not_measured_again(

@@ -1,8 +1,18 @@
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanformer.measure.interleave import Call, Timing, interleave, run_delay, speedup, spread
+from leanformer.measure.interleave import (
+    Call,
+    Timing,
+    interleave,
+    interleave_rows,
+    run_delay,
+    speedup,
+    spread,
+)
 
 
 def timing(*walls, waited=0.0):
@@ -53,3 +63,14 @@ def test_refusals():
         interleave({})
     with pytest.raises(ValueError, match="2 and 1 rounds: time both in one run"):
         speedup(timing(1.0, 1.0), timing(1.0))
+
+
+def test_rows_of_calls_take_turns_and_the_first_round_is_not_timed():
+    made = []
+    rows = {name: [partial(made.append, f"{name}{n}") for n in range(2)] for name in "ab"}
+    found = interleave_rows(rows, rounds=2)
+    assert made == ["a0", "a1", "b0", "b1"] * 3
+    assert {name: [len(one.calls) for one in row] for name, row in found.items()} == {
+        "a": [2, 2],
+        "b": [2, 2],
+    }

@@ -1,9 +1,10 @@
+import time
 from functools import partial
 
 import pytest
 from runtime_samples import LABELS, TEXTS
 
-from leanformer.measure.systems import LOADS, measure_systems
+from leanformer.measure.systems import LATENCIES, LOADS, measure_systems
 from leanformer.models.tiny import tiny_model
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.runtime.batching import batches_in_order
@@ -50,9 +51,10 @@ def measured():
 def test_every_system_has_every_quantity_with_its_spread(measured):
     assert set(measured.quantities) == {"deep", "flat", "rival"}
     for quantities in measured.quantities.values():
-        assert set(quantities) == {*LOADS, "cpu_time"}
-        for quantity in quantities.values():
-            assert 0 <= quantity.low <= quantity.value <= quantity.high
+        assert set(quantities) == {*LOADS, *LATENCIES, "cpu_time"} - {"latency_each"}
+        for name, quantity in quantities.items():
+            if name not in ("latency_mean", "latency_worst"):
+                assert 0 <= quantity.low <= quantity.value <= quantity.high
     assert measured.quantities["flat"]["throughput"].unit == "texts/s"
     assert measured.quantities["flat"]["latency_32_one_thread"].unit == "s"
 
@@ -68,6 +70,22 @@ def test_each_is_opened_once_for_each_number_of_threads_and_order():
     opened = []
     measure_systems({"one": system(1, opened)}, length, TEXTS, rounds=1, threads=2)
     assert sorted(opened, key=repr) == [(1, None), (2, 16), (2, None)]
+
+
+def test_latencies_of_real_texts_are_a_mixture_where_some_texts_take_longer():
+    class Mixed:
+        def answer(self, texts, pairs=None):
+            if "slow" in texts[0]:
+                time.sleep(0.01)
+
+    asked = ["slow"] * 20 + ["fast"] * 80
+    found = measure_systems(
+        {"a": lambda *_: Mixed()}, length, asked, rounds=2, loads=("latency_each",)
+    )
+    mean, median, worst = (found.quantities["a"][name].value for name in LATENCIES)
+    assert median < mean < worst
+    assert worst >= 0.01
+    assert len(found.timings["latency_each"]["a"].calls) == 2 * 64
 
 
 def test_texts_are_read_once_and_whole():

@@ -1,7 +1,7 @@
 import pytest
 from runtime_samples import TEXTS
 
-from leanformer.measure.workload import CALLS, single_load, text_load
+from leanformer.measure.workload import CALLS, each_load, single_load, text_load
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.text import reader_of
 
@@ -48,3 +48,13 @@ def test_pairs_share_the_tokens():
 def test_a_load_needs_texts():
     with pytest.raises(ValueError, match="texts: a load is made of the caller's texts"):
         single_load(len, [], tokens=8)
+
+
+def test_each_text_of_a_spread_over_all_has_a_call_of_its_own():
+    texts = [f"text {number}" for number in range(200)]
+    load = each_load(texts, texts[::-1])
+    assert load.texts == len(load.calls) == 64
+    assert [call[0][0] for call in load.calls][::63] == ["text 0", "text 196"]
+    assert load.calls[1] == (["text 3"], ["text 196"])
+    few = each_load(texts[:3])
+    assert few.calls == ((["text 0"], None), (["text 1"], None), (["text 2"], None))

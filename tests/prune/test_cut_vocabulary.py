@@ -113,7 +113,7 @@ def test_phrases_become_tokens_and_the_proof_counts_them_on_dev(tmp_path: Path) 
     assert pieces.after == len(done.tokenizer) - 1
     counts = [sum(len(t.tokenize(x)) for x in PHRASED.texts) / 3 for t in (whole, done.tokenizer)]
     assert [tokens.before, tokens.after] == counts
-    assert tokens.note == "1 phrases as tokens; special tokens not counted"
+    assert tokens.note == "phrases added: 1; special tokens not counted"
     assert done.teacher_tokenizer is whole
     assert done.model.config.vocab_size == len(done.tokenizer)
 
@@ -144,7 +144,7 @@ def test_labeled_words_keep_a_token_each(tmp_path: Path) -> None:
 
 
 def test_phrases_that_are_not_there_fail_loudly(tmp_path: Path) -> None:
-    with pytest.raises(NoEffect, match=r"tokens per text on dev: .* \(0 phrases as tokens"):
+    with pytest.raises(NoEffect, match=r"tokens per text on dev: .* \(phrases added: 0"):
         CutVocabulary(phrases=5).apply(phrased(tmp_path))
     done = CutVocabulary(phrases=5, missing_ok=True).apply(phrased(tmp_path))
     assert done.proofs[1].after == done.proofs[1].before

@@ -56,6 +56,7 @@ def visit(browser, pages):
 
     def go(name="full", width=1280, scheme="light"):
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page.set_default_timeout(180_000)  # a busy machine is not a failure
         address = pages[name].as_uri()
         page.on(
             "console",

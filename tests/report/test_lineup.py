@@ -72,3 +72,12 @@ def test_the_thresholds_of_a_cascade_are_found_in_its_exported_form_too(tmp_path
     field = lineup(load(sample.write(tmp_path / "r.jsonl", [*events, served])))
     assert field.exported.name == "served"
     assert field.gate(field.exported)["name"] == rivals_sample.CASCADE
+
+
+def test_a_cascade_that_passes_nothing_on_proves_its_first_system(tmp_path):
+    events = rivals_sample.rivals()
+    alone = rivals_sample.gate("n-grams → L4-h100-f100", "L4-h100-f100", 0.99, 0.0)
+    choices = [e for e in events if e.get("name") == "n-grams" and e["event"] == "choice"]
+    events = [alone, *(e for e in events if e not in choices)]  # a search decides nothing of them
+    field = lineup(load(sample.write(tmp_path / "r.jsonl", events)))
+    assert next(s for s in field.systems if s.name == "n-grams").proven

@@ -21,8 +21,8 @@ from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.backends import graph_file
 from leanformer.search import Request, compress
+from leanformer.search.entrants.simplest import SIMPLEST
 from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, TEACHER
-from leanformer.search.simplest import SIMPLEST
 
 pytest.importorskip("openvino", reason="students are judged as OpenVINO graphs")
 pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")

@@ -51,7 +51,7 @@ def test_longer_trainings_are_done_and_the_teacher_is_not_exported_again(
     def exported(*_: Any, **__: Any) -> None:
         raise AssertionError("the teacher was exported again")
 
-    monkeypatch.setattr("leanformer.search.baselines.save_model", exported)
+    monkeypatch.setattr("leanformer.search.entrants.baselines.save_model", exported)
     monkeypatch.setattr(_MODULE, "finish", lambda *_, **__: None)
     first = next(iter(again.devs))
     rungs = [rung for rung in _MODULE.ladder(2) if rung.name == first]

@@ -10,9 +10,9 @@ from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record, read
 from leanformer.search import finish as module
 from leanformer.search.contest import Contest
+from leanformer.search.entrants.simplest import enter_simplest
 from leanformer.search.entry import INT8_TEACHER, SIMPLEST, TEACHER, Entry
 from leanformer.search.finish import finish, finished
-from leanformer.search.simplest import enter_simplest
 
 __all__ = ["classifier"]
 

@@ -13,10 +13,11 @@ def measure(
     pair: Annotated[str | None, typer.Option(help="Column of the second text.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads; all cores without it.")] = None,
 ) -> None:
-    """Measure folders side by side: latency, throughput, peak memory, size."""
+    """Measure folders side by side: latency, throughput, peak memory, size; drift of cascades."""
     from leanformer.core.machine.threads import check_threads
     from leanformer.data.inputs import read_texts
     from leanformer.measure.folders import measure_folders
+    from leanformer.measure.gates.drift import measure_drift
     from leanformer.runtime.manifest import read_manifest
 
     check_threads(threads, "--threads")
@@ -31,3 +32,8 @@ def measure(
         for key, quantity in quantities.items():
             spread = "" if quantity.low is None else f"  [{quantity.low:.4g}, {quantity.high:.4g}]"
             typer.echo(f"  {key:20} {quantity.value:.4g} {quantity.unit}{spread}")
+        if "deferral" in quantities:
+            drift = measure_drift(systems[name][0], texts, pairs, threads=threads)
+            typer.echo(f"  {'deferral on dev':20} {drift.dev_rate:.4g}")
+            if drift.drifted:
+                typer.echo(f"warning: {name}: {drift.warning}", err=True)

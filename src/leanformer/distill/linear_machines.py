@@ -30,6 +30,7 @@ _TOLERANCE = 1e-2  # a tighter one costs twice the time and no answer is better 
 _RIDGE = 1.0
 _HELD = 0.2  # share of the texts that the temperature is fitted on
 _MOST_HELD, _FEWEST_HELD = 2000, 50
+_MOST_REST = 10_000  # texts that its machines are fitted to
 _TEMPERATURES = np.geomspace(0.02, 5, 120)
 _TYPICAL = 0.2  # the temperature where there are too few texts to fit one
 
@@ -69,22 +70,27 @@ def fit_linear(x: Any, y: NDArray[Any], goal: Goal, classes: int) -> Linear:
     known = np.unique(y)
     if len(known) < 2:
         raise ValueError("all texts have the same label; a classifier needs two or more")
-    weights, offsets = np.zeros((x.shape[1], classes)), np.full(classes, ABSENT)
-    for label in known[1:] if len(known) == 2 else known:
-        weights[:, label], offsets[label] = _machine(x, y == label)
+    machines = _machines(x, y)
+    own_FC, own_C = machines.coef_.T, machines.intercept_
     if len(known) == 2:  # one machine tells two classes apart
-        weights[:, known[0]], offsets[known[0]] = -weights[:, known[1]], -offsets[known[1]]
+        own_FC, own_C = np.hstack([-own_FC, own_FC]), np.concatenate([-own_C, own_C])
+    weights, offsets = np.zeros((x.shape[1], classes)), np.full(classes, ABSENT)
+    weights[:, known], offsets[known] = own_FC, own_C
     return Linear(weights, offsets)
+
+
+def _machines(x: Any, y: NDArray[Any]) -> Any:
+    from sklearn.svm import LinearSVC
+
+    return LinearSVC(tol=_TOLERANCE, random_state=0).fit(x, y)
 
 
 def _machine(x: Any, y: NDArray[Any]) -> tuple[NDArray[np.float64], float]:
     """One support vector machine; an answer that is always the same needs no weights."""
-    from sklearn.svm import LinearSVC
-
     y = np.asarray(y) > 0
     if y.all() or not y.any():
         return np.zeros(x.shape[1]), 1.0 if y.all() else -1.0
-    machine = LinearSVC(tol=_TOLERANCE, random_state=0).fit(x, y)
+    machine = _machines(x, y)
     return machine.coef_[0], float(machine.intercept_[0])
 
 
@@ -94,7 +100,7 @@ def fit_temperature(x: Any, y: NDArray[Any], goal: Goal, classes: int) -> float:
         return 1.0
     order = np.random.default_rng(0).permutation(len(y))
     held = order[: min(_MOST_HELD, round(_HELD * len(y)))]
-    rest = order[len(held) :]
+    rest = order[len(held) :][:_MOST_REST]
     if len(held) < _FEWEST_HELD or len(np.unique(y[rest], axis=0)) < 2:
         return _TYPICAL
     machines = fit_linear(x[rest], y[rest], goal, classes)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.data import Examples, Task
-from leanformer.distill.linear_machines import Goal, fit_linear, fit_temperature
+from leanformer.distill.linear_machines import ABSENT, Goal, fit_linear, fit_temperature
 from leanformer.distill.ngram_features import Design, design
 from leanformer.runtime.hashed_ngrams.kernel import MOST_ROWS
 from leanformer.runtime.hashed_ngrams.reading import Read, read_texts, read_words
@@ -52,7 +52,7 @@ def fit_ngrams(
             or for words logits [word, label] (words that it did not read are left out).
 
     Returns:
-        The student. A label that no text has is never answered: its logit is -10,000 or less.
+        The student. A label that no text has is never answered: its logit is -10,000.
 
     Raises:
         ValueError: The task makes vectors, there is one class only, there are no words, or texts
@@ -122,10 +122,12 @@ def _taught(answers: Sequence[NDArray[np.float32]], task: Task) -> NDArray[Any]:
     rows = np.stack(list(answers)) if len(answers) else np.zeros((0, task.outputs), np.float32)
     if about.output == "classes":
         return rows.argmax(1)
+    if about.grouped:
+        return sigmoid(rows)[:, 0].astype(np.float64)
     if about.output == "decisions":
         least = task.thresholds or [0.5] * task.outputs
         return (sigmoid(rows) >= np.array(least)).astype(np.float64)
-    return (sigmoid(rows) if about.grouped else rows)[:, 0].astype(np.float64)
+    return rows[:, 0].astype(np.float64)
 
 
 def _fitted(
@@ -149,7 +151,7 @@ def _fitted(
         "idf": made.idf,
         "weights": weights,
         "scale": scale / by,
-        "b": offsets / by,
+        "b": np.where(offsets == ABSENT, ABSENT, offsets / by),
     }
     if made.levels is not None:
         numbers["levels"] = found.weights[columns:].reshape(2, LEVELS, labels) / by

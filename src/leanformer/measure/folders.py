@@ -5,6 +5,7 @@ from pathlib import Path
 
 from leanformer.core.quantity import Quantity
 from leanformer.measure.flops import flops_per_token
+from leanformer.measure.gates.drift import passed_on
 from leanformer.measure.interleave import Tell, silent
 from leanformer.measure.peak_memory import peak_memory
 from leanformer.measure.size import served_size
@@ -14,6 +15,7 @@ from leanformer.runtime.manifest import read_manifest
 from leanformer.runtime.serving.opening import described, open_system
 from leanformer.runtime.serving.predictor import Predictor
 from leanformer.runtime.session import Precision
+from leanformer.runtime.systems.cascade import PARTS, Cascade
 from leanformer.runtime.tokenizer import open_tokenizer
 from leanformer.tasks import kind_named
 from leanformer.text import split_words
@@ -66,7 +68,10 @@ def measure_folders(
         if name not in footprints:
             tell(f"memory of {name}")
             footprints[name] = _footprint(one, texts, pairs, threads)
-    return {name: {**measured.quantities[name], **footprints[name]} for name in served}, measured
+    found = {name: {**measured.quantities[name], **footprints[name]} for name in served}
+    for name, (folder, _, _) in served.items():
+        found[name].update(_deferral(folder, texts, pairs, threads))
+    return found, measured
 
 
 def _footprint(
@@ -77,6 +82,17 @@ def _footprint(
     peak = peak_memory(folder, texts, pairs, backend=backend, precision=precision, threads=threads)
     size = served_size(folder, backend, precision)
     return {"memory": peak, "size": size, **_flops(folder)}
+
+
+def _deferral(
+    folder: Path, texts: Sequence[str], pairs: Sequence[str] | None, threads: int | None
+) -> dict[str, Quantity]:
+    """Of a cascade, the share of the texts that its first system passes on."""
+    if read_manifest(folder).system != Cascade.name:
+        return {}
+    system = open_system(folder, threads=threads)
+    assert isinstance(system, Cascade)
+    return {"deferral": Quantity(float(passed_on(system, texts, pairs).mean()), "")}
 
 
 def folder_system(folder: Path, backend: str, precision: Precision) -> Open:
@@ -90,11 +106,21 @@ def folder_system(folder: Path, backend: str, precision: Precision) -> Open:
 
 
 def _ruler(folder: Path) -> tuple[Callable[[str], int], int | None]:
-    """How a folder counts the tokens of a text, and how many it reads; without tokens, words."""
-    if not (folder / "tokenizer.json").is_file():
+    """How a folder counts the tokens of a text, and how many it reads: a cascade as a part of it
+    with tokens; without tokens, words."""
+    with_tokens = _with_tokens(folder)
+    if with_tokens is None:
         return lambda text: len(split_words(text)), None
-    reader = open_tokenizer(folder)
+    reader = open_tokenizer(with_tokens)
     return lambda text: len(reader(text).ids), reader.max_length
+
+
+def _with_tokens(folder: Path) -> Path | None:
+    """The folder, or the dearest part of it, that has a tokenizer."""
+    if (folder / "tokenizer.json").is_file():
+        return folder
+    parts = [folder / name for name in reversed(PARTS) if (folder / name).is_dir()]
+    return next(filter(None, map(_with_tokens, parts)), None)
 
 
 def _flops(folder: Path) -> dict[str, Quantity]:

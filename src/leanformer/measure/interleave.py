@@ -10,7 +10,7 @@ one of its threads is descheduled, so a naive benchmark is not noisy but biased.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +107,28 @@ def interleave(
         for name, call in systems.items():
             calls[name].append(timed(call))
     return {name: Timing(calls=tuple(done)) for name, done in calls.items()}
+
+
+def interleave_rows(
+    systems: Mapping[str, Sequence[Callable[[], object]]], *, rounds: int
+) -> dict[str, list[Timing]]:
+    """Time each call of each system; systems take turns, and each makes all its calls in a row.
+
+    Args:
+        systems: The calls of each, by name.
+        rounds: How often each call is timed; one more round before them is not.
+
+    Returns:
+        The timing of each call, by system.
+    """
+    calls: dict[str, list[list[Call]]] = {name: [[] for _ in row] for name, row in systems.items()}
+    for number in range(rounds + 1):
+        for name, row in systems.items():
+            for place, call in enumerate(row):
+                done = timed(call)
+                if number:
+                    calls[name][place].append(done)
+    return {name: [Timing(calls=tuple(one)) for one in row] for name, row in calls.items()}
 
 
 def timed(call: Callable[[], object]) -> Call:

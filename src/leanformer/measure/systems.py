@@ -8,15 +8,35 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
 from leanformer.core.quantity import Quantity
-from leanformer.measure.interleave import Tell, Timing, interleave, silent, speedup
-from leanformer.measure.workload import ROWS, Answerer, Workload, single_load, text_load
+from leanformer.measure.interleave import (
+    Tell,
+    Timing,
+    interleave,
+    interleave_rows,
+    silent,
+    speedup,
+    spread,
+)
+from leanformer.measure.workload import (
+    ROWS,
+    Answerer,
+    Workload,
+    each_load,
+    single_load,
+    text_load,
+)
 
 _LATENCIES = {"latency_32": 32, "latency_128": 128}
 _THROUGHPUTS = ("throughput", "throughput_unsorted")
 _ONE = "_one_thread"
-LOADS = (*_LATENCIES, *_THROUGHPUTS, f"latency_32{_ONE}", f"throughput{_ONE}")
-
+_EACH = "latency_each"
+LOADS = (*_LATENCIES, *_THROUGHPUTS, f"latency_32{_ONE}", f"throughput{_ONE}", _EACH)
+LATENCIES = ("latency_mean", "latency_median", "latency_worst")
+"""What becomes of the load "latency_each": seconds per text, over real texts one by one."""
+_ROUNDS = 3  # at most, of that load: it has a call for each text
 
 Open = Callable[[int | None, int | None], Answerer]
 """Opens what is timed with a number of threads (None = all cores), to answer batches of so many
@@ -28,7 +48,8 @@ class Measured:
     """The outcome of one run.
 
     Attributes:
-        quantities: By system, then by name: `LOADS` and "cpu_time".
+        quantities: By system, then by name: `LOADS` (of "latency_each" `LATENCIES` in its place)
+            and "cpu_time".
         timings: By load, then by system: the calls behind them.
     """
 
@@ -79,12 +100,13 @@ def measure_systems(
     texts, pairs = list(texts), None if pairs is None else list(pairs)
     if not texts:
         raise ValueError("texts: a load is made of the caller's texts; there are none")
-    work = {load: _workload(load, length, texts, pairs, max_length) for load in loads}
+    whole = [load for load in loads if load != _EACH]
+    work = {load: _workload(load, length, texts, pairs, max_length) for load in whole}
     opened = {name: _opened(system, loads, threads) for name, system in systems.items()}
     # Sorted and unsorted batches take turns too: their ratio is one of the claims.
     calls = {
         (name, load): partial(work[load].run, opened[name][load])
-        for load in loads
+        for load in whole
         for name in systems
     }
     timings: dict[str, dict[str, Timing]] = {load: {} for load in loads}
@@ -97,9 +119,38 @@ def measure_systems(
         for joined, timing in timed.items():
             name, load = joined.rsplit("\n", 1)
             timings[load][name] = timing
-    return Measured(
-        quantities={name: _quantities(name, timings, work) for name in systems}, timings=timings
-    )
+    quantities = {name: _quantities(name, timings, work) for name in systems}
+    if _EACH in loads:
+        tell("texts one by one")
+        calls_of = each_load(texts, pairs).calls
+        for name, timed_N in _each(opened, calls_of, min(rounds, _ROUNDS)).items():
+            timings[_EACH][name] = Timing(calls=tuple(c for one in timed_N for c in one.calls))
+            quantities[name].update(_latencies([one.seconds().value for one in timed_N]))
+    return Measured(quantities=quantities, timings=timings)
+
+
+def _each(
+    opened: Mapping[str, Mapping[str, Answerer]],
+    calls: Sequence[tuple[Sequence[str], Sequence[str] | None]],
+    rounds: int,
+) -> dict[str, list[Timing]]:
+    """The timings of each text, by system: systems take turns, each with all texts in a row."""
+    named = {
+        name: [partial(by_load[_EACH].answer, *call) for call in calls]
+        for name, by_load in opened.items()
+    }
+    return interleave_rows(named, rounds=rounds)
+
+
+def _latencies(seconds_N: list[float]) -> dict[str, Quantity]:
+    """Mean, median (with the quartiles of the texts) and worst of the texts' seconds."""
+    values = float(np.mean(seconds_N)), spread(seconds_N, "s"), max(seconds_N)
+    mean, median, worst = LATENCIES
+    return {
+        mean: Quantity(values[0], "s"),
+        median: values[1],
+        worst: Quantity(values[2], "s"),
+    }
 
 
 def _opened(system: Open, loads: Sequence[str], threads: int | None) -> dict[str, Answerer]:
@@ -132,7 +183,8 @@ def _quantities(
     name: str, timings: dict[str, dict[str, Timing]], work: dict[str, Workload]
 ) -> dict[str, Quantity]:
     found: dict[str, Quantity] = {}
-    for load, by_name in timings.items():
+    for load in work:
+        by_name = timings[load]
         timing, texts = by_name[name], work[load].texts
         if load.startswith("latency"):
             each = timing.seconds()

@@ -1,6 +1,7 @@
 """Loads that systems are timed on: strings, made once and given to all systems alike.
 
     latency_32, latency_128   one text of about 32 and 128 tokens, 16 calls in a row
+    latency_each              up to 64 real texts in calls of their own
     throughput                real texts in one call; each system makes its own batches of them
     throughput_unsorted       the same texts in batches of 16 in the caller's order, padded to the
                               longest, as most users run a model
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 ROWS = 16
 CALLS = 16
+EACH = 64
 
 
 class Answerer(Protocol):
@@ -48,6 +50,18 @@ class Workload:
 def text_load(texts: Sequence[str], pairs: Sequence[str] | None = None) -> Workload:
     """All texts in one call."""
     return Workload(calls=((texts, pairs),))
+
+
+def each_load(texts: Sequence[str], pairs: Sequence[str] | None = None) -> Workload:
+    """Up to 64 of the texts, spread over all of them, each in a call of its own.
+
+    Real texts, and several of them: a cascade answers most in one time and the others in another.
+    """
+    count = min(EACH, len(texts))
+    places = [place * len(texts) // count for place in range(count)]
+    return Workload(
+        calls=tuple(([texts[n]], None if pairs is None else [pairs[n]]) for n in places)
+    )
 
 
 def single_load(

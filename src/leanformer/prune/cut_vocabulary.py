@@ -120,7 +120,7 @@ class CutVocabulary(Step):
             after=after,
             unit="",
             ok=after < before or self.missing_ok,
-            note=f"{len(phrases)} phrases as tokens; special tokens not counted",
+            note=f"phrases added: {len(phrases)}; special tokens not counted",
         )
         return grown, proof
 

@@ -151,7 +151,11 @@ def _proofs(events: Events) -> dict[str, bool]:
     """Whether each candidate is proven to keep what was asked, by name; the verdict has the last
     word."""
     verdict = events.verdict or {}
-    found = {gate["name"]: bool(gate["proven"]) for gate in events.gates if "proven" in gate}
+    found: dict[str, bool] = {}
+    for gate in events.gates:
+        alone = gate.get("rate") == 0  # nothing is passed on: the first system keeps it by itself
+        name = gate["first"] if alone else gate["name"]
+        found[name] = found.get(name, False) or bool(gate.get("proven"))
     for choice in events.choices:
         name, kept = choice["name"], choice["decision"] in ("kept", "chosen")
         found[name] = bool(choice.get("proven", found.get(name, kept)))

@@ -26,20 +26,20 @@ from leanformer.core.workspace import Watch
 from leanformer.recipe import knows_task
 from leanformer.report import plan_lines, write_report
 from leanformer.report.units import share
-from leanformer.search.baselines import enter_baselines
-from leanformer.search.cascades import enter_cascades
 from leanformer.search.claim import claim, opened_test_before
 from leanformer.search.clock import Clock
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
+from leanformer.search.entrants.baselines import enter_baselines
+from leanformer.search.entrants.cascades import enter_cascades, speed_up_left
+from leanformer.search.entrants.ngrams import enter_ngrams
+from leanformer.search.entrants.simplest import enter_simplest
 from leanformer.search.entry import TEACHER, whole_teacher
 from leanformer.search.finish import finish, finished
-from leanformer.search.ngrams import enter_ngrams
 from leanformer.search.outcome import beside_majority
 from leanformer.search.planning.plan import write_plan
 from leanformer.search.planning.prepare import prepare
 from leanformer.search.request import Request
-from leanformer.search.simplest import enter_simplest
 from leanformer.search.students.climb import Trial, climb
 from leanformer.search.students.decisions import Decisions
 from leanformer.search.students.ladder import Rung, ladder
@@ -47,6 +47,8 @@ from leanformer.search.students.layer_times import layer_times
 from leanformer.search.students.pace import TooLong
 from leanformer.search.students.rounding import fails_by_rounding
 from leanformer.search.students.trainer import OUTPUTS, Trainer
+
+_WORTH = 1.1  # times as fast as what is found already: less is not worth a training
 
 
 @one_at_a_time("out")
@@ -139,7 +141,16 @@ class _Search:
             )
 
     def climb(self) -> None:
-        """Train students, from one that is likely to hold; see `students.climb`."""
+        """Train students, from one that is likely to hold; see `students.climb`.
+
+        None are where n-grams leave them nothing to gain.
+        """
+        if (left := speed_up_left(self.contest)) < _WORTH:
+            self._say(
+                "no student is trained: behind or in place of the n-grams it could make the result "
+                f"{100 * (left - 1):.0f} % faster at most"
+            )
+            return
         request, times = self.request, layer_times(self.contest)
         other = request.student is not None
         rungs = ladder(self.layers, whole=other, portable=request.portable, times=times)

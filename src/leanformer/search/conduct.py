@@ -16,17 +16,17 @@ from leanformer.report import plan_lines, write_report
 from leanformer.runtime.backends import graph_file
 from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision
-from leanformer.search.baselines import enter_baselines
 from leanformer.search.claim import opened_test_before
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
+from leanformer.search.entrants.baselines import enter_baselines
+from leanformer.search.entrants.simplest import enter_simplest
 from leanformer.search.finish import finish, finished
 from leanformer.search.judged import check_gold
 from leanformer.search.opening import open_checked
 from leanformer.search.planning.facts import work_of_recipe
 from leanformer.search.planning.plan import Plan, make_plan, write_plan
 from leanformer.search.request import Request
-from leanformer.search.simplest import enter_simplest
 from leanformer.tasks import served_kind
 
 _INCOMPARABLE = "perplexities of different tokens cannot be compared"

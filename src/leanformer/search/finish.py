@@ -23,8 +23,8 @@ from leanformer.runtime.manifest import Manifest, format_of, read_manifest, writ
 from leanformer.runtime.race import Candidate
 from leanformer.runtime.serving.opening import checked, open_system
 from leanformer.search import evidence
-from leanformer.search.cascades import Chain
 from leanformer.search.contest import Contest
+from leanformer.search.entrants.cascades import Chain
 from leanformer.search.entry import INT8_TEACHER, SIMPLEST, TEACHER, Entry
 from leanformer.search.judged import Judged
 from leanformer.search.outcome import Outcome, Picked, beside_majority, outcome_of, pick, refutes

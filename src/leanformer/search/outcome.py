@@ -18,8 +18,8 @@ from leanformer.measure.fixed_sequence import Candidate, choose_fastest
 from leanformer.measure.majority import against_majority
 from leanformer.measure.promise import Promise
 from leanformer.numerics.paired_bootstrap import paired_bootstrap
-from leanformer.search.cascades import Chain, share_confidence
 from leanformer.search.contest import Contest
+from leanformer.search.entrants.cascades import Chain, share_confidence
 from leanformer.search.entry import INT8_TEACHER, NGRAMS
 from leanformer.search.judged import Judged
 from leanformer.search.request import BEST, Goal

@@ -143,3 +143,9 @@ def test_case_counts_where_nothing_is_normalized() -> None:
     tokenizer = tiny_tokenizer("roberta")
     texts = ["My card, my card, My card"]
     assert find_phrases(tokenizer, texts, 9, min_count=2) == ["My card"]
+
+
+def test_a_word_keeps_the_marks_of_its_script() -> None:
+    tokenizer = tiny_tokenizer("roberta")
+    texts = ["\u0939\u093f\u0928\u094d\u0926\u0940 rice"] * 3
+    assert find_phrases(tokenizer, texts, 9, max_words=1, min_count=3)[0] == texts[0].split()[0]

@@ -59,21 +59,21 @@ def check_equal(read: Read, of: Table | None = None) -> None:
 
 
 @needs_kernel
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(texts=st.lists(TEXT, max_size=5))
 def test_kernel_and_numpy_agree_on_texts(texts: list[str]) -> None:
     check_equal(read_texts(texts))
 
 
 @needs_kernel
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(both=st.lists(st.tuples(TEXT, TEXT), max_size=4))
 def test_kernel_and_numpy_agree_on_pairs(both: list[tuple[str, str]]) -> None:
     check_equal(read_texts([first for first, _ in both], [second for _, second in both]))
 
 
 @needs_kernel
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(sentences=st.lists(st.lists(TEXT, max_size=4), max_size=3))
 def test_kernel_and_numpy_agree_on_words(sentences: list[list[str]]) -> None:
     check_equal(read_words(sentences))
@@ -148,7 +148,7 @@ def words_and_characters(text: str) -> Counter[Any]:
     return Counter([*(f"word:{word}" for word in single), *pairs, *characters])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(text=st.text(st.characters(max_codepoint=127)) | st.text("ab .,-_\n", max_size=30))
 def test_n_grams_are_those_of_scikit_learn(text: str) -> None:
     read = read_texts([text])

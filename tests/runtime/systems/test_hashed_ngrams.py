@@ -1,5 +1,6 @@
 """Hashed n-grams: saved, loaded and served like any other system, without torch."""
 
+import copy
 import json
 import multiprocessing
 import os
@@ -163,6 +164,14 @@ def test_a_forked_and_a_new_process_answer(tmp_path: Path) -> None:
         assert pool.apply(predictor.predict, (TEXTS,)) == expected
 
 
+def test_a_copy_has_memory_of_its_own() -> None:
+    expected = SYSTEM.answer(TEXTS)
+    for copied in (pickle.loads(pickle.dumps(SYSTEM)), copy.deepcopy(SYSTEM)):
+        given_table, own = copied._table.given, SYSTEM._table.given
+        assert given_table[1] != own[1]
+        np.testing.assert_array_equal(copied.answer(TEXTS), expected)
+
+
 @pytest.mark.parametrize("kernel", ["", "numpy"])
 def test_serving_it_imports_neither_torch_nor_scikit_learn(kernel: str, tmp_path: Path) -> None:
     SYSTEM.save(tmp_path / "x")
@@ -184,7 +193,10 @@ def test_serving_it_imports_neither_torch_nor_scikit_learn(kernel: str, tmp_path
     ("settings", "message"),
     [
         ({"features": 2}, "features of version 2, and this version of leanformer reads 1"),
-        ({"bits": "12"}, "is damaged .bits is '12', not an integer from 1 to 24"),
+        (
+            {"bits": "12"},
+            "hashed-ngrams.json is damaged .bits is '12', not an integer from 1 to 24",
+        ),
         ({"bits": 3}, "buckets do not rise, or reach beyond"),
     ],
 )

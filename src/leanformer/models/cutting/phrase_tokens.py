@@ -9,8 +9,9 @@ tokenizer.json does so. Texts without any of the phrases have the tokens that th
 
 An added token cuts the text in two, and each half is tokenized by itself. That changes nothing
 where words are split at spaces and punctuation before pieces are looked for: WordPiece as BERT has
-it, and byte-level BPE, whose phrases take the space before them along. Pieces of Unigram and of
-other BPE tokenizers reach over these places, and a half would be read as the beginning of a text.
+it, and byte-level BPE, whose phrases take the space before them along. (BERT does not split symbols
+off: in "€1 fee" it reads ##1, and beside the phrase "1 fee" it does not.) Pieces of Unigram and of
+other BPE tokenizers reach over these places: half a text would be read as one that begins there.
 """
 
 from collections.abc import Sequence

@@ -18,17 +18,19 @@ the reading that was counted, not always: what it saves in truth is measured by 
 """
 
 import heapq
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Regex
+from tokenizers.pre_tokenizers import Split
 
 from leanformer.text.texts import repair
 
-_WORDS = re.compile(r"\w+(?:['\u2019-]\w+)*")
+# By the library that reads the phrases: its \w has the marks of Hindi and Thai words, Python's not
+_WORDS = Split(Regex(r"\w+(?:['\u2019-]\w+)*"), "removed", invert=True)
 _END = -1  # in place of a word: here a phrase ends
 
 Ints = NDArray[np.int64]
@@ -163,9 +165,9 @@ def _read(backend: Any, texts: Iterable[str]) -> tuple[list[str], Ints, Ints]:
 def _gaps(text: str) -> Iterator[tuple[str, str]]:
     """Each word, and what stands between it and the word before."""
     end = 0
-    for match in _WORDS.finditer(text):
-        yield text[end : match.start()], match.group()
-        end = match.end()
+    for word, (start, after) in _WORDS.pre_tokenize_str(text):
+        yield text[end:start], word
+        end = after
 
 
 def _shifts(backend: Any, word: str) -> bool:

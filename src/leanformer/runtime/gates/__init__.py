@@ -4,9 +4,19 @@ from leanformer.core.codec import decode
 from leanformer.runtime.gates.entropy import Entropy
 from leanformer.runtime.gates.gate import Gate, check_gated, is_gated
 from leanformer.runtime.gates.margin import Margin
+from leanformer.runtime.gates.reliability import Reliability
 from leanformer.runtime.gates.thresholds import shifted
 
-__all__ = ["Entropy", "Gate", "Margin", "check_gated", "find_gate", "is_gated", "shifted"]
+__all__ = [
+    "Entropy",
+    "Gate",
+    "Margin",
+    "Reliability",
+    "check_gated",
+    "find_gate",
+    "is_gated",
+    "shifted",
+]
 
 
 def find_gate(name: str) -> Gate:

@@ -7,7 +7,7 @@ import ctypes
 import logging
 import os
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -45,10 +45,18 @@ class Table:
     entries: NDArray[np.uint32]
     rows: NDArray[np.int8]
 
+    def __reduce__(self) -> Any:
+        return Table, (self.entries, self.rows)  # a copy has addresses of its own
+
     @property
     def bits(self) -> int:
         """Bits of a bucket."""
         return len(self.entries).bit_length() - 1
+
+    @cached_property
+    def given(self) -> tuple[Any, ...]:
+        """What the kernel is given of it: addresses are slow to ask for at every call."""
+        return self.bits, _at(self.entries), _at(self.rows), self.rows.shape[1], _at(TF)
 
 
 @dataclass(frozen=True)
@@ -100,9 +108,8 @@ def score(read: Read, table: Table) -> Scores:
     sums, norms = np.zeros((number, width), np.int32), np.zeros(number, np.int64)
     levels = np.zeros((number, 2), np.int32)
     result = loaded.leanformer_ngrams_score(
-        *_given(read), table.bits, _at(table.entries), _at(table.rows), width, _at(TF),
-        _at(sums), _at(norms), _at(levels),
-    )  # fmt: skip
+        *_given(read), *table.given, _at(sums), _at(norms), _at(levels)
+    )
     _check(result)
     return Scores(sums, norms, levels)
 

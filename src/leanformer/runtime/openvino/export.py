@@ -36,6 +36,7 @@ from leanformer.models.io.quiet import quiet
 from leanformer.numerics.fake_linear import count_fake_quantized, count_integer_attention
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.graph import InferenceGraph, example_inputs, exported
+from leanformer.runtime.openvino.first_token import first_token_alone
 from leanformer.runtime.openvino.graph import write_samples
 from leanformer.runtime.openvino.local_attention import finite_local_attention
 from leanformer.runtime.openvino.session import OpenVinoSession as OpenVinoSession
@@ -148,7 +149,8 @@ def convert(graph: InferenceGraph) -> Any:
     """The torch graph as an OpenVINO model whose batch and token axes are dynamic."""
     openvino = import_openvino()
     example = example_inputs(graph)
-    with _quiet(), torch.no_grad(), finite_local_attention(graph.model):
+    local, first = finite_local_attention(graph.model), first_token_alone(graph)
+    with _quiet(), torch.no_grad(), local, first:
         converted = openvino.convert_model(exported(graph), example_input=example)
     named = zip(
         [*converted.inputs, *converted.outputs], [*graph.inputs, *graph.outputs], strict=True

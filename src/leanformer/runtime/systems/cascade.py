@@ -29,6 +29,7 @@ from leanformer.runtime.session import Precision
 from leanformer.runtime.system import Cut, Outputs, System, find_system, served
 from leanformer.runtime.systems.cascade_folder import (
     FIRST,
+    PARTS,
     SECOND,
     Rule,
     check_alike,
@@ -38,7 +39,7 @@ from leanformer.runtime.systems.cascade_folder import (
     save_cascade,
 )
 
-__all__ = ["Cascade", "Rule", "save_cascade"]
+__all__ = ["PARTS", "Cascade", "Rule", "save_cascade"]
 
 _BACKEND = "cascade"
 
@@ -127,12 +128,15 @@ class Cascade(System):
         on_cut: Cut | None = None,
     ) -> tuple[Outputs, list[str]]:
         """See `System.answer_with_sources`."""
-        outputs, sources = self._part(0, texts, pairs, on_cut)
-        passed = np.flatnonzero(self.passes_on(outputs)).tolist()
+        raw, own = self.first.answer_with_sources(texts, pairs, on_cut=on_cut)
+        outputs, sources = self._scaled(self.first, raw), self._named(0, own)
+        passed = np.flatnonzero(self.passes_on(raw)).tolist()
         if passed:
+            some = [texts[place] for place in passed]
             beside = None if pairs is None else [pairs[place] for place in passed]
             told = None if on_cut is None else _in_places(on_cut, passed)
-            later = self._part(1, [texts[place] for place in passed], beside, told)
+            raw, own = self.second.answer_with_sources(some, beside, on_cut=told)
+            later = self._scaled(self.second, raw), self._named(1, own)
             for place, output, source in zip(passed, *later, strict=True):
                 outputs[place], sources[place] = output, source
         return outputs, sources
@@ -141,9 +145,9 @@ class Cascade(System):
         """Which texts go on to the second system, [N], by the first one's outputs.
 
         Args:
-            outputs: Of the first system, on the scale of the cascade's thresholds.
+            outputs: The first system's own outputs.
         """
-        about = self.manifest
+        about = self.first.manifest
         scores_N = self.rule.gate.scores(outputs, about.kind, about.thresholds)
         return np.asarray(~(scores_N >= self.rule.threshold))  # NaN is not sure
 
@@ -172,21 +176,17 @@ class Cascade(System):
     @classmethod
     def depends_on_batch(cls, folder: Path, manifest: Manifest) -> bool:
         """See `System.depends_on_batch`: whether one of the parts does."""
-        parts = [(folder / name, read_manifest(folder / name)) for name in (FIRST, SECOND)]
+        parts = [(folder / name, read_manifest(folder / name)) for name in PARTS]
         return any(find_system(own.system).depends_on_batch(part, own) for part, own in parts)
 
-    def _part(
-        self,
-        place: int,
-        texts: Sequence[Any],
-        pairs: Sequence[str] | None,
-        on_cut: Cut | None,
-    ) -> tuple[Outputs, list[str]]:
-        """What the first (0) or the second part (1) answers, on the cascade's scale."""
+    def _scaled(self, part: System, outputs: Outputs) -> Outputs:
+        """A part's outputs on the scale of the cascade's thresholds."""
+        return shifted(outputs, part.manifest.thresholds, self.manifest.thresholds)
+
+    def _named(self, place: int, sources: list[str]) -> list[str]:
+        """Names of the parts inside a part, or the part's own."""
         part = self.second if place else self.first
-        outputs, sources = part.answer_with_sources(texts, pairs, on_cut=on_cut)
-        outputs = shifted(outputs, part.manifest.thresholds, self.manifest.thresholds)
-        return outputs, sources if part.sources else [*self._own[place]] * len(outputs)
+        return sources if part.sources else [*self._own[place]] * len(sources)
 
 
 def _in_places(on_cut: Cut, places: list[int]) -> Callable[[list[int]], None]:

@@ -25,7 +25,8 @@ from leanformer.runtime.gates import Gate, check_gated
 from leanformer.runtime.manifest import NAME, Manifest, check_files, read_manifest, write_manifest
 from leanformer.runtime.system import find_system
 
-FIRST, SECOND, RULE = "first", "second", "cascade.json"
+RULE = "cascade.json"
+PARTS = FIRST, SECOND = "first", "second"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +210,7 @@ def _names(part: Path, manifest: Manifest, name: str) -> tuple[str, ...]:
     if manifest.system != "cascade":
         return (name,)
     rule = read_rule(part)
-    inner = zip((FIRST, SECOND), rule.names, strict=True)
+    inner = zip(PARTS, rule.names, strict=True)
     return tuple(
         n for place, own in inner for n in _names(part / place, read_manifest(part / place), own)
     )

@@ -95,7 +95,9 @@ class HashedNgrams(System):
         try:
             return cls(numbers, bits, manifest, threads)
         except ValueError as error:
-            raise ValueError(f"{folder / _NUMBERS} is damaged ({error}); fit it again") from error
+            raise ValueError(
+                f"{folder / _NUMBERS} or {_SETTINGS} is damaged ({error}); fit it again"
+            ) from error
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Manifest:
         """Write a folder that `leanformer.load` opens.
@@ -133,10 +135,11 @@ class HashedNgrams(System):
     def _outputs(self, read: Read) -> NDArray[np.float32]:
         """Logits [N, C]."""
         most = max(1, _AT_ONCE // self._table.rows.shape[1])
+        if len(read) <= most:
+            return self._logits(self._scores(read))
         starts = range(0, len(read), most)
         found = [self._logits(self._scores(read.part(s, min(s + most, len(read))))) for s in starts]
-        width = len(self.numbers["b"])
-        return np.concatenate(found) if found else np.zeros((0, width), np.float32)
+        return np.concatenate(found)
 
     def _scores(self, read: Read) -> Scores:
         """The kernel's sums; the texts are split among threads where there are many."""

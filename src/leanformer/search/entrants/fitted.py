@@ -1,4 +1,4 @@
-"""Systems that are fitted while one waits, and no transformer: saved, judged and timed as all others.
+"""Systems that are fitted while one waits: saved, judged and timed as all others.
 
 The simplest rival, which a user could have without us (`simplest`), and our n-grams (`ngrams`).
 """

@@ -6,7 +6,7 @@
 
 Each of them is a chain of candidates, from passing on everything (the second system alone) down to
 nothing (the first one alone), tested in that order up to the first that is not proven
-(`measure.gates`). The students by themselves are a chain as well (`measure.fixed_sequence`). Several
+(`measure.gates`). The students by themselves are a chain too (`measure.fixed_sequence`). Several
 chains are not each given the whole doubt that was allowed: it is shared among them equally,
 
     confidence of each = 1 - (1 - confidence) / chains
@@ -35,6 +35,7 @@ from leanformer.search.entry import NGRAMS, Entry, whole_teacher
 _GATE = "margin"
 _ENTERED = 2  # cascades that are timed beside the others; the report draws all of them
 _DECIMALS = 2
+_STUDENT = 4.0  # times as fast as the whole teacher: more than a third of its layers gives
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +105,28 @@ def enter_cascades(contest: Contest, folder: Path) -> list[Chain]:
     for chain in mixed[:_ENTERED]:
         _enter(contest, chain, folder)
     return chains
+
+
+def speed_up_left(contest: Contest) -> float:
+    """How many times faster than what n-grams do already a search could become by students at most.
+
+    N-grams before the whole teacher take c1 + r c2 seconds per text. Behind them, or in their
+    place, a student is at best `_STUDENT` times as fast as the teacher. Where n-grams by themselves
+    are proven to keep what is asked, nothing is left.
+
+    Returns:
+        The ratio; inf where n-grams prove nothing, or the goal is another than time.
+    """
+    pairs = _pairs(contest)
+    if not pairs or contest.request.goal not in ("throughput", "latency"):
+        return math.inf
+    first, second = pairs[0]
+    chain = _chain(contest, first, second, _shared(contest, pairs[:1]))
+    if chain.gated.proven is None or first.name != NGRAMS:
+        return math.inf
+    cheap, dear = (contest.seconds.get(one.name, math.nan) for one in (first, second))
+    passed = chain.gated.proven.rate * dear
+    return (cheap + passed) / (cheap + passed / _STUDENT)
 
 
 def _pairs(contest: Contest) -> list[tuple[Entry, Entry]]:

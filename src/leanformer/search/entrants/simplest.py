@@ -8,8 +8,8 @@ from pathlib import Path
 
 from leanformer.measure.tfidf import fit_tfidf
 from leanformer.search.contest import Contest
+from leanformer.search.entrants.fitted import enter_fitted
 from leanformer.search.entry import SIMPLEST
-from leanformer.search.fitted import enter_fitted
 
 
 def enter_simplest(contest: Contest, folder: Path) -> None:

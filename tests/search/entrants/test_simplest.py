@@ -10,8 +10,8 @@ from sklearn.metrics.pairwise import cosine_similarity
 from leanformer.core.record import read
 from leanformer.data import Examples
 from leanformer.runtime.torch_backend import TorchSession
+from leanformer.search.entrants.simplest import enter_simplest
 from leanformer.search.entry import SIMPLEST, TEACHER, Entry
-from leanformer.search.simplest import enter_simplest
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -66,7 +66,7 @@ def test_a_resumed_search_does_not_fit_it_again(
     )  # fmt: skip
     enter_simplest(contest, tmp_path / "simplest")
     first = contest.entries.pop(SIMPLEST)
-    monkeypatch.setattr("leanformer.search.simplest.fit_tfidf", None)
+    monkeypatch.setattr("leanformer.search.entrants.simplest.fit_tfidf", None)
     enter_simplest(contest, tmp_path / "simplest")
     assert contest.entries[SIMPLEST].dev == first.dev
     fits = [e["quantities"]["fit"] for e in contest.known("model") if e["name"] == SIMPLEST]

@@ -11,8 +11,8 @@ from search.toy import contest_of
 
 from leanformer.data import Examples
 from leanformer.search import cascades
-from leanformer.search.cascades import Chain, enter_cascades, share_confidence
 from leanformer.search.contest import Contest
+from leanformer.search.entrants.cascades import Chain, enter_cascades, share_confidence
 from leanformer.search.entry import INT8_TEACHER, NGRAMS, TEACHER, Entry
 from leanformer.search.outcome import pick
 

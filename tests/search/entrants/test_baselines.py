@@ -8,7 +8,7 @@ from search.toy import contest_of
 
 from leanformer.core.proof import NoEffect
 from leanformer.core.record import read
-from leanformer.search.baselines import enter_baselines
+from leanformer.search.entrants.baselines import enter_baselines
 from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, TEACHER
 
 
