@@ -57,7 +57,7 @@ class Set:
     path: str
     epochs: float
     bars: dict[float, float]
-    minutes: float = 25.0
+    minutes: float = 12.0
     texts: Callable[[Path, Path], Path] | None = None
     suffix: str = ".txt"
     splits: dict[str, str] | None = None
