@@ -17,11 +17,12 @@ from leanformer.measure.promise import Promise, judge_promise
 from leanformer.models.digest import model_identity
 from leanformer.recipe import open_model
 from leanformer.runtime.calibration import Calibration
-from leanformer.runtime.manifest import Manifest, format_of, read_manifest, write_manifest
+from leanformer.runtime.manifest import Manifest, read_manifest
 from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision
 from leanformer.runtime.system import System
 from leanformer.search.clock import Clock
+from leanformer.search.description import Descriptions
 from leanformer.search.entry import TEACHER, Entry
 from leanformer.search.judged import Judged, judge_outputs, judge_system, thresholds_of
 from leanformer.search.request import Request
@@ -44,6 +45,7 @@ class Contest:
         tokenizer: Its tokenizer.
         place: Where the teacher lies: a folder or a hub name.
         teacher_identity: What tells the teacher from others (`model_identity`).
+        descriptions: Writes how folders describe themselves.
         graphs: Whether its task has graphs to export; if not, all run in PyTorch.
         clock: What the search has used of its time; None = it has all the time there is.
         seconds: What a system takes per text of dev, by name; noisy, since nothing takes turns.
@@ -59,7 +61,7 @@ class Contest:
         self.dataset, self.record, self.request, self.watch = dataset, record, request, watch
         self.graphs = dataset.task.about.exported
         self.kind = served_kind(dataset.task.kind) if self.graphs else dataset.task.kind
-        self.pairs = dataset.train.pairs is not None
+        self.descriptions = Descriptions(dataset, self.kind)
         self.entries: dict[str, Entry] = {}
         self.teacher: Any = None
         self.tokenizer: Any = None
@@ -183,19 +185,11 @@ class Contest:
         thresholds: tuple[float, ...] = (),
         *,
         tokenizer: Any = None,
+        fast: bool = False,
     ) -> Manifest:
-        """Write how a folder of this task describes itself; `tokenizer`: None = the teacher's."""
-        manifest = Manifest(
-            kind=self.kind,
-            labels=self.dataset.task.labels,
-            thresholds=thresholds,
-            max_length=self.read_by(tokenizer or self.tokenizer),
-            pairs=self.pairs,
-            backend=backend,
-            precision=precision,
-            format=format_of(folder),
-        )
-        return write_manifest(folder, manifest)
+        """See `Descriptions.write`; without `tokenizer`, the teacher's says how much is read."""
+        reads = self.read_by(tokenizer or self.tokenizer)
+        return self.descriptions.write(folder, backend, precision, reads, thresholds, fast=fast)
 
     def encode(self, examples: Examples, tokenizer: Any) -> Encoded:
         """`examples` as a model with this tokenizer reads them."""
@@ -242,7 +236,8 @@ class Contest:
         tokenizer: Any,
     ) -> Entry:
         """Judge a model on dev as it is served, and let it take part."""
-        self.describe(folder, backend, precision, tokenizer=tokenizer)
+        fast = role == "candidate"
+        self.describe(folder, backend, precision, tokenizer=tokenizer, fast=fast)
         system, began = open_system(folder, backend, precision), time.perf_counter()
         judged = self.judge(system, "dev")
         self.answered(name, time.perf_counter() - began)
@@ -257,7 +252,7 @@ class Contest:
             tokenizer=tokenizer,
         )
         if thresholds := self.thresholds(entry.judged):
-            self.describe(folder, backend, precision, thresholds, tokenizer=tokenizer)
+            self.describe(folder, backend, precision, thresholds, tokenizer=tokenizer, fast=fast)
         self.entries[name] = entry
         self.write(entry, {})
         return entry
@@ -268,8 +263,13 @@ class Contest:
         if self.clock is not None:
             self.clock.entered(name, seconds, len(self.dataset.dev))
 
-    def describe_entry(self, entry: Entry) -> Manifest:
-        """Have a transformer's folder describe itself as the form that `entry` is."""
+    def describe_entry(self, entry: Entry, fast: bool | None = None) -> Manifest:
+        """Have a transformer's folder describe itself as the form that `entry` is.
+
+        Args:
+            entry: The form.
+            fast: Whether with the fast tokenizer; None = as a candidate is, and no baseline.
+        """
         if entry.model is None:
             return read_manifest(entry.folder)
         return self.describe(
@@ -278,6 +278,7 @@ class Contest:
             entry.precision,
             self.thresholds(entry.judged),
             tokenizer=entry.tokenizer,
+            fast=entry.role == "candidate" if fast is None else fast,
         )
 
     def write(

@@ -237,6 +237,7 @@ def _race(contest: Contest, chosen: Entry, folder: Path) -> None:
         made={_INT8: graph} if graph.is_file() else None,
         threads=contest.request.threads or None,
         batch_dependent=contest.request.batch_dependent,
+        compared=contest.descriptions.texts(),
         overwrite=True,
         tell=contest.tell,
     )

@@ -161,7 +161,7 @@ def _enter(contest: Contest, chain: Chain, folder: Path) -> None:
     chosen = chain.gated.chosen
     assert chosen is not None
     second = chain.second
-    contest.describe_entry(second)  # the folder may describe itself as another form of it
+    contest.describe_entry(second, fast=True)  # it may describe itself as another form
     place = folder / short(digest(chain.name))
     save_cascade(
         place,
@@ -174,6 +174,7 @@ def _enter(contest: Contest, chain: Chain, folder: Path) -> None:
         texts=chosen.texts,
         overwrite=True,
     )
+    contest.describe_entry(second)
     system = open_system(place)
     about, began = system.manifest, time.perf_counter()
     judged = contest.judge(system, "dev", about.thresholds)
