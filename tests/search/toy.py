@@ -64,5 +64,9 @@ def said(contest: Contest, examples: Examples) -> list[Any]:
 
 def served(contest: Contest, session: Session) -> Transformer:
     """A session as a system that answers texts with the contest's tokenizer."""
-    manifest = Manifest(kind=contest.kind, labels=contest.dataset.task.labels, pairs=contest.pairs)
+    manifest = Manifest(
+        kind=contest.kind,
+        labels=contest.dataset.task.labels,
+        pairs=contest.dataset.train.pairs is not None,
+    )
     return Transformer(session, reader_of(contest.tokenizer, contest.max_length), manifest)

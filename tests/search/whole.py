@@ -118,13 +118,17 @@ def absent(*_: Any, **__: Any) -> None:
 
 
 @contextmanager
-def quick() -> Iterator[None]:
-    """No clock, no subprocess, no ONNX."""
+def quick(*, mixed: bool = False) -> Iterator[None]:
+    """No clock, no subprocess, no ONNX; n-grams and cascades only where they are asked for, since
+    they leave students nothing to gain on data as simple as these."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("leanformer.search.finish.measure_folders", measured)
         patch.setattr("leanformer.runtime.race.smoke_test", lambda *_: Smoke("", 0.0))
         module = sys.modules["leanformer.search.compress"]
         patch.setattr(module, "layer_times", lambda contest: None)  # matrix products decide
+        if not mixed:
+            patch.setattr(module, "enter_ngrams", lambda *_: None)
+            patch.setattr(module, "enter_cascades", lambda *_: [])
         patch.setattr("leanformer.runtime.onnx.export.export_onnx", absent)
         setup = Request.student_setup
         patch.setattr(  # a checkpoint at every step, so that an interruption finds one
