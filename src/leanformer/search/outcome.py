@@ -95,13 +95,14 @@ def pick(
 
 
 def _proven(contest: Contest, costs: Mapping[str, float], chains: Sequence[Chain]) -> set[str]:
-    """Names of the candidates that are proven, each in its chain.
+    """Names of the candidates that are proven: the whole teacher first, and then each in its chain.
 
-    Students and teacher are one chain, by their costs; n-grams that are in no cascade are another.
+    Students are one chain, by their costs; n-grams that are in no cascade are another.
     """
+    if INT8_TEACHER in costs and not contest.promise(INT8_TEACHER).proven:
+        return set()
     confidence = share_confidence(contest, chains)
-    proven = {name for chain in chains for name in chain.proven}
-    alone = [name for name in costs if contest.entries[name].system == "transformer"]
+    students = [n for n in costs if contest.entries[n].system == "transformer"]
     sequence = choose_fastest(
         [
             Candidate(
@@ -109,10 +110,11 @@ def _proven(contest: Contest, costs: Mapping[str, float], chains: Sequence[Chain
                 cost=costs[name],
                 promise=contest.promise_of(contest.entries[name].judged, confidence),
             )
-            for name in alone
+            for name in students
+            if name != INT8_TEACHER
         ]
     )
-    proven.update(sequence.certified)
+    proven = {INT8_TEACHER, *sequence.certified, *(n for chain in chains for n in chain.proven)}
     if NGRAMS in costs and not any(chain.first.name == NGRAMS for chain in chains):
         promise = contest.promise_of(contest.entries[NGRAMS].judged, confidence)
         proven.update([NGRAMS] if promise.proven else [])

@@ -80,6 +80,8 @@ def test_doubt_is_shared_among_chains(tmp_path: Path, monkeypatch: pytest.Monkey
     }  # fmt: skip
     assert share_confidence(made, chains) == pytest.approx(1 - 0.1 / 4)  # students are the fourth
     assert share_confidence(made, []) == pytest.approx(1 - 0.1 / 2)  # n-grams by themselves
+    alone = contest(tmp_path / "alone", monkeypatch, 0.9)
+    assert share_confidence(alone, enter_cascades(alone, tmp_path)) == pytest.approx(0.9)
     assert {event["confidence"] for event in made.known("gate")} == {share_confidence(made, chains)}
 
 

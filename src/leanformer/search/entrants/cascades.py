@@ -6,8 +6,9 @@
 
 Each of them is a chain of candidates, from passing on everything (the second system alone) down to
 nothing (the first one alone), tested in that order up to the first that is not proven
-(`measure.gates`). The students by themselves are a chain too (`measure.fixed_sequence`). Several
-chains are not each given the whole doubt that was allowed: it is shared among them equally,
+(`measure.gates`). The students by themselves are a chain too (`measure.fixed_sequence`). The whole
+teacher is tested before all chains, with the whole doubt that was allowed; where it is proven the
+chains share that doubt equally (Bretz et al. 2009),
 
     confidence of each = 1 - (1 - confidence) / chains
 
@@ -81,7 +82,13 @@ def share_confidence(contest: Contest, chains: Sequence[Chain]) -> float:
 
 def _shared(contest: Contest, pairs: Sequence[tuple[Entry, Entry]]) -> float:
     alone = NGRAMS in contest.entries and all(first.name != NGRAMS for first, _ in pairs)
-    return 1 - (1 - contest.request.confidence) / (1 + len(pairs) + alone)
+    chains = len(pairs) + alone + bool(_students(contest))
+    return 1 - (1 - contest.request.confidence) / max(1, chains)
+
+
+def _students(contest: Contest) -> list[Entry]:
+    entries = contest.entries.values()
+    return [e for e in entries if e.role == "candidate" and e.system == "transformer"]
 
 
 def enter_cascades(contest: Contest, folder: Path) -> list[Chain]:
@@ -133,7 +140,7 @@ def _pairs(contest: Contest) -> list[tuple[Entry, Entry]]:
     """First and second system of each chain."""
     if not contest.graphs or contest.request.portable or not is_gated(contest.dataset.task.about):
         return []
-    students = [e for e in contest.entries.values() if e.role == "candidate" and e.name != NGRAMS]
+    students = _students(contest)
     teacher, ngrams = whole_teacher(contest.entries), contest.entries.get(NGRAMS)
     behind = [(ngrams, second) for second in (teacher, *students) if ngrams is not None]
     return [*behind, *((student, teacher) for student in students)]
