@@ -59,7 +59,7 @@ class Set:
     path: str
     epochs: float
     bars: dict[float, float]
-    minutes: float = 25.0
+    minutes: float = 8.0
     first: float = 0.99
     texts: Callable[[Path, Path], Path] | None = None
     suffix: str = ".txt"
@@ -108,9 +108,10 @@ _ALL = (
         epochs=4,
         bars={0.97: 2.5},
         first=0.97,
+        minutes=30,
         texts=similarity_pairs,
         suffix=".tsv",
     ),
-    Set(name="ner", path="ner/wikiann_en", epochs=2, bars={0.95: 2}, first=0.95),
+    Set(name="ner", path="ner/wikiann_en", epochs=2, bars={0.95: 2}, first=0.95, minutes=30),
 )
 SETS = {one.name: one for one in _ALL}

@@ -19,6 +19,7 @@ from leanformer.search.entry import NGRAMS, whole_teacher
 from leanformer.search.judged import judge_system
 
 _MOST = 20_000  # texts without labels that the teacher answers for them
+_SHARE = 0.05  # of the time of a search, that it may take
 _FIFTH = 5
 
 
@@ -44,9 +45,12 @@ def fit_taught(contest: Contest) -> HashedNgrams:
     train, task, texts = contest.dataset.train, contest.dataset.task, contest.dataset.unlabelled
     if texts is None or not len(texts) or task.about.reads_words:
         return fit_ngrams(train, task)
-    texts = texts.take(list(range(min(_MOST, len(texts)))))
+    teacher = whole_teacher(contest.entries)
+    seconds = _SHARE * 60 * contest.request.minutes
+    most = min(_MOST, len(texts), round(seconds / contest.seconds[teacher.name]))
+    texts = texts.take(list(range(most)))
     contest.tell(f"the teacher answers {len(texts)} texts without labels")
-    answers = whole_teacher(contest.entries).open().answer(texts.texts, texts.pairs)
+    answers = teacher.open().answer(texts.texts, texts.pairs)
     taught: dict[str, Any] = {"unlabelled": texts, "answers": answers}
     return fit_ngrams(train, task, **taught) if _helps(contest, taught) else fit_ngrams(train, task)
 
