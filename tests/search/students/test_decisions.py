@@ -44,7 +44,7 @@ def test_a_search_that_is_resumed_begins_where_it_began(
     with_free(decide, 0.0, monkeypatch)
     assert decide.first(RUNGS) == place
     assert len(decide.contest.known("first")) == 1
-    assert decide.first(RUNGS[:2]) == 0  # another ladder, without that rung, and no time
+    assert decide.first(RUNGS[:2]) == 1  # another ladder, without that rung, and no time
 
 
 def test_with_little_time_it_begins_nearer_to_the_teacher(
@@ -55,8 +55,8 @@ def test_with_little_time_it_begins_nearer_to_the_teacher(
     with_free(decide, whole * (3 * 4 / 9 + 0.5) - 1, monkeypatch)  # too little for L4-h100-f50
     assert NAMES[decide.first(RUNGS)] == "L6-h100-f50"  # two thirds of the epochs
     decide.contest.record.path.unlink()
-    with_free(decide, 1.0, monkeypatch)
-    assert decide.first(RUNGS) == 0
+    with_free(decide, 1.0, monkeypatch)  # L5-h100-f100 would gain too little
+    assert NAMES[decide.first(RUNGS)] == "L6-h100-f50"
 
 
 def trained(decide: Decisions, rung: Rung, epochs: float, seconds: float) -> Trial:

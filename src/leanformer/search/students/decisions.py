@@ -23,6 +23,7 @@ from leanformer.search.students.climb import Trial
 from leanformer.search.students.ladder import Rung, Times, epochs_share, first_place, time_of
 
 _LEAST = 1 / 3  # of its epochs, for which a student is begun
+_FIRST = 0.7  # of the time of the teacher's layers, at most, for what is tried first
 _GAIN = 1.05  # times as fast as one that is kept: less is not worth a training
 
 
@@ -47,14 +48,18 @@ class Decisions:
     def first(self, rungs: Sequence[Rung]) -> int:
         """Where in the ladder to begin: at a rung that is likely to hold and ends in time.
 
-        Where time is too short for it, nearer to the teacher, where fewer epochs are needed. The
-        record keeps the answer, so that a search that is resumed begins there too.
+        Where time is too short for it, nearer to the teacher, where fewer epochs are needed; but
+        not so near that little would be gained if it held: there a shortened training is the better
+        bet. The record keeps the answer, so that a search that is resumed begins there too.
         """
         known = [one["name"] for one in self.contest.known("first") if one["name"] in _names(rungs)]
         if known:
             return _names(rungs).index(known[-1])
         place = first_place(rungs, self.layers, self.contest.request.keep)
+        whole = time_of(Rung(layers=self.layers), self.times)
         while place and not self._ends(rungs[place], None, ()):
+            if time_of(rungs[place - 1], self.times) > _FIRST * whole:
+                break
             place -= 1
         self.contest.record.write("first", name=rungs[place].name)
         return place
