@@ -1,10 +1,14 @@
 """From strings to answers: the same students by another checkout of the library and by this one.
 
-    python benchmarks/words.py TEXTS STUDENT... --before CHECKOUT [--rounds 20]
+    python benchmarks/words.py cut
+    python benchmarks/words.py export --before CHECKOUT
+    python benchmarks/words.py clock --before CHECKOUT
+    python benchmarks/words.py table     (writes docs/results/words.md)
 
-Each student is a pair of folders `BEFORE:AFTER`, served models that the two checkouts exported from
-the same weights; TEXTS has one text per line. Every round both answer all texts on one thread, each
-in a child process of its own; the medians and the median ratio go to docs/results/words.jsonl.
+`cut` makes students of two and three layers of Banking77's teacher (`benchmarks/rivals.py teach`);
+they are not trained, since what they answer costs the same. `export` has both checkouts export the
+same weights to OpenVINO int8, with a tokenizer of their choice. `clock` (on a quiet machine!)
+starts a process for each and has them answer the test split in turn on one thread.
 """
 
 import argparse
@@ -13,10 +17,16 @@ import os
 import statistics
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-HERE = Path(__file__).parent.parent
-RESULTS = HERE / "docs" / "results" / "words.jsonl"
+from rivals_sets import ROOT, RUNS, SETS
+
+RESULTS = ROOT / "docs" / "results" / "words.jsonl"
+PLACE = RUNS.parent / "words"
+SHAPES = {"L3": {"layers": 3, "ffn": 0.5}, "L2": {"layers": 2, "ffn": 0.5}}
+ROUNDS = 21
 CHILD = """
 import sys, time
 import leanformer
@@ -32,13 +42,119 @@ for line in sys.stdin:
 """
 
 
-def started(source: Path, folder: str, texts: str) -> "subprocess.Popen[str]":
-    """A child that answers all texts for every line that it is sent."""
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["cut", "export", "export-here", "clock", "table"])
+    parser.add_argument("--before", type=Path, default=ROOT)
+    parser.add_argument("--to", default="after")
+    asked = parser.parse_args()
+    if asked.what == "cut":
+        cut()
+    elif asked.what == "export":
+        for source, to in ((asked.before, "before"), (ROOT, "after")):
+            command = [sys.executable, __file__, "export-here", "--to", to]
+            subprocess.run(command, check=True, env=environment_of(source))
+    elif asked.what == "export-here":
+        for name in SHAPES:
+            export(name, PLACE / asked.to / name)
+    elif asked.what == "clock":
+        clock(asked.before)
+    else:
+        table()
+
+
+def cut() -> None:
+    """The weights of the students, and the texts that they answer."""
+    from leanformer.prune.cut_vocabulary import CutVocabulary
+    from leanformer.prune.shrink import Shrink
+    from leanformer.recipe import Recipe, run
+
+    source = SETS["banking77"].source()
+    teacher = str(RUNS / "banking77" / "teacher" / "00-finetune" / "model")
+    for name, shape in SHAPES.items():
+        recipe = Recipe(
+            name=name, model=teacher, data=source, steps=(CutVocabulary(), Shrink(**shape))
+        )
+        run(recipe, PLACE / "cut" / name)
+    texts = source.read().test.texts
+    (PLACE / "texts.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+
+
+def export(name: str, folder: Path) -> None:
+    """A student as this process's checkout serves it."""
+    from leanformer.models.io.load import load_model
+    from leanformer.models.io.save import save_model
+    from leanformer.runtime.calibration import Calibration
+    from leanformer.runtime.manifest import Manifest, write_manifest
+    from leanformer.runtime.openvino.export import export_openvino
+
+    dataset = SETS["banking77"].source().read()
+    model, tokenizer = load_model(PLACE / "cut" / name / "01-shrink" / "model", "classification")
+    save_model(model, tokenizer, folder, overwrite=True)
+    sample = dataset.train.take(list(range(128)))
+    calibration = Calibration(tokenizer=tokenizer, texts=sample.texts, pairs=None, max_length=128)
+    export_openvino(
+        model, "classification", folder / "openvino", precision="int8", calibration=calibration
+    )
+    more: dict[str, Any] = {}
+    if "tokenizer" in {field.name for field in fields(Manifest)}:
+        from leanformer.runtime.tokenizer import compared_tokenizer
+
+        more["tokenizer"] = compared_tokenizer(folder, dataset.train.texts)
+    write_manifest(
+        folder,
+        Manifest(
+            kind="classification",
+            labels=tuple(dataset.task.labels),
+            max_length=128,
+            backend="openvino",
+            precision="int8",
+            **more,
+        ),
+    )
+
+
+def clock(before: Path) -> None:
+    """Both checkouts in turn, for each student."""
+    from leanformer.core.record import Record
+    from leanformer.measure.environment import environment
+
+    record = Record(RESULTS)
+    for name in SHAPES:
+        children = [started(before, "before", name), started(ROOT, "after", name)]
+        rounds = [[asked(child) for child in children] for _ in range(ROUNDS)]
+        for child in children:
+            child.stdin.close()
+            child.wait()
+        ratios = statistics.quantiles([new / old for old, new in rounds], n=4)
+        old, new = (statistics.median(column) for column in zip(*rounds, strict=True))
+        record.write(
+            "words",
+            student=name,
+            before=old,
+            after=new,
+            ratio=ratios[1],
+            low=ratios[0],
+            high=ratios[2],
+            rounds=ROUNDS,
+            environment=environment(),
+        )
+
+
+def environment_of(source: Path) -> dict[str, str]:
+    """Of a process that has one thread and the library of a checkout."""
     quiet = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
-    where = {**os.environ, **quiet, "PYTHONPATH": str(source / "src")}
-    command = [sys.executable, "-c", CHILD, folder, texts]
+    return {**os.environ, **quiet, "PYTHONPATH": str(source / "src")}
+
+
+def started(source: Path, which: str, name: str) -> "subprocess.Popen[str]":
+    """A child that answers all texts for every line that it is sent."""
+    command = [sys.executable, "-c", CHILD, str(PLACE / which / name), str(PLACE / "texts.txt")]
     pipe = subprocess.PIPE
-    child = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=where)
+    child = subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, text=True, env=environment_of(source)
+    )
     used = Path(child.stdout.readline().strip()).resolve()
     assert used.is_relative_to(source.resolve()), f"{used} is not of {source}"
     return child
@@ -51,30 +167,33 @@ def asked(child: "subprocess.Popen[str]") -> float:
     return float(child.stdout.readline())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("texts")
-    parser.add_argument("students", nargs="+")
-    parser.add_argument("--before", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=20)
-    options = parser.parse_args()
-    for student in options.students:
-        before, _, after = student.partition(":")
-        children = [
-            started(options.before, before, options.texts),
-            started(HERE, after or before, options.texts),
-        ]
-        rounds = [[asked(child) for child in children] for _ in range(options.rounds)]
-        for child in children:
-            child.stdin.close()
-            child.wait()
-        old, new = (statistics.median(column) for column in zip(*rounds, strict=True))
-        ratio = statistics.median(b / a for a, b in rounds)
-        row = {"student": Path(after or before).name, "texts": Path(options.texts).name}
-        row |= {"before": old, "after": new, "ratio": ratio, "rounds": options.rounds}
-        print(row)
-        with RESULTS.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+def table() -> None:
+    """Write the page from the events."""
+    from leanformer.core.record import read
+    from leanformer.core.storage.files import write_text
+
+    rows = [event for event in read(RESULTS) if event["event"] == "words"]
+    lines = [
+        "# From strings to answers: the same students, before and after",
+        "",
+        "Generated by `python benchmarks/words.py table` from `words.jsonl`; the first lines of",
+        "that script say how these are made. Students of Banking77's teacher, half of the FFN,",
+        f"OpenVINO int8, the texts of the test split, one thread, {ROUNDS} rounds in turn. *Before*",
+        "is the library without the last layer for the first token alone and without the fast",
+        "tokenizer. The bar is 1.5x. Brackets are quartiles of the rounds' ratios.",
+        "",
+        "| student | before, texts/s | after, texts/s | ratio | bar |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        met = "met" if row["ratio"] >= 1.5 else "missed"
+        lines.append(
+            f"| {row['student']} | {row['before']:,.0f} | {row['after']:,.0f} | "
+            f"{row['ratio']:.2f}x [{row['low']:.2f}, {row['high']:.2f}] | {met} |"
+        )
+    machines = {json.dumps(row["environment"], sort_keys=True) for row in rows}
+    lines += ["", *(f"Machine: `{machine}`" for machine in sorted(machines))]
+    write_text(RESULTS.with_suffix(".md"), "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
