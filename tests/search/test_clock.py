@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from leanformer.core.record import Record
-from leanformer.search.clock import Clock, worked
+from leanformer.search.clock import SHORT, WHOLE, Clock, worked
 
 
 class Now:
@@ -59,23 +59,27 @@ def test_the_end_grows_with_each_system_and_with_slow_exports(
     clock = Clock(Record(tmp_path / "record.jsonl"), 20.0, now)
     assert clock.ending == 0
     clock.entered("teacher", seconds=2.0, texts=1000)
-    again = 0 if exact else 9 * 1200 * 0.002 + 8  # fp32 may be served, which is timed as well
+    timed = 9 * (2 * 230 + 3 * 256)
+    again = 0 if exact else timed * 0.002 + 8  # fp32 may be served, which is timed as well
     alone = clock.ending
-    assert alone == pytest.approx((9 * 1200 + 2000 + 2000) * 0.002 + 8 + 5 * 8 + again)
+    assert alone == pytest.approx((timed + 2000 + 2000) * 0.002 + 8 + 5 * 8 + again)
     clock.entered("int8", seconds=0.5, texts=1000)
     both = clock.ending
-    again = 0 if exact else 9 * 1200 * 0.0005 + 8
-    assert both == pytest.approx(alone + (9 * 1200 + 2000) * 0.0005 + 8 + again)
+    again = 0 if exact else timed * 0.0005 + 8
+    assert both == pytest.approx(alone + (timed + 2000) * 0.0005 + 8 + again)
     clock.record.write("export", name="int8", seconds=20.0)
     assert clock.ending == pytest.approx(both + 2 * 20)
-    student = (9 * 1200 + 2000) * 0.0005 + 8 + 20  # as fast as the fastest, and exported once
+    student = (timed + 2000) * 0.0005 + 8 + 20  # as fast as the fastest, and exported once
     assert clock.free == pytest.approx(1200 - clock.ending - student)
     now.seconds += 60
     assert clock.free == pytest.approx(1140 - clock.ending - student)
 
 
-def test_a_short_search_times_fewer_rounds(tmp_path: Path) -> None:
-    for minutes, rounds in ((60.0, 7), (1.0, 3)):
+def test_a_short_search_measures_less(tmp_path: Path) -> None:
+    for minutes, effort in ((60.0, WHOLE), (1.0, SHORT)):
         clock = Clock(Record(tmp_path / "record.jsonl"), minutes)
         clock.entered("teacher", seconds=2.0, texts=1000)
-        assert clock.rounds == rounds
+        assert clock.effort == effort
+    one = Clock(Record(tmp_path / "record.jsonl"), 60.0, one_thread=True)
+    one.entered("teacher", seconds=2.0, texts=1000)
+    assert one.ending < clock.ending

@@ -7,7 +7,7 @@ from leanformer.core.quantity import Quantity
 from leanformer.measure.flops import flops_per_token
 from leanformer.measure.gates.drift import passed_on
 from leanformer.measure.interleave import Tell, silent
-from leanformer.measure.peak_memory import peak_memory
+from leanformer.measure.peak_memory import REQUESTS, peak_memory
 from leanformer.measure.size import served_size
 from leanformer.measure.systems import Measured, Open, measure_systems
 from leanformer.models.io.load import load_model
@@ -32,6 +32,7 @@ def measure_folders(
     *,
     known: Mapping[str, Mapping[str, Quantity]] | None = None,
     rounds: int = 7,
+    requests: int = REQUESTS,
     threads: int | None = None,
     tell: Tell = silent,
 ) -> tuple[dict[str, dict[str, Quantity]], Measured]:
@@ -44,6 +45,7 @@ def measure_folders(
         pairs: Their second texts.
         known: `FOOTPRINT` of folders that were measured before; only their times are taken anew.
         rounds: Timed calls of each system on each load.
+        requests: That a folder answers while its memory is measured.
         threads: As many as there are cores, unless given.
         tell: Told what is being measured.
 
@@ -67,7 +69,7 @@ def measure_folders(
     for name, one in served.items():
         if name not in footprints:
             tell(f"memory of {name}")
-            footprints[name] = _footprint(one, texts, pairs, threads)
+            footprints[name] = _footprint(one, texts, pairs, threads, requests)
     found = {name: {**measured.quantities[name], **footprints[name]} for name in served}
     for name, (folder, _, _) in served.items():
         found[name].update(_deferral(folder, texts, pairs, threads))
@@ -75,11 +77,23 @@ def measure_folders(
 
 
 def _footprint(
-    served: Served, texts: Sequence[str], pairs: Sequence[str] | None, threads: int | None
+    served: Served,
+    texts: Sequence[str],
+    pairs: Sequence[str] | None,
+    threads: int | None,
+    requests: int,
 ) -> dict[str, Quantity]:
     """What does not depend on what else runs: memory, size, and work."""
     folder, backend, precision = served
-    peak = peak_memory(folder, texts, pairs, backend=backend, precision=precision, threads=threads)
+    peak = peak_memory(
+        folder,
+        texts,
+        pairs,
+        backend=backend,
+        precision=precision,
+        threads=threads,
+        requests=requests,
+    )
     size = served_size(folder, backend, precision)
     return {"memory": peak, "size": size, **_flops(folder)}
 

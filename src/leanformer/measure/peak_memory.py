@@ -26,6 +26,7 @@ def peak_memory(
     backend: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
+    requests: int = REQUESTS,
 ) -> Quantity:
     """Bytes at the peak of loading `folder` and answering requests made of `texts`.
 
@@ -40,6 +41,7 @@ def peak_memory(
         "backend": backend,
         "precision": precision,
         "threads": threads,
+        "requests": requests,
     }
     try:
         peak = call_in_child("leanformer.measure.peak_memory:serve_requests", asked, seconds=1800)
@@ -55,12 +57,13 @@ def serve_requests(
     backend: str | None,
     precision: str | None,
     threads: int | None,
+    requests: int = REQUESTS,
 ) -> int:
     """Answer mixed requests and return the peak memory of this process in bytes."""
     from leanformer.runtime.serving.predictor import load
 
     predictor = load(folder, backend, threads, precision=precision)  # type: ignore[arg-type]
-    for places in mixed_requests(len(texts)):
+    for places in mixed_requests(len(texts), requests):
         some = [texts[place] for place in places]
         predictor.answer(some, None if pairs is None else [pairs[place] for place in places])
     return process_bytes("VmHWM")

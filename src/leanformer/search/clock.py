@@ -12,19 +12,39 @@ how long the exports of the whole teacher took.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from leanformer.core.machine.processor import multiplies_int8_exactly
 from leanformer.core.record import Record
 
-_ROUNDS, _FEWEST = 7, 3  # of timing; the fewest where more would take over a quarter of the time
-_PER_ROUND, _ONE_THREAD = 1_200, 750  # texts in a round of all loads; if each is timed once only
-_WARMUP, _MEMORY = 2, 2_000  # rounds before that, and texts while its memory is measured
+_SINGLE = 230  # texts that a round of latencies is worth, on one number of threads
+_WARMUP = 2  # rounds that are not timed
+_PER_REQUEST = 10  # texts, while memory is measured
 _OPENED = 8.0  # seconds to open a system for that, in processes and with threads of its own
 _RACED = 2_000  # texts that a form of the chosen model answers in the race
 _EXPORTS = 2.0  # exports of the chosen model, in exports of the whole teacher
 _FORMS = 5  # of the chosen model, each tried in a process of its own
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much each system is measured.
+
+    Attributes:
+        rounds: How often it is timed.
+        texts: Texts of the loads that fill batches.
+        requests: That it answers while its memory is measured.
+    """
+
+    rounds: int
+    texts: int
+    requests: int
+
+
+WHOLE, SHORT = Effort(7, 256, 200), Effort(3, 128, 50)
+"""The usual effort, and the one where that would take over a quarter of the time."""
 
 
 class Clock:
@@ -46,7 +66,7 @@ class Clock:
         one_thread: bool = False,
     ) -> None:
         self.record, self.minutes, self._now = record, minutes, now
-        self._round = _ONE_THREAD if one_thread else _PER_ROUND
+        self._threads = 1 if one_thread else 2  # numbers of threads that loads are timed with
         self._before = worked(record.events())
         self._began = now()
         self.answers: dict[str, float] = {}
@@ -61,21 +81,27 @@ class Clock:
     def ending(self) -> float:
         """Seconds that the end of the search takes, with the systems that have entered so far."""
         raced = _RACED * max(self.answers.values(), default=0.0)
-        again = 0.0 if multiplies_int8_exactly() else self._timing(self.rounds, 0)
-        timing = self._timing(self.rounds, _MEMORY)
+        effort = self.effort
+        again = 0.0 if multiplies_int8_exactly() else self._timing(replace(effort, requests=0))
+        timing = self._timing(effort)
         tried = _FORMS * _OPENED if self.answers else 0.0
         return timing + raced + tried + again + _EXPORTS * self.exports
 
     @property
-    def rounds(self) -> int:
-        """How often each system is timed."""
-        whole = self._timing(_ROUNDS, _MEMORY)
-        return _ROUNDS if 4 * whole <= 60 * self.minutes else _FEWEST
+    def effort(self) -> Effort:
+        """How much each system is measured."""
+        return WHOLE if 4 * self._timing(WHOLE) <= 60 * self.minutes else SHORT
 
-    def _timing(self, rounds: int, besides: int) -> float:
-        """Seconds to time all systems that have entered, and for so many texts besides."""
-        texts = (rounds + _WARMUP) * self._round + besides
+    def _timing(self, effort: Effort) -> float:
+        """Seconds to measure all systems that have entered."""
+        texts = self._texts(effort)
         return sum(texts * one + _OPENED for one in self.answers.values())
+
+    def _texts(self, effort: Effort) -> int:
+        """Texts that a system answers while it is measured."""
+        batches = (1 + self._threads) * effort.texts  # one load is unsorted
+        timed = (effort.rounds + _WARMUP) * (self._threads * _SINGLE + batches)
+        return timed + _PER_REQUEST * effort.requests
 
     @property
     def exports(self) -> float:
@@ -85,9 +111,9 @@ class Clock:
 
     @property
     def free(self) -> float:
-        """Seconds that may be trained, with one student more to be exported, timed and judged."""
-        texts = (self.rounds + _WARMUP) * self._round + _MEMORY
-        student = texts * min(self.answers.values(), default=0.0) + _OPENED + self.exports
+        """Seconds that may be trained, with one student more to be exported and measured."""
+        fastest = min(self.answers.values(), default=0.0)
+        student = self._texts(self.effort) * fastest + _OPENED + self.exports
         return 60 * self.minutes - self.used - self.ending - student
 
     def entered(self, name: str, seconds: float, texts: int) -> None:

@@ -23,6 +23,7 @@ from leanformer.runtime.manifest import Manifest, format_of, read_manifest, writ
 from leanformer.runtime.race import Candidate
 from leanformer.runtime.serving.opening import checked, open_system
 from leanformer.search import evidence
+from leanformer.search.clock import WHOLE
 from leanformer.search.contest import Contest
 from leanformer.search.entrants.cascades import Chain
 from leanformer.search.entry import INT8_TEACHER, SIMPLEST, TEACHER, Entry
@@ -30,8 +31,6 @@ from leanformer.search.judged import Judged
 from leanformer.search.outcome import Outcome, Picked, beside_majority, outcome_of, pick, refutes
 from leanformer.search.request import Request
 
-_ROUNDS = 7
-_TIMED = 256  # texts of the mixed-length load
 _SPOKEN_OF = (TEACHER, INT8_TEACHER, SIMPLEST)  # in the verdict, beside the exported model
 _INT8: Candidate = ("openvino", "int8")
 
@@ -150,13 +149,15 @@ def _timed(contest: Contest, entry: Entry) -> bool:
 def _measure(contest: Contest, entries: dict[str, Entry]) -> dict[str, dict[str, Quantity]]:
     """Time systems side by side, and record what was measured."""
     dev = contest.dataset.dev
-    texts = dev.take(list(range(min(_TIMED, len(dev)))))
+    effort = WHOLE if contest.clock is None else contest.clock.effort
+    texts = dev.take(list(range(min(effort.texts, len(dev)))))
     measured, _ = measure_folders(
         {name: (one.folder, one.backend, one.precision) for name, one in entries.items()},
         texts.texts,
         texts.pairs,
         known=_footprints(contest),
-        rounds=_ROUNDS if contest.clock is None else contest.clock.rounds,
+        rounds=effort.rounds,
+        requests=effort.requests,
         threads=contest.request.threads or None,
         tell=contest.tell,
     )
