@@ -50,7 +50,9 @@ def test_other_tasks_are_opened_with_their_head(
     found, _ = measure_folders(served, TEXTS, rounds=1, threads=1)  # type: ignore[arg-type]
     assert set(found["one"]) == ALL
     assert found["one"]["flops"].value > 0
-    assert asked == [(tmp_path, {"backend": "pytorch", "precision": "fp32", "threads": 1})]
+    assert asked == [
+        (tmp_path, {"backend": "pytorch", "precision": "fp32", "threads": 1, "requests": 200})
+    ]
 
 
 def test_what_is_no_transformer_is_measured_beside_but_for_its_work(

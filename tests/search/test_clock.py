@@ -80,6 +80,6 @@ def test_a_short_search_measures_less(tmp_path: Path) -> None:
         clock = Clock(Record(tmp_path / "record.jsonl"), minutes)
         clock.entered("teacher", seconds=2.0, texts=1000)
         assert clock.effort == effort
-    one = Clock(Record(tmp_path / "record.jsonl"), 60.0, one_thread=True)
-    one.entered("teacher", seconds=2.0, texts=1000)
-    assert one.ending < clock.ending
+        one = Clock(Record(tmp_path / "record.jsonl"), minutes, one_thread=True)
+        one.entered("teacher", seconds=2.0, texts=1000)
+        assert one.ending < clock.ending
