@@ -38,7 +38,7 @@ Place = tuple[Path, str | None, str | None]
 def clock(name: str) -> None:
     """Time all systems of a set and append a row for each share of quality."""
     dataset = SETS[name].source(unlabelled=False).read()
-    found = {keep: _found(name, keep) for keep in KEEPS}
+    found = {keep: facts for keep in KEEPS if (facts := _found(name, keep))}
     places = _places(name, dataset, found)
     tested = {one: _test(dataset, place) for one, place in places.items()}
     times = _times(places, dataset)
@@ -48,7 +48,9 @@ def clock(name: str) -> None:
 
 
 def _found(name: str, keep: float) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((RUNS / name / f"found-{keep}.json").read_text())
+    """What was found for a share of quality; empty where it was not searched for."""
+    path = RUNS / name / f"found-{keep}.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     return found
 
 
@@ -64,7 +66,7 @@ def _places(name: str, dataset: Dataset, found: dict[float, dict[str, Any]]) -> 
         SIMPLEST: (search / "simplest", None, None),
     }
     if dataset.task.about.output == "classes":
-        for keep in KEEPS:
+        for keep in found:
             made = _plain_cascade(name, keep, dataset, places)
             if made is not None:
                 places[f"{SIMPLEST} → {INT8_TEACHER}, {keep}"] = (made, None, None)
