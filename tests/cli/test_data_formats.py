@@ -93,7 +93,7 @@ def test_a_fresh_process_refuses_a_folder_with_two_formats_of_one_split(tmp_path
     ("name", "raw"),
     [
         ("texts.parquet", in_parquet(ROWS)),
-        ("texts.json.gz", gzip.compress(json.dumps(ROWS, indent=1).encode())),
+        ("texts.json.gz", gzip.compress(json.dumps(ROWS, indent=1).encode(), mtime=0)),
         ("texts.csv", in_lines("Text;Label", "the lazy dog;animal", "my card;money")),
     ],
 )

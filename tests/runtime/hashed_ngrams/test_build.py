@@ -74,7 +74,7 @@ def test_a_wheel_holds_the_kernel_or_is_pure(with_compiler: bool, tmp_path: Path
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     (wheel,) = (tmp_path / "dist").iterdir()
-    held = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
+    held = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".library")]
     assert held == ([f"leanformer/runtime/hashed_ngrams/{library().name}"] * with_compiler)
     assert wheel.name.endswith("-py3-none-any.whl") != with_compiler
     assert "py3-none-" in wheel.name

@@ -25,9 +25,12 @@ _SECONDS = 120
 
 
 def library(folder: Path = SOURCE.parent) -> Path:
-    """Where the library of this source lies, whether it is there or not."""
+    """Where the library of this source lies, whether it is there or not.
+
+    Its name does not end in .so, which Python would take for a module of its own.
+    """
     digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]
-    return folder / f"kernel-{digest}-{sys.platform}-{platform.machine()}.so"
+    return folder / f"kernel-{digest}-{sys.platform}-{platform.machine()}.library"
 
 
 def compiler() -> str | None:
