@@ -10,13 +10,15 @@ import time
 import pytest
 
 import leanformer
+import leanformer.search
 from leanformer.cli import main
 
 _OPTIONS = ("--keep", 0.3, "--student-epochs", 6, "--minutes", 1000, "--threads", 1, "--seed", 3)
+_PORTABLE = "--portable"  # no n-grams, which would leave students nothing to gain here
 
 
 def _words(teacher, data, out):
-    return [str(word) for word in ("compress", teacher, data, "--out", out, *_OPTIONS)]
+    return [str(word) for word in ("compress", teacher, data, "--out", out, *_OPTIONS, _PORTABLE)]
 
 
 def _events(out):
@@ -34,6 +36,9 @@ def compressed(tmp_path_factory, teacher, data):
     out = tmp_path_factory.mktemp("compressed") / "lean"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["leanformer", *_words(teacher, data, out)])
+        patch.setattr(
+            sys.modules["leanformer.search.compress"], "layer_times", lambda contest: None
+        )
         with pytest.raises(SystemExit) as ended:
             main()
     assert not ended.value.code
@@ -92,7 +97,10 @@ def test_a_killed_search_ends_with_the_decisions_of_an_unkilled_one(
 ):
     out = tmp_path / "lean"
     words = _words(teacher, data, out)
-    code = "from leanformer.cli import main; main()"
+    code = (
+        "import sys, leanformer.search; from leanformer.cli import main; "
+        "sys.modules['leanformer.search.compress'].layer_times = lambda contest: None; main()"
+    )
     search = subprocess.Popen([sys.executable, "-c", code, *words], stderr=subprocess.DEVNULL)
     _wait_for_a_training(search, out / "record.jsonl")
     os.kill(search.pid, signal.SIGKILL)
@@ -103,12 +111,13 @@ def test_a_killed_search_ends_with_the_decisions_of_an_unkilled_one(
     # What follows the search is not resumed but done, as in `compressed`: no need to do it again.
     module = sys.modules["leanformer.search.compress"]  # the package has a function of this name
     monkeypatch.setattr(module, "finish", lambda *_, **__: None)
+    monkeypatch.setattr(module, "layer_times", lambda contest: None)  # matrix products decide
     monkeypatch.setattr("leanformer.cli.verdict.tell_verdict", lambda *_: None)
     ended, shown, said = run(*words)
     assert ended == 0, said
     assert shown.strip().endswith(str(out / "report.html"))
     assert _decisions(out) == _decisions(compressed)
-    assert len(_decisions(out)) == 2
+    assert _decisions(out)
 
 
 def _wait_for_a_training(search, record):

@@ -56,12 +56,12 @@ class Translation:
     def described(self) -> list[Any]:
         """Both tables as lists, by which one translation is told from another."""
         if not self.spreads:
-            return list(self.parts_VP[:, 0].tolist())
-        return [self.parts_VP.tolist(), self.count_V.tolist(), self.padding]
+            return list(self.parts_VP[:, 0].cpu().tolist())
+        return [self.parts_VP.cpu().tolist(), self.count_V.cpu().tolist(), self.padding]
 
     def counts(self, encoded: Encoded) -> list[list[int]]:
         """How many tokens of the teacher each token of each text is."""
-        counts = self.count_V.tolist()
+        counts = self.count_V.cpu().tolist()
         return [[counts[number] for number in row["input_ids"]] for row in encoded.rows]
 
     def read(self, inputs: dict[str, Tensor]) -> "Spread":
