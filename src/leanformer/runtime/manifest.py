@@ -82,7 +82,7 @@ def write_manifest(folder: Path, manifest: Manifest, *, exported_here: bool = Tr
             `manifest` names, as for a copy.
     """
     paths = [path for path in contents(folder) if path != folder / NAME]
-    files = {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
+    files = {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
     sets = tuple(instructions()) if exported_here else manifest.instructions
     manifest = replace(manifest, files=files, instructions=sets)
     fields = asdict(manifest)
@@ -191,7 +191,7 @@ def check_files(folder: Path, manifest: Manifest, names: Iterable[str]) -> None:
         path = folder / name
         if not path.is_file():
             raise ValueError(f"{path} is missing; export the model again")
-        if _digest(path) != manifest.files[name]:
+        if file_digest(path) != manifest.files[name]:
             raise ValueError(f"{path} is damaged: its checksum is not the recorded one; copy again")
 
 
@@ -216,6 +216,7 @@ def format_of(folder: Path) -> int:
     return 1 if any(path.is_file() for path in old) else FORMAT
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

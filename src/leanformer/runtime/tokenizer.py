@@ -10,13 +10,12 @@ A folder is read with the fast one only where that very version is installed and
 the one that was compared; `spared` lists the characters (code points) that it is not given.
 """
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from leanformer.runtime.manifest import Manifest, read_manifest
+from leanformer.runtime.manifest import Manifest, file_digest, read_manifest
 from leanformer.text import Reader, open_reader
 from leanformer.text.compare import differing_characters, first_difference
 from leanformer.text.encoders import FAST, HuggingFace, Range, Tokie, fast_version, panicked
@@ -82,7 +81,12 @@ def _compared(
         return {**own, "reason": f"{FAST} {version} reads {where} differently"}
     if fast.failed:
         return {**own, "reason": f"{FAST} {version} fails on a text"}
-    return {"name": FAST, "version": version, "digest": _digest(file), "spared": _written(ranges)}
+    return {
+        "name": FAST,
+        "version": version,
+        "digest": file_digest(file),
+        "spared": _written(ranges),
+    }
 
 
 def _fast(folder: Path, chosen: dict[str, str], reference: HuggingFace) -> "Tokie | None":
@@ -94,7 +98,7 @@ def _fast(folder: Path, chosen: dict[str, str], reference: HuggingFace) -> "Toki
         has = f"{FAST} {version} is" if version else "it is not"
         _say(f"{folder} was compared with {FAST} {asked}, and {has} installed")
         return None
-    if _digest(folder / _FILE) != chosen.get("digest"):
+    if file_digest(folder / _FILE) != chosen.get("digest"):
         _say(f"{folder / _FILE} is not the file that was compared with {FAST}")
         return None
     try:
@@ -109,10 +113,6 @@ def _say(reason: str) -> None:
     if reason not in _said:
         _said.add(reason)
         _log.warning("%s: Hugging Face's tokenizer reads texts (said once)", reason)
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _written(ranges: Sequence[Range]) -> str:

@@ -5,12 +5,15 @@ Legend: N text, L label, T token.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.text import Reading, split_words, word_tags
 from leanformer.text.tags import Span, spans
+
+Real = TypeVar("Real", np.float32, np.float64)
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,10 @@ def spans_of(
     return spans(text, tags, scores, split_words(text))
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+def softmax(logits: NDArray[Real]) -> NDArray[Real]:
     """Probabilities along the last axis."""
     powers = np.exp(logits - logits.max(-1, keepdims=True))
-    shares: NDArray[np.float32] = powers / powers.sum(-1, keepdims=True)
+    shares: NDArray[Real] = powers / powers.sum(-1, keepdims=True)
     return shares
 
 

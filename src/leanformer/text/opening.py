@@ -45,17 +45,15 @@ def open_reader(
         raise ValueError(f"{file} is damaged: {error}") from error
     options = _options(folder / "tokenizer_config.json")
     own = _json(folder / "config.json").get("pad_token_id")
-    split = bool(options.get("split_special_tokens", False))
-    tokenizer.encode_special_tokens = split
     return Reader(
         tokenizer,
         int(min(max_length, options.get("model_max_length") or max_length)),
         pad_id=own if isinstance(own, int) else _pad_id(tokenizer, options),
         tells_types=_TYPES in (options.get("model_input_names") or [_TYPES]),
         side=options.get("truncation_side") or "right",
-        split_special=split,
+        split_special=bool(options.get("split_special_tokens", False)),
         prefix=_prompt(folder / "config_sentence_transformers.json"),
-        fast=None if fast is None else fast(_bare(tokenizer)),
+        fast=fast,
     )
 
 
@@ -78,13 +76,6 @@ def reader_of(tokenizer: Any, max_length: int | None) -> Reader:
         split_special=bool(getattr(tokenizer, "split_special_tokens", False)),
         prefix=getattr(tokenizer, "prompt", ""),
     )
-
-
-def _bare(tokenizer: Tokenizer) -> HuggingFace:
-    """The tokenizer without the padding and truncation that its file asks for."""
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return HuggingFace(tokenizer)
 
 
 def _prompt(file: Path) -> str:

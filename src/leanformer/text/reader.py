@@ -13,7 +13,7 @@ their lengths in tokens are estimated from their characters; one token may move 
 other.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -80,7 +80,7 @@ class Reader:
         side: str = "right",
         split_special: bool = False,
         prefix: str = "",
-        fast: Encoder | None = None,
+        fast: Callable[[HuggingFace], Encoder | None] | None = None,
     ) -> None:
         """Take over `tokenizer`, which nothing else may set from now on.
 
@@ -92,7 +92,8 @@ class Reader:
             side: "right" or "left": where long texts are cut.
             split_special: Whether "[SEP]" in a text is plain text, not a special token.
             prefix: Text that is read before every text, e.g. a prompt.
-            fast: Gives the same ids faster, where nobody asks which characters a token covers.
+            fast: Makes what gives the same ids faster, where nobody asks which characters a token
+                covers, beside this tokenizer as it is set; it may give None.
 
         Raises:
             ValueError: The limit has no room for a text beside the special tokens.
@@ -100,7 +101,8 @@ class Reader:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         tokenizer.encode_special_tokens = split_special
-        self._hugging_face, self._fast = HuggingFace(tokenizer), fast
+        self._hugging_face = HuggingFace(tokenizer)
+        self._fast = None if fast is None else fast(self._hugging_face)
         self._tokenizer, self.max_length, self._left = tokenizer, max_length, side == "left"
         self.pad_id, self.tells_types, self.prefix = pad_id, tells_types, prefix
         self._single, self._pair = layout_of(tokenizer, pair=False), layout_of(tokenizer, pair=True)

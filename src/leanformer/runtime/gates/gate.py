@@ -92,10 +92,3 @@ def is_gated(about: TaskKind) -> bool:
     """Whether the outputs of a task say how sure they are."""
     chooses = about.output in ("classes", "decisions")
     return chooses and not about.predicts_next and not about.grouped
-
-
-def probabilities(logits_MC: Scores) -> Scores:
-    """Softmax of each row in float64."""
-    powers_MC = np.exp(logits_MC - logits_MC.max(-1, keepdims=True))
-    shares: Scores = powers_MC / powers_MC.sum(-1, keepdims=True)
-    return shares

@@ -6,7 +6,8 @@ score = p_(1) - p_(2)        p = softmax(z), sorted
 import numpy as np
 
 from leanformer.core.technique import technique
-from leanformer.runtime.gates.gate import Gate, Scores, probabilities
+from leanformer.runtime.gates.gate import Gate, Scores
+from leanformer.tasks.answers import softmax
 
 
 @technique("margin", paper="Scheffer et al. 2001, doi:10.1007/3-540-44816-0_31")
@@ -15,7 +16,7 @@ class Margin(Gate):
 
     def score(self, logits_MC: Scores) -> Scores:
         """From 0 (a tie) to 1."""
-        shares_MC = probabilities(logits_MC)
+        shares_MC = softmax(logits_MC)
         if shares_MC.shape[1] < 2:
             return shares_MC[:, 0]
         two_M2 = np.partition(shares_MC, -2, axis=1)[:, -2:]
