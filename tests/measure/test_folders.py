@@ -86,6 +86,9 @@ def test_a_cascade_is_measured_with_the_share_that_it_passes_on(
     assert set(found["c"]) == ALL - {"flops"} | {"deferral"}
     assert found["c"]["deferral"] == Quantity(0.5, "")
     assert "deferral" not in found["a"]
+    known = {"c": {"deferral": Quantity(0.25, "")}}  # of all of dev, not of the texts timed here
+    again, _ = measure_folders(served, SOME, known=known, rounds=1, threads=1)
+    assert again["c"]["deferral"] == Quantity(0.25, "")
     length, most = _ruler(made)
     assert (length("dog fox"), most) == (_ruler(second)[0]("dog fox"), 32)
     assert _ruler(first)[0]("dog fox") == 2

@@ -21,7 +21,7 @@ from leanformer.tasks import kind_named
 from leanformer.text import split_words
 
 Served = tuple[Path, str, Precision]
-FOOTPRINT = ("memory", "size", "flops")
+FOOTPRINT = ("memory", "size", "flops", "deferral")
 """The quantities of a folder that are not times."""
 
 
@@ -43,7 +43,7 @@ def measure_folders(
             latencies.
         texts: A realistic mix of lengths; a hundred or more.
         pairs: Their second texts.
-        known: `FOOTPRINT` of folders that were measured before; only their times are taken anew.
+        known: `FOOTPRINT` of folders, as far as it is known; only the rest and times are measured.
         rounds: Timed calls of each system on each load.
         requests: That a folder answers while its memory is measured.
         threads: As many as there are cores, unless given.
@@ -65,14 +65,13 @@ def measure_folders(
         max_length=most,
         tell=tell,
     )
-    footprints = dict(known or {})
+    found = {name: {**measured.quantities[name], **(known or {}).get(name, {})} for name in served}
     for name, one in served.items():
-        if name not in footprints:
+        if "memory" not in found[name]:
             tell(f"memory of {name}")
-            footprints[name] = _footprint(one, texts, pairs, threads, requests)
-    found = {name: {**measured.quantities[name], **footprints[name]} for name in served}
-    for name, (folder, _, _) in served.items():
-        found[name].update(_deferral(folder, texts, pairs, threads))
+            found[name] |= _footprint(one, texts, pairs, threads, requests)
+        if "deferral" not in found[name]:
+            found[name] |= _deferral(one[0], texts, pairs, threads)
     return found, measured
 
 

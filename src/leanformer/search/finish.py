@@ -22,6 +22,7 @@ from leanformer.runtime.export import DEFAULT, export_folder
 from leanformer.runtime.manifest import Manifest, format_of, read_manifest, write_manifest
 from leanformer.runtime.race import Candidate
 from leanformer.runtime.serving.opening import checked, open_system
+from leanformer.runtime.systems.cascade import Cascade
 from leanformer.search import evidence
 from leanformer.search.clock import WHOLE
 from leanformer.search.contest import Contest
@@ -167,13 +168,14 @@ def _measure(contest: Contest, entries: dict[str, Entry]) -> dict[str, dict[str,
 
 
 def _footprints(contest: Contest) -> dict[str, dict[str, Quantity]]:
-    """Memory, size and work of the systems that the record has measured already."""
-    told = [(one["name"], one.get("quantities") or {}) for one in contest.known("model")]
-    return {
-        name: {key: Quantity(**found[key]) for key in FOOTPRINT if key in found}
-        for name, found in told
-        if "memory" in found
-    }
+    """What the record has of each system but its times; of a cascade, the share of dev that is
+    passed on, which the texts that are timed are only a part of."""
+    known: dict[str, dict[str, Quantity]] = {}
+    for one in contest.known("model"):
+        found = one.get("quantities") or {}
+        told = {key: Quantity(**found[key]) for key in FOOTPRINT if key in found}
+        known.setdefault(one["name"], {}).update(told)
+    return known
 
 
 def _export(contest: Contest, chosen: Entry, folder: Path) -> Entry:
@@ -182,11 +184,11 @@ def _export(contest: Contest, chosen: Entry, folder: Path) -> Entry:
     Returns:
         The model as it is served: `chosen` itself, or another form of it, judged on dev.
     """
-    if chosen.model is None:  # n-grams and cascades are served as they were judged
-        _copy(contest, chosen, folder)
-        return chosen
+    served_as_judged = chosen.model is None  # n-grams and cascades
     if not (folder.is_dir() and _exported(contest, chosen)):
-        _race(contest, chosen, folder)
+        (_copy if served_as_judged else _race)(contest, chosen, folder)
+    if served_as_judged:
+        return chosen
     served = read_manifest(folder)
     exported = chosen
     if (served.backend, served.precision) != (chosen.backend, chosen.precision):
@@ -264,8 +266,12 @@ def _test(contest: Contest, exported: Entry) -> tuple[Judged, Judged]:
 
 
 def _judge_test(contest: Contest, entry: Entry) -> Judged:
-    """What a system says about the test split, answered by the thresholds of dev."""
-    return contest.judge(entry.open(), "test", contest.thresholds(entry.judged))
+    """What a system says about the test split, answered by the thresholds of dev; a cascade answers
+    by those that its parts are shifted to, as it is served."""
+    system = entry.open()
+    cascade = entry.system == Cascade.name
+    thresholds = system.manifest.thresholds if cascade else contest.thresholds(entry.judged)
+    return contest.judge(system, "test", thresholds)
 
 
 def _write_evidence(contest: Contest, teacher: Judged, student: Judged) -> None:

@@ -16,7 +16,6 @@ so that one false promise in all of them is no likelier than was asked for.
 """
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +27,9 @@ from leanformer.measure.gates import Gated, choose_threshold
 from leanformer.measure.promise import Promise
 from leanformer.report.units import percent
 from leanformer.runtime.gates import find_gate, is_gated, shifted
-from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.systems.cascade import save_cascade
 from leanformer.search.contest import Contest
+from leanformer.search.entrants.fitted import enter_served
 from leanformer.search.entry import NGRAMS, Entry, whole_teacher
 
 _GATE = "margin"
@@ -170,7 +169,7 @@ def _enter(contest: Contest, chain: Chain, folder: Path) -> None:
     second = chain.second
     contest.describe_entry(second, fast=True)  # it may describe itself as another form
     place = folder / short(digest(chain.name))
-    save_cascade(
+    saved = save_cascade(
         place,
         chain.first.folder,
         second.folder,
@@ -182,21 +181,8 @@ def _enter(contest: Contest, chain: Chain, folder: Path) -> None:
         overwrite=True,
     )
     contest.describe_entry(second)
-    system = open_system(place)
-    about, began = system.manifest, time.perf_counter()
-    judged = contest.judge(system, "dev", about.thresholds)
-    contest.answered(chain.name, time.perf_counter() - began)
-    entry = Entry(
-        name=chain.name,
-        role="candidate",
-        folder=place,
-        backend=about.backend,
-        precision=about.precision,
-        system=about.system,
-        judged=judged,
-    )
-    contest.entries[chain.name] = entry
-    contest.write(entry, {"deferral": Quantity(chosen.rate, "")})
+    deferral = {"deferral": Quantity(chosen.rate, "")}
+    enter_served(contest, chain.name, "candidate", place, deferral, saved.thresholds)
     proven = "proven" if chain.gated.proven else "an estimate that holds"
     contest.say(
         f"cascade {chain.name}: passes on {chosen.rate:.1%} of dev, keeps "

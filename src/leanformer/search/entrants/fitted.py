@@ -11,7 +11,7 @@ from typing import Any
 
 from leanformer.core.quantity import Quantity
 from leanformer.core.record import Record
-from leanformer.runtime.manifest import write_manifest
+from leanformer.runtime.manifest import read_manifest, write_manifest
 from leanformer.runtime.serving.opening import open_system
 from leanformer.search.contest import Contest
 from leanformer.search.entry import Entry
@@ -37,9 +37,38 @@ def enter_fitted(
     except ValueError as error:
         contest.record.write("choice", name=name, decision="skipped", reason=str(error))
         return None
+    entry = enter_served(contest, name, role, folder, {"fit": seconds})
+    if thresholds := contest.thresholds(entry.judged):
+        write_manifest(folder, replace(read_manifest(folder), thresholds=thresholds))
+    contest.say(
+        f"{name}, fitted in {seconds.value:.1f} s: {entry.dev:.4f} {contest.dataset.task.metric} "
+        f"on dev, the teacher {contest.quality_of_teacher:.4f}"
+    )
+    return entry
+
+
+def enter_served(
+    contest: Contest,
+    name: str,
+    role: str,
+    folder: Path,
+    quantities: dict[str, Quantity],
+    thresholds: tuple[float, ...] = (),
+) -> Entry:
+    """Judge a folder that describes itself on dev, and let it take part.
+
+    Args:
+        contest: The contest.
+        name: How the record calls the system.
+        role: "baseline" or "candidate".
+        folder: Where it lies.
+        quantities: What is known of it.
+        thresholds: The probability from which each label is answered; () = those that suit its
+            answers to dev.
+    """
     system = open_system(folder)
     about, began = system.manifest, time.perf_counter()
-    judged = contest.judge(system, "dev")
+    judged = contest.judge(system, "dev", thresholds)
     contest.answered(name, time.perf_counter() - began)
     entry = Entry(
         name=name,
@@ -50,14 +79,8 @@ def enter_fitted(
         system=about.system,
         judged=judged,
     )
-    if thresholds := contest.thresholds(judged):
-        write_manifest(folder, replace(about, thresholds=thresholds))
     contest.entries[name] = entry
-    contest.write(entry, {"fit": seconds})
-    contest.say(
-        f"{name}, fitted in {seconds.value:.1f} s: {entry.dev:.4f} {contest.dataset.task.metric} "
-        f"on dev, the teacher {contest.quality_of_teacher:.4f}"
-    )
+    contest.write(entry, quantities)
     return entry
 
 
