@@ -4,6 +4,7 @@ import statistics
 from pathlib import Path
 
 from clocks import WITHOUT, clock_notes, without_tokenization
+from readme import write_region
 
 from leanformer.core.record import read
 from leanformer.core.storage.files import write_text
@@ -18,10 +19,7 @@ DATA = ("banking77", "sst2", "stsb", "ner")
 def write_tables() -> None:
     """Write docs/results/foundation.md and the table in README."""
     write_text(RESULTS / "foundation.md", table())
-    readme = (ROOT / "README.md").read_text()
-    before, _, rest = readme.partition(BEGIN)
-    after = rest.partition(END)[2]
-    write_text(ROOT / "README.md", f"{before}{BEGIN}\n{summary()}{END}{after}")
+    write_region("results", summary())
 
 
 def table() -> str:
@@ -138,7 +136,6 @@ the rounds' ratios. Size and memory in MB; size is of all files needed to serve,
 included. One teacher, of seed 0, taught all students; *kept* is against it, and the
 other seeds of a teacher show its spread.
 """
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 SUMMARY = """Teacher: MiniLM-L6 fine-tuned; students in OpenVINO int8, on two shared Zen 4 cores.
 Throughput is on real texts, against OpenVINO int8 of the whole teacher on the same length-sorted
 batches, and against PyTorch fp32 as its users run it (unsorted). *keeps* is the share of the

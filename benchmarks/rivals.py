@@ -3,7 +3,7 @@
     python benchmarks/rivals.py teach banking77 trec sst2 ag-news stsb ner
     python benchmarks/rivals.py search banking77 trec sst2 ag-news stsb ner
     python benchmarks/rivals.py clock banking77 trec sst2 ag-news stsb ner
-    python benchmarks/rivals.py table    (writes docs/results/rivals.md)
+    python benchmarks/rivals.py table    (writes docs/results/rivals.md and README's table)
 
 `teach` fine-tunes MiniLM-L6 once per set. `search` asks `leanformer compress` on one thread for
 99, 97 and 95 % of that teacher in one folder, so that a student is trained once for all three; what
@@ -20,8 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from readme import write_region
 from rivals_clock import clock
-from rivals_page import write_rivals_page
+from rivals_page import readme_table, write_rivals_page
 from rivals_sets import AGAIN, KEEPS, MINILM, RESULTS, ROOT, RUNS, SETS
 
 from leanformer.core.record import read
@@ -42,6 +43,7 @@ def main() -> None:
     if asked.what == "table":
         rows = [event for event in read(RESULTS) if event["event"] == "rival"]
         write_rivals_page(rows, ROOT / "docs" / "results" / "rivals.md")
+        write_region("rivals", readme_table(rows))
         return
     for name in asked.names:
         if asked.what == "teach":

@@ -82,7 +82,9 @@ def page(rows: list[Row]) -> str:
 
 def readme_table(rows: list[Row]) -> str:
     """README's short table: what was chosen, what test says, and how much faster it is."""
-    lines = [SUMMARY, *_head(SHORT)]
+    machine = rows[-1]["machine"]
+    sets = ", ".join(machine.get("instructions", []))
+    lines = [SUMMARY.format(machine=f"{machine['cpu']}, {sets}"), *_head(SHORT)]
     for row in _latest(rows):
         lines.append(
             _line(
@@ -285,6 +287,6 @@ WORK = ["keep", "chosen, texts/s", "(a), texts/s", "(b), texts/s", "(c), texts/s
         "test quality (teacher's)", "minutes", "training"]  # fmt: skip
 SHORT = ["data", "asked", "chosen", "test keeps", "over int8 teacher", "over PyTorch fp32",
          "over the fastest rival that keeps it too"]  # fmt: skip
-SUMMARY = """What `leanformer compress` chose on dev, on one thread, from strings to answers.
-*asked* and *test keeps* are shares of the teacher's quality.
+SUMMARY = """What `leanformer compress` chose on dev, on one thread ({machine}), from strings to
+answers. *asked* and *test keeps* are shares of the teacher's quality.
 """

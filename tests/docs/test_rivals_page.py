@@ -123,3 +123,23 @@ def test_a_search_that_chose_nothing_is_a_row_too(rivals):
     assert line.endswith("**slower** | 20×: **missed** |")
     assert "- **made-up, 0.99** (nothing was chosen): not examined yet." in text
     assert "| made-up | 0.99 | nothing | – | – | – | – |" in rivals.readme_table([nothing])
+
+
+def test_a_region_of_readme_is_replaced_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    readme, page = importlib.import_module("readme"), tmp_path / "README.md"
+    page.write_text("above\n<!-- rivals:begin -->\nold\n<!-- rivals:end -->\nbelow\n")
+    readme.write_region("rivals", "new\n", page)
+    whole = "above\n<!-- rivals:begin -->\nnew\n<!-- rivals:end -->\nbelow\n"
+    assert page.read_text() == whole
+    with pytest.raises(ValueError, match="no region 'results'"):
+        readme.write_region("results", "x\n", page)
+    assert page.read_text() == whole
+
+
+def test_readme_has_the_table_of_the_committed_rows(rivals):
+    from leanformer.core.record import read
+
+    rows = [e for e in read(ROOT / "docs/results/rivals.jsonl") if e["event"] == "rival"]
+    assert rivals.readme_table(rows) in (ROOT / "README.md").read_text()
+    assert rivals.page(rows) == (ROOT / "docs/results/rivals.md").read_text()
