@@ -138,7 +138,7 @@ def _times(places: dict[str, Place], dataset: Dataset) -> dict[str, dict[str, Qu
     drawn = rng.permutation(len(dataset.test))[:TEXTS].tolist()
     texts = dataset.test.take(drawn)
 
-    def opener(place: Place, plain: bool = False) -> Callable[..., Any]:
+    def opener(place: Place) -> Callable[..., Any]:
         return lambda threads, rows: Predictor(open_system(*place, threads, rows=rows))
 
     systems = {one: opener(place) for one, place in places.items()}

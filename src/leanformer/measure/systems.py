@@ -105,13 +105,34 @@ def measure_systems(
     whole = [load for load in loads if load != _EACH and load not in twice]
     work = {load: _workload(load, length, texts, pairs, max_length) for load in whole}
     opened = {name: _opened(system, loads, threads) for name, system in systems.items()}
+    timings = _timed(opened, work, rounds, tell)
+    for load, other in twice.items():
+        timings[load], work[load] = timings[other], work[other]
+    quantities = {name: _quantities(name, timings, work) for name in systems}
+    if _EACH in loads:
+        tell("texts one by one")
+        calls_of = each_load(texts, pairs).calls
+        timings[_EACH] = {}
+        for name, timed_N in _each(opened, calls_of, min(rounds, _ROUNDS)).items():
+            timings[_EACH][name] = Timing(calls=tuple(c for one in timed_N for c in one.calls))
+            quantities[name].update(_latencies([one.seconds().value for one in timed_N]))
+    return Measured(quantities=quantities, timings=timings)
+
+
+def _timed(
+    opened: Mapping[str, Mapping[str, Answerer]],
+    work: Mapping[str, Workload],
+    rounds: int,
+    tell: Tell,
+) -> dict[str, dict[str, Timing]]:
+    """The timings of all systems on whole loads, by load: latencies in twice as many rounds."""
     # Sorted and unsorted batches take turns too: their ratio is one of the claims.
     calls = {
-        (name, load): partial(work[load].run, opened[name][load])
-        for load in whole
-        for name in systems
+        (name, load): partial(work[load].run, by_load[load])
+        for load in work
+        for name, by_load in opened.items()
     }
-    timings: dict[str, dict[str, Timing]] = {load: {} for load in loads}
+    timings: dict[str, dict[str, Timing]] = {load: {} for load in work}
     latency = {key: call for key, call in calls.items() if key[1].startswith("latency")}
     heavy = {key: call for key, call in calls.items() if key not in latency}
     tell("latencies")
@@ -121,16 +142,7 @@ def measure_systems(
         for joined, timing in timed.items():
             name, load = joined.rsplit("\n", 1)
             timings[load][name] = timing
-    for load, other in twice.items():
-        timings[load], work[load] = timings[other], work[other]
-    quantities = {name: _quantities(name, timings, work) for name in systems}
-    if _EACH in loads:
-        tell("texts one by one")
-        calls_of = each_load(texts, pairs).calls
-        for name, timed_N in _each(opened, calls_of, min(rounds, _ROUNDS)).items():
-            timings[_EACH][name] = Timing(calls=tuple(c for one in timed_N for c in one.calls))
-            quantities[name].update(_latencies([one.seconds().value for one in timed_N]))
-    return Measured(quantities=quantities, timings=timings)
+    return timings
 
 
 def _timed_twice(loads: Sequence[str], threads: int | None) -> dict[str, str]:
