@@ -139,3 +139,20 @@ def test_a_holder_that_is_just_writing_is_another_process(tmp_path, holder):
     said = "out: another process works on it"
     with pytest.raises(FolderInUse, match=said), locked_folder(tmp_path / "out"):
         pass
+
+
+def test_a_folder_that_goes_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    """Its last holder, which had made it, removes it between our making and our locking."""
+    out, own, tried = tmp_path / "above" / "out", lock._lock, []
+
+    def late(file):
+        tried.append(file)
+        if len(tried) == 1:
+            out.rmdir()
+        return own(file)
+
+    monkeypatch.setattr(lock, "_lock", late)
+    with locked_folder(out):
+        assert (out / LOCK).is_file()
+    assert len(tried) == 2
+    assert not (tmp_path / "above").exists()  # nothing was put there

@@ -57,9 +57,9 @@ def locked_folder(folder: Path, command: str = "") -> Iterator[None]:
         return
     if folder.is_file():
         raise FileExistsError(f"{folder} is a file; name a folder with --out")
-    made = _make(folder)
+    made: list[Path] = []
     try:
-        handle = _lock(folder / LOCK)
+        handle = _take(folder, made)
         held.add(folder)
         try:
             _tell(handle, folder, command)
@@ -93,6 +93,16 @@ def one_at_a_time(folder: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         return held
 
     return decorate
+
+
+def _take(folder: Path, made: list[Path]) -> int:
+    """Make a folder and lock it; what is made is put before what is in `made`."""
+    while True:
+        made[:0] = _make(folder)
+        try:
+            return _lock(folder / LOCK)
+        except FileNotFoundError:  # its last holder removed it after we had made it
+            continue
 
 
 def _make(folder: Path) -> list[Path]:
