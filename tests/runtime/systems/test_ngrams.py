@@ -1,12 +1,8 @@
 """N-grams with a linear model: saved, loaded and served like any other system, without torch."""
 
 import json
-import multiprocessing
-import os
-import pickle
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +10,20 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from runtime.systems.seams import (
+    LABELS,
+    TEXTS,
+    check_processes,
+    check_served,
+    check_tags,
+    check_threads,
+)
 
 import leanformer
 from leanformer.data import Examples, Task
-from leanformer.measure.peak_memory import peak_memory
-from leanformer.measure.size import served_size
 from leanformer.measure.tfidf import fit_tfidf
 from leanformer.runtime.manifest import read_manifest
-from leanformer.runtime.race import race
 from leanformer.runtime.systems.ngrams import Ngrams
-
-TEXTS = ["dog fox", "dog cat", "card money", "card back", "film slow", "Film quiet 我爱"]
-LABELS = ("pet", "bank", "never", "film")
 
 
 def fitted(kind: str) -> tuple[Ngrams, list[Any], list[str] | None]:
@@ -81,56 +79,23 @@ def test_a_text_is_answered_alike_whatever_stands_beside_it(
 
 
 def test_eight_threads_get_the_answers_to_their_own_texts(tmp_path: Path) -> None:
-    system, _, _ = fitted("classification")
-    system.save(tmp_path / "x")
-    predictor = leanformer.load(tmp_path / "x")
-    expected = {text: predictor.predict([text])[0] for text in TEXTS}
-    requests = [TEXTS[start % 6 :] for start in range(400)]
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(predictor.predict, requests))
-    assert found == [[expected[text] for text in texts] for texts in requests]
+    fitted("classification")[0].save(tmp_path / "x")
+    check_threads(tmp_path / "x")
 
 
 def test_it_is_served_raced_and_measured_like_a_transformer(tmp_path: Path) -> None:
     fitted("classification")[0].save(tmp_path / "x")
-    (row,) = race(tmp_path / "x", TEXTS, rounds=1)
-    assert (row.backend, row.precision, row.chosen, row.agreement) == (
-        "scikit-learn",
-        "fp64",
-        True,
-        1.0,
-    )
-    predictor = leanformer.load(tmp_path / "x")
-    answers = predictor.predict(TEXTS)
-    assert [answer.label for answer in answers] == ["pet", "pet", "bank", "bank", "film", "film"]
-    assert all(0 < answer.score <= 1 for answer in answers)
-    assert predictor.predict(["", TEXTS[0]], errors="return")[1] == answers[0]
-    assert pickle.loads(pickle.dumps(predictor)).predict(TEXTS) == answers
-    size = sum(path.stat().st_size for path in (tmp_path / "x").iterdir())
-    assert served_size(tmp_path / "x").value == size
-    assert peak_memory(tmp_path / "x", TEXTS).value > 2**20
-    with pytest.raises(ValueError, match="holds no openvino fp64 model; it has scikit-learn fp64"):
-        leanformer.load(tmp_path / "x", "openvino")
+    check_served(tmp_path / "x", "scikit-learn", "fp64")
 
 
 def test_words_are_tagged_as_spans(tmp_path: Path) -> None:
     fitted("tokens")[0].save(tmp_path / "x")
-    tagger = leanformer.load(tmp_path / "x")
-    (spans,) = tagger.predict(["dog fox"])
-    assert [(span.text, span.label) for span in spans] == [("fox", "X")]
-    assert tagger.label_words([["dog", "fox"], []]) == [["O", "B-X"], []]
+    check_tags(tmp_path / "x")
 
 
 def test_a_forked_and_a_new_process_answer(tmp_path: Path) -> None:
     fitted("classification")[0].save(tmp_path / "x")
-    predictor = leanformer.load(tmp_path / "x")
-    expected = predictor.predict(TEXTS)
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if predictor.predict(TEXTS) == expected else 3)
-    assert os.waitpid(child, 0)[1] == 0
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(predictor.predict, (TEXTS,)) == expected
+    check_processes(tmp_path / "x")
 
 
 def test_serving_it_does_not_import_torch(tmp_path: Path) -> None:
