@@ -39,7 +39,6 @@ def test_one_by_one_and_in_parallel_give_the_same(file):
 
 
 def test_a_pool_that_does_not_start_is_said_once_and_texts_are_read(file, monkeypatch, caplog):
-    monkeypatch.setattr(encoders._log, "disabled", False)  # servers switch off former loggers
     true = Tokenizer.from_file(str(file))
 
     class Broken:
@@ -147,7 +146,6 @@ class _Package:
 
 
 def test_a_failure_while_reading_is_said_once(file, monkeypatch, caplog):
-    monkeypatch.setattr(encoders._log, "disabled", False)
     monkeypatch.setattr(encoders, "import_module", lambda name: _Package)
     encoder = Tokie(file, hugging_face(file))
     for _ in range(2):

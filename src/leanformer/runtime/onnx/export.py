@@ -12,12 +12,9 @@ carries its own scales keeps them, in a graph that is not fused: the caller pass
 (`leanformer.quantize.onnx_qdq.write_scales`).
 """
 
-import logging
 import tempfile
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +27,7 @@ from leanformer.core.storage.several_files import new_files
 from leanformer.numerics.fake_linear import count_fake_quantized
 from leanformer.runtime.graph import InferenceGraph, example_inputs, exported
 from leanformer.runtime.onnx.session import import_onnxruntime, onnx_file
+from leanformer.runtime.onnx.silence import silenced
 from leanformer.runtime.proofs.executed import nodes_ran, stored_bytes
 from leanformer.runtime.session import Precision
 
@@ -130,7 +128,7 @@ def trace(graph: InferenceGraph, path: Path) -> None:
     for name in graph.outputs:
         axes[name] = {0: "batch", **({1: "token"} if name in by_token else {})}
     try:
-        with _quiet():
+        with silenced():
             torch.onnx.export(
                 exported(graph),
                 tuple(example.values()),
@@ -165,15 +163,3 @@ def integer_operators(counts: Counter[str], *, asked: int) -> Proof:
     words = ", ".join(f"{counts[name]} {name}" for name in _INTEGER if counts[name]) or "none"
     claim, words = "matrix products executed in int8", f"{words}; QAttention holds three"
     return nodes_ran(claim, after, asked, "ONNX Runtime", words)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the tracer's warnings."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)

@@ -4,7 +4,6 @@ All of this runs ONNX Runtime on the CPU at hand, so `export_onnx` calls it in a
 Arguments and results are values that JSON can hold, and nothing here needs torch.
 """
 
-import logging
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from leanformer.core.storage.disk import naming_disk
 from leanformer.runtime.onnx.heads import name_heads
 from leanformer.runtime.onnx.session import import_onnxruntime
+from leanformer.runtime.onnx.silence import silenced
 
 _DYNAMIC = ("DynamicQuantizeLinear", "DynamicQuantizeMatMul", "QAttention")
 
@@ -47,11 +47,11 @@ def fuse(path: Path) -> Any:
     import onnx
     from onnxruntime.transformers.optimizer import optimize_model
 
-    logging.disable(logging.WARNING)
     model = onnx.load(path)
     name_heads(model)
     onnx.save(model, path)
-    return optimize_model(str(path), model_type="bert", num_heads=0, hidden_size=0)
+    with silenced():
+        return optimize_model(str(path), model_type="bert", num_heads=0, hidden_size=0)
 
 
 def quantize_dynamic(source: Path, target: Path) -> None:
