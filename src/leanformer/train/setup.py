@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from leanformer.core.ranges import Count, Index, NotNegative, PartialShare, Positive, ranged
 from leanformer.train.batches import Duration
-from leanformer.train.execution.plan import Parallel
 from leanformer.train.memory.interface import MemorySaver
 from leanformer.train.optimizers import AdamW
 from leanformer.train.optimizers.interface import Optimizer
+from leanformer.train.parallel import Parallel
 from leanformer.train.schedules import LinearDecay
 from leanformer.train.schedules.interface import LearningRateSchedule
 

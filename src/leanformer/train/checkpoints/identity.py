@@ -20,8 +20,8 @@ from leanformer.core import codec
 from leanformer.core.identity.differences import differences, listed
 from leanformer.models.digest import weights_digest
 from leanformer.train.batches import Batches
-from leanformer.train.execution.plan import Parallel
 from leanformer.train.loss import Loss
+from leanformer.train.parallel import Parallel
 from leanformer.train.setup import TrainSetup
 
 FORMAT = 4
