@@ -155,6 +155,12 @@ class DataParallel(OneDevice):
         """See `Execution.decide`."""
         return self.ranks.decide(value)
 
+    def wished(self, wish: bool) -> bool:
+        """See `Execution.wished`."""
+        asked = torch.tensor([float(wish)], device=self.device)
+        self.ranks.add([asked])
+        return bool(asked.item())
+
     def _finite(self) -> list[bool]:
         """Whether each trained parameter is finite, on all ranks."""
         found = torch.stack([local(p.detach()).isfinite().all() for p in self.parameters])
