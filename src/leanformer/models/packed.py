@@ -61,16 +61,26 @@ def _formed(keep: Tensor, model: Any) -> Tensor:
     return torch.zeros_like(keep, dtype=dtype).masked_fill(~keep, torch.finfo(dtype).min)
 
 
+def check_packs(model: Any) -> None:
+    """Refuse a causal language model in which packed texts see each other, by trying it.
+
+    Raises:
+        ValueError: The second of two texts in a row is answered otherwise than alone.
+    """
+    if not packs(model):
+        raise ValueError(
+            f"packing: in {type(model).__name__} the texts of a row see each other; set "
+            "packing = false, which gives each text a row of its own"
+        )
+
+
 @torch.no_grad()
-def check_packs(model: Any, *, causal: bool = True) -> None:
-    """Refuse a model in which packed texts see each other, by trying it.
+def packs(model: Any, *, causal: bool = True) -> bool:
+    """Whether a model answers the second of two packed texts as if it stood alone: it is tried.
 
     Args:
         model: A language model.
         causal: Whether it predicts the next token; else it sees both sides.
-
-    Raises:
-        ValueError: The second of two texts in a row is answered otherwise than alone.
     """
     training = model.training
     device = next(model.parameters()).device
@@ -88,8 +98,4 @@ def check_packs(model: Any, *, causal: bool = True) -> None:
     except _REFUSALS:  # no such argument, or no such mask
         error = torch.tensor(torch.inf)
     model.train(training)
-    if not error <= _CLOSE:
-        raise ValueError(
-            f"packing: in {type(model).__name__} the texts of a row see each other; set "
-            "packing = false, which gives each text a row of its own"
-        )
+    return bool(error <= _CLOSE)

@@ -14,7 +14,7 @@ from leanformer.data import Batch
 from leanformer.data.corpus.order import Indices, Order
 from leanformer.data.corpus.packing import Packing
 from leanformer.data.corpus.prepared import PreparedCorpus
-from leanformer.models.packed import check_packs
+from leanformer.models.packed import packs
 from leanformer.tasks import kind_named
 from leanformer.train.batches import Batches
 
@@ -126,12 +126,11 @@ def packing_for(
     Raises:
         ValueError: The model cannot keep packed documents apart.
     """
-    if asked == "grouped":
-        return "grouped"
-    try:
-        check_packs(model, causal=kind_named(kind).predicts_next)
-    except ValueError:
-        if not else_grouped:
-            raise
-        return "grouped"
-    return "packed"
+    if asked == "grouped" or packs(model, causal=kind_named(kind).predicts_next):
+        return asked
+    if not else_grouped:
+        raise ValueError(
+            f"packing: in {type(model).__name__} the documents of a row would see each other; set "
+            'packing = "grouped", which gives each a row of its own among rows of like length'
+        )
+    return "grouped"

@@ -75,14 +75,13 @@ def tokenized(
         FolderInUse: Another process prepares the folder.
     """
     read = TokenIds(tokenizer, kind)
+    stamps = _stamps(corpus)
     asked = {**read.identity(tokenizer), "held_out": corpus.held_out}
     with locked_folder(folder):
         recover_folder(folder)
-        begun = changes(folder / CLAIM, {"begins": asked}, _WORDS)
-        if begun is None:
+        if changes(folder / CLAIM, {"begins": asked}, _WORDS) is None:
             _refuse_foreign(folder)
             keep(folder / CLAIM, {"paths": list(corpus.paths)}, {"begins": asked})
-        stamps = _stamps(corpus)
         if (folder / LISTING).is_file():
             listing = read_listing(folder)
             if listing.identity["sources"] == stamps and not reread:

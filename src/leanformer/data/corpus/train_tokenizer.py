@@ -8,35 +8,24 @@ A causal tokenizer has an end token; a masked one puts [CLS] and [SEP] around te
 and [PAD]. Equal texts and settings give equal files.
 """
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from tokenizers import (
-    Tokenizer,
-    decoders,
-    models,
-    normalizers,
-    pre_tokenizers,
-    processors,
-    trainers,
-)
+from tokenizers import Tokenizer, processors
 from transformers import PreTrainedTokenizerFast
 
 from leanformer.core.storage.files import check_free, new_folder
 from leanformer.data.corpus.texts import Corpus, stream
 from leanformer.data.corpus.token_ids import KINDS
+from leanformer.data.corpus.vocabularies import TRAINED, UNKNOWN, Asked
 from leanformer.tasks import kind_named
 
 Algorithm = Literal["bpe", "wordpiece", "unigram"]
-ALGORITHMS = ("bpe", "wordpiece", "unigram")
 _END = "<|endoftext|>"
-_UNKNOWN, _PAD, _CLS, _SEP, _MASK = "[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]"
-_CHARACTERS = 1000  # that WordPiece and Unigram take pieces of, the most frequent ones
+_PAD, _CLS, _SEP, _MASK = "[PAD]", "[CLS]", "[SEP]", "[MASK]"
 _BATCH = 256  # texts that are handed over at once
-_PARALLEL = "TOKENIZERS_PARALLELISM"
+_INPUTS, _TYPES = ["input_ids", "attention_mask"], "token_type_ids"
 
 
 def train_tokenizer(
@@ -79,75 +68,37 @@ def train_tokenizer(
         raise ValueError(f"kind: {kind!r} is not {' or '.join(KINDS)}")
     causal = kind_named(kind).predicts_next
     chosen = algorithm or ("bpe" if causal else "wordpiece")
-    if chosen not in ALGORITHMS:
-        raise ValueError(f"algorithm: {chosen!r} is not one of {', '.join(ALGORITHMS)}")
+    if chosen not in TRAINED:
+        raise ValueError(f"algorithm: {chosen!r} is not one of {', '.join(TRAINED)}")
     if max_length < 2:
         raise ValueError(f"max_length: {max_length} is too short for a text; give 2 or more")
     check_free(folder)
-    special = [_END] if causal else [_PAD, _UNKNOWN, _CLS, _SEP, _MASK]
+    special = [_END] if causal else [_PAD, UNKNOWN, _CLS, _SEP, _MASK]
     if chosen != "bpe" and causal:
-        special.append(_UNKNOWN)
-    lower = chosen == "wordpiece" if lowercase is None else lowercase
-    tokenizer, trainer = _made(chosen, vocabulary, special, lower)
-    with _one_thread():  # sums in the order of threads would differ from run to run
-        tokenizer.train_from_iterator(_batches(corpus, characters), trainer)
-    if (size := tokenizer.get_vocab_size()) > vocabulary:
-        raise ValueError(
-            f"vocabulary: {vocabulary} tokens are fewer than the {size} characters and special "
-            "tokens of these texts; give more"
-        )
+        special.append(UNKNOWN)
+    asked = Asked(
+        vocabulary, tuple(special), chosen == "wordpiece" if lowercase is None else lowercase
+    )
+    trained = TRAINED[chosen](lambda: _batches(corpus, characters), asked)
     if not causal:
-        tokenizer.post_processor = _around(tokenizer)
+        trained.post_processor = _around(trained, types=chosen == "wordpiece")
     made = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=max_length, **_names(causal, special)
+        tokenizer_object=trained,
+        model_max_length=max_length,
+        model_input_names=_INPUTS if causal or chosen != "wordpiece" else [*_INPUTS, _TYPES],
+        **_names(causal, special),
     )
     with new_folder(folder) as temporary:
         made.save_pretrained(temporary)
     return made
 
 
-def _made(
-    algorithm: str, vocabulary: int, special: list[str], lower: bool
-) -> tuple[Tokenizer, Any]:
-    """An untrained tokenizer and its trainer."""
-    common: dict[str, Any] = {
-        "vocab_size": vocabulary,
-        "special_tokens": special,
-        "show_progress": False,
-    }
-    if algorithm == "bpe":
-        tokenizer = Tokenizer(models.BPE())
-        if lower:
-            tokenizer.normalizer = _lowered()
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        tokenizer.decoder = decoders.ByteLevel()
-        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-        return tokenizer, trainers.BpeTrainer(initial_alphabet=alphabet, **common)
-    if algorithm == "wordpiece":
-        tokenizer = Tokenizer(models.WordPiece(unk_token=_UNKNOWN))
-        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lower)
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        tokenizer.decoder = decoders.WordPiece()
-        return tokenizer, trainers.WordPieceTrainer(limit_alphabet=_CHARACTERS, **common)
-    tokenizer = Tokenizer(models.Unigram())
-    steps = [normalizers.NFKC(), *([_lowered()] if lower else [])]
-    tokenizer.normalizer = normalizers.Sequence(steps)
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    return tokenizer, trainers.UnigramTrainer(unk_token=_UNKNOWN, **common)
-
-
-def _lowered() -> Any:
-    return normalizers.Sequence(
-        [normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase(), normalizers.NFC()]
-    )
-
-
-def _around(tokenizer: Tokenizer) -> Any:
+def _around(tokenizer: Tokenizer, *, types: bool) -> Any:
     """[CLS] text [SEP], and [CLS] text [SEP] second text [SEP]."""
+    second = "1" if types else "0"
     return processors.TemplateProcessing(
         single=f"{_CLS} $A {_SEP}",
-        pair=f"{_CLS} $A {_SEP} $B:1 {_SEP}:1",
+        pair=f"{_CLS} $A {_SEP} $B:{second} {_SEP}:{second}",
         special_tokens=[(name, tokenizer.token_to_id(name)) for name in (_CLS, _SEP)],
     )
 
@@ -157,12 +108,12 @@ def _names(causal: bool, special: list[str]) -> dict[str, str]:
     if not causal:
         return {
             "pad_token": _PAD,
-            "unk_token": _UNKNOWN,
+            "unk_token": UNKNOWN,
             "cls_token": _CLS,
             "sep_token": _SEP,
             "mask_token": _MASK,
         }
-    unknown = {"unk_token": _UNKNOWN} if _UNKNOWN in special else {}
+    unknown = {"unk_token": UNKNOWN} if UNKNOWN in special else {}
     return {"bos_token": _END, "eos_token": _END, **unknown}
 
 
@@ -179,17 +130,3 @@ def _batches(corpus: Corpus, characters: int) -> Iterator[list[str]]:
             return
     if texts:
         yield texts
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Within it the tokenizers library uses the calling thread alone."""
-    before = os.environ.get(_PARALLEL)
-    os.environ[_PARALLEL] = "false"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_PARALLEL]
-        else:
-            os.environ[_PARALLEL] = before
