@@ -7,8 +7,8 @@
     accuracy          share of the predicted tokens that are the likeliest one
 
 A causal model predicts each token but the first of a piece, and the end of each document, whose
-loss counts although it is neither a word nor a byte. Of a masked model the hidden tokens count; they
-are hidden once and for all, so that two evaluations compare.
+loss counts although it is neither a word nor a byte. Of a masked model the hidden tokens count;
+they are hidden once and for all, so that two evaluations compare.
 """
 
 import math

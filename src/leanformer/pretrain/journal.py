@@ -4,8 +4,8 @@
     evaluation    loss, perplexity, accuracy on held-out documents
     samples       texts that the model wrote
 
-Lines that a killed run wrote after its last checkpoint are dropped when it goes on, so that each step
-stands there once. Only the first of several ranks tells anything.
+Lines that a killed run wrote after its last checkpoint are dropped when it goes on, so that each
+step stands there once. Only the first of several ranks tells anything.
 
     MFU = FLOPs per token · tokens per second / (peak of a device · ranks)
 """
@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -139,7 +138,10 @@ class Journal:
         line.pop("seconds_left")
         self._record.write("step", **line)
         values = {"train/loss": status.loss, "train/learning_rate": status.learning_rate}
-        values |= {"speed/tokens_per_second": status.tokens_per_second, "train/tokens": status.tokens}
+        values |= {
+            "speed/tokens_per_second": status.tokens_per_second,
+            "train/tokens": status.tokens,
+        }
         values |= {} if status.mfu is None else {"speed/mfu": status.mfu}
         values |= {} if status.memory is None else {"memory/bytes": status.memory}
         samples: list[dict[str, str]] = []

@@ -63,6 +63,11 @@ class Samples:
     """Only so many of the likeliest tokens are drawn from."""
 
 
+def usual_training() -> TrainSetup:
+    """How a pre-training is trained where its recipe has no [train]."""
+    return TrainSetup(epochs=1.0, learning_rate=5e-4, evaluations=10, schedule=CosineDecay())
+
+
 @dataclass(frozen=True, kw_only=True)
 @ranged
 class Pretraining:
@@ -80,17 +85,14 @@ class Pretraining:
     max_length: Length | None = None
     """Tokens of a row; None = 512, or fewer where the model reads fewer."""
     packing: Literal["auto", "packed", "grouped"] = "auto"
-    """"packed": documents share rows and do not see each other; "grouped": each has rows of its own,
-    and a batch holds rows of like length; "auto": packed where the model keeps documents apart."""
+    """"packed": documents share rows and do not see each other; "grouped": each has rows of its
+    own, and a batch holds rows of like length; "auto": packed where the model keeps documents
+    apart."""
     batch_tokens: Count | None = None
     """Targets of an optimizer step, in place of `train.batch_size` rows."""
     mlm_probability: InnerShare = 0.15
     """Probability of masking a token, in a masked language model."""
-    train: TrainSetup = field(
-        default_factory=lambda: TrainSetup(
-            epochs=1.0, learning_rate=5e-4, evaluations=10, schedule=CosineDecay()
-        )
-    )
+    train: TrainSetup = field(default_factory=usual_training)
     """How to train."""
     load_best_at_end: bool = False
     """Whether the model ends with the weights of the best evaluation, or with the last ones."""
