@@ -67,7 +67,7 @@ def check(recipe: Pretraining) -> Kind:
         if recipe.packing == "packed":
             packing_for(model, kind)
     if isinstance(recipe.tokenizer, str):
-        load_tokenizer(folder_of(recipe.tokenizer))
+        load_tokenizer(_named(recipe.tokenizer))
     return kind
 
 
@@ -124,7 +124,7 @@ def _model(recipe: Pretraining, kind: Kind, folder: Path) -> tuple[Any, Any]:
         return model, tokenizer
     model, tokenizer = load_model(recipe.model, _HEADS[kind], seed=recipe.seed)  # type: ignore[arg-type]
     if isinstance(recipe.tokenizer, str):
-        place = folder_of(recipe.tokenizer)
+        place = _named(recipe.tokenizer)
         tokenizer = load_tokenizer(place)
         fit_tokenizer(tokenizer, model, place)
     return model, tokenizer
@@ -133,7 +133,7 @@ def _model(recipe: Pretraining, kind: Kind, folder: Path) -> tuple[Any, Any]:
 def _tokenizer(recipe: Pretraining, kind: Kind, folder: Path) -> Path:
     """Where the tokenizer of a new model is; it is trained where that was not done."""
     if isinstance(recipe.tokenizer, str):
-        return folder_of(recipe.tokenizer)
+        return _named(recipe.tokenizer)
     asked, place = recipe.tokenizer or NewTokenizer(), folder / TOKENIZER
 
     def train() -> None:
@@ -152,6 +152,18 @@ def _tokenizer(recipe: Pretraining, kind: Kind, folder: Path) -> Path:
 
     on_first_rank(train)
     return place
+
+
+def _named(tokenizer: str) -> Path:
+    """The folder of a tokenizer.
+
+    Raises:
+        FileNotFoundError: There is none, or the hub did not give it.
+    """
+    folder = folder_of(tokenizer)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"tokenizer: {tokenizer}: there is no such folder")
+    return folder
 
 
 def _row_length(recipe: Pretraining, model: Any) -> int:
@@ -175,4 +187,4 @@ def told(reading: Reading) -> str:
     """How far the reading of a corpus is, in words."""
     share = "" if reading.share is None else f", {reading.share:.0%}"
     left = "" if reading.left is None else f", {reading.left:.0f} s left"
-    return f"{reading.documents:,} documents{share}{left}"
+    return f"reading the corpus: {reading.documents:,} documents{share}{left}"

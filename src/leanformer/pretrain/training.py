@@ -18,6 +18,7 @@ from leanformer.core.storage.files import write_text
 from leanformer.measure.environment import environment
 from leanformer.measure.peak_flops import peak_flops
 from leanformer.measure.training_flops import training_flops_per_token
+from leanformer.models.io.quiet import quiet
 from leanformer.models.io.save import save_model
 from leanformer.pretrain.evaluation import Evaluation, Evaluator
 from leanformer.pretrain.journal import Journal, Status
@@ -82,18 +83,19 @@ class Training:
         recipe = self.recipe
         journal = self._journal(command, watch) if tells else None
         try:
-            return fit(
-                self.opened.model,
-                self.batches,
-                self._loss(),
-                recipe.train,
-                evaluate=self.evaluator,
-                keep_best=recipe.load_best_at_end,
-                folder=self.folder / CHECKPOINT,
-                hooks=[] if journal is None else [journal],
-                seed=recipe.seed,
-                stop=stop,
-            )
+            with quiet():  # packed rows have no mask on purpose, which transformers warns of
+                return fit(
+                    self.opened.model,
+                    self.batches,
+                    self._loss(),
+                    recipe.train,
+                    evaluate=self.evaluator,
+                    keep_best=recipe.load_best_at_end,
+                    folder=self.folder / CHECKPOINT,
+                    hooks=[] if journal is None else [journal],
+                    seed=recipe.seed,
+                    stop=stop,
+                )
         finally:
             if journal is not None:
                 journal.close()
