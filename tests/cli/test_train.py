@@ -41,7 +41,7 @@ def recipe(tmp_path):
     def written(architecture="gpt2", steps=6):
         path = tmp_path / "small.toml"
         vocabulary = 300 if architecture == "gpt2" else 80
-        path.write_text(RECIPE.format(**locals(), corpus=corpus))
+        path.write_text(RECIPE.format(**locals() | {"corpus": corpus}))
         return path
 
     return written
@@ -123,9 +123,12 @@ def _start(*words, **more):
 
 def _wait_for_step(record, step, process):
     """Until the record has a line of this step."""
-    while not record.is_file() or f'"step": {step}' not in record.read_text():
+    for _ in range(2400):
+        if record.is_file() and f'"step": {step}' in record.read_text():
+            return
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.05)
+    raise AssertionError(f"no step {step} within two minutes")
 
 
 def test_sigterm_ends_a_training_after_its_step_and_it_goes_on(recipe, tmp_path, run):
@@ -151,7 +154,7 @@ def test_two_ranks_end_with_the_weights_of_one_also_when_they_were_stopped(run, 
     words = [word for setting in settings for word in ("--set", setting)]
     assert run("train", path, "--out", tmp_path / "one", *words)[0] == 0
     out = tmp_path / "two"
-    ranks = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    ranks = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     ranks += ["-m", "leanformer", "train", path, "--out", out, *words]
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
     process = _start(*ranks, env=environment)
