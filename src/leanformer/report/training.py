@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.identity.differences import flat
 from leanformer.core.record import read
 from leanformer.core.storage.files import write_text
 from leanformer.measure.environment import machine_of
 from leanformer.report.drawing.axes import Spec
 from leanformer.report.drawing.over_tokens import curve, over_tokens
+from leanformer.report.page import render
 
 _MIB, _GIB = 2**20, 2**30
 
@@ -34,8 +36,6 @@ def write_training_page(record: Path, out: Path | None = None) -> Path:
 
 
 def _page(about: dict[str, Any], events: Sequence[dict[str, Any]]) -> str:
-    from leanformer.report.page import render
-
     steps = latest(events, "step")
     evaluations = latest(events, "evaluation")
     ended = next((event for event in events if event["event"] == "finished"), None)
@@ -82,7 +82,7 @@ def charts(
     ):
         drawn = [line for line in lines if line["x"]]
         if drawn:
-            found[key] = over_tokens(drawn, title)
+            found[key] = over_tokens(drawn, title, zero=key != "loss")
     return found
 
 
@@ -149,8 +149,6 @@ def evaluation_table(evaluations: Sequence[dict[str, Any]]) -> dict[str, Any] | 
 
 def settings_table(settings: dict[str, Any]) -> list[tuple[str, str]]:
     """Every setting by its place in the recipe."""
-    from leanformer.core.identity.differences import flat
-
     return [(place, str(value)) for place, value in flat(settings)]
 
 

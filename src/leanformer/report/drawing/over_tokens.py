@@ -9,11 +9,11 @@ from leanformer.report.drawing.axes import SERIES, Spec, axis_title, layout, sho
 _MOST_POINTS = 400
 
 
-def over_tokens(lines: Sequence[Spec], title: str) -> Spec:
-    """Lines that `curve` made, over the tokens that were read."""
+def over_tokens(lines: Sequence[Spec], title: str, *, zero: bool = False) -> Spec:
+    """Lines that `curve` made, over the tokens that were read; the axis from `zero` or not."""
     made = layout(height=330)
     made["xaxis"] |= {"title": axis_title("tokens read"), "rangemode": "tozero"}
-    made["yaxis"] |= {"title": axis_title(title)}
+    made["yaxis"] |= {"title": axis_title(title), "rangemode": "tozero" if zero else "normal"}
     for number, line in enumerate(lines):
         line["line"] = {"color": SERIES[number % len(SERIES)], "width": 2}
     return {"data": list(lines), "layout": made}
