@@ -31,6 +31,7 @@ _MODELS: dict[Kind, Any] = {
 }
 _ROLES = ("pad", "bos", "eos", "cls", "sep")
 _GATED = {"llama": 8 / 3, "modernbert": 1.5}  # FFN width over the model's where the FFN is gated
+_REFUSALS = (TypeError, LookupError, ValueError, AttributeError, RuntimeError, AssertionError)
 _ROUND = 32  # FFN widths are multiples of it
 
 
@@ -110,7 +111,7 @@ def build(asked: Architecture, kind: Kind, tokenizer: Any, max_length: int, seed
             config = transformers.AutoConfig.for_model(asked.architecture, **fields)
             _check_settings(asked, config)
             model = getattr(transformers, auto).from_config(config)
-        except (TypeError, ValueError, AttributeError, RuntimeError, AssertionError) as error:
+        except _REFUSALS as error:
             raise ValueError(
                 f"model: transformers does not build {asked.architecture} with these settings "
                 f"({one_line(error)})"
@@ -145,6 +146,9 @@ def _fields(asked: Architecture, tokenizer: Any, length: int) -> dict[str, Any]:
     else:
         wide = _GATED.get(asked.architecture, 4) * width
         fields["intermediate_size"] = max(_ROUND, round(wide / _ROUND) * _ROUND)
+    plain = transformers.CONFIG_MAPPING[asked.architecture]()
+    own = {"num_key_value_heads": heads, "head_dim": width // heads}  # defaults of some are fixed
+    fields |= {name: one for name, one in own.items() if getattr(plain, name, None) is not None}
     if asked.architecture in ("roberta", "xlm-roberta", "camembert"):
         # positions begin after that of padding
         fields["max_position_embeddings"] = length + (ids["pad_token_id"] or 0) + 1
