@@ -87,7 +87,8 @@ def visit(browser, pages):
 
 
 @pytest.mark.parametrize(
-    "name", ["full", "missed", "unfinished", "minimal", "compare", "attention", "rivals", "training"]
+    "name",
+    ["full", "missed", "unfinished", "minimal", "compare", "attention", "rivals", "training"],
 )
 def test_it_renders_and_nothing_overflows(visit, name):
     page = visit(name)
