@@ -25,7 +25,7 @@ def language_batch(vocabulary: int, *, rows: int = 3, length: int = 12, seed: in
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(5, vocabulary, (rows, length), generator=generator)
     mask = torch.ones_like(ids)
-    mask[1, length // 2 :] = 0
+    mask[1, -3:] = 0  # in reach of the real tokens, also for local attention
     labels = torch.randint(0, vocabulary, ids.shape, generator=generator)
     known = (torch.rand(ids.shape, generator=generator) < 1 / 3) & (mask == 1)
     known[-1] = False
