@@ -85,7 +85,8 @@ class OneDevice(Execution):
 
     def norms(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """See `Execution.norms`: this process holds the whole of each."""
-        return [torch.linalg.vector_norm(tensor) for tensor in tensors]
+        # the gradients of swapped layers are in the host's memory
+        return [torch.linalg.vector_norm(tensor).to(self.device) for tensor in tensors]
 
     def step(self, factor: float) -> bool:
         """See `Execution.step`."""
@@ -104,7 +105,8 @@ class OneDevice(Execution):
 
     def require_finite(self) -> None:
         """See `Execution.require_finite`."""
-        finite = torch.stack([p.detach().isfinite().all() for p in self.parameters]).cpu()
+        each = [p.detach().isfinite().all().to(self.device) for p in self.parameters]
+        finite = torch.stack(each).cpu()
         if not finite.all():
             pairs = zip(self.names, finite.tolist(), strict=True)
             names = listed([name for name, good in pairs if not good], _NAMED)
