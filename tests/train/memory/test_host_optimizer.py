@@ -10,7 +10,8 @@ from train.two_terms import same
 from leanformer.train.checkpoints.checkpoint import optimizer_tensors, restore_optimizer
 from leanformer.train.memory.host_optimizer import HostOptimizer
 from leanformer.train.optimizers import AdamW, Sgd
-from leanformer.train.optimizers.interface import Optimizer, grouped
+from leanformer.train.optimizers.interface import Group, Optimizer, grouped
+from leanformer.train.precision import Precision
 
 KINDS = [AdamW(learning_rate=0.1), Sgd(learning_rate=0.1, weight_decay=0.01)]
 
@@ -103,3 +104,20 @@ def test_a_step_may_compute_the_loss_itself() -> None:
         return float(loss.detach().cpu())
 
     assert optimizer.step(closure) > optimizer.step(closure) > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_fp16_a_step_that_overflowed_is_left_out(kind: Optimizer) -> None:
+    weight = nn.Parameter(torch.zeros(2))
+    resident = nn.Parameter(torch.zeros(2))
+    inner, other = (kind.build([Group([("w", p)], decays=False)]) for p in (weight, resident))
+    pairs = [(weight, HostOptimizer(inner, torch.device("cpu"))), (resident, other)]
+    for parameter, optimizer in pairs:
+        cast = Precision("fp16")
+        for factor, moves in ((1.0, True), (float("inf"), False), (2.0, True)):
+            cast.backward((parameter * torch.tensor([3.0, 4.0]) * factor).sum())
+            cast.unscale(optimizer)
+            assert cast.step(optimizer) == moves
+            optimizer.zero_grad()
+    assert torch.equal(weight, resident)
+    assert weight.all()

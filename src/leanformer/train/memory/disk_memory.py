@@ -65,7 +65,7 @@ class DiskMemory:
         else:
             offset, self.length = self.length, self.length + room
         with naming_disk(Path(tempfile.gettempdir()), room):
-            rest = memoryview(flat.numpy())
+            rest = flat.numpy().data
             while rest:
                 rest = rest[
                     os.pwrite(self._file.fileno(), rest, offset + flat.numel() - len(rest)) :
