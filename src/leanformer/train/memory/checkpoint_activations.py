@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_flatten, tree_unflatten
 from torch.utils.checkpoint import (
     CheckpointPolicy,
     checkpoint,
@@ -85,14 +86,18 @@ def checkpointed(layer: nn.Module, contexts: Any = noop_context_fn) -> Callable[
     """
     forward = layer.forward
 
-    def run(arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        return forward(*arguments, **named)
-
     def kept(*arguments: Any, **named: Any) -> Any:
         if not (layer.training and torch.is_grad_enabled()):
             return forward(*arguments, **named)
         named |= {name: None for name in _CACHES if name in named}
-        return checkpoint(run, arguments, named, use_reentrant=False, context_fn=contexts)
+        # one by one, since torch keeps as saved tensors only those that it is given so
+        leaves, shape = tree_flatten((arguments, named))
+
+        def run(*leaves: Any) -> Any:
+            again, by_name = tree_unflatten(leaves, shape)
+            return forward(*again, **by_name)
+
+        return checkpoint(run, *leaves, use_reentrant=False, context_fn=contexts)
 
     return kept
 

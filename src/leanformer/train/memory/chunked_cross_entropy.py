@@ -63,19 +63,45 @@ class ChunkedCrossEntropy(MemorySaver):
             ValueError: The loss is not the one of a language model, or the model does something
                 with its logits that chunks do not reproduce.
         """
-        terms = [part for part in loss.modules() if type(part) is Supervised]
-        if not terms or any(part.kind not in _KINDS for part in terms):
-            raise ValueError(
-                f"chunked-cross-entropy: {type(loss).__name__} is not the loss of a masked or "
-                "causal language model; leave this saver out of memory"
-            )
+        kind = _language_of(loss)
         with _split(model, self.tokens) as split, replaced() as replace:
-            _check_splits(model, split, terms[0].kind)
-            replace(loss, "compilable", False)  # it hands targets to the head from outside
-            for part in terms:
-                replace(part, "outputs", split.outputs(loss_of(part.kind).total))
-                replace(part, "terms", _terms)
+            _check_splits(model, split, kind)
+            _use(split, loss, replace)
             yield
+
+    @contextmanager
+    def sketch(self, model: nn.Module, loss: Loss, targets: int) -> Iterator[None]:
+        """As `apply`, for tensors without elements: the first `targets` tokens stand for the
+        targets, and the model is not tried.
+        """
+        with _split(model, self.tokens) as split, replaced() as replace:
+            split.places = lambda labels: torch.arange(targets, device=labels.device)
+            _use(split, loss, replace)
+            yield
+
+
+def _language_of(loss: Loss) -> str:
+    """The kind of language model that a loss is of.
+
+    Raises:
+        ValueError: It is of none.
+    """
+    parts = [part for part in loss.modules() if type(part) is Supervised]
+    if not parts or any(part.kind not in _KINDS for part in parts):
+        raise ValueError(
+            f"chunked-cross-entropy: {type(loss).__name__} is not the loss of a masked or causal "
+            "language model; leave this saver out of memory"
+        )
+    return parts[0].kind
+
+
+def _use(split: "_Split", loss: Loss, replace: Callable[[Any, str, Any], None]) -> None:
+    """Let a loss hand its targets to the head of a split model."""
+    replace(loss, "compilable", False)  # it hands targets to the head from outside
+    for part in loss.modules():
+        if type(part) is Supervised:
+            replace(part, "outputs", split.outputs(loss_of(part.kind).total))
+            replace(part, "terms", _terms)
 
 
 def _terms(outputs: Tensor, batch: Batch) -> list[Term]:
@@ -155,23 +181,31 @@ class _Chunked(torch.autograd.Function):
         return None, None, None, None, (hidden * slope).to(hidden.dtype), *trained
 
 
+def _places(labels: Tensor) -> Tensor:
+    """Where the known targets are among all tokens, [N]."""
+    return known_targets(labels).flatten().nonzero()[:, 0]
+
+
 class _Split:
     """A model whose head computes the loss of the targets, while it is told some.
 
     Attributes:
         labels: The targets of the batch that passes, [B, T]; None = the model answers as ever.
+        places: Where the known ones are among all tokens, [N].
     """
 
     def __init__(self, head: nn.Module, tokens: int) -> None:
         self.head, self.tokens = head, tokens
         self.forward = head.forward
+        self.places = _places
         self.labels: Tensor | None = None
         self.total: Total | None = None
 
     def select(self, base: nn.Module, inputs: Any, output: Any) -> Any:
         """Hook of the base model: hidden states of the targets alone, [1, N, D]."""
         if self.labels is not None:
-            output.last_hidden_state = output.last_hidden_state[known_targets(self.labels)][None]
+            hidden = output.last_hidden_state.flatten(0, 1)
+            output.last_hidden_state = hidden[self.places(self.labels)][None]
         return output
 
     def compute(self, hidden: Tensor) -> Tensor:
@@ -180,7 +214,7 @@ class _Split:
         """
         if self.labels is None or self.total is None:
             return self.forward(hidden)
-        labels = self.labels[known_targets(self.labels)]
+        labels = self.labels.flatten()[self.places(self.labels)]
         parameters = list(self.head.parameters())
         return chunked_loss(self.forward, parameters, hidden[0], labels, self.total, self.tokens)
 

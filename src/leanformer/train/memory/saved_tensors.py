@@ -9,29 +9,27 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+from torch.multiprocessing.reductions import StorageWeakRef
 
 
 class SavedTensors:
-    """What was kept so far.
-
-    Attributes:
-        sizes: Bytes of each memory that is held, by its address.
-    """
+    """What was kept so far, and is not freed yet."""
 
     def __init__(self, model: nn.Module) -> None:
         own = [*model.parameters(), *model.buffers()]
-        self._own = {_storage(tensor) for tensor in own}
-        self.sizes: dict[int, int] = {}
+        self._own = {tensor.untyped_storage()._cdata for tensor in own}
+        self._kept: dict[int, tuple[StorageWeakRef, int]] = {}
 
     @property
     def bytes(self) -> int:
-        """Bytes that are held."""
-        return sum(self.sizes.values())
+        """Bytes that are held now."""
+        return sum(size for held, size in self._kept.values() if not held.expired())
 
     def note(self, tensor: Tensor) -> Tensor:
         """Count the memory of a tensor that is kept."""
-        if _storage(tensor) not in self._own:
-            self.sizes[_storage(tensor)] = tensor.untyped_storage().nbytes()
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self._own:
+            self._kept[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
         return tensor
 
 
@@ -41,8 +39,3 @@ def saved_tensors(model: nn.Module) -> Iterator[SavedTensors]:
     found = SavedTensors(model)
     with saved_tensors_hooks(found.note, lambda tensor: tensor):
         yield found
-
-
-def _storage(tensor: Tensor) -> int:
-    """One number for each memory that is alive, also on devices that have no addresses."""
-    return tensor.untyped_storage()._cdata
