@@ -7,9 +7,9 @@ from train.memory.languages import DECODERS, ENCODERS, language_batch, language_
 
 from leanformer.models.tiny import tiny_model
 from leanformer.train import Supervised
-from leanformer.train.memory import CheckpointActivations, ChunkedCrossEntropy
+from leanformer.train.account.saved_tensors import saved_tensors
+from leanformer.train.memory import CheckpointActivations, ChunkedCrossEntropy, SwapLayers
 from leanformer.train.memory.checkpoint_activations import _policy, checkpointed
-from leanformer.train.memory.saved_tensors import saved_tensors
 
 
 def equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
@@ -147,6 +147,17 @@ def test_layers_of_any_model_are_its_longest_list_and_a_model_without_is_refused
     with (
         pytest.raises(ValueError, match="no layers were found in Linear"),
         CheckpointActivations().apply(nn.Linear(2, 2), Supervised("causal-lm")),
+    ):
+        raise AssertionError
+
+
+@pytest.mark.parametrize("second", [CheckpointActivations(every=2), SwapLayers()])
+def test_layers_are_checkpointed_once(second: Any) -> None:
+    model, kind = language_model("gpt2")
+    with (
+        CheckpointActivations().apply(model, Supervised(kind)),
+        pytest.raises(ValueError, match="the layers are checkpointed already"),
+        second.apply(model, Supervised(kind)),
     ):
         raise AssertionError
 

@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from shadow_device import shadow
 from torch import Tensor, nn
 
+from leanformer.train.account.saved_tensors import saved_tensors
 from leanformer.train.memory.reversible import ReversibleStack, couple, invert
-from leanformer.train.memory.saved_tensors import saved_tensors
 
 
 def part(width: int = 6, dropout: float = 0.0) -> nn.Module:
-    return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.Tanh(), nn.Dropout(dropout))
+    return nn.Sequential(
+        nn.LayerNorm(width), nn.Linear(width, width), nn.Tanh(), nn.Dropout(dropout)
+    )
 
 
 def stack(depth: int, dropout: float = 0.0, dtype: torch.dtype = torch.float64) -> ReversibleStack:

@@ -11,9 +11,9 @@ from train.toy import FAST, TEXTS
 from leanformer.data import Examples, encode_examples
 from leanformer.models.tiny import tiny_model
 from leanformer.train import Supervised, fit
+from leanformer.train.account.saved_tensors import saved_tensors
 from leanformer.train.memory.reversible import couple
 from leanformer.train.memory.reversible_decoder import make_reversible
-from leanformer.train.memory.saved_tensors import saved_tensors
 
 LOSS = Supervised("causal-lm")
 

@@ -64,9 +64,10 @@ class CheckpointActivations(MemorySaver):
         """See `MemorySaver.apply`. The gradients are the same to the last bit.
 
         Raises:
-            ValueError: No layers are found in the model.
+            ValueError: No layers are found in the model, or another saver checkpoints them already.
         """
         layers = layers_of(model, "checkpoint-activations")
+        refuse_checkpointed(layers)
         contexts = _contexts(self.keep)
         with replaced() as replace:
             config = getattr(model, "config", None)
@@ -99,7 +100,21 @@ def checkpointed(layer: nn.Module, contexts: Any = noop_context_fn) -> Callable[
 
         return checkpoint(run, *leaves, use_reentrant=False, context_fn=contexts)
 
+    kept.keeps_inputs = True  # type: ignore[attr-defined]
     return kept
+
+
+def refuse_checkpointed(layers: list[nn.Module]) -> None:
+    """Refuse layers that would be checkpointed twice.
+
+    Raises:
+        ValueError: A saver before this one checkpoints them.
+    """
+    if any(getattr(layer.forward, "keeps_inputs", False) for layer in layers):
+        raise ValueError(
+            "memory: the layers are checkpointed already; name checkpoint-activations once, and "
+            "not beside swap-layers, which does the same"
+        )
 
 
 def _contexts(keep: str) -> Callable[[], Any]:

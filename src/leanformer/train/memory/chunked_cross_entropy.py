@@ -23,7 +23,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from leanformer.core.machine.device import device_of
 from leanformer.core.ranges import Index
@@ -32,12 +31,12 @@ from leanformer.data import Batch
 from leanformer.models.packed import model_inputs
 from leanformer.tasks import IGNORE
 from leanformer.train.loss import Carry, Loss, Supervised, Term
+from leanformer.train.memory.chunked_loss import Total, chunked_loss
 from leanformer.train.memory.interface import MemorySaver
 from leanformer.train.memory.replaced import replaced
 from leanformer.train.tasks import loss_of
 from leanformer.train.tasks.interface import known_targets
 
-Total = Callable[[Tensor, Tensor], Tensor]
 _KINDS = ("masked-lm", "causal-lm")
 _CLOSE = 1e-3  # of the loss: rounding in any precision that models are trained in
 _TRIED = (2, 8)  # rows and tokens of the batch that a model is tried with
@@ -106,79 +105,6 @@ def _use(split: "_Split", loss: Loss, replace: Callable[[Any, str, Any], None]) 
 
 def _terms(outputs: Tensor, batch: Batch) -> list[Term]:
     return [Term("labels", outputs)]
-
-
-def chunked_loss(
-    head: Callable[[Tensor], Tensor],
-    parameters: list[nn.Parameter],
-    hidden: Tensor,
-    labels: Tensor,
-    total: Total,
-    tokens: int,
-) -> Tensor:
-    """The loss of `hidden` summed over its targets, of which `tokens` have logits at a time.
-
-    Args:
-        head: Logits [N, V] of hidden states [N, D].
-        parameters: Those of the head.
-        hidden: Hidden states, [N, D].
-        labels: Their targets, [N].
-        total: Sums the loss of logits [N, V] against labels [N].
-        tokens: Targets of a chunk; 0 = all.
-
-    Returns:
-        A scalar that can be differentiated once.
-    """
-    if not tokens or not torch.is_grad_enabled():
-        parts = zip(_chunks(hidden, tokens), _chunks(labels, tokens), strict=True)
-        return torch.stack([total(head(part), known) for part, known in parts]).sum()
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
-    loss: Tensor = _Chunked.apply(head, total, tokens, labels, hidden, *trained)
-    return loss
-
-
-def _chunks(tensor: Tensor, tokens: int) -> tuple[Tensor, ...]:
-    return tensor.split(tokens) if tokens and len(tensor) else (tensor,)
-
-
-class _Chunked(torch.autograd.Function):
-    """The loss of all chunks and, in the same pass, its gradients."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        head: Callable[[Tensor], Tensor],
-        total: Total,
-        tokens: int,
-        labels: Tensor,
-        hidden: Tensor,
-        *trained: Tensor,
-    ) -> Tensor:
-        """Sum over the chunks; their gradients are kept for the backward pass."""
-        sums: list[Tensor | None] = [None] * len(trained)
-        losses, slopes = [], []
-        for part, known in zip(_chunks(hidden, tokens), _chunks(labels, tokens), strict=True):
-            with torch.enable_grad():
-                part = part.detach().requires_grad_()
-                loss = total(head(part), known)
-                slope, *others = torch.autograd.grad(loss, [part, *trained], allow_unused=True)
-            losses.append(loss.detach())
-            slopes.append(slope)
-            for place, other in enumerate(others):
-                held = sums[place]
-                sums[place] = other if held is None or other is None else held.add_(other)
-        ctx.there = [one is not None for one in sums]
-        ctx.save_for_backward(torch.cat(slopes), *(one for one in sums if one is not None))
-        return torch.stack(losses).sum()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Any, ...]:
-        """The gradients of the forward pass, times that of the loss."""
-        hidden, *sums = ctx.saved_tensors
-        rest = iter(sums)
-        trained = [next(rest) * slope if there else None for there in ctx.there]
-        return None, None, None, None, (hidden * slope).to(hidden.dtype), *trained
 
 
 def _places(labels: Tensor) -> Tensor:

@@ -129,9 +129,7 @@ class _Reversible(torch.autograd.Function):
         kind, dtype, enabled = ctx.autocast
         slopes: list[Tensor | None] = []
         with kept_generators(y1.device):
-            for pair, (of_f, of_g) in zip(
-                reversed(ctx.pairs), reversed(ctx.states), strict=True
-            ):
+            for pair, (of_f, of_g) in zip(reversed(ctx.pairs), reversed(ctx.states), strict=True):
                 with torch.autocast(kind, dtype, enabled=enabled):
                     g, d_g, g_slopes = _again(pair.g, y1, d2, pair.g_parameters, of_g)
                     y2, d1 = y2 - g, d1 + d_g
@@ -147,7 +145,7 @@ def _again(
     slope: Tensor,
     parameters: tuple[nn.Parameter, ...],
     states: dict[str, Tensor],
-) -> tuple[Tensor, Tensor, list[Tensor | None]]:
+) -> tuple[Tensor, Tensor, Sequence[Tensor | None]]:
     """F or G as it ran before: its value, and the gradients of its input and parameters."""
     set_generator_states(x.device, states)
     with torch.enable_grad():

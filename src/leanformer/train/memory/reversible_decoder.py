@@ -64,13 +64,15 @@ def _stack(layers: list[Any], names: tuple[str, ...]) -> Callable[..., Tensor]:
     """The forward of the first layer, in which all layers run: all are given the same arguments."""
     parts = [[layer.get_submodule(name) for name in names] for layer in layers]
 
-    def forward(hidden_states: Tensor, cache: Any = None, mask: Any = None, *_: Any, **named: Any) -> Tensor:
+    def forward(
+        hidden_states: Tensor, cache: Any = None, mask: Any = None, *_: Any, **named: Any
+    ) -> Tensor:
         named.setdefault("attention_mask", mask)
         named.setdefault("cache", cache)
         keeps = layers[0].training and torch.is_grad_enabled()
         if keeps:  # a layer that runs twice would fill a cache twice
             named |= {name: None for name in _CACHES if name in named} | {"use_cache": False}
-        pairs = [_pair(*modules, named) for modules in parts]
+        pairs = [_pair(modules, named) for modules in parts]
         x1 = x2 = hidden_states
         if keeps:
             x1, x2 = run_reversible(pairs, x1, x2)
@@ -82,9 +84,9 @@ def _stack(layers: list[Any], names: tuple[str, ...]) -> Callable[..., Tensor]:
     return forward
 
 
-def _pair(
-    first: nn.Module, attention: nn.Module, second: nn.Module, ffn: nn.Module, named: dict[str, Any]
-) -> Pair:
+def _pair(modules: list[nn.Module], named: dict[str, Any]) -> Pair:
+    first, attention, second, ffn = modules
+
     def attend(x: Tensor) -> Tensor:
         mixed: Tensor = attention(first(x), **named)[0]
         return mixed

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from leanformer.core.machine.device import device_of
 from leanformer.core.technique import technique
 from leanformer.train.loss import Loss
-from leanformer.train.memory.checkpoint_activations import checkpointed
+from leanformer.train.memory.checkpoint_activations import checkpointed, refuse_checkpointed
 from leanformer.train.memory.interface import MemorySaver
 from leanformer.train.memory.layers import layers_of
 from leanformer.train.memory.replaced import replaced
@@ -41,9 +41,10 @@ class SwapLayers(MemorySaver):
 
         Raises:
             ValueError: The model is there already, its layers share weights with one another or
-                with other parts, or are all that it has.
+                with other parts, are all that it has, or are checkpointed already.
         """
         device, layers = device_of(model), layers_of(model, "swap-layers")
+        refuse_checkpointed(layers)
         _check_swaps(model, layers, device)
         for layer in layers:
             layer._apply(lambda tensor: _to_host(tensor, device))

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from leanformer.train.memory.saved_tensors import saved_tensors
+from leanformer.train.account.saved_tensors import saved_tensors
 
 
 def test_each_memory_counts_once_and_parameters_do_not() -> None:

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from leanformer.train.memory.live_bytes import LiveBytes
+from leanformer.train.account.live_bytes import LiveBytes
 
 
 def test_memory_is_counted_once_and_until_it_is_freed() -> None:

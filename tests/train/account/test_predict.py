@@ -9,13 +9,14 @@ from train.toy import FAST
 
 from leanformer.models.tiny import tiny_model
 from leanformer.train import Supervised, TrainSetup
+from leanformer.train.account import Account, measure_memory, predict_memory
+from leanformer.train.account.predict import _share
 from leanformer.train.memory import (
     CheckpointActivations,
     ChunkedCrossEntropy,
     OffloadActivations,
     OffloadOptimizer,
 )
-from leanformer.train.memory.account import Account, _share, measure_memory, predict_memory
 from leanformer.train.optimizers import AdamW, Sgd
 from leanformer.train.parallel import Parallel
 
@@ -60,16 +61,6 @@ def test_states_of_each_optimizer_are_predicted(optimizer: Any) -> None:
     )
 
 
-def test_selective_checkpoints_hold_more_than_is_kept_in_the_graph() -> None:
-    """Which is why what is alive is measured, and why it has no formula."""
-    found = [
-        accounts("gpt2", replace(FAST, memory=(CheckpointActivations(keep=keep),)))[1].activations
-        for keep in ("nothing", "attention", "products")
-    ]
-    plain = accounts("gpt2", FAST)[1].activations
-    assert found[0] < found[1] < found[2] < plain
-
-
 @pytest.mark.parametrize(
     ("zero", "shared"), [(0, ()), (1, ("optimizer",)), (2, ("optimizer", "gradients"))]
 )
@@ -100,16 +91,3 @@ def test_what_goes_elsewhere_is_not_predicted(saver: Any) -> None:
     batch = language_batch(model.config.vocab_size)
     with pytest.raises(ValueError, match=f"{saver.technique} moves memory elsewhere"):
         predict_memory(model, Supervised("masked-lm"), batch, replace(FAST, memory=(saver,)))
-
-
-def test_what_a_step_takes_beside_its_parts_is_temporary() -> None:
-    """Here the optimizer is small, so that the peak is within the backward pass."""
-    _, chunked = accounts("gpt2", replace(FAST, memory=SAVERS["chunks"], optimizer=Sgd(momentum=0)))
-    assert chunked.temporary > chunked.activations / 10
-
-
-def test_it_is_said_in_mebibytes() -> None:
-    account = Account(weights=2**21, gradients=2**20, optimizer=0, activations=2**19)
-    assert account.total == 2**21 + 2**20 + 2**19
-    assert "weights             2.0 MiB" in str(account)
-    assert str(account).endswith("total               3.5 MiB")

@@ -1,7 +1,7 @@
 """Bytes of tensors that are alive, and the most that were at once, counted operation by operation.
 
 Unlike the memory of a process it counts tensors alone, to the byte, on any device, and also what a
-selective checkpoint holds. It slows each operation down: it is for one step, and not for a training.
+selective checkpoint holds. It slows each operation down: it is for one step, not for a training.
 """
 
 import weakref
