@@ -79,7 +79,7 @@ def fit(
     with frozen, short_attention(model, batches.longest):
         settings = {"seed": seed, "keep_best": keep_best}
         identity = identify(model, batches, loss, setup, **settings) if folder is not None else {}
-        run = Course(model, batches, setup, execute(model, loss, setup), folder)
+        run = Course(model, batches, setup, execute(model, loss, setup.scaled()), folder)
         torch.manual_seed(seed)
         if folder is not None:
             resume(folder, run.state, run.execution, batches, identity)

@@ -1,0 +1,145 @@
+"""LAMB: Adam's direction, in a step as long as the layer's weights call for.
+
+    m <- b1 m + (1 - b1) g               v <- b2 v + (1 - b2) g^2
+    u = (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps) + d w
+    w <- w - r phi(||w||) / ||u|| u
+
+This is the algorithm as it was published (ICLR 2020), with Adam's correction of the bias of its
+young averages. Version 3 of the preprint and the first BERT code leave the two divisions out, and
+let the warm-up stand in for them: `bias_correction = false`. Norms are of whole tensors.
+
+Legend: g gradient, w weight, r learning rate, d weight decay, t step, phi a clip to a range.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from leanformer.core.ranges import NotNegative, PartialShare, Positive
+from leanformer.core.technique import technique
+from leanformer.train.optimizers.interface import Group, Optimizer
+from leanformer.train.optimizers.norms import local_piece, piece_like, whole_norms
+from leanformer.train.optimizers.trust import adapts, buckets, trust_ratio
+
+
+@technique("lamb", paper="You et al. 2020, arXiv:1904.00962")
+class Lamb(Optimizer):
+    """AdamW for batches of thousands of texts: every layer's step is in proportion to its size."""
+
+    learning_rate: Positive = 1e-3
+    """Peak learning rate: about the relative length of a step, for layers of a norm up to `phi`."""
+    weight_decay: NotNegative = 0.01
+    """Decay of matrices, a part of the update whose length counts; biases, norms and embeddings
+    have none."""
+    betas: tuple[PartialShare, PartialShare] = (0.9, 0.999)
+    """How much of the averages of the gradient and of its square stays in each step."""
+    eps: Positive = 1e-6
+    """Added to the root of the squares, so that weights with tiny gradients stand still."""
+    phi: tuple[NotNegative, Positive] = (0.0, 10.0)
+    """Least and largest norm of a weight that counts: steps of larger layers grow no further."""
+    bias_correction: bool = True
+    """Divide the averages by what is missing in the first steps, as the published paper does."""
+    adapt_vectors: bool = False
+    """Whether biases and norms have trust ratios too, in place of plain Adam steps."""
+
+    def __post_init__(self) -> None:
+        low, high = self.phi
+        if low >= high:
+            raise ValueError(f"phi: {low:g} is not below {high:g}; give the smaller norm first")
+
+    def build(self, groups: Sequence[Group]) -> torch.optim.Optimizer:
+        """See `Optimizer.build`."""
+        return _Lamb(self.settings(groups), self)
+
+
+def lamb_update(
+    weight: Tensor,
+    mean: Tensor,
+    square: Tensor,
+    *,
+    step: int,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    bias_correction: bool = True,
+) -> Tensor:
+    """LAMB's update u, before it is brought to length.
+
+    Args:
+        weight: The weight, of any shape.
+        mean: m, which has this step's gradient in it.
+        square: v, likewise.
+        step: t, from 1.
+        betas: b1 and b2.
+        eps: Added to the root.
+        weight_decay: d.
+        bias_correction: Whether m and v are divided by 1 - b^t.
+    """
+    of_mean, of_square = (1 - beta**step if bias_correction else 1.0 for beta in betas)
+    size = (square / of_square).sqrt_().add_(eps)
+    return (mean / of_mean).div_(size).add_(weight, alpha=weight_decay)
+
+
+class _Lamb(torch.optim.Optimizer):
+    def __init__(self, settings: list[dict[str, Any]], about: Lamb) -> None:
+        super().__init__(settings, {})
+        self.about = about
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """One step of all parameters that have gradients; the loss of the closure, if any."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
+        for group in self.param_groups:
+            for bucket in buckets(group["params"]):
+                self._move(bucket, group["lr"], group["weight_decay"])
+        return loss
+
+    def _move(self, weights: list[nn.Parameter], rate: float, decay: float) -> None:
+        updates = [self._update(weight, decay) for weight in weights]
+        ratios = self._ratios(weights, updates)
+        for place, (weight, update) in enumerate(zip(weights, updates, strict=True)):
+            piece = local_piece(weight)
+            if place in ratios:
+                piece.addcmul_(update, ratios[place].to(piece.dtype), value=-rate)
+            else:
+                piece.sub_(update, alpha=rate)
+
+    def _update(self, weight: nn.Parameter, decay: float) -> Tensor:
+        """The piece of u that this process holds; m, v and t move on."""
+        state = self.state[weight]
+        if not state:
+            state["step"] = torch.tensor(0.0)
+            state["exp_avg"] = torch.zeros_like(weight)
+            state["exp_avg_sq"] = torch.zeros_like(weight)
+        assert weight.grad is not None
+        slope = piece_like(weight.grad, weight)
+        mean, square = local_piece(state["exp_avg"]), local_piece(state["exp_avg_sq"])
+        first, second = self.about.betas
+        state["step"] += 1
+        mean.lerp_(slope, 1 - first)
+        square.mul_(second).addcmul_(slope, slope, value=1 - second)
+        return lamb_update(
+            local_piece(weight),
+            mean,
+            square,
+            step=int(state["step"]),
+            betas=self.about.betas,
+            eps=self.about.eps,
+            weight_decay=decay,
+            bias_correction=self.about.bias_correction,
+        )
+
+    def _ratios(self, weights: list[nn.Parameter], updates: list[Tensor]) -> dict[int, Tensor]:
+        """The trust ratio of each weight that has one, by its place."""
+        places = [i for i, w in enumerate(weights) if adapts(w, vectors=self.about.adapt_vectors)]
+        if not places:
+            return {}
+        chosen = [weights[place] for place in places]
+        pieces = [local_piece(weight) for weight in chosen]
+        moves = [updates[place] for place in places]
+        norms = whole_norms([*pieces, *moves], like=[*chosen, *chosen])
+        of_weights, of_updates = torch.stack(norms).chunk(2)
+        ratios = trust_ratio(of_weights, of_updates, self.about.phi)
+        return dict(zip(places, ratios.unbind(), strict=True))
