@@ -22,7 +22,13 @@ from leanformer.data import Dataset
 from leanformer.data.identity import identify_data
 from leanformer.recipe.recipe import Recipe
 
-_HOW = ("checkpoint_seconds", "compile", "teacher_cache")  # how a step is done, and not what
+_HOW = (
+    "checkpoint_seconds",
+    "compile",
+    "memory",
+    "parallel",
+    "teacher_cache",
+)  # how a step is done, and not what
 _MODELS = ("teachers", "language_model")  # fields of steps that name folders of more models
 
 WORDS = {

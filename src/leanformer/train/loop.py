@@ -16,7 +16,7 @@ losses that it would have had.
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import torch
@@ -76,7 +76,9 @@ def fit(
     if not loss.additive:
         batches.require_whole(type(loss).__name__)
     frozen = frozen_embeddings(model) if setup.freeze_embeddings else nullcontext()
-    with frozen, short_attention(model, batches.longest):
+    with frozen, short_attention(model, batches.longest), ExitStack() as saving:
+        for saver in setup.memory:
+            saving.enter_context(saver.apply(model, loss))
         settings = {"seed": seed, "keep_best": keep_best}
         identity = identify(model, batches, loss, setup, **settings) if folder is not None else {}
         run = Course(model, batches, setup, execute(model, loss, setup.scaled()), folder)

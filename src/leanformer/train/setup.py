@@ -5,9 +5,11 @@ from typing import Any, Literal
 
 from leanformer.core.ranges import Count, Index, NotNegative, PartialShare, Positive, ranged
 from leanformer.train.batches import Duration
+from leanformer.train.memory.interface import MemorySaver
 from leanformer.train.optimizers import AdamW
 from leanformer.train.optimizers.batch_scaling import scaled_rate
 from leanformer.train.optimizers.interface import Optimizer
+from leanformer.train.parallel import Parallel
 from leanformer.train.schedules import LinearDecay
 from leanformer.train.schedules.interface import LearningRateSchedule
 
@@ -61,6 +63,10 @@ class TrainSetup:
     """Compile the forward and backward pass with `torch.compile`. It pays in long trainings on a
     GPU; it takes minutes at first, and needs a C++ compiler on a CPU and Triton on a GPU. Not with
     objectives that compare attention."""
+    memory: tuple[MemorySaver, ...] = ()
+    """How to train in less memory; `leanformer list` shows what there is."""
+    parallel: Parallel = field(default_factory=Parallel)
+    """How the training is shared out among the processes that `torchrun` started."""
     checkpoint_seconds: NotNegative = 60.0
     """Least time between two checkpoints."""
     learning_rate: InitVar[float | None] = None

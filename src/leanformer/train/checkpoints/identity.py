@@ -21,6 +21,7 @@ from leanformer.core.identity.differences import differences, listed
 from leanformer.models.digest import weights_digest
 from leanformer.train.batches import Batches
 from leanformer.train.loss import Loss
+from leanformer.train.parallel import Parallel
 from leanformer.train.setup import TrainSetup
 
 FORMAT = 4
@@ -46,8 +47,8 @@ def identify(
         model: With its initial weights.
         batches: The training examples.
         loss: What is minimized, with its initial weights.
-        setup: Hyperparameters; how often a checkpoint is written, and whether the model is
-            compiled, is left out.
+        setup: Hyperparameters; what does not decide the result is left out: how often a checkpoint
+            is written, whether the model is compiled, memory savers, and the number of ranks.
         settings: What else decides the result, e.g. the seed: JSON values.
     """
     table = {
@@ -55,11 +56,15 @@ def identify(
         "data": batches.identity(),
         "weights": {"model": weights_digest(model), "loss": weights_digest(loss)},
         "loss": {"use": type(loss).__name__, **loss.identity()},
-        "setup": codec.encode(replace(setup, checkpoint_seconds=0.0, compile=False)),
+        "setup": codec.encode(_deciding(setup)),
         **settings,
     }
     identity: dict[str, Any] = json.loads(json.dumps(table))  # tuples are lists there
     return identity
+
+
+def _deciding(setup: TrainSetup) -> TrainSetup:
+    return replace(setup, checkpoint_seconds=0.0, compile=False, memory=(), parallel=Parallel())
 
 
 def refuse_other(folder: Path, held: Any, ours: dict[str, Any]) -> None:

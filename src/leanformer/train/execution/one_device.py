@@ -54,6 +54,8 @@ class OneDevice(Execution):
         self.names = [name for name, p in named if p.requires_grad]
         self.scheduled_modules = scheduled_modules(model)
         self.optimizer = setup.optimizer.build(grouped([model, loss]))
+        for saver in setup.memory:
+            self.optimizer = saver.optimizer(self.optimizer)
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
         self.precision = Precision(setup.precision, self.device.type)
 
