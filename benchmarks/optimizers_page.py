@@ -62,15 +62,15 @@ def verdicts(rows: list[Row]) -> list[str]:
     """What the table comes down to, in a sentence or two."""
     known = {row["optimizer"]: row for row in rows}
     said = []
-    for family in ("AdamW", "SGD"):
+    for family in ("AdamW", "SGD", "LAMB"):
         ways = [row for name, row in known.items() if name.startswith(f"{family},")]
         if ways:
             best = min(ways, key=lambda row: row["seconds"]["value"])
             said.append(f"The fastest {family} is `{best['optimizer'].split(', ')[1]}`.")
     fused = known.get("AdamW, fused")
-    if fused and "LAMB" in known:
-        more = known["LAMB"]["seconds"]["value"] / fused["seconds"]["value"]
-        said.append(f"A step of LAMB takes {more:.1f} times as long as the fused one of AdamW.")
+    if fused and "LAMB, fused" in known:
+        more = known["LAMB, fused"]["seconds"]["value"] / fused["seconds"]["value"]
+        said.append(f"A fused step of LAMB takes {more:.1f} times as long as one of AdamW.")
     return [f"\n{' '.join(said)}"] if said else []
 
 
@@ -95,10 +95,10 @@ A step does so little with each number that it waits for memory. `least` is how 
 weight must be read or written: AdamW reads p, g, m, v and writes p, m, v, which is 7 x 4 bytes; SGD
 with momentum reads p, g, u and writes p, u; LARS reads p and g once more for its norms; LAMB writes
 its update and reads it again with p, because its length is known only when all of it is. `counted`
-is what the operations move: each reads its inputs and writes its outputs. `ms` is the time of a step, `GB/s` the least
-number of bytes over the time, and the last column compares it with a copy of as many weights (above 100 %
-is possible: a copy also reads the memory that it overwrites). `against for-loop` is the speed-up
-over AdamW's for-loop, and for SGD and LARS over SGD's.
+is what the operations move: each reads its inputs and writes its outputs. `ms` is the time of a
+step, `GB/s` the least number of bytes over it, and the last column compares that with a copy of as
+many weights (above 100 % is possible: a copy also reads the memory that it overwrites).
+`against for-loop` is the speed-up over AdamW's for-loop, and for SGD and LARS over SGD's.
 """
 HEADER = """| optimizer | ms | against for-loop | operations | least | counted | GB/s | of copy |
 |---|---|---|---|---|---|---|---|"""

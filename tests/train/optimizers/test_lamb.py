@@ -42,12 +42,13 @@ def trained(
     return start, [weight.detach().numpy() for weight in weights], slopes
 
 
+@pytest.mark.parametrize("way", ["fused", "for-loop"])
 @pytest.mark.parametrize("correct", [True, False])
 @pytest.mark.parametrize("vectors", [True, False])
-def test_three_steps_equal_the_equation(correct: bool, vectors: bool) -> None:
+def test_three_steps_equal_the_equation(way: Any, correct: bool, vectors: bool) -> None:
     made = Lamb(
         learning_rate=0.1, weight_decay=0.2, betas=(0.8, 0.95),
-        bias_correction=correct, adapt_vectors=vectors,
+        bias_correction=correct, adapt_vectors=vectors, implementation=way,
     )  # fmt: skip
     start, found, slopes = trained(made)
     expected = lamb(
@@ -146,8 +147,9 @@ def test_the_update_is_a_function_of_tensors_that_changes_none() -> None:
     assert all(torch.equal(a, b) for a, b in zip(held, (weight, mean, square), strict=True))
 
 
-def test_it_trains_and_goes_on_after_a_kill(tmp_path: Any) -> None:
-    setup = replace(FAST, optimizer=Lamb(learning_rate=0.02))
+@pytest.mark.parametrize("way", ["fused", "for-loop"])
+def test_it_trains_and_goes_on_after_a_kill(tmp_path: Any, way: Any) -> None:
+    setup = replace(FAST, optimizer=Lamb(learning_rate=0.02, implementation=way))
 
     def stop(model: nn.Module, progress: Any) -> None:
         if progress.step == 6:
@@ -164,9 +166,10 @@ def test_it_trains_and_goes_on_after_a_kill(tmp_path: Any) -> None:
     assert run(folder=tmp_path / "c") == whole
 
 
-def test_a_checkpoint_knows_its_state_by_name() -> None:
+@pytest.mark.parametrize("fields", [{}, {"implementation": "for-loop"}, {"bias_correction": False}])
+def test_a_checkpoint_knows_its_state_by_name(fields: dict[str, Any]) -> None:
     weight = nn.Parameter(torch.ones(2, 2))
-    optimizer = Lamb().build([Group([("layer.weight", weight)], decays=True)])
+    optimizer = Lamb(**fields).build([Group([("layer.weight", weight)], decays=True)])
     weight.grad = torch.ones(2, 2)
     optimizer.step()
     tensors = checkpoint.optimizer_tensors(optimizer)
@@ -181,6 +184,7 @@ def test_a_checkpoint_knows_its_state_by_name() -> None:
         ({"phi": (-1.0, 1.0)}, r"phi\[0\]: -1.0 is not at least 0"),
         ({"betas": (0.9, 1.0)}, r"betas\[1\]: 1.0 is not at least 0 and below 1"),
         ({"eps": 0.0}, "eps: 0.0 is not above 0"),
+        ({"implementation": "foreach"}, "implementation: 'foreach' is not one of fused, for-loop"),
     ],
 )
 def test_what_is_out_of_range_is_refused(fields: dict[str, Any], message: str) -> None:

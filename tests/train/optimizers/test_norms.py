@@ -6,11 +6,11 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from train.optimizers.two_ranks import MADE, model, optimized, rank
 
 from leanformer.train.checkpoints import checkpoint
-from leanformer.train.optimizers.norms import local_piece, piece_like, whole_norms
+from leanformer.train.optimizers.norms import gradient_piece, local_piece, whole_norms
 
 
 @pytest.fixture(scope="module")
@@ -74,5 +74,11 @@ def test_norms_of_ordinary_tensors_keep_their_order_and_are_at_least_fp32() -> N
 
 def test_the_piece_of_an_ordinary_tensor_is_the_tensor() -> None:
     tensor = torch.ones(2)
+    weight = nn.Parameter(torch.zeros(2))
+    weight.grad = tensor
     assert local_piece(tensor) is tensor
-    assert piece_like(tensor, torch.zeros(2)) is tensor
+    assert gradient_piece(weight) is tensor
+
+
+def test_a_gradient_in_addends_is_added(found: dict[str, Tensor]) -> None:
+    torch.testing.assert_close(found["gradient"], torch.full((5, 3), 3.0, dtype=torch.float64))

@@ -16,10 +16,11 @@ from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distrib
 from leanformer.train.checkpoints import checkpoint
 from leanformer.train.optimizers import Lamb, Lars
 from leanformer.train.optimizers.interface import grouped
-from leanformer.train.optimizers.norms import local_piece, whole_norms
+from leanformer.train.optimizers.norms import gradient_piece, local_piece, whole_norms
 
 MADE = {
     "lamb": Lamb(learning_rate=0.05, weight_decay=0.1),
+    "lamb-looped": Lamb(learning_rate=0.05, weight_decay=0.1, implementation="for-loop"),
     "lars": Lars(learning_rate=5.0, weight_decay=0.1, trust_coefficient=0.02),
 }
 STEPS = 3
@@ -59,7 +60,7 @@ def rank(place: int, folder: Path, ranks: int = 2) -> None:
             network = model()
             for layer in (*network, network):
                 fully_shard(layer, mesh=mesh)
-            norms = f"leanformer.train.optimizers.{name}.whole_norms"
+            norms = f"leanformer.train.optimizers.{name.split('-')[0]}.whole_norms"
             wrong = mock.patch(norms, local_norms) if fault else nullcontext()
             counted = mock.patch.object(dist, "all_reduce", wraps=dist.all_reduce)
             with wrong, counted as reduced:
@@ -90,7 +91,11 @@ def kinds_of_layout(mesh: Any) -> dict[str, Tensor]:
         "plain": tensor,
     }
     norms = whole_norms(list(layouts.values()))
-    return {f"norm.{name}": norm for name, norm in zip(layouts, norms, strict=True)}
+    found = {f"norm.{name}": norm for name, norm in zip(layouts, norms, strict=True)}
+    weight = nn.Parameter(layouts["replicated"])
+    ones = torch.full_like(tensor, 1 + dist.get_rank())  # 1 + 2 on two ranks
+    weight.grad = DTensor.from_local(ones, mesh, [Partial()])
+    return found | {"gradient": gradient_piece(weight)}
 
 
 def whole(tensor: Tensor) -> Tensor:

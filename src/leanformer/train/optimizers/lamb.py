@@ -8,20 +8,27 @@ This is the algorithm as it was published (ICLR 2020), with Adam's correction of
 young averages. Version 3 of the preprint and the first BERT code leave the two divisions out, and
 let the warm-up stand in for them: `bias_correction = false`. Norms are of whole tensors.
 
+Adam's part can be left to torch's fused kernel, which reads and writes each number once: it takes a
+step of length -1 from weights that are 0.
+
 Legend: g gradient, w weight, r learning rate, d weight decay, t step, phi a clip to a range.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from leanformer.core.ranges import NotNegative, PartialShare, Positive
+from leanformer.core.shown import shown
 from leanformer.core.technique import technique
 from leanformer.train.optimizers.interface import Group, Optimizer
-from leanformer.train.optimizers.norms import local_piece, piece_like, whole_norms
+from leanformer.train.optimizers.norms import gradient_piece, local_piece, whole_norms
 from leanformer.train.optimizers.trust import adapts, buckets, trust_ratio
+
+Way = Literal["fused", "for-loop"]
 
 
 @technique("lamb", paper="You et al. 2020, arXiv:1904.00962")
@@ -43,11 +50,17 @@ class Lamb(Optimizer):
     """Divide the averages by what is missing in the first steps, as the published paper does."""
     adapt_vectors: bool = False
     """Whether biases and norms have trust ratios too, in place of plain Adam steps."""
+    implementation: Way = "fused"
+    """How Adam's part is computed: `fused` is torch's kernel, `for-loop` the equation for one
+    parameter after the other; they differ by rounding."""
 
     def __post_init__(self) -> None:
         low, high = self.phi
         if low >= high:
             raise ValueError(f"phi: {low:g} is not below {high:g}; give the smaller norm first")
+        if self.implementation not in get_args(Way):
+            known = ", ".join(get_args(Way))
+            raise ValueError(f"implementation: {shown(self.implementation)} is not one of {known}")
 
     def build(self, groups: Sequence[Group]) -> torch.optim.Optimizer:
         """See `Optimizer.build`."""
@@ -84,7 +97,8 @@ def lamb_update(
 
 class _Lamb(torch.optim.Optimizer):
     def __init__(self, settings: list[dict[str, Any]], about: Lamb) -> None:
-        super().__init__(settings, {})
+        # torch keeps the count of steps on the device of the weights where a group says it is fused
+        super().__init__(settings, {"fused": about.implementation == "fused"})
         self.about = about
 
     @torch.no_grad()
@@ -97,7 +111,12 @@ class _Lamb(torch.optim.Optimizer):
         return loss
 
     def _move(self, weights: list[nn.Parameter], rate: float, decay: float) -> None:
-        updates = [self._update(weight, decay) for weight in weights]
+        for weight in weights:
+            if not self.state[weight]:
+                self._begin(weight)
+        slopes = [gradient_piece(weight) for weight in weights]
+        compute = self._fused if self.about.implementation == "fused" else self._looped
+        updates = compute(weights, slopes, decay)
         ratios = self._ratios(weights, updates)
         for place, (weight, update) in enumerate(zip(weights, updates, strict=True)):
             piece = local_piece(weight)
@@ -106,30 +125,68 @@ class _Lamb(torch.optim.Optimizer):
             else:
                 piece.sub_(update, alpha=rate)
 
-    def _update(self, weight: nn.Parameter, decay: float) -> Tensor:
-        """The piece of u that this process holds; m, v and t move on."""
-        state = self.state[weight]
-        if not state:
-            state["step"] = torch.tensor(0.0)
-            state["exp_avg"] = torch.zeros_like(weight)
-            state["exp_avg_sq"] = torch.zeros_like(weight)
-        assert weight.grad is not None
-        slope = piece_like(weight.grad, weight)
-        mean, square = local_piece(state["exp_avg"]), local_piece(state["exp_avg_sq"])
-        first, second = self.about.betas
-        state["step"] += 1
-        mean.lerp_(slope, 1 - first)
-        square.mul_(second).addcmul_(slope, slope, value=1 - second)
-        return lamb_update(
-            local_piece(weight),
-            mean,
-            square,
-            step=int(state["step"]),
-            betas=self.about.betas,
+    def _begin(self, weight: nn.Parameter) -> None:
+        device = weight.device if self.about.implementation == "fused" else "cpu"
+        self.state[weight] |= {
+            "step": torch.zeros((), device=device),
+            "exp_avg": torch.zeros_like(weight),
+            "exp_avg_sq": torch.zeros_like(weight),
+        }
+
+    def _looped(
+        self, weights: list[nn.Parameter], slopes: list[Tensor], decay: float
+    ) -> list[Tensor]:
+        """The pieces of u that this process holds; m, v and t move on."""
+        about, updates = self.about, []
+        for weight, slope in zip(weights, slopes, strict=True):
+            state = self.state[weight]
+            state["step"] += 1
+            mean, square = local_piece(state["exp_avg"]), local_piece(state["exp_avg_sq"])
+            mean.lerp_(slope, 1 - about.betas[0])
+            square.mul_(about.betas[1]).addcmul_(slope, slope, value=1 - about.betas[1])
+            update = lamb_update(
+                local_piece(weight),
+                mean,
+                square,
+                step=int(state["step"]),
+                betas=about.betas,
+                eps=about.eps,
+                weight_decay=decay,
+                bias_correction=about.bias_correction,
+            )
+            updates.append(update)
+        return updates
+
+    def _fused(
+        self, weights: list[nn.Parameter], slopes: list[Tensor], decay: float
+    ) -> list[Tensor]:
+        """The same by torch's kernel."""
+        states = [self.state[weight] for weight in weights]
+        pieces = [local_piece(weight) for weight in weights]
+        updates = [torch.zeros_like(piece) for piece in pieces]
+        steps = [state["step"] for state in states]
+        if not self.about.bias_correction:  # after endless steps nothing is left to correct
+            torch._foreach_add_(steps, 1)
+            steps = [torch.full_like(step, torch.inf) for step in steps]
+        adamw(
+            updates,
+            slopes,
+            [local_piece(state["exp_avg"]) for state in states],
+            [local_piece(state["exp_avg_sq"]) for state in states],
+            [],
+            steps,
+            fused=True,
+            amsgrad=False,
+            beta1=self.about.betas[0],
+            beta2=self.about.betas[1],
+            lr=-1.0,
+            weight_decay=0.0,
             eps=self.about.eps,
-            weight_decay=decay,
-            bias_correction=self.about.bias_correction,
+            maximize=False,
         )
+        if decay:
+            torch._foreach_add_(updates, pieces, alpha=decay)
+        return updates
 
     def _ratios(self, weights: list[nn.Parameter], updates: list[Tensor]) -> dict[int, Tensor]:
         """The trust ratio of each weight that has one, by its place."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from leanformer.core.ranges import NotNegative, PartialShare, Positive
 from leanformer.core.technique import technique
 from leanformer.train.optimizers.interface import Group, Optimizer
-from leanformer.train.optimizers.norms import local_piece, piece_like, whole_norms
+from leanformer.train.optimizers.norms import gradient_piece, local_piece, whole_norms
 from leanformer.train.optimizers.trust import adapts
 
 
@@ -71,7 +71,7 @@ class _Lars(torch.optim.Optimizer):
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
-            slopes = [piece_like(weight.grad, weight) for weight in weights]
+            slopes = [gradient_piece(weight) for weight in weights]
             rates = self._rates(weights, slopes, group["weight_decay"])
             for place, (weight, slope) in enumerate(zip(weights, slopes, strict=True)):
                 rate = group["lr"] * rates.get(place, 1.0)

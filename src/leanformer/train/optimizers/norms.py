@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, Replicate
 
 
@@ -51,14 +51,16 @@ def local_piece(tensor: Tensor) -> Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def piece_like(tensor: Tensor, other: Tensor) -> Tensor:
-    """What this process holds of `tensor` once it is laid out as `other` is.
+def gradient_piece(weight: nn.Parameter) -> Tensor:
+    """What this process holds of a gradient, laid out as the weight is.
 
     Gradients of replicated parameters may come as one addend per rank, which are added here.
     """
-    if isinstance(tensor, DTensor) and isinstance(other, DTensor):
-        tensor = tensor.redistribute(other.device_mesh, other.placements)
-    return local_piece(tensor)
+    slope = weight.grad
+    assert slope is not None, "a parameter without a gradient"
+    if isinstance(slope, DTensor) and isinstance(weight, DTensor):
+        slope = slope.redistribute(weight.device_mesh, weight.placements)
+    return local_piece(slope)
 
 
 def _summed(tensor: Tensor) -> Tensor:
