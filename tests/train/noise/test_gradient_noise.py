@@ -109,6 +109,13 @@ def test_a_loss_that_compares_examples_is_refused() -> None:
         gradient_noise(model, batches, InBatchNegatives())
 
 
+def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 4)
+    with pytest.raises(ValueError, match="measured in one process, and here are 4"):
+        gradient_noise(regressor(), Drawn(4, 1), HalfSquared())
+
+
 def test_a_batch_of_one_example_is_refused_and_nothing_stays_changed() -> None:
     model = regressor().eval()
     with pytest.raises(ValueError, match="a batch of one example has no pieces"):

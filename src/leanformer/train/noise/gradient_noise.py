@@ -11,9 +11,9 @@ modes and random generators are afterwards what they were.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from leanformer.core.machine.device import device_of
@@ -55,9 +55,14 @@ def gradient_noise(
         seed: Decides the pieces, and what is drawn for dropout and hidden tokens.
 
     Raises:
-        ValueError: The loss compares the examples of a batch with each other, or a batch has one
-            example alone.
+        ValueError: The loss compares the examples of a batch with each other, a batch has one
+            example alone, or several processes train the model.
     """
+    if dist.is_initialized() and (ranks := dist.get_world_size()) > 1:
+        raise ValueError(
+            f"gradient noise is measured in one process, and here are {ranks}; load the trained "
+            "model or a checkpoint in one, and measure there"
+        )
     if not loss.additive:
         raise ValueError(
             f"loss: {type(loss).__name__} compares the examples of a batch with each other, so "
@@ -138,7 +143,7 @@ def _noise_of_batch(
         for part, row in zip(shown, rows, strict=True):
             if not len(row):
                 continue
-            batch = _rows(part, row).to(device)
+            batch = part.take(row.tolist()).to(device)
             share = loss_share(loss(model, batch), counts)
             if (penalty := penalties(scheduled)) is not None:
                 share = share + penalty * len(row) / examples
@@ -149,17 +154,6 @@ def _noise_of_batch(
             parameter.grad = None
     sizes = {"small": examples / pieces, "big": float(examples)}
     return estimate_noise(small_square, _square(total), **sizes)
-
-
-def _rows(batch: Batch, rows: Tensor) -> Batch:
-    """These rows of a microbatch."""
-    labels, lanes, begins = (
-        None if tensor is None else tensor[rows]
-        for tensor in (batch.labels, batch.lanes, batch.begins)
-    )
-    inputs = {name: tensor[rows] for name, tensor in batch.inputs.items()}
-    index = tuple(batch.index[row] for row in rows.tolist())
-    return replace(batch, inputs=inputs, labels=labels, index=index, lanes=lanes, begins=begins)
 
 
 def _square(slopes: Sequence[Tensor | None]) -> float:
