@@ -61,8 +61,8 @@ class TrainSetup:
     """Leave embeddings, and heads tied to them, as they are; a step costs less then."""
     compile: bool = False
     """Compile the forward and backward pass with `torch.compile`. It pays in long trainings on a
-    GPU; it takes minutes at first, and needs a C++ compiler on a CPU and Triton on a GPU. Not with
-    objectives that compare attention."""
+    GPU; it takes minutes at first, and needs a C++ compiler on a CPU and Triton on a GPU. The
+    optimizer step stays as it is: a fused kernel. Not with objectives that compare attention."""
     memory: tuple[MemorySaver, ...] = ()
     """How to train in less memory; `leanformer list` shows what there is."""
     parallel: Parallel = field(default_factory=Parallel)
