@@ -1,5 +1,6 @@
 """Norms of whole tensors, and optimizers that live by them: two ranks are one process."""
 
+import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 import torch.multiprocessing as mp
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from train.optimizers.two_ranks import MADE, model, optimized, rank
+from train.optimizers.two_ranks import MADE, fitted, model, optimized, rank
 
 from leanformer.train.checkpoints import checkpoint
 from leanformer.train.optimizers.norms import gradient_piece, local_piece, whole_norms
@@ -16,6 +17,10 @@ from leanformer.train.optimizers.norms import gradient_piece, local_piece, whole
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
     folder: Path = tmp_path_factory.mktemp("ranks")
+    # imported once, by the process that the ranks are forked from
+    multiprocessing.set_forkserver_preload(
+        ["torch.distributed.fsdp", "leanformer.models.tiny", "leanformer.train"]
+    )
     mp.start_processes(rank, (folder,), nprocs=2, start_method="forkserver")
     return load_file(folder / "found.safetensors")
 
@@ -34,6 +39,14 @@ def test_two_ranks_train_as_one_process_does(name: str, found: dict[str, Tensor]
     assert {key for key in found if key.startswith(prefix)} == {prefix + key for key in states}
     for entry, tensor in states.items():
         torch.testing.assert_close(found[prefix + entry], tensor, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("zero", [0, 1, 3])
+def test_the_loop_trains_by_lamb_on_two_ranks_as_on_one(
+    zero: int, found: dict[str, Tensor]
+) -> None:
+    for name, tensor in fitted(None).items():
+        torch.testing.assert_close(found[f"zero{zero}.{name}"], tensor, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", MADE)

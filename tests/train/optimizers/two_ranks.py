@@ -1,6 +1,7 @@
 """Two processes that train one sharded model: what a rank does, and the model without ranks."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -12,11 +13,14 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
+from train.toy import FAST, toy
 
+from leanformer.train import Supervised, fit
 from leanformer.train.checkpoints import checkpoint
 from leanformer.train.optimizers import Lamb, Lars
 from leanformer.train.optimizers.interface import grouped
 from leanformer.train.optimizers.norms import gradient_piece, local_piece, whole_norms
+from leanformer.train.parallel import Parallel
 
 MADE = {
     "lamb": Lamb(learning_rate=0.05, weight_decay=0.1),
@@ -74,9 +78,22 @@ def rank(place: int, folder: Path, ranks: int = 2) -> None:
                 f"{key}.state.{entry}": whole(tensor).contiguous() for entry, tensor in states
             }
     found |= kinds_of_layout(mesh)
+    found |= {
+        f"zero{zero}.{name}": tensor for zero in (0, 1, 3) for name, tensor in fitted(zero).items()
+    }
     if place == 0:
         save_file(found, folder / "found.safetensors")
     dist.destroy_process_group()
+
+
+def fitted(zero: int | None) -> dict[str, Tensor]:
+    """The weights of a transformer that the one loop has trained by LAMB; None = on no ranks."""
+    network, encoded = toy(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    setup = replace(FAST, epochs=1, optimizer=Lamb(learning_rate=0.02))
+    if zero is not None:
+        setup = replace(setup, parallel=Parallel(data=2, zero=zero))
+    fit(network.double(), encoded, Supervised("classification"), setup)
+    return {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
 
 
 def kinds_of_layout(mesh: Any) -> dict[str, Tensor]:
