@@ -17,7 +17,7 @@ def lamb(
     rate: float,
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-6,
-    phi: tuple[float, float] = (0.0, 10.0),
+    most: float = 10.0,
     correct: bool = True,
 ) -> list[np.ndarray]:
     """The weights after a step for each row of `slopes`."""
@@ -34,7 +34,7 @@ def lamb(
             size, length = np.sqrt((found[i] ** 2).sum()), np.sqrt((u**2).sum())
             ratio = 1.0
             if adapted[i] and size > 0 and length > 0:
-                ratio = min(max(size, phi[0]), phi[1]) / length
+                ratio = min(size, most) / length
             found[i] = found[i] - rate * ratio * u
     return found
 

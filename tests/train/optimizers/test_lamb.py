@@ -27,7 +27,7 @@ def trained(
     """Weights before and after, and the gradients."""
     rng = np.random.default_rng(0)
     start = [rng.normal(size=shape) for shape in SHAPES]
-    start[0] *= 40  # beyond phi
+    start[0] *= 40  # of a norm beyond 10
     slopes = [[rng.normal(size=shape) for shape in SHAPES] for _ in range(steps)]
     weights = [nn.Parameter(torch.tensor(array)) for array in start]
     groups = [
@@ -80,7 +80,7 @@ def test_where_the_ratio_is_1_it_is_adamw() -> None:
 def moved(weight: torch.Tensor, slope: torch.Tensor, **fields: Any) -> torch.Tensor:
     """What one step adds to `weight`."""
     parameter = nn.Parameter(weight.clone())
-    made = Lamb(learning_rate=0.1, eps=1e-30, phi=(0.0, 1e30), **fields)
+    made = Lamb(learning_rate=0.1, eps=1e-30, max_weight_norm=1e30, **fields)
     optimizer = made.build([Group([("w", parameter)], decays=True)])
     parameter.grad = slope.clone()
     optimizer.step()
@@ -180,8 +180,7 @@ def test_a_checkpoint_knows_its_state_by_name(fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"phi": (2.0, 1.0)}, "phi: 2 is not below 1; give the smaller norm first"),
-        ({"phi": (-1.0, 1.0)}, r"phi\[0\]: -1.0 is not at least 0"),
+        ({"max_weight_norm": 0.0}, "max_weight_norm: 0.0 is not above 0"),
         ({"betas": (0.9, 1.0)}, r"betas\[1\]: 1.0 is not at least 0 and below 1"),
         ({"eps": 0.0}, "eps: 0.0 is not above 0"),
         ({"implementation": "foreach"}, "implementation: 'foreach' is not one of fused, for-loop"),

@@ -11,7 +11,7 @@ let the warm-up stand in for them: `bias_correction = false`. Norms are of whole
 Adam's part can be left to torch's fused kernel, which reads and writes each number once: it takes a
 step of length -1 from weights that are 0.
 
-Legend: g gradient, w weight, r learning rate, d weight decay, t step, phi a clip to a range.
+Legend: g gradient, w weight, r learning rate, d weight decay, t step, phi(z) = min(z, 10).
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Lamb(Optimizer):
     """AdamW for batches of thousands of texts: every layer's step is in proportion to its size."""
 
     learning_rate: Positive = 1e-3
-    """Peak learning rate: about the relative length of a step, for layers of a norm up to `phi`."""
+    """Peak learning rate: about the relative length of a step, for weights of a norm up to 10."""
     weight_decay: NotNegative = 0.01
     """Decay of matrices, a part of the update whose length counts; biases, norms and embeddings
     have none."""
@@ -44,8 +44,8 @@ class Lamb(Optimizer):
     """How much of the averages of the gradient and of its square stays in each step."""
     eps: Positive = 1e-6
     """Added to the root of the squares, so that weights with tiny gradients stand still."""
-    phi: tuple[NotNegative, Positive] = (0.0, 10.0)
-    """Least and largest norm of a weight that counts: steps of larger layers grow no further."""
+    max_weight_norm: Positive = 10.0
+    """The upper end of the paper's phi: steps of weights of a larger norm grow no further."""
     bias_correction: bool = True
     """Divide the averages by what is missing in the first steps, as the published paper does."""
     adapt_vectors: bool = False
@@ -55,9 +55,6 @@ class Lamb(Optimizer):
     parameter after the other; they differ by rounding."""
 
     def __post_init__(self) -> None:
-        low, high = self.phi
-        if low >= high:
-            raise ValueError(f"phi: {low:g} is not below {high:g}; give the smaller norm first")
         if self.implementation not in get_args(Way):
             known = ", ".join(get_args(Way))
             raise ValueError(f"implementation: {shown(self.implementation)} is not one of {known}")
@@ -198,5 +195,5 @@ class _Lamb(torch.optim.Optimizer):
         moves = [updates[place] for place in places]
         norms = whole_norms([*pieces, *moves], like=[*chosen, *chosen])
         of_weights, of_updates = torch.stack(norms).chunk(2)
-        ratios = trust_ratio(of_weights, of_updates, self.about.phi)
+        ratios = trust_ratio(of_weights, of_updates, self.about.max_weight_norm)
         return dict(zip(places, ratios.unbind(), strict=True))

@@ -1,7 +1,7 @@
 """Trust ratios: how long the step of a whole tensor is, in terms of how long the tensor is.
 
     ratio = phi(||w||) / ||u||          1 where ||w|| or ||u|| is 0
-    phi(z) = min(max(z, low), high)
+    phi(z) = min(z, high)
 
 Large batches need large learning rates, and these make the layers diverge whose weights are small
 beside their gradients. A ratio of norms gives every layer a step of the same relative length.
@@ -24,17 +24,17 @@ _BUCKET = 2**24
 
 
 def trust_ratio(
-    weight_norm: Tensor, update_norm: Tensor, phi: tuple[float, float] = (0.0, float("inf"))
+    weight_norm: Tensor, update_norm: Tensor, max_weight_norm: float = float("inf")
 ) -> Tensor:
     """phi(||w||) / ||u||, elementwise; 1 where either norm is 0.
 
     Args:
         weight_norm: Norms of whole weights, of any shape.
         update_norm: Norms of their updates.
-        phi: Least and largest norm of a weight that counts.
+        max_weight_norm: The norm beyond which steps of larger weights grow no further.
     """
     known = (weight_norm > 0) & (update_norm > 0)
-    ratio = weight_norm.clamp(*phi) / torch.where(known, update_norm, 1.0)
+    ratio = weight_norm.clamp(max=max_weight_norm) / torch.where(known, update_norm, 1.0)
     return torch.where(known, ratio, 1.0)
 
 
