@@ -118,7 +118,7 @@ def test_a_rate_said_for_another_batch_size_is_scaled_to_this_one() -> None:
     for fields in ({"learning_rate": 4e-3}, {"learning_rate": 2e-3, "base_batch_size": 1}):
         model, encoded = toy()
         setup = replace(FAST, epochs=1, **fields)  # type: ignore[arg-type]
-        losses.append(fit(model, encoded, Supervised(TASK), setup).losses)
+        losses.append(fit(model, encoded, Supervised("classification"), setup).losses)
     assert losses[0] == losses[1]  # batches of 4: twice the rate, by the square root
 
 
