@@ -113,13 +113,16 @@ class ShuffledBatches(Batches):
     Args:
         encoded: The examples.
         batch_size: Examples per optimizer step.
-        max_tokens: Padded tokens per microbatch; a microbatch has one example at least.
+        max_tokens: Padded tokens per microbatch of a rank, which has one example at least.
         seed: Decides the order.
+        ranks: How many share the rows of each microbatch.
     """
 
-    def __init__(self, encoded: Encoded, *, batch_size: int, max_tokens: int, seed: int) -> None:
+    def __init__(
+        self, encoded: Encoded, *, batch_size: int, max_tokens: int, seed: int, ranks: int = 1
+    ) -> None:
         self.encoded, self.batch_size, self.max_tokens = encoded, batch_size, max_tokens
-        self.seed = seed
+        self.seed, self.ranks = seed, ranks
         self.steps_per_epoch = math.ceil(len(encoded) / batch_size)
         lengths = [encoded.length(index) for index in range(len(encoded))]
         self.longest, self.epoch_tokens = max(lengths), sum(lengths)
@@ -131,7 +134,7 @@ class ShuffledBatches(Batches):
 
     def at(self, step: int) -> list[Batch]:
         """See `Batches.at`: the shortest examples first."""
-        parts = in_parts(self.encoded, self._examples(step), self.max_tokens)
+        parts = in_parts(self.encoded, self._examples(step), self.max_tokens * self.ranks)
         return [self.encoded.batch(part) for part in parts]
 
     def tokens(self, step: int) -> int:

@@ -28,9 +28,10 @@ from leanformer.train.batches import Batches, ShuffledBatches
 from leanformer.train.checkpoints import checkpoint
 from leanformer.train.checkpoints.identity import identify
 from leanformer.train.course import Course, Evaluate, Progress
-from leanformer.train.execution import Execution, OneDevice
+from leanformer.train.execution import Execution, make_execution
 from leanformer.train.frozen import frozen_embeddings
 from leanformer.train.loss import Loss
+from leanformer.train.ranks import count_ranks
 from leanformer.train.setup import TrainSetup
 from leanformer.train.state import Fitted, resume, save
 
@@ -48,7 +49,7 @@ def fit(
     folder: Path | None = None,
     hooks: Sequence[Hook] = (),
     seed: int = 0,
-    execute: Callable[[nn.Module, Loss, TrainSetup], Execution] = OneDevice,
+    execute: Callable[[nn.Module, Loss, TrainSetup], Execution] = make_execution,
 ) -> Fitted:
     """Train `model` in place.
 
@@ -81,7 +82,8 @@ def fit(
             saving.enter_context(saver.apply(model, loss))
         settings = {"seed": seed, "keep_best": keep_best}
         identity = identify(model, batches, loss, setup, **settings) if folder is not None else {}
-        run = Course(model, batches, setup, execute(model, loss, setup), folder)
+        run = Course(model, batches, setup, execute(model, loss, setup.scaled()), folder)
+        saving.push(lambda error, *_: run.execution.close() if error is None else None)
         torch.manual_seed(seed)
         if folder is not None:
             resume(folder, run.state, run.execution, batches, identity)
@@ -95,14 +97,18 @@ def fit(
                 save(folder, run.state, run.execution, batches, identity)
                 saved = time.perf_counter()
         run.check_end(evaluate is not None and keep_best)
+        if run.state.best_weights is not None:
+            checkpoint.load_weights(model, run.state.best_weights, "the best weights")
     state = run.state
-    if state.best_weights is not None:
-        checkpoint.load_weights(model, state.best_weights, "the best weights")
     model.eval()
     return Fitted(state.losses, state.qualities, state.best, state.step, state.left_out)
 
 
 def _shuffled(encoded: Encoded, setup: TrainSetup, seed: int) -> Batches:
     return ShuffledBatches(
-        encoded, batch_size=setup.batch_size, max_tokens=setup.max_tokens_per_microbatch, seed=seed
+        encoded,
+        batch_size=setup.batch_size,
+        max_tokens=setup.max_tokens_per_microbatch,
+        seed=seed,
+        ranks=count_ranks(),
     )

@@ -8,7 +8,6 @@ from typing import Any
 from torch import Tensor
 
 from leanformer.train.batches import Batches
-from leanformer.train.checkpoints import checkpoint
 from leanformer.train.checkpoints.identity import refuse_other
 from leanformer.train.execution import Execution
 from leanformer.train.loss import Carry
@@ -73,7 +72,7 @@ class State:
 def save(
     folder: Path, state: State, execution: Execution, batches: Batches, identity: dict[str, Any]
 ) -> None:
-    """Write a checkpoint, in the process that writes.
+    """Write a checkpoint.
 
     Args:
         folder: Where to.
@@ -86,10 +85,9 @@ def save(
     groups["carry"] = state.carry
     if state.best_weights is not None:
         groups["best"] = state.best_weights
-    if execution.writes:
-        plain = {name: getattr(state, name) for name in _PLAIN}
-        own = {"identity": identity, "data": batches.state()}
-        checkpoint.save(folder, groups, {**plain, **values, **own})
+    plain = {name: getattr(state, name) for name in _PLAIN}
+    own = {"identity": identity, "data": batches.state()}
+    execution.write(folder, groups, {**plain, **values, **own})
 
 
 def resume(
@@ -100,7 +98,7 @@ def resume(
     Raises:
         ValueError: It is broken, or of another training.
     """
-    found = checkpoint.load(folder)
+    found = execution.read(folder)
     if found is None:
         return
     groups, values = found
@@ -114,4 +112,6 @@ def resume(
         setattr(state, name, values[name])
     state.qualities = [(step, quality) for step, quality in state.qualities]
     state.best_weights = groups.get("best")
-    state.carry = {name: tensor.to(execution.device) for name, tensor in groups["carry"].items()}
+    state.carry = {
+        name: tensor.to(execution.device) for name, tensor in groups.get("carry", {}).items()
+    }

@@ -60,18 +60,38 @@ def load(folder: Path) -> tuple[Groups, dict[str, Any]] | None:
             many, truncated or altered; the message names the file.
         OSError: A file cannot be read.
     """
-    recover_folder(folder)
-    if folder.is_file():
-        raise ValueError(f"{folder} is a file and not the folder of a checkpoint; remove it")
-    if not folder.is_dir() or not any(folder.iterdir()):
+    state = state_of(folder)
+    if state is None:
         return None
-    check_parts(folder, _ANEW)
     try:
-        state = read_json(folder / "state.json")
         groups = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
-    except (ValueError, SafetensorError) as error:  # not ours, though its list of parts agrees
-        raise ValueError(f"{folder}: broken checkpoint ({error}); {_ANEW}") from error
+    except SafetensorError as error:  # not ours, though its list of parts agrees
+        raise _broken(folder, error) from error
     return groups, state
+
+
+def state_of(folder: Path, *, check: bool = True) -> dict[str, Any] | None:
+    """The plain values of the checkpoint in `folder`; arguments, results and errors are of `load`.
+
+    Args:
+        folder: Where it is.
+        check: Compare all of its files with their checksums first.
+    """
+    if check:
+        recover_folder(folder)
+        if folder.is_file():
+            raise ValueError(f"{folder} is a file and not the folder of a checkpoint; remove it")
+        if not folder.is_dir() or not any(folder.iterdir()):
+            return None
+        check_parts(folder, _ANEW)
+    try:
+        return read_json(folder / "state.json")
+    except ValueError as error:
+        raise _broken(folder, error) from error
+
+
+def _broken(folder: Path, error: Exception) -> ValueError:
+    return ValueError(f"{folder}: broken checkpoint ({error}); {_ANEW}")
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

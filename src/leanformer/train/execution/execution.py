@@ -43,7 +43,8 @@ class Execution(ABC):
         """Accumulate the gradients of a batch.
 
         Args:
-            parts: Its microbatches of this process, as `Batches.at` gives them.
+            parts: Its microbatches, as `Batches.at` gives them in every process; a process computes
+                its own rows of each.
             carry: What the step before handed on.
 
         Returns:
@@ -52,7 +53,7 @@ class Execution(ABC):
 
     @abstractmethod
     def total(self, counts: Counts) -> Counts:
-        """The units of the whole batch, from those that this process sees."""
+        """The units of the whole batch, from those that this process counted."""
 
     @abstractmethod
     def norms(self, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -88,6 +89,25 @@ class Execution(ABC):
     @abstractmethod
     def weights(self) -> dict[str, Tensor]:
         """A copy of the whole model's parameters and buffers, by name."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave the model whole and as it was found, but for its weights; in every process."""
+
+    @abstractmethod
+    def write(self, folder: Path, groups: Groups, state: dict[str, Any]) -> None:
+        """Write a checkpoint, in every process: `groups` as `state` gives them, and plain values.
+
+        The former one is replaced at once.
+        """
+
+    @abstractmethod
+    def read(self, folder: Path) -> tuple[Groups, dict[str, Any]] | None:
+        """What `write` wrote, by however many processes; None where there is none.
+
+        Raises:
+            ValueError: The checkpoint is broken; the message names the file.
+        """
 
     @abstractmethod
     def state(self) -> tuple[Groups, dict[str, Any]]:

@@ -11,17 +11,58 @@ from torch import Tensor, nn
 from leanformer.core.identity.differences import listed
 from leanformer.core.machine.device import device_of
 from leanformer.data import Batch
-from leanformer.train.checkpoints import checkpoint
+from leanformer.train.checkpoints import checkpoint, sharded
 from leanformer.train.execution.execution import Execution, Groups, T
 from leanformer.train.execution.finite import NotFinite
 from leanformer.train.generators import generator_states, set_generator_states
 from leanformer.train.loss import Carry, Counts, Loss, detached, loss_share, summed
 from leanformer.train.optimizers.interface import grouped
 from leanformer.train.precision import Precision
-from leanformer.train.scheduled_module import penalties, scheduled_modules
+from leanformer.train.scheduled_module import ScheduledModule, penalties, scheduled_modules
 from leanformer.train.setup import TrainSetup
 
 _NAMED = 3  # parameters that a message names
+
+
+class Share(nn.Module):
+    """What a microbatch adds to the loss of its batch, as a module that others can wrap.
+
+    Args:
+        model: What is called: the model, or a compiled view of it.
+        loss: What is minimized.
+        scheduled: The modules of the model that add penalties.
+        precision: In which precision it is computed.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Loss,
+        scheduled: Sequence[ScheduledModule],
+        precision: Precision,
+    ) -> None:
+        super().__init__()
+        self.model, self.loss = model, loss
+        self.scheduled, self.precision = scheduled, precision
+
+    def forward(
+        self, part: Batch, carry: Carry, following: Carry, counts: Counts, penalized: float
+    ) -> tuple[Tensor, Carry]:
+        """The share, a scalar; and the carry for the next step.
+
+        Args:
+            part: The microbatch, transformed.
+            carry: What the step before handed on.
+            following: What the microbatches before have made of it.
+            counts: The units of the whole batch.
+            penalized: The share of the step's penalties that is added here.
+        """
+        with self.precision.autocast():
+            outputs = self.loss.outputs(self.model, part, carry)
+            share = loss_share(self.loss.terms(outputs, part), counts)
+            if (penalty := penalties(self.scheduled)) is not None:
+                share = share + penalty * penalized
+        return share, detached(self.loss.next_carry(outputs, part, following))
 
 
 class OneDevice(Execution):
@@ -46,8 +87,6 @@ class OneDevice(Execution):
                 f"compile: {type(loss).__name__} observes the model from outside, which a compiled "
                 "one does not show; leave compile out, or the objectives that compare attention"
             )
-        # a second view of the same weights, whose names stay; the model itself runs as before
-        self.called: Any = torch.compile(model) if setup.compile else model
         self.max_grad_norm = setup.max_grad_norm
         named = [*model.named_parameters(), *loss.named_parameters("loss")]
         self.parameters = [p for _, p in named if p.requires_grad]
@@ -58,6 +97,9 @@ class OneDevice(Execution):
             self.optimizer = saver.optimizer(self.optimizer)
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
         self.precision = Precision(setup.precision, self.device.type)
+        # a second view of the same weights, whose names stay; the model itself runs as before
+        called = torch.compile(model) if setup.compile else model
+        self.share: Any = Share(called, self.loss, self.scheduled_modules, self.precision)
 
     def forward_backward(self, parts: Sequence[Batch], carry: Carry) -> tuple[float, Carry]:
         """See `Execution.forward_backward`."""
@@ -68,14 +110,9 @@ class OneDevice(Execution):
         self.model.train()
         shares, following = [], carry
         for part in (part.to(self.device) for part in shown):
-            with self.precision.autocast():
-                outputs = self.loss.outputs(self.called, part, carry)
-                share = loss_share(self.loss.terms(outputs, part), counts)
-                if (penalty := penalties(self.scheduled_modules)) is not None:
-                    share = share + penalty / len(parts)
+            share, following = self.share(part, carry, following, counts, 1 / len(parts))
             self.precision.backward(share)
             shares.append(share.detach())
-            following = detached(self.loss.next_carry(outputs, part, following))
         # read once a step: each reading waits until a GPU has done all that it was given
         return sum(torch.stack(shares).cpu().tolist()), following
 
@@ -105,12 +142,17 @@ class OneDevice(Execution):
 
     def require_finite(self) -> None:
         """See `Execution.require_finite`."""
-        each = [p.detach().isfinite().all().to(self.device) for p in self.parameters]
-        finite = torch.stack(each).cpu()
-        if not finite.all():
-            pairs = zip(self.names, finite.tolist(), strict=True)
+        finite = self._finite()
+        if not all(finite):
+            pairs = zip(self.names, finite, strict=True)
             names = listed([name for name, good in pairs if not good], _NAMED)
             raise NotFinite(f"the weights are not finite, in {names}")
+
+    def _finite(self) -> list[bool]:
+        """Whether each trained parameter is finite."""
+        each = [p.detach().isfinite().all().to(self.device) for p in self.parameters]
+        found = torch.stack(each).cpu()
+        return [bool(one) for one in found]
 
     def _clip(self) -> None:
         """Scale the gradients down to the largest global norm that is allowed.
@@ -142,6 +184,17 @@ class OneDevice(Execution):
     def weights(self) -> dict[str, Tensor]:
         """See `Execution.weights`."""
         return {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+
+    def close(self) -> None:
+        """See `Execution.close`: the model was never anything else."""
+
+    def write(self, folder: Path, groups: Groups, state: dict[str, Any]) -> None:
+        """See `Execution.write`."""
+        checkpoint.save(folder, groups, state)
+
+    def read(self, folder: Path) -> tuple[Groups, dict[str, Any]] | None:
+        """See `Execution.read`."""
+        return sharded.load_whole(folder)
 
     def state(self) -> tuple[Groups, dict[str, Any]]:
         """See `Execution.state`."""

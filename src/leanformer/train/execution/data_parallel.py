@@ -1,0 +1,228 @@
+"""A training on several ranks, each of which computes some rows of every microbatch.
+
+    gradient = sum over ranks of the gradients of their rows, divided by the whole batch's counts
+
+All ranks read the whole batch, draw the same chance for it and count its units; then a rank takes
+every N-th row. So a sum over ranks is the sum that one process would have had, and nothing has to
+be rescaled. Rows of a microbatch stand in order of length: each rank gets as many long ones.
+
+    zero 0    torch's DistributedDataParallel adds gradients up beside the backward pass
+    zero 1-3  the model is shared out (`sharding`)
+
+Weights that belong to the loss are few: every rank holds them, and their gradients are added up.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch._C._distributed_c10d import GradBucket
+from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
+
+from leanformer.core.machine.device import device_of
+from leanformer.data import Batch
+from leanformer.train.checkpoints import sharded
+from leanformer.train.execution.execution import Groups, T
+from leanformer.train.execution.one_device import OneDevice
+from leanformer.train.execution.sharding import Sharding, like, local
+from leanformer.train.generators import generator_states, set_generator_states
+from leanformer.train.loss import Carry, Loss, summed
+from leanformer.train.precision import has_bf16
+from leanformer.train.ranks import Ranks
+from leanformer.train.setup import TrainSetup
+
+# torch 2.13 renamed it: whether rank 0's buffers replace those of the others before each forward
+_SYNC = "forward_sync_buffers"
+if _SYNC not in inspect.signature(DistributedDataParallel).parameters:
+    _SYNC = "broadcast_buffers"
+
+
+class DataParallel(OneDevice):
+    """Ranks that share the rows of each batch, and as `parallel` says also the model's state.
+
+    Args:
+        model: What is trained; every rank begins with the same weights.
+        loss: What is minimized.
+        setup: Optimizer, precision, clipping, and the plan of the ranks.
+
+    Raises:
+        ValueError: The plan is for another number of processes; the loss compares the examples of a
+            batch; or it is to be compiled together with sharing.
+    """
+
+    def __init__(self, model: nn.Module, loss: Loss, setup: TrainSetup) -> None:
+        self.ranks = Ranks(setup.parallel, device_of(model))
+        if not loss.additive:
+            raise ValueError(
+                f"parallel: {type(loss).__name__} compares the examples of a batch with each "
+                "other, and ranks share out its examples; train it with one process"
+            )
+        self.sharding: Sharding | None = None
+        if self.ranks.plan.zero:
+            half = setup.precision == "bf16" and has_bf16(device_of(model).type)
+            self.sharding = Sharding(model, self.ranks, torch.bfloat16 if half else None)
+        super().__init__(model, loss, setup)
+        self.writes = self.ranks.rank == 0
+        self._chance: dict[str, Tensor] = {}
+        if self.sharding is None:
+            quiet: dict[str, Any] = {_SYNC: False, "find_unused_parameters": True}
+            self.share = DistributedDataParallel(self.share, **quiet)
+            self.share.register_comm_hook(None, _added)
+
+    def forward_backward(self, parts: Sequence[Batch], carry: Carry) -> tuple[float, Carry]:
+        """See `Execution.forward_backward`."""
+        shown = [self.loss.transform_batch(part) for part in parts]
+        counts = summed([self.loss.counts(part) for part in shown])
+        self.model.train()
+        shares = []
+        with self._own_chance():
+            for place, whole in enumerate(shown):
+                part, counted = self._rows(whole)
+                with self._microbatch(last=place == len(shown) - 1):
+                    penalized = 1 / len(shown) / self.ranks.count
+                    part = part.to(self.device)
+                    share, following = self.share(part, carry, carry, counts, penalized)
+                    self.precision.backward(share * counted)
+                shares.append(share.detach() * counted)
+                if following:
+                    raise ValueError(
+                        f"parallel: {type(self.loss).__name__} hands something on from step to "
+                        "step, which ranks do not; train it with one process"
+                    )
+        loss = torch.stack(shares).sum()
+        self.ranks.add([loss, *self._apart()])
+        return float(loss), carry
+
+    def _rows(self, whole: Batch) -> tuple[Batch, float]:
+        """The rows of this rank, and what they count: 0 where there are none left for it. It
+        computes the first row then, since all ranks gather and add together.
+        """
+        rows = list(range(self.ranks.rank, len(whole.index), self.ranks.count))
+        return whole.take(rows or [0]), 1.0 if rows else 0.0
+
+    @contextmanager
+    def _microbatch(self, last: bool) -> Iterator[None]:
+        """A forward and backward pass; gradients are added up over the ranks in the last one, or
+        under ZeRO as it says.
+        """
+        if self.sharding is not None:
+            self.sharding.begin_microbatch(last)
+            yield
+            return
+        with nullcontext() if last else self.share.no_sync():
+            yield
+
+    def _apart(self) -> list[Tensor]:
+        """Gradients that nothing has added up."""
+        if self.sharding is None:
+            return []
+        return [p.grad for p in self.loss.parameters() if p.grad is not None]
+
+    @contextmanager
+    def _own_chance(self) -> Iterator[None]:
+        """Within it, dropout is drawn for the rows of this rank; outside all ranks draw alike."""
+        shared = generator_states(self.device)
+        if not self._chance:
+            seen = shared["cpu"].numpy().tobytes() + bytes(str(self.ranks.rank), "ascii")
+            torch.manual_seed(int.from_bytes(hashlib.sha256(seen).digest()[:8], "big") >> 1)
+            self._chance = generator_states(self.device)
+        set_generator_states(self.device, self._chance)
+        try:
+            yield
+        finally:
+            self._chance = generator_states(self.device)
+            set_generator_states(self.device, shared)
+
+    def norms(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """See `Execution.norms`: squares are added up over the ranks that share a tensor out."""
+        found = [torch.linalg.vector_norm(local(tensor)) for tensor in tensors]
+        parts = [place for place, tensor in enumerate(tensors) if isinstance(tensor, DTensor)]
+        if parts:
+            squares = torch.stack([found[place] for place in parts]).square()
+            dist.all_reduce(squares, group=self.ranks.mesh.get_group("shard"))
+            for place, norm in zip(parts, squares.sqrt(), strict=True):
+                found[place] = norm
+        return found
+
+    def decide(self, value: T) -> T:
+        """See `Execution.decide`."""
+        return self.ranks.decide(value)
+
+    def _finite(self) -> list[bool]:
+        """Whether each trained parameter is finite, on all ranks."""
+        found = torch.stack([local(p.detach()).isfinite().all() for p in self.parameters])
+        kept = found.to(torch.int32)
+        dist.all_reduce(kept, op=dist.ReduceOp.MIN)
+        return [bool(one) for one in kept.cpu()]
+
+    def close(self) -> None:
+        """See `Execution.close`."""
+        self.share = None
+        if self.sharding is not None:
+            self.sharding.restore()
+
+    def state(self) -> tuple[Groups, dict[str, Any]]:
+        """See `Execution.state`: with what each rank draws from."""
+        groups, values = super().state()
+        for rank, own in enumerate(self.ranks.gather(self._chance)):
+            groups["random"] |= {f"rank{rank}.{device}": one for device, one in own.items()}
+        return groups, values
+
+    def restore(self, groups: Groups, values: dict[str, Any], folder: Path) -> None:
+        """See `Execution.restore`: ranks draw on where there are as many as before, and else begin
+        from what all of them draw from.
+        """
+        state, places = self.model.state_dict(), self._parameters_by_place()
+        models = {name: like(one, state[name]) for name, one in groups["model"].items()}
+        moments = {
+            name: like(one, places[name.rsplit(".", 1)[0]])
+            for name, one in groups["optimizer"].items()
+        }
+        super().restore({**groups, "model": models, "optimizer": moments}, values, folder)
+        own = f"rank{self.ranks.rank}."
+        drawn = {name: one for name, one in groups["random"].items() if name.startswith(own)}
+        before = sum(name.endswith(".cpu") for name in groups["random"])
+        self._chance = {}
+        if before == self.ranks.count:
+            self._chance = {name.removeprefix(own): one for name, one in drawn.items()}
+
+    def write(self, folder: Path, groups: Groups, state: dict[str, Any]) -> None:
+        """See `Execution.write`."""
+        sharded.save(folder, groups, state, self.ranks)
+
+    def read(self, folder: Path) -> tuple[Groups, dict[str, Any]] | None:
+        """See `Execution.read`."""
+        return sharded.load(folder, self._as_shared_out, self.ranks)
+
+    def _as_shared_out(self, group: str, name: str, empty: Tensor) -> Tensor:
+        """Where a tensor of a checkpoint is read into: `empty`, or what this rank holds of it."""
+        known: Tensor | None = None
+        if group in ("model", "best"):
+            known = self.model.state_dict().get(name)
+        elif group == "optimizer":
+            known = self._parameters_by_place().get(name.rsplit(".", 1)[0])
+        if isinstance(known, DTensor) and known.shape == empty.shape:
+            return torch.zeros_like(known.detach(), dtype=empty.dtype)
+        return empty
+
+    def _parameters_by_place(self) -> dict[str, Tensor]:
+        """The trained parameters, as the optimizer calls them."""
+        return {
+            name: parameter
+            for group in self.optimizer.param_groups
+            for name, parameter in zip(group["param_names"], group["params"], strict=True)
+        }
+
+
+def _added(state: None, bucket: GradBucket) -> torch.futures.Future[Tensor]:
+    """The sum of a bucket of gradients over all ranks; torch's own way would divide it."""
+    work = dist.all_reduce(bucket.buffer(), async_op=True)
+    done: torch.futures.Future[Tensor] = work.get_future().then(lambda future: future.value()[0])
+    return done

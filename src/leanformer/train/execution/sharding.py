@@ -1,0 +1,108 @@
+"""A model whose weights are shared out among ranks while it is trained, and whole again afterwards.
+
+    zero 1    weights are gathered once a step; gradients are added up here and shared out once
+    zero 2    weights are gathered once a step; the gradients of each microbatch are shared out
+    zero 3    weights of a layer are gathered for its forward and again for its backward pass
+
+torch's `fully_shard` does the work (FSDP2). Gradients are sums over ranks and not means, since a
+loss is divided by the count of the whole batch. What torch cannot do is let go of a model again:
+`restore` does it, so that whatever comes after a training meets the model that it knows, with the
+same parameter objects.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed import _composable_state
+from torch.distributed._composable.contract import REGISTRY_KEY, STATE_KEY
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from leanformer.train.ranks import Ranks
+
+_MARKS = (STATE_KEY, REGISTRY_KEY, "_is_fsdp_managed_module", "_fsdp_use_orig_params")
+
+
+class Sharding:
+    """The weights of a model, shared out.
+
+    Args:
+        model: The model; until `restore` each rank holds a part of its weights.
+        ranks: The ranks, whose plan says what is shared out.
+        dtype: In which type weights are gathered; None = in their own.
+    """
+
+    def __init__(self, model: nn.Module, ranks: Ranks, dtype: torch.dtype | None) -> None:
+        self.model, self.zero = model, ranks.plan.zero
+        self._places = [
+            (module, name, parameter)
+            for module in model.modules()
+            for name, parameter in module._parameters.items()
+            if parameter is not None
+        ]
+        mesh = ranks.mesh if ranks.plan.replicate > 1 else ranks.mesh["shard"]
+        policy = MixedPrecisionPolicy(
+            param_dtype=dtype, reduce_dtype=torch.float32 if dtype else None
+        )
+        for unit in (*_repeated(model), model):
+            fully_shard(unit, mesh=mesh, reshard_after_forward=self.zero == 3, mp_policy=policy)
+        for unit in self._units():
+            unit.set_gradient_divide_factor(1.0)
+            unit.set_force_sum_reduction_for_comms(True)
+        for module, name, parameter in self._places:
+            # optimizers ask the parameter how it is trained
+            module._parameters[name].__dict__.update(parameter.__dict__)  # type: ignore[union-attr]
+            parameter.data = parameter.data.new_empty(0)
+
+    def begin_microbatch(self, last: bool) -> None:
+        """Say what the backward pass of the next microbatch does with weights and gradients."""
+        for unit in self._units():
+            unit.set_is_last_backward(last)
+            unit.set_requires_gradient_sync(last or self.zero > 1)
+            unit.set_reshard_after_backward(last or self.zero == 3)
+
+    def restore(self) -> None:
+        """Make the model whole on every rank: the parameters are the objects that they were."""
+        for module, name, parameter in self._places:
+            part = module._parameters[name]
+            if isinstance(part, DTensor):
+                parameter.data = part.full_tensor().detach()
+            module._parameters[name] = parameter
+        for unit in list(self._units()):
+            state: Any = unit._get_fsdp_state()
+            state._pre_forward_hook_handle.remove()
+            state._post_forward_hook_handle.remove()
+            _composable_state._module_state_mapping.pop(unit, None)
+            unit.__class__ = unit.__class__.__bases__[1]
+        for module in self.model.modules():
+            for mark in _MARKS:
+                module.__dict__.pop(mark, None)
+
+    def _units(self) -> Iterator[Any]:
+        return (module for module in self.model.modules() if isinstance(module, FSDPModule))
+
+
+def local(tensor: Tensor) -> Tensor:
+    """What this rank holds of `tensor`, in the same memory."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def like(whole: Tensor, asked: Tensor) -> Tensor:
+    """`whole`, which is the same on all ranks, shared out as `asked` is."""
+    if not isinstance(asked, DTensor) or isinstance(whole, DTensor) or whole.shape != asked.shape:
+        return whole
+    device = local(asked).device
+    return distribute_tensor(
+        whole.to(device), asked.device_mesh, asked.placements, src_data_rank=None
+    )
+
+
+def _repeated(model: nn.Module) -> Sequence[nn.Module]:
+    """The layers: members of the module list that holds the most weights, none of which is in
+    another list of its like; () where the model has none.
+    """
+    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    size = lambda module: sum(parameter.numel() for parameter in module.parameters())  # noqa: E731
+    return list(max(lists, key=size)) if lists else ()
