@@ -172,6 +172,16 @@ def test_what_cannot_be_swapped_is_refused() -> None:
     refused(bare, "the model begins with its layers")
 
 
+def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
+    with (
+        pytest.raises(ValueError, match="several processes train this model"),
+        SwapLayers().apply(Blocks().to(shadow()), Supervised("classification")),
+    ):
+        raise AssertionError
+
+
 def test_another_saver_beside_it_works_too() -> None:
     model, kind = language_model("gpt2")
     model.to(shadow())

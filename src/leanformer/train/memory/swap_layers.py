@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from leanformer.core.machine.device import device_of
@@ -41,7 +42,8 @@ class SwapLayers(MemorySaver):
 
         Raises:
             ValueError: The model is there already, its layers share weights with one another or
-                with other parts, are all that it has, or are checkpointed already.
+                with other parts, are all that it has, or are checkpointed already; or several
+                processes train it.
         """
         device, layers = device_of(model), layers_of(model, "swap-layers")
         refuse_checkpointed(layers)
@@ -80,6 +82,11 @@ def _check_swaps(model: nn.Module, layers: list[nn.Module], device: torch.device
         raise ValueError(
             "swap-layers: the model is on the CPU, whose memory is the host's, so that nothing "
             "would be gained; leave this saver out of memory"
+        )
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        raise ValueError(
+            "swap-layers: several processes train this model, and gradients in the host's memory "
+            "are not added up; share out the weights instead, with parallel.zero = 3"
         )
     inside = {module for layer in layers for module in layer.modules()}
     uses = [[p for p in m._parameters.values() if p is not None] for m in model.modules()]
