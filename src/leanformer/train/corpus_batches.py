@@ -26,12 +26,13 @@ class CorpusBatches(Batches):
 
     Args:
         prepared: The corpus.
-        max_tokens: Padded tokens per microbatch; a microbatch has one row at least.
+        max_tokens: Padded tokens per microbatch of a rank, which has one row at least.
         seed: Decides the order.
         batch_size: Rows per optimizer step; or
         batch_tokens: Targets per optimizer step, as near as whole rows allow; all steps of an epoch
             have equally many. A target is a token that is predicted (causal) or may be hidden
             (masked).
+        ranks: How many share the rows of each microbatch (`train.ranks.count_ranks`).
 
     Raises:
         ValueError: Both or none of `batch_size` and `batch_tokens` are given, or a number is
@@ -46,6 +47,7 @@ class CorpusBatches(Batches):
         seed: int,
         batch_size: int | None = None,
         batch_tokens: int | None = None,
+        ranks: int = 1,
     ) -> None:
         if (batch_size is None) == (batch_tokens is None):
             raise ValueError("batch_size, batch_tokens: both say how large a step is; set one")
@@ -54,7 +56,7 @@ class CorpusBatches(Batches):
             if value is not None and value < 1:
                 raise ValueError(f"{name}: {value} is not at least 1")
         self.prepared, self.max_tokens, self.seed = prepared, max_tokens, seed
-        self.batch_size, self.batch_tokens = batch_size, batch_tokens
+        self.batch_size, self.batch_tokens, self.ranks = batch_size, batch_tokens, ranks
         self._rows, plan, count = prepared.rows, prepared.rows.plan, len(prepared.rows)
         self.longest, self.epoch_tokens = plan.longest, plan.tokens
         steps = plan.targets / batch_tokens if batch_tokens else -(-count // (batch_size or 1))
@@ -100,12 +102,13 @@ class CorpusBatches(Batches):
         }
 
     def _parts(self, rows: Indices) -> list[Indices]:
-        """The rows of a batch in microbatches of at most `max_tokens` padded tokens."""
+        """The rows of a batch in microbatches of at most `max_tokens` padded tokens per rank."""
         lengths = self._rows.lengths(rows)
         order = np.argsort(lengths, kind="stable")
         rows, parts, begin = rows[order], [], 0
+        most = self.max_tokens * self.ranks
         for place, length in enumerate(lengths[order].tolist()):
-            if place > begin and (place - begin + 1) * length > self.max_tokens:
+            if place > begin and (place - begin + 1) * length > most:
                 parts.append(rows[begin:place])
                 begin = place
         return [*parts, rows[begin:]]
