@@ -36,6 +36,7 @@ from leanformer.runtime.manifest import read_manifest, write_manifest
 from leanformer.runtime.systems.cascade import save_cascade
 from leanformer.train.checkpoints import checkpoint
 
+TOKENIZER = tiny_tokenizer("bert")
 ROWS = {"input_ids": torch.tensor([[2, 7, 8, 9, 3], [2, 12, 3, 0, 0]])}
 ROWS["attention_mask"] = (ROWS["input_ids"] > 0).long()
 
@@ -219,15 +220,15 @@ def recorded(folder: Path) -> None:
 
 
 def corpus(folder: Path) -> None:
-    """A corpus in two shards, and the plan of its rows."""
+    """A corpus, and the plan of its rows."""
     texts = folder.with_name("texts.txt")
     texts.write_text("\n".join([*TEXTS, *TINY_TEXTS]))
-    asked = {"kind": "masked-lm", "max_length": 24, "shard_tokens": 60}
-    prepare(Corpus(paths=(str(texts),), held_out=0.3), tiny_tokenizer("bert"), folder, **asked)
+    corpus = Corpus(paths=(str(texts),), held_out=0.3)
+    prepare(corpus, TOKENIZER, folder, kind="masked-lm", max_length=24)
 
 
 def rows_of(folder: Path) -> Any:
-    prepared = open_prepared(folder, tiny_tokenizer("bert"), max_length=24)
+    prepared = open_prepared(folder, TOKENIZER, max_length=24)
     prepared.check()
     inputs = prepared.rows.batch(np.arange(len(prepared.rows))).inputs
     held_out = [row["input_ids"] for row in prepared.held_out().rows]
