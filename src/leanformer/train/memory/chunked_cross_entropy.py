@@ -151,7 +151,7 @@ class _Split:
             assert batch.labels is not None, "supervised training needs labels"
             self.labels, self.total = batch.labels, total
             try:
-                loss: Tensor = model(**model_inputs(batch.inputs)).logits
+                loss: Tensor = model(**model_inputs(batch.inputs, model)).logits
             finally:
                 self.labels = self.total = None
             return loss
