@@ -78,7 +78,9 @@ class _Scaler(torch.amp.GradScaler):
         for shared in (True, False):
             alike = [p for p in slopes if isinstance(p, DTensor) == shared]
             groups: Any = SimpleNamespace(param_groups=[{"params": alike}])
-            found |= super()._unscale_grads_(groups, inv_scale, found_inf, allow_fp16)
+            overflows = super()._unscale_grads_(groups, inv_scale, found_inf, allow_fp16)
+            for device, overflow in overflows.items():
+                found[device] = found[device].maximum(overflow) if device in found else overflow
         return found
 
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import (
     HuggingFaceStorageReader,
     HuggingFaceStorageWriter,
@@ -92,10 +93,17 @@ def _write(flat: dict[str, Tensor], folder: Path, ranks: Agreeing) -> str:
     try:
         writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
         dcp_save(flat, storage_writer=writer)
+    except CheckpointException as error:  # of any rank; it is no Exception
+        failed = _failures(error)
     except Exception as error:
         failed = str(error) or type(error).__name__
     said = [one for one in ranks.gather(failed) if one]
     return said[0] if said else ""
+
+
+def _failures(error: CheckpointException) -> str:
+    """What went wrong in which rank."""
+    return ", ".join(f"rank {rank}: {one[0]}" for rank, one in sorted(error.failures.items()))
 
 
 def is_sharded(folder: Path) -> bool:
@@ -155,5 +163,8 @@ def _read(folder: Path, state: dict[str, Any], place: Place) -> Groups:
         group, name = key.split(_BETWEEN, 1)
         empty = torch.empty(about.size, dtype=about.properties.dtype)  # type: ignore[union-attr]
         flat[key] = groups[group][name] = place(group, name, empty)
-    dcp_load(flat, storage_reader=reader, no_dist=not dist.is_initialized())
+    try:
+        dcp_load(flat, storage_reader=reader, no_dist=not dist.is_initialized())
+    except CheckpointException as error:
+        raise ValueError(f"{folder}: broken checkpoint ({_failures(error)})") from error
     return groups
