@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from leanformer.core.ranges import NotNegative, Positive
 from leanformer.core.shown import shown
@@ -105,10 +106,12 @@ def grouped(modules: Sequence[nn.Module]) -> list[Group]:
         for name, parameter in module.named_parameters()
         if parameter.requires_grad
     ]
-    found: dict[tuple[bool, float], list[tuple[str, nn.Parameter]]] = {}
+    # torch moves parts of weights and whole ones apart, where ranks share out most of them
+    found: dict[tuple[bool, float, bool], list[tuple[str, nn.Parameter]]] = {}
     for name, parameter in named:
         own = lr_scale(parameter)
         decays = parameter.dim() >= 2 and id(parameter) not in embeddings and own is None
-        found.setdefault((decays, 1.0 if own is None else own), []).append((name, parameter))
+        rate, part = 1.0 if own is None else own, isinstance(parameter, DTensor)
+        found.setdefault((decays, rate, part), []).append((name, parameter))
     ordered = sorted(found.items(), key=lambda item: (not item[0][0], item[0][1]))
-    return [Group(parameters, decays, rate) for (decays, rate), parameters in ordered]
+    return [Group(parameters, decays, rate) for (decays, rate, _), parameters in ordered]
