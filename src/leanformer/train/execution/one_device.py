@@ -203,7 +203,8 @@ class OneDevice(Execution):
 
     def write(self, folder: Path, groups: Groups, state: dict[str, Any]) -> None:
         """See `Execution.write`."""
-        checkpoint.save(folder, groups, state)
+        if self.writes:
+            checkpoint.save(folder, groups, state)
 
     def read(self, folder: Path) -> tuple[Groups, dict[str, Any]] | None:
         """See `Execution.read`."""
