@@ -135,9 +135,12 @@ def test_some_rows_of_a_batch_take_all_that_is_theirs_along() -> None:
     assert taken.index == (1, 2)
     for name, tensor in batch.inputs.items():
         assert taken.inputs[name].equal(tensor[[2, 0]])
-    assert taken.labels is not None and taken.labels.tolist() == [1, 2]
-    assert taken.lanes is not None and taken.lanes.tolist() == [2, 0]
-    assert taken.begins is not None and taken.begins.tolist() == [True, True]
+    assert taken.labels is not None
+    assert taken.labels.tolist() == [1, 2]
+    assert taken.lanes is not None
+    assert taken.lanes.tolist() == [2, 0]
+    assert taken.begins is not None
+    assert taken.begins.tolist() == [True, True]
     bare = of_lengths([2]).batch([0]).take([0])
     assert (bare.labels, bare.lanes, bare.begins) == (None, None, None)
 

@@ -24,7 +24,7 @@ def test_rows_are_as_long_as_asked_or_as_the_model() -> None:
     assert described({**usual}).row_length == 512
     assert described({**usual, "model": {"max_length": 128}}).row_length == 128
     assert described({**usual, "max_length": 64, "model": {"max_length": 128}}).row_length == 64
-    with pytest.raises(ValueError, match="max_length: rows of 64 tokens do not fit model.max_len"):
+    with pytest.raises(ValueError, match=r"max_length: rows of 64 tokens do not fit model.max_len"):
         described({**usual, "max_length": 64, "model": {"max_length": 32}})
 
 

@@ -85,6 +85,18 @@ def test_what_a_step_reads_does_not_depend_on_who_asked_for_what(corpus: Any) ->
             assert torch.equal(one.labels, other.labels)
 
 
+def test_ranks_share_larger_microbatches_of_the_same_steps(corpus: Any) -> None:
+    one, four = batches(corpus, batch_size=16), batches(corpus, batch_size=16, ranks=4)
+    assert one.identity() == four.identity()
+    for step in range(one.steps_per_epoch):
+        ours, theirs = one.at(step), four.at(step)
+        rows = [[row for part in parts for row in part.index] for parts in (ours, theirs)]
+        assert rows[0] == rows[1]
+        assert len(theirs) <= len(ours)
+        assert all(part.inputs["input_ids"].numel() <= 4 * 200 for part in theirs)
+    assert len(four.at(0)) < len(one.at(0))
+
+
 def test_settings_are_refused(corpus: Any) -> None:
     for size in ({}, {"batch_size": 2, "batch_tokens": 9}):
         with pytest.raises(ValueError, match="batch_size, batch_tokens: both say how large a step"):

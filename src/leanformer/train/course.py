@@ -96,8 +96,9 @@ class Course:
 
     def update(self) -> None:
         """Let the modules that change on a schedule be where they should."""
-        for module in self.scheduled_modules:
-            module.update(self.state.step, self.steps)
+        with self.execution.moving():
+            for module in self.scheduled_modules:
+                module.update(self.state.step, self.steps)
 
     def require_finite(self) -> None:
         """Refuse weights that are not finite, which the last step must have made."""

@@ -10,10 +10,12 @@ a Zen 3 instead of 0.4 s in fp32. There bf16 is run as fp32, which is more exact
 """
 
 from contextlib import AbstractContextManager
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from leanformer.core.machine.processor import multiplies_bf16
 
@@ -35,7 +37,7 @@ class Precision:
         self.name = "fp32" if imitated else name
         self.device = device
         self.scales = name == "fp16"
-        self.scaler = torch.amp.GradScaler(device, enabled=self.scales)
+        self.scaler = _Scaler(device, enabled=self.scales)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The context of forward passes."""
@@ -60,6 +62,26 @@ class Precision:
     def exhausted(self) -> bool:
         """Whether the loss scale has fallen to nothing."""
         return self.scales and self.scaler.get_scale() < _LEAST
+
+
+class _Scaler(torch.amp.GradScaler):
+    """torch's, also where ranks share out some of the weights and hold others whole."""
+
+    def _unscale_grads_(
+        self, optimizer: Any, inv_scale: Tensor, found_inf: Tensor, allow_fp16: bool
+    ) -> dict[torch.device, Tensor]:
+        """Divide gradients and note overflows, of parts and of whole tensors apart: torch's one
+        product refuses a mixture.
+        """
+        slopes = [p for group in optimizer.param_groups for p in group["params"]]
+        found: dict[torch.device, Tensor] = {}
+        for shared in (True, False):
+            alike = [p for p in slopes if isinstance(p, DTensor) == shared]
+            groups: Any = SimpleNamespace(param_groups=[{"params": alike}])
+            overflows = super()._unscale_grads_(groups, inv_scale, found_inf, allow_fp16)
+            for device, overflow in overflows.items():
+                found[device] = found[device].maximum(overflow) if device in found else overflow
+        return found
 
 
 def has_bf16(device: str) -> bool:

@@ -83,6 +83,11 @@ class Ranks:
         dist.all_gather_object(found, value)
         return found
 
+    def take_over(self, tensors: list[Tensor]) -> None:
+        """Replace each tensor by that of rank 0."""
+        for tensor in tensors:
+            dist.broadcast(tensor.detach(), src=0)
+
     def add(self, tensors: list[Tensor]) -> None:
         """Replace each tensor by its sum over all ranks; those of one type travel together."""
         kinds = {(tensor.dtype, tensor.device) for tensor in tensors}

@@ -23,6 +23,12 @@ class ScheduledModule(nn.Module, ABC):
         """The term that it adds to the loss of a step, a scalar; None = no term."""
         return None
 
+    def penalized(self) -> Sequence[nn.Parameter] | None:
+        """The parameters that `penalty` reads: where ranks share out the weights of the model, each
+        keeps all of these. None = not known; () where there is no penalty.
+        """
+        return () if type(self).penalty is ScheduledModule.penalty else None
+
 
 def scheduled_modules(model: nn.Module) -> list[ScheduledModule]:
     """The scheduled modules of `model`."""

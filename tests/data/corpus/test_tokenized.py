@@ -68,6 +68,7 @@ def test_an_equal_corpus_is_used_again_and_another_refused(tmp_path: Path) -> No
     assert said[-1].share == 1.0
     assert said[-1].left == 0.0
     assert said[-1].characters == sum(map(len, TEXTS))
+    assert said[-1].bytes_read == (tmp_path / "texts.txt").stat().st_size
     said.clear()
     assert make(tmp_path, watch=said.append) == first
     assert not said  # nothing was read

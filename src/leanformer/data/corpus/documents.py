@@ -54,7 +54,7 @@ def documents_of(path: Path, text: str | None = None, between: str = "lines") ->
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The format is unknown, the file is damaged or not UTF-8, there is no such
-            column, a document is not a text or is longer than 64 MiB, or there is none at all.
+            column, a document is not a text or is longer than 16 MiB, or there is none at all.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
@@ -99,7 +99,7 @@ def read_value(value: Any, column: str, place: str) -> str:
     """The text in a column; "" where it is blank.
 
     Raises:
-        ValueError: It is not a text, or is longer than 64 MiB.
+        ValueError: It is not a text, or is longer than 16 MiB.
     """
     if isinstance(value, str):
         if len(value) > MOST:

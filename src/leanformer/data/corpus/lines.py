@@ -1,6 +1,6 @@
 """The lines of a text file of any size, plain or gzipped, one at a time.
 
-Memory holds one line; a "line" of more than 64 MiB is not a line but a file without any, and is
+Memory holds one line; a "line" of more than 16 MiB is not a line but a file without any, and is
 refused. Lines end with a line feed, or with a carriage return and a line feed.
 """
 
@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from leanformer.data.formats.text_file import not_utf8, refuse_wide
 
-MOST = 64 * 2**20
-"""The longest line, and the longest document, in bytes: 64 MiB."""
+MOST = 16 * 2**20
+"""The longest line, and the longest document, in bytes: 16 MiB."""
 _HEAD = 4096  # bytes that tell the encoding
 _MARK = b"\xef\xbb\xbf"
 
@@ -38,7 +38,7 @@ def lines(path: Path) -> Iterator[Line]:
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file is in another encoding, its gzip data are broken, or a line is longer
-            than 64 MiB; the line is named.
+            than 16 MiB; the line is named.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")

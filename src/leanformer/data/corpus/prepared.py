@@ -125,7 +125,8 @@ def prepare(
             `models.packed.check_packs` lets pass; "grouped": each piece is a row, and batches hold
             rows of like length.
         watch: Called about twice a second while texts are read.
-        reread: Read and compare the texts even where the files look unchanged.
+        reread: Read and compare the texts even where the files have the size and time that they
+            had; those of the hub are compared only so.
         shard_tokens: Tokens of a shard, which a kill may cost.
 
     Raises:

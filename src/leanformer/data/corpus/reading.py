@@ -12,12 +12,13 @@ _SAID = 0.5  # seconds between two reports
 
 
 @dataclass(frozen=True)
-class Reading:
+class CorpusProgress:
     """How far the reading of a corpus is.
 
     Attributes:
         documents: Documents read, those of a former run included.
         characters: Their characters.
+        bytes_read: Bytes of the source files as they lie on the disk; 0 of data sets of the hub.
         seconds: Time since the reading began.
         share: Share of the source files that was read; None for data sets of the hub.
         left: Seconds that are left at this pace; None where that is not known.
@@ -25,12 +26,13 @@ class Reading:
 
     documents: int
     characters: int
+    bytes_read: int
     seconds: float
     share: float | None
     left: float | None
 
 
-Watch = Callable[[Reading], None]
+Watch = Callable[[CorpusProgress], None]
 
 
 class Read:
@@ -69,4 +71,4 @@ class Read:
             read = self._done - self._began_at
             left = seconds * (self._all - self._done) / read if read else None
             left = 0.0 if end else left
-        self._watch(Reading(self._seen, self._characters, seconds, share, left))
+        self._watch(CorpusProgress(self._seen, self._characters, self._done, seconds, share, left))

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from leanformer.prune.criteria.interface import WeightCriterion
 from leanformer.prune.criteria.learned_mask import LearnedMask
@@ -86,6 +86,10 @@ class Masks(ScheduledModule):
             and (penalty := self.criterion.penalty(layer.scores, layer.progress)) is not None
         ]
         return torch.stack(terms).mean() if terms else None
+
+    def penalized(self) -> list[nn.Parameter]:
+        """See `ScheduledModule.penalized`: the learned scores."""
+        return [layer.scores for layer in self.layers.values() if layer.scores is not None]
 
     def _prune(self, sparsity: float) -> None:
         """Mask the units with the lowest scores; masked ones stay masked unless they may return."""

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import (
     HuggingFaceStorageReader,
     HuggingFaceStorageWriter,
@@ -63,27 +64,46 @@ def save(folder: Path, groups: Groups, state: dict[str, Any], ranks: Agreeing) -
         for name, tensor in tensors.items()
     }
     if ranks.rank:
-        _write(flat, Path(ranks.decide("")), ranks)
-        ranks.decide(None)
+        temporary = ranks.decide("")
+        if temporary:
+            _write(flat, Path(temporary), ranks)
+        failed = ranks.decide("")
+        if failed:
+            raise OSError(failed)
         return
-    with new_folder(folder, overwrite=True) as temporary:
-        ranks.decide(str(temporary))
-        _write(flat, temporary, ranks)
-        (temporary / "state.json").write_text(json.dumps({**state, _GROUPS: sorted(groups)}))
-        list_parts(temporary)
-    ranks.decide(None)
+    begun = False
+    try:
+        with new_folder(folder, overwrite=True) as place:
+            begun = bool(ranks.decide(str(place)))
+            if failed := _write(flat, place, ranks):
+                raise OSError(f"{folder}: the checkpoint could not be written ({failed})")
+            (place / "state.json").write_text(json.dumps({**state, _GROUPS: sorted(groups)}))
+            list_parts(place)
+    except Exception as error:  # the others wait to be told
+        if not begun:
+            ranks.decide("")
+        ranks.decide(str(error) or type(error).__name__)
+        raise
+    ranks.decide("")
 
 
-def _write(flat: dict[str, Tensor], folder: Path, ranks: Agreeing) -> None:
-    failed = None
+def _write(flat: dict[str, Tensor], folder: Path, ranks: Agreeing) -> str:
+    """Write what this rank holds; what went wrong in any of them, "" where nothing did."""
+    failed = ""
     try:
         writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
         dcp_save(flat, storage_writer=writer)
+    except CheckpointException as error:  # of any rank; it is no Exception
+        failed = _failures(error)
     except Exception as error:
-        failed = error
-    said = [one for one in ranks.gather(None if failed is None else str(failed)) if one]
-    if said:
-        raise OSError(f"{folder}: the checkpoint could not be written ({said[0]})") from failed
+        failed = str(error) or type(error).__name__
+    said = [one for one in ranks.gather(failed) if one]
+    return said[0] if said else ""
+
+
+def _failures(error: CheckpointException) -> str:
+    """What went wrong in which rank."""
+    return ", ".join(f"rank {rank}: {one[0]}" for rank, one in sorted(error.failures.items()))
 
 
 def is_sharded(folder: Path) -> bool:
@@ -100,19 +120,20 @@ def load(folder: Path, place: Place, ranks: Agreeing) -> tuple[Groups, dict[str,
         ranks: The ranks that read.
 
     Raises:
-        ValueError: It is broken.
+        ValueError: It is broken; all ranks say so.
+        OSError: It cannot be read.
     """
-    found: str | None = None
+    there, failed = False, None
     if ranks.rank == 0:
         try:
-            found = "" if checkpoint.state_of(folder) is None else "there"
-        except ValueError as error:
-            found = str(error)
-    found = ranks.decide(found)
-    if not found:
+            there = checkpoint.state_of(folder) is not None
+        except (ValueError, OSError) as error:
+            failed = isinstance(error, OSError), str(error)
+    there, failed = ranks.decide((there, failed))
+    if failed is not None:
+        raise (OSError if failed[0] else ValueError)(failed[1])
+    if not there:
         return None
-    if found != "there":
-        raise ValueError(found)
     if not is_sharded(folder):
         return checkpoint.load(folder)
     state = checkpoint.state_of(folder, check=False) or {}
@@ -142,5 +163,8 @@ def _read(folder: Path, state: dict[str, Any], place: Place) -> Groups:
         group, name = key.split(_BETWEEN, 1)
         empty = torch.empty(about.size, dtype=about.properties.dtype)  # type: ignore[union-attr]
         flat[key] = groups[group][name] = place(group, name, empty)
-    dcp_load(flat, storage_reader=reader, no_dist=not dist.is_initialized())
+    try:
+        dcp_load(flat, storage_reader=reader, no_dist=not dist.is_initialized())
+    except CheckpointException as error:
+        raise ValueError(f"{folder}: broken checkpoint ({_failures(error)})") from error
     return groups

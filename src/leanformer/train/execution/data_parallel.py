@@ -15,7 +15,7 @@ Weights that belong to the loss are few: every rank holds them, and their gradie
 import hashlib
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from torch._C._distributed_c10d import GradBucket
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
+from leanformer.core.identity.differences import listed
 from leanformer.core.machine.device import device_of
 from leanformer.data import Batch
 from leanformer.train.checkpoints import sharded
@@ -37,6 +38,7 @@ from leanformer.train.loss import Carry, Loss, summed
 from leanformer.train.precision import has_bf16
 from leanformer.train.ranks import Ranks
 from leanformer.train.setup import TrainSetup
+from leanformer.train.transformed import transformed
 
 # torch 2.13 renamed it: whether rank 0's buffers replace those of the others before each forward
 _SYNC = "forward_sync_buffers"
@@ -64,6 +66,13 @@ class DataParallel(OneDevice):
                 f"parallel: {type(loss).__name__} compares the examples of a batch with each "
                 "other, and ranks share out its examples; train it with one process"
             )
+        if setup.compile and self.ranks.plan.zero:
+            raise ValueError(
+                f"compile: weights that zero = {self.ranks.plan.zero} shares out come and go while "
+                "the model runs, which a compiled one does not allow; leave compile out, or set "
+                "zero = 0"
+            )
+        self.ranks.take_over([*model.state_dict().values(), *loss.state_dict().values()])
         self.sharding: Sharding | None = None
         if self.ranks.plan.zero:
             half = setup.precision == "bf16" and has_bf16(device_of(model).type)
@@ -78,7 +87,7 @@ class DataParallel(OneDevice):
 
     def forward_backward(self, parts: Sequence[Batch], carry: Carry) -> tuple[float, Carry]:
         """See `Execution.forward_backward`."""
-        shown = [self.loss.transform_batch(part) for part in parts]
+        shown = transformed(self.loss, parts)
         counts = summed([self.loss.counts(part) for part in shown])
         self.model.train()
         shares = []
@@ -88,9 +97,9 @@ class DataParallel(OneDevice):
                 with self._microbatch(last=place == len(shown) - 1):
                     penalized = 1 / len(shown) / self.ranks.count
                     part = part.to(self.device)
-                    share, following = self.share(part, carry, carry, counts, penalized)
-                    self.precision.backward(share * counted)
-                shares.append(share.detach() * counted)
+                    share, following = self.share(part, carry, carry, counts, penalized, counted)
+                    self.precision.backward(share)
+                shares.append(share.detach())
                 if following:
                     raise ValueError(
                         f"parallel: {type(self.loss).__name__} hands something on from step to "
@@ -120,10 +129,17 @@ class DataParallel(OneDevice):
             yield
 
     def _apart(self) -> list[Tensor]:
-        """Gradients that nothing has added up."""
+        """Gradients that nothing has added up: of the loss, and of what is not shared out."""
         if self.sharding is None:
             return []
-        return [p.grad for p in self.loss.parameters() if p.grad is not None]
+        plain = [p for p in self.parameters if not isinstance(p, DTensor)]
+        return [p.grad for p in plain if p.grad is not None]
+
+    def _alike(self) -> list[list[nn.Parameter]]:
+        """See `OneDevice._alike`: what is shared out, and what every rank holds."""
+        parts = [p for p in self.parameters if isinstance(p, DTensor)]
+        whole = [p for p in self.parameters if not isinstance(p, DTensor)]
+        return [alike for alike in (parts, whole) if alike]
 
     @contextmanager
     def _own_chance(self) -> Iterator[None]:
@@ -161,6 +177,23 @@ class DataParallel(OneDevice):
         self.ranks.add([asked])
         return bool(asked.item())
 
+    def require_alike(self, what: dict[str, Any]) -> None:
+        """See `Execution.require_alike`."""
+        for rank, theirs in enumerate(self.ranks.gather(what)):
+            first = self.ranks.decide(what)
+            if theirs != first:
+                names = listed([name for name in first if theirs.get(name) != first[name]])
+                raise ValueError(
+                    f"parallel: rank {rank} trains on something else than rank 0, which differs in "
+                    f"{names}; every rank reads the same data with the same seed"
+                )
+
+    def moving(self) -> AbstractContextManager[None]:
+        """See `Execution.moving`."""
+        if self.sharding is None or not self.scheduled_modules:
+            return nullcontext()
+        return self.sharding.whole()
+
     def _finite(self) -> list[bool]:
         """Whether each trained parameter is finite, on all ranks."""
         found = torch.stack([local(p.detach()).isfinite().all() for p in self.parameters])
@@ -185,13 +218,7 @@ class DataParallel(OneDevice):
         """See `Execution.restore`: ranks draw on where there are as many as before, and else begin
         from what all of them draw from.
         """
-        state, places = self.model.state_dict(), self._parameters_by_place()
-        models = {name: like(one, state[name]) for name, one in groups["model"].items()}
-        moments = {
-            name: like(one, places[name.rsplit(".", 1)[0]])
-            for name, one in groups["optimizer"].items()
-        }
-        super().restore({**groups, "model": models, "optimizer": moments}, values, folder)
+        super().restore(groups, values, folder)
         own = f"rank{self.ranks.rank}."
         drawn = {name: one for name, one in groups["random"].items() if name.startswith(own)}
         before = sum(name.endswith(".cpu") for name in groups["random"])
@@ -204,19 +231,28 @@ class DataParallel(OneDevice):
         sharded.save(folder, groups, state, self.ranks)
 
     def read(self, folder: Path) -> tuple[Groups, dict[str, Any]] | None:
-        """See `Execution.read`."""
-        return sharded.load(folder, self._as_shared_out, self.ranks)
+        """See `Execution.read`: each rank ends with what it holds of every tensor."""
+        found = sharded.load(folder, self._as_shared_out, self.ranks)
+        if found is None:
+            return None
+        groups, state = found
+        known = self._known()
+        for group in known.keys() & groups.keys():
+            for name, whole in groups[group].items():
+                groups[group][name] = like(whole, known[group].get(_held_by(group, name), whole))
+        return groups, state
 
     def _as_shared_out(self, group: str, name: str, empty: Tensor) -> Tensor:
         """Where a tensor of a checkpoint is read into: `empty`, or what this rank holds of it."""
-        known: Tensor | None = None
-        if group in ("model", "best"):
-            known = self.model.state_dict().get(name)
-        elif group == "optimizer":
-            known = self._parameters_by_place().get(name.rsplit(".", 1)[0])
+        known = self._known().get(group, {}).get(_held_by(group, name))
         if isinstance(known, DTensor) and known.shape == empty.shape:
             return torch.zeros_like(known.detach(), dtype=empty.dtype)
         return empty
+
+    def _known(self) -> Groups:
+        """What this rank holds of the tensors of each group that may be shared out."""
+        model = self.model.state_dict()
+        return {"model": model, "best": model, "optimizer": self._parameters_by_place()}
 
     def _parameters_by_place(self) -> dict[str, Tensor]:
         """The trained parameters, as the optimizer calls them."""
@@ -225,6 +261,11 @@ class DataParallel(OneDevice):
             for group in self.optimizer.param_groups
             for name, parameter in zip(group["param_names"], group["params"], strict=True)
         }
+
+
+def _held_by(group: str, name: str) -> str:
+    """The parameter that a tensor of a checkpoint belongs to."""
+    return name.rsplit(".", 1)[0] if group == "optimizer" else name
 
 
 def _added(state: None, bucket: GradBucket) -> torch.futures.Future[Tensor]:

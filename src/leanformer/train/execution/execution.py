@@ -15,6 +15,7 @@ that of the whole tensor, whoever holds its pieces.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -86,6 +87,22 @@ class Execution(ABC):
     @abstractmethod
     def decide(self, value: T) -> T:
         """What the process that decides found, in every process."""
+
+    def require_alike(self, what: dict[str, Any]) -> None:
+        """Refuse a training of which processes know different things; one process knows one.
+
+        Args:
+            what: What must be the same in each process, by what it is called; JSON values.
+
+        Raises:
+            ValueError: Processes differ; the message names in what.
+        """
+
+    def moving(self) -> AbstractContextManager[None]:
+        """Within it, modules that change on a schedule see whole weights, and what they change in
+        them stays.
+        """
+        return nullcontext()
 
     @abstractmethod
     def wished(self, wish: bool) -> bool:

@@ -20,6 +20,7 @@ from leanformer.train.optimizers.interface import grouped
 from leanformer.train.precision import Precision
 from leanformer.train.scheduled_module import ScheduledModule, penalties, scheduled_modules
 from leanformer.train.setup import TrainSetup
+from leanformer.train.transformed import transformed
 
 _NAMED = 3  # parameters that a message names
 
@@ -46,7 +47,13 @@ class Share(nn.Module):
         self.scheduled, self.precision = scheduled, precision
 
     def forward(
-        self, part: Batch, carry: Carry, following: Carry, counts: Counts, penalized: float
+        self,
+        part: Batch,
+        carry: Carry,
+        following: Carry,
+        counts: Counts,
+        penalized: float,
+        counted: float = 1.0,
     ) -> tuple[Tensor, Carry]:
         """The share, a scalar; and the carry for the next step.
 
@@ -56,10 +63,11 @@ class Share(nn.Module):
             following: What the microbatches before have made of it.
             counts: The units of the whole batch.
             penalized: The share of the step's penalties that is added here.
+            counted: Factor of the terms: 0 where the microbatch only stands in for none.
         """
         with self.precision.autocast():
             outputs = self.loss.outputs(self.model, part, carry)
-            share = loss_share(self.loss.terms(outputs, part), counts)
+            share = loss_share(self.loss.terms(outputs, part), counts) * counted
             if (penalty := penalties(self.scheduled)) is not None:
                 share = share + penalty * penalized
         return share, detached(self.loss.next_carry(outputs, part, following))
@@ -105,7 +113,7 @@ class OneDevice(Execution):
         """See `Execution.forward_backward`."""
         assert self.loss.additive or len(parts) == 1, "a loss that is not additive, in parts"
         # counted before they go to the device, which need not be waited for then
-        shown = [self.loss.transform_batch(part) for part in parts]
+        shown = transformed(self.loss, parts)
         counts = self.total(summed([self.loss.counts(part) for part in shown]))
         self.model.train()
         shares, following = [], carry
@@ -122,7 +130,8 @@ class OneDevice(Execution):
 
     def norms(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """See `Execution.norms`: this process holds the whole of each."""
-        return [torch.linalg.vector_norm(tensor) for tensor in tensors]
+        # the gradients of swapped layers are in the host's memory
+        return [torch.linalg.vector_norm(tensor).to(self.device) for tensor in tensors]
 
     def step(self, factor: float) -> bool:
         """See `Execution.step`."""
@@ -149,7 +158,8 @@ class OneDevice(Execution):
 
     def _finite(self) -> list[bool]:
         """Whether each trained parameter is finite."""
-        found = torch.stack([p.detach().isfinite().all() for p in self.parameters]).cpu()
+        each = [p.detach().isfinite().all().to(self.device) for p in self.parameters]
+        found = torch.stack(each).cpu()
         return [bool(one) for one in found]
 
     def _clip(self) -> None:
@@ -165,7 +175,12 @@ class OneDevice(Execution):
         if not self.precision.scales and not math.isfinite(norm):
             raise NotFinite(f"the norm of the gradient is {norm:g}, by {self._without_end()}")
         if self.max_grad_norm:
-            nn.utils.clip_grads_with_norm_(self.parameters, self.max_grad_norm, norm)
+            for alike in self._alike():
+                nn.utils.clip_grads_with_norm_(alike, self.max_grad_norm, norm)
+
+    def _alike(self) -> list[list[nn.Parameter]]:
+        """The trained parameters in groups of one kind, which torch scales together."""
+        return [self.parameters]
 
     def _without_end(self) -> str:
         """The parameters whose gradients have no finite norm."""
@@ -192,7 +207,8 @@ class OneDevice(Execution):
 
     def write(self, folder: Path, groups: Groups, state: dict[str, Any]) -> None:
         """See `Execution.write`."""
-        checkpoint.save(folder, groups, state)
+        if self.writes:
+            checkpoint.save(folder, groups, state)
 
     def read(self, folder: Path) -> tuple[Groups, dict[str, Any]] | None:
         """See `Execution.read`."""
