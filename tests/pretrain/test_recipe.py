@@ -44,6 +44,7 @@ def test_files_that_are_not_recipes_are_refused(tmp_path: Path) -> None:
     [
         ("model.architecture=bret", "model.architecture: 'bret' is not a language model"),
         ("model.heads=5", "model.heads: 5 do not divide a width of 32"),
+        ("train.base_batch_size=4", "batch_tokens: train.base_batch_size brings a learning rate"),
         ("samples.temperature=0", "samples.temperature: 0.0 is not above 0"),
         ("corpus.pathes=[]", "did you mean 'paths'"),
         ("packing=both", "packing: 'both' is not one of auto, packed, grouped"),
@@ -54,4 +55,4 @@ def test_what_does_not_fit_is_named_with_its_place(
     tmp_path: Path, setting: str, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        recipe(write_corpus(tmp_path / "c.txt"), "causal-lm", setting)
+        recipe(write_corpus(tmp_path / "c.txt"), "causal-lm", "batch_tokens=64", setting)

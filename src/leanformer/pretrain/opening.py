@@ -7,9 +7,9 @@ from typing import Any
 from leanformer.core.machine.device import find_device
 from leanformer.core.storage.files import recover_folder
 from leanformer.data.corpus import (
+    CorpusProgress,
     Packing,
     PreparedCorpus,
-    Reading,
     open_prepared,
     prepare,
     train_tokenizer,
@@ -183,7 +183,7 @@ def _row_length(recipe: Pretraining, model: Any) -> int:
     )
 
 
-def told(reading: Reading) -> str:
+def told(reading: CorpusProgress) -> str:
     """How far the reading of a corpus is, in words."""
     share = "" if reading.share is None else f", {reading.share:.0%}"
     left = "" if reading.left is None else f", {reading.left:.0f} s left"

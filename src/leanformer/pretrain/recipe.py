@@ -116,6 +116,11 @@ class Pretraining:
         return self.max_length or own or _LENGTH
 
     def __post_init__(self) -> None:
+        if self.batch_tokens is not None and self.train.base_batch_size is not None:
+            raise ValueError(
+                "batch_tokens: train.base_batch_size brings a learning rate to train.batch_size "
+                "rows, which batch_tokens replaces; leave one of the two out"
+            )
         if not isinstance(self.model, Architecture):
             if isinstance(self.tokenizer, NewTokenizer):
                 raise ValueError(

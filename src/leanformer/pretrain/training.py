@@ -164,7 +164,7 @@ class Training:
         return Journal(
             self.record,
             self.batches,
-            recipe.train,
+            recipe.train.scaled(),
             device,
             log_steps=recipe.log_steps,
             evaluator=self.evaluator,
