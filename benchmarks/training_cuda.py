@@ -1,0 +1,318 @@
+"""What a CUDA device does in training: utilization, largest batches, layers that are swapped.
+
+    python benchmarks/training_cuda.py           (ten minutes at most, on a device of its own)
+    python benchmarks/training_cuda.py --page    (writes docs/results/training-cuda.md)
+
+GPT-2 small and BERT base are trained on random tokens in bf16 by the one loop, fused AdamW, the
+largest microbatch that fits; MFU is model FLOPs (`measure.training_flops`) over the peak of a matrix
+product on the same device (`measure.peak_flops`). The largest batch of each memory saver is found
+by doubling and halving. Where there is no CUDA device, or no time is left, that is said on the
+page. `--tiny` runs all of it on small models, for tests; `--device cpu` too.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from foundation_tables import RESULTS
+
+from leanformer.core.record import Record, read
+from leanformer.core.storage.files import write_text
+from leanformer.data import Batch
+from leanformer.measure.environment import environment
+from leanformer.measure.peak_flops import peak_flops
+from leanformer.measure.training_flops import training_flops_per_token
+from leanformer.models.tiny_tokenizers import tiny_tokenizer
+from leanformer.pretrain import Architecture
+from leanformer.pretrain.architectures import build
+from leanformer.train import Supervised, TrainSetup, fit
+from leanformer.train.batches import Batches
+from leanformer.train.memory import (
+    CheckpointActivations,
+    ChunkedCrossEntropy,
+    MemorySaver,
+    OffloadActivations,
+    OffloadOptimizer,
+    SwapLayers,
+)
+from leanformer.train.optimizers import AdamW
+from leanformer.train.schedules import ConstantRate
+
+MEASURED = RESULTS / "training-cuda.jsonl"
+SECONDS = 570
+MODELS = {"gpt2": ("causal-lm", 1024, 50304), "bert": ("masked-lm", 512, 30528)}
+BAR = 0.45
+SAVERS: dict[str, tuple[MemorySaver, ...]] = {
+    "none": (),
+    "chunked-cross-entropy": (ChunkedCrossEntropy(),),
+    "checkpoint-activations": (CheckpointActivations(),),
+    "offload-activations": (OffloadActivations(),),
+    "offload-optimizer": (OffloadOptimizer(),),
+    "swap-layers": (SwapLayers(),),
+    "checkpoint-activations + chunked-cross-entropy": (
+        CheckpointActivations(),
+        ChunkedCrossEntropy(),
+    ),
+}
+ALWAYS_NOT_RUN = (
+    "more than one device: scaling of data parallelism and ZeRO over NCCL",
+    "more than one machine: hybrid sharding over a network",
+    "a restart by torchrun on devices",
+    "fp16 at scale: its loss scaling is tested on a CPU alone",
+)
+
+
+class RandomTokens(Batches):
+    """Rows of random tokens, all of one length; every token is a target."""
+
+    def __init__(self, rows: int, length: int, vocabulary: int, steps: int) -> None:
+        self.rows, self.length, self.vocabulary = rows, length, vocabulary
+        self.steps_per_epoch, self.longest = steps, length
+        self.epoch_tokens, self.whole_tokens = steps * rows * length, 0
+
+    def at(self, step: int) -> list[Batch]:
+        """See `Batches.at`."""
+        chance = torch.Generator().manual_seed(step)
+        ids = torch.randint(5, self.vocabulary, (self.rows, self.length), generator=chance)
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        labels = torch.randint(5, self.vocabulary, ids.shape, generator=chance)
+        return [Batch(inputs, labels, torch.arange(self.rows))]
+
+    def state(self) -> dict[str, Any]:
+        """See `Batches.state`."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """See `Batches.restore`."""
+
+
+class Bench:
+    """The measurements, until the time is over.
+
+    Args:
+        record: Where they go.
+        device: Where they are made.
+        tiny: Whether models and batches are small, for tests.
+    """
+
+    def __init__(self, record: Record, device: torch.device, tiny: bool) -> None:
+        self.record, self.device, self.tiny = record, device, tiny
+        self.ends = time.monotonic() + SECONDS
+        self.peak = peak_flops(device, torch.bfloat16)
+
+    def run(self) -> None:
+        """All of it; what no time was left for is told."""
+        about = {"peak_flops": self.peak, "device": self._named(), "environment": environment()}
+        self.record.write("cuda", **about)
+        for name, work in self._works():
+            if time.monotonic() > self.ends:
+                self.record.write("not-run", what=name, why="no time was left")
+                continue
+            try:
+                work()
+            except (torch.OutOfMemoryError, ValueError, RuntimeError) as error:
+                self.record.write("not-run", what=name, why=str(error)[:300])
+                self._clear()
+
+    def _works(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        for name in MODELS:
+            yield f"utilization of {name}", lambda name=name: self._utilization(name, False)
+        for saver in SAVERS:
+            yield f"largest batch of gpt2 with {saver}", lambda saver=saver: self._largest(saver)
+        yield "how far copies of swapped layers are hidden", self._overlap
+        for name in MODELS:
+            yield (
+                f"utilization of {name}, compiled",
+                lambda name=name: self._utilization(name, True),
+            )
+
+    def _utilization(self, name: str, compiled: bool) -> None:
+        """MFU at the batch that is fastest among those that fit."""
+        kind, length, _ = self._shape(name)
+        best: dict[str, Any] = {}
+        rows = 2 if self.tiny else 8
+        while time.monotonic() < self.ends:
+            found = self._tried(name, rows, (), steps=12, compiled=compiled)
+            if found is None or found["tokens_per_second"] < best.get("tokens_per_second", 0):
+                break
+            best = {"rows": rows, **found}
+            rows *= 2
+            if self.tiny:
+                break
+        causal = kind == "causal-lm"
+        flops = training_flops_per_token(self._model(name), length, causal=causal)
+        mfu = flops * best["tokens_per_second"] / self.peak
+        self.record.write("utilization", model=name, compiled=compiled, mfu=mfu, **best)
+
+    def _largest(self, saver: str) -> None:
+        """The most rows that fit, to about an eighth."""
+        found: dict[str, Any] = {}
+
+        def fits(rows: int) -> bool:
+            tried = None
+            if time.monotonic() < self.ends:
+                tried = self._tried("gpt2", rows, SAVERS[saver], steps=3)
+            found.update(tried or {})
+            return tried is not None
+
+        rows = largest(fits, 2 if self.tiny else 8, 4 if self.tiny else 4096)
+        self.record.write("largest", saver=saver, rows=rows, **found)
+
+    def _overlap(self) -> None:
+        """Speed with layers swapped, over that without, at the same batch."""
+        rows = 2 if self.tiny else 16
+        speeds = {}
+        for saver in ("none", "swap-layers"):
+            tried = self._tried("gpt2", rows, SAVERS[saver], steps=12)
+            if tried is None:
+                raise RuntimeError(f"{rows} rows do not fit with {saver}")
+            speeds[saver] = tried["tokens_per_second"]
+        ratio = speeds["swap-layers"] / speeds["none"]
+        self.record.write("overlap", rows=rows, ratio=ratio, speeds=speeds)
+
+    def _tried(
+        self,
+        name: str,
+        rows: int,
+        savers: Sequence[MemorySaver],
+        *,
+        steps: int,
+        compiled: bool = False,
+    ) -> dict[str, Any] | None:
+        """Speed and memory of some steps; None where the memory does not suffice."""
+        kind, length, vocabulary = self._shape(name)
+        model = self._model(name).to(self.device)
+        setup = TrainSetup(
+            steps=steps,
+            optimizer=AdamW(learning_rate=1e-4),
+            schedule=ConstantRate(),
+            precision="bf16",
+            compile=compiled,
+            memory=tuple(savers),
+        )
+        times: list[float] = []
+
+        def hook(model: Any, progress: Any) -> None:
+            times.append(time.perf_counter())  # the loop has read the loss: the step is done
+
+        try:
+            fit(
+                model,
+                RandomTokens(rows, length, vocabulary, steps),
+                Supervised(kind),
+                setup,
+                keep_best=False,
+                hooks=[hook],
+            )
+        except torch.OutOfMemoryError:
+            return None
+        finally:
+            del model
+        begin = len(times) // 3  # the first steps allocate and choose kernels
+        speed = rows * length * (len(times) - 1 - begin) / (times[-1] - times[begin])
+        memory = torch.cuda.max_memory_allocated() if self.device.type == "cuda" else None
+        self._clear()
+        return {"tokens_per_second": speed, "memory": memory}
+
+    def _shape(self, name: str) -> tuple[str, int, int]:
+        kind, length, vocabulary = MODELS[name]
+        return (kind, 16, 100) if self.tiny else (kind, length, vocabulary)
+
+    def _model(self, name: str) -> Any:
+        kind, length, vocabulary = self._shape(name)
+        shape: dict[str, Any] = {"size": "base"}
+        if self.tiny:
+            shape = {"layers": 2, "width": 32, "heads": 2}
+        settings = {"vocab_size": vocabulary}
+        asked = Architecture(architecture=name, settings=settings, **shape)
+        asked = replace(asked, max_length=length)
+        return build(asked, kind, tiny_tokenizer(name), length, 0)  # type: ignore[arg-type]
+
+    def _named(self) -> str:
+        return torch.cuda.get_device_name() if self.device.type == "cuda" else "CPU"
+
+    def _clear(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+
+def largest(fits: Callable[[int], bool], rows: int, most: int) -> int:
+    """The most rows that fit, to about an eighth; 0 where not even `rows` do.
+
+    Args:
+        fits: Tries a number of rows.
+        rows: Where to begin.
+        most: More are not tried.
+    """
+    good = 0
+    while rows <= most and fits(rows):
+        good, rows = rows, 2 * rows
+    step = good // 2
+    while good and rows <= most and step >= max(1, good // 8):
+        if fits(good + step):
+            good += step
+        step //= 2
+    return good
+
+
+def write_page(measured: Path = MEASURED, out: Path = RESULTS / "training-cuda.md") -> None:
+    """Write docs/results/training-cuda.md from what was measured, and what was not."""
+    events = read(measured) if measured.is_file() else []
+    begun = [place for place, event in enumerate(events) if event["event"] == "cuda"]
+    events = events[begun[-1] :] if begun else events[-1:]
+    lines = ["# Training on a CUDA device\n", "Generated by `python benchmarks/training_cuda.py`; "]
+    lines[-1] += "the first lines of that script say how it was measured.\n"
+    if begun:
+        lines.append(
+            f"{events[0]['device']}, {events[0]['peak_flops'] / 1e12:.0f} TFLOP/s in bf16\n"
+        )
+    used = [event for event in events if event["event"] == "utilization"]
+    if used:
+        lines += [f"| model | rows | tokens/s | MFU | bar {BAR:.0%} |", "|---|---|---|---|---|"]
+        for event in used:
+            name = f"{event['model']}{', compiled' if event['compiled'] else ''}"
+            met = "✓" if event["mfu"] >= BAR else "✗"
+            speed = f"{event['tokens_per_second']:,.0f}"
+            lines.append(f"| {name} | {event['rows']} | {speed} | {event['mfu']:.1%} | {met} |")
+    largest = [event for event in events if event["event"] == "largest"]
+    if largest:
+        lines += ["\n| memory saver | largest batch, rows | tokens/s there |", "|---|---|---|"]
+        for event in largest:
+            speed = f"{event.get('tokens_per_second') or 0:,.0f}"
+            lines.append(f"| {event['saver']} | {event['rows']} | {speed} |")
+    for event in (event for event in events if event["event"] == "overlap"):
+        lines.append(
+            f"\nWith layers swapped, batches of {event['rows']} rows are trained at "
+            f"{event['ratio']:.0%} of the speed without: the rest is copying that is not hidden."
+        )
+    missing = [f"{e['what']}: {e['why']}" for e in events if e["event"] == "not-run"]
+    lines += ["\n## Not run\n", *(f"- {one}" for one in [*missing, *ALWAYS_NOT_RUN])]
+    write_text(out, "\n".join(lines) + "\n")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--page", action="store_true")
+    parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--out", type=Path, default=MEASURED)
+    asked = parser.parse_args()
+    if asked.page:
+        write_page()
+        return
+    record = Record(asked.out)
+    if asked.device == "cuda" and not torch.cuda.is_available():
+        record.write("not-run", what="all of it", why="this machine has no CUDA device")
+        print("skipped: this machine has no CUDA device")
+        return
+    Bench(record, torch.device(asked.device), asked.tiny).run()
+
+
+if __name__ == "__main__":
+    main()
