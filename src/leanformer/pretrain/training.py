@@ -152,7 +152,7 @@ class Training:
         return Supervised("causal-lm") if self.causal else MaskedLanguage(self._masking())
 
     def _journal(self, command: str, watch: Callable[[Status], None] | None) -> Journal:
-        recipe, opened = self.recipe, self.opened
+        recipe = self.recipe
         device = find_device(recipe.device)
         flops = self._flops()
         peak = peak_flops(device, _DTYPES[Precision(recipe.train.precision, device.type).name])
