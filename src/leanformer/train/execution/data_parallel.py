@@ -29,12 +29,14 @@ from torch.nn.parallel import DistributedDataParallel
 from leanformer.core.identity.differences import listed
 from leanformer.core.machine.device import device_of
 from leanformer.data import Batch
+from leanformer.models.digest import weights_digest
 from leanformer.train.checkpoints import sharded
 from leanformer.train.execution.execution import Groups, T
 from leanformer.train.execution.one_device import OneDevice
 from leanformer.train.execution.sharding import Sharding, like, local
 from leanformer.train.generators import generator_states, set_generator_states
 from leanformer.train.loss import Carry, Loss, summed
+from leanformer.train.over_ranks import sharing_rows
 from leanformer.train.precision import has_bf16
 from leanformer.train.ranks import Ranks
 from leanformer.train.setup import TrainSetup
@@ -80,6 +82,7 @@ class DataParallel(OneDevice):
         super().__init__(model, loss, setup)
         self.writes = self.ranks.rank == 0
         self._chance: dict[str, Tensor] = {}
+        self._alike_buffers = False
         if self.sharding is None:
             quiet: dict[str, Any] = {_SYNC: False, "find_unused_parameters": True}
             self.share = DistributedDataParallel(self.share, **quiet)
@@ -94,7 +97,7 @@ class DataParallel(OneDevice):
         with self._own_chance():
             for place, whole in enumerate(shown):
                 part, counted = self._rows(whole)
-                with self._microbatch(last=place == len(shown) - 1):
+                with self._microbatch(last=place == len(shown) - 1), sharing_rows(counted):
                     penalized = 1 / len(shown) / self.ranks.count
                     part = part.to(self.device)
                     share, following = self.share(part, carry, carry, counts, penalized, counted)
@@ -107,7 +110,36 @@ class DataParallel(OneDevice):
                     )
         loss = torch.stack(shares).sum()
         self.ranks.add([loss, *self._apart()])
+        if not self._alike_buffers:
+            self._require_alike_buffers()
         return float(loss), carry
+
+    def _require_alike_buffers(self) -> None:
+        """Refuse a model whose buffers became others on each rank in the first step.
+
+        Raises:
+            ValueError: They did; the message names one.
+        """
+        own = {name: weights_digest(module) for name, module in self._with_buffers()}
+        first, *others = self.ranks.gather(own)
+        for rank, theirs in enumerate(others, start=1):
+            if differ := [name for name in first if first[name] != theirs[name]]:
+                raise ValueError(
+                    f"parallel: buffers of {listed(differ)} became others on rank {rank}, since "
+                    "each rank sees its own rows; let the module join what ranks see "
+                    "(`leanformer.train.over_ranks`), or train it with one process"
+                )
+        self._alike_buffers = True
+
+    def _with_buffers(self) -> Iterator[tuple[str, nn.Module]]:
+        """Buffers of each module, by its name."""
+        for name, module in self.model.named_modules():
+            buffers = {key: one for key, one in module._buffers.items() if one is not None}
+            if buffers:
+                found = nn.Module()
+                for key, buffer in buffers.items():
+                    found.register_buffer(key, buffer)
+                yield name, found
 
     def _rows(self, whole: Batch) -> tuple[Batch, float]:
         """The rows of this rank, and what they count: 0 where there are none left for it. It
@@ -173,8 +205,8 @@ class DataParallel(OneDevice):
 
     def require_alike(self, what: dict[str, Any]) -> None:
         """See `Execution.require_alike`."""
-        for rank, theirs in enumerate(self.ranks.gather(what)):
-            first = self.ranks.decide(what)
+        first, *others = self.ranks.gather(what)
+        for rank, theirs in enumerate(others, start=1):
             if theirs != first:
                 names = listed([name for name in first if theirs.get(name) != first[name]])
                 raise ValueError(
