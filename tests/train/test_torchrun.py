@@ -32,10 +32,10 @@ def trained(folder: Path, *launcher: str, zero: int = 0, kills: int = 0) -> dict
 def test_a_killed_worker_is_started_again_and_the_training_goes_on(
     tmp_path: Path, zero: int
 ) -> None:
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "2"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     expected = trained(tmp_path / "unbroken")
     found = trained(
-        tmp_path / "killed", *launcher, "--master-port", "0", zero=zero, kills=2
+        tmp_path / "killed", *launcher, "--max-restarts", "2", zero=zero, kills=2
     )
     assert found["first"] > 1  # the last attempt went on from a checkpoint
     assert len(found["losses"]) == 6
