@@ -87,12 +87,20 @@ class Set:
 
 _ALL = (
     Set(name="banking77", path="intent/banking77", epochs=6, bars={0.99: 20, 0.97: 150}),
-    Set(name="trec", path="topic/trec", epochs=4, bars={0.99: 5, 0.97: 9}, texts=questions),
+    Set(
+        name="trec",
+        path="topic/trec",
+        epochs=4,
+        bars={0.99: 5, 0.97: 9},
+        minutes=20,
+        texts=questions,
+    ),
     Set(
         name="sst2",
         path="sentiment/sst2_sentences",
         epochs=3,
         bars={0.99: 5, 0.97: 8},
+        minutes=20,
         texts=some_sentences,
     ),
     Set(

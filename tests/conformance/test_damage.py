@@ -15,6 +15,7 @@ from leanformer.attention import SlidingWindow
 from leanformer.attention.hf.attach import attach
 from leanformer.core.record import Record, read
 from leanformer.data import Examples, Task, encode_examples
+from leanformer.data.corpus import Corpus, open_prepared, prepare
 from leanformer.distill.ngrams import fit_ngrams
 from leanformer.distill.objective import Outputs
 from leanformer.distill.teachers.teacher_cache import TeacherCache
@@ -24,6 +25,8 @@ from leanformer.models.io.quiet import quiet
 from leanformer.models.io.save import save_model
 from leanformer.models.lean.per_layer_shapes import describe
 from leanformer.models.tiny import tiny_model
+from leanformer.models.tiny_tokenizers import TEXTS as TINY_TEXTS
+from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.prune.sparse.sparse_weights import encode_sparse, sparse_layers
 from leanformer.quantize.packed import codes_of_layers, hold
 from leanformer.quantize.quantizers import Uniform
@@ -33,6 +36,7 @@ from leanformer.runtime.manifest import read_manifest, write_manifest
 from leanformer.runtime.systems.cascade import save_cascade
 from leanformer.train.checkpoints import checkpoint
 
+TOKENIZER = tiny_tokenizer("bert")
 ROWS = {"input_ids": torch.tensor([[2, 7, 8, 9, 3], [2, 12, 3, 0, 0]])}
 ROWS["attention_mask"] = (ROWS["input_ids"] > 0).long()
 
@@ -215,6 +219,22 @@ def recorded(folder: Path) -> None:
         record.write("model", name=f"m{number}", quality={"dev": number / 7, "test": None})
 
 
+def corpus(folder: Path) -> None:
+    """A corpus, and the plan of its rows."""
+    texts = folder.with_name("texts.txt")
+    texts.write_text("\n".join([*TEXTS, *TINY_TEXTS]))
+    corpus = Corpus(paths=(str(texts),), held_out=0.3)
+    prepare(corpus, TOKENIZER, folder, kind="masked-lm", max_length=24)
+
+
+def rows_of(folder: Path) -> Any:
+    prepared = open_prepared(folder, TOKENIZER, max_length=24)
+    prepared.check()
+    inputs = prepared.rows.batch(np.arange(len(prepared.rows))).inputs
+    held_out = [row["input_ids"] for row in prepared.held_out().rows]
+    return {name: tensor.numpy() for name, tensor in inputs.items()}, held_out
+
+
 FORM = "config.json:quantization_config"
 FOLDERS = {
     "model": Kind(made(), answers),
@@ -246,6 +266,7 @@ FOLDERS = {
     "hashed-ngrams": Kind(hashed_ngrams, served, ("leanformer.json", "hashed-ngrams.json")),
     "checkpoint": Kind(training, resumed, ("state.json", "parts.json")),
     "teacher": Kind(TEACHER.fill, TEACHER.read, ("outputs.json",)),
+    "corpus": Kind(corpus, rows_of, ("tokens.json",)),
     "record": Kind(recorded, lambda folder: read(folder / "record.jsonl"), begins=True),
 }
 

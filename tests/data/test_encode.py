@@ -128,6 +128,23 @@ def test_a_batch_goes_to_a_device_whole() -> None:
     assert all(here.inputs[name] is tensor for name, tensor in batch.inputs.items())
 
 
+def test_some_rows_of_a_batch_take_all_that_is_theirs_along() -> None:
+    batch = of_lengths([2, 3, 1], labels=[0, 1, 2]).batch([2, 0, 1])
+    batch = replace(batch, lanes=torch.tensor([0, 1, 2]), begins=torch.tensor([True, False, True]))
+    taken = batch.take([2, 0])
+    assert taken.index == (1, 2)
+    for name, tensor in batch.inputs.items():
+        assert taken.inputs[name].equal(tensor[[2, 0]])
+    assert taken.labels is not None
+    assert taken.labels.tolist() == [1, 2]
+    assert taken.lanes is not None
+    assert taken.lanes.tolist() == [2, 0]
+    assert taken.begins is not None
+    assert taken.begins.tolist() == [True, True]
+    bare = of_lengths([2]).batch([0]).take([0])
+    assert (bare.labels, bare.lanes, bare.begins) == (None, None, None)
+
+
 def test_a_batch_goes_to_cuda_from_pinned_memory_and_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -25,7 +25,7 @@ def test_packed_texts_are_answered_as_if_they_stood_alone(family: str, attention
     packed = pack(found, KIND, 40, tokenizer.pad_token_id).encoded
     batch = packed.batch(list(range(len(packed))))
     assert len(packed) < len(found)
-    logits = model(**model_inputs(batch.inputs)).logits
+    logits = model(**model_inputs(batch.inputs, model)).logits
     alone = {tuple(ids): model(input_ids=torch.tensor([ids])).logits[0] for ids in found}
     seen = 0
     for row, own in zip(packed.rows, logits, strict=True):

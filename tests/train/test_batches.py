@@ -50,6 +50,18 @@ def test_one_pool_of_everything_pads_as_little_as_sorting(lengths: list[int], si
     assert padded(shuffled(encoded, size, 0, pool=60)) == padded(by_length(encoded, size))
 
 
+@given(lengths=LENGTHS, ranks=st.integers(1, 4))
+def test_ranks_see_one_order_and_fill_their_microbatches(lengths: list[int], ranks: int) -> None:
+    alone = batches_of(lengths, size=7, budget=12)
+    shared = ShuffledBatches(of_lengths(lengths), batch_size=7, max_tokens=12, seed=0, ranks=ranks)
+    assert shared.identity() == alone.identity()
+    assert shared.state() == alone.state()
+    wider = batches_of(lengths, size=7, budget=12 * ranks)
+    for step in range(alone.steps_per_epoch):
+        assert sorted(rows(shared.at(step))) == sorted(rows(alone.at(step)))
+        assert [part.index for part in shared.at(step)] == [part.index for part in wider.at(step)]
+
+
 def test_epochs_differ() -> None:
     encoded = of_lengths(list(range(1, 41)))
     assert shuffled(encoded, 4, 0) != shuffled(encoded, 4, 1)

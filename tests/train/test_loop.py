@@ -113,6 +113,15 @@ def test_the_rate_follows_the_schedule() -> None:
     assert rates == pytest.approx([2e-3 * share for share in (1, 3 / 4, 2 / 4, 1 / 4)])
 
 
+def test_a_rate_said_for_another_batch_size_is_scaled_to_this_one() -> None:
+    losses = []
+    for fields in ({"learning_rate": 4e-3}, {"learning_rate": 2e-3, "base_batch_size": 1}):
+        model, encoded = toy()
+        setup = replace(FAST, epochs=1, **fields)  # type: ignore[arg-type]
+        losses.append(fit(model, encoded, Supervised("classification"), setup).losses)
+    assert losses[0] == losses[1]  # batches of 4: twice the rate, by the square root
+
+
 def test_a_training_may_begin_in_the_middle_of_its_schedule_and_data() -> None:
     """From the weights of step 6 on it sees the batch, and so the loss, of step 7."""
     model, encoded = toy(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)

@@ -5,7 +5,8 @@ import pytest
 
 from leanformer.core.codec import decode, encode
 from leanformer.train import TrainSetup
-from leanformer.train.optimizers import AdamW, Sgd
+from leanformer.train.optimizers import AdamW, Lamb, Lars, Sgd
+from leanformer.train.optimizers.interface import Optimizer
 from leanformer.train.schedules import ConstantRate, CosineDecay
 
 
@@ -19,6 +20,7 @@ from leanformer.train.schedules import ConstantRate, CosineDecay
         ({"steps": 1, "tokens": 1}, "steps, tokens: both say how long to train; set one of"),
         ({"start_fraction": 1.0}, "start_fraction: 1.0 is not at least 0 and below 1"),
         ({"batch_size": 0}, "batch_size: 0 is not at least 1"),
+        ({"base_batch_size": 0}, "base_batch_size: 0 is not at least 1"),
         ({"max_tokens_per_microbatch": 0}, "max_tokens_per_microbatch: 0 is not at least 1"),
         ({"max_grad_norm": -1.0}, "max_grad_norm: -1.0 is not at least 0"),
         ({"evaluations": -1}, "evaluations: -1 is not at least 0"),
@@ -40,6 +42,23 @@ def test_words_are_checked_where_they_are_read() -> None:
         decode(TrainSetup, {"learning_rate": -1.0}, "train")
     setup = TrainSetup(epochs=0.5, schedule=CosineDecay(), optimizer=Sgd(momentum=0.5))
     assert decode(TrainSetup, encode(setup)) == setup
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate"),
+    [(AdamW(), 0.2), (Lamb(), 0.2), (Lars(), 0.2), (Sgd(), 0.4)],
+)
+def test_a_rate_said_for_one_batch_size_is_scaled_to_another(
+    optimizer: Optimizer, rate: float
+) -> None:
+    setup = TrainSetup(optimizer=optimizer, learning_rate=0.1, batch_size=128)
+    assert setup.scaled() is setup
+    scaled = replace(setup, base_batch_size=32).scaled()
+    assert scaled.optimizer.learning_rate == pytest.approx(rate)
+    assert scaled == replace(setup, learning_rate=scaled.optimizer.learning_rate)
+    assert scaled.scaled() is scaled
+    assert type(scaled.optimizer) is type(optimizer)
+    assert replace(setup, base_batch_size=128).scaled() == setup
 
 
 def test_a_learning_rate_given_for_short_is_the_optimizers() -> None:

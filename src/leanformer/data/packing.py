@@ -54,14 +54,28 @@ def documents(texts: Sequence[str], tokenizer: Any) -> list[list[int]]:
     Raises:
         ValueError: The tokenizer has no end token.
     """
-    end = tokenizer.eos_token_id
-    if end is None:
+    end = end_token(tokenizer)
+    readings = reader_of(tokenizer, None).read([repair(text) for text in texts], parallel=True)
+    return [ended(one.ids, end) for one in readings]
+
+
+def end_token(tokenizer: Any) -> int:
+    """The id of the token that ends a text.
+
+    Raises:
+        ValueError: The tokenizer has none.
+    """
+    if tokenizer.eos_token_id is None:
         raise ValueError(
             f"{type(tokenizer).__name__} has no end token, by which a model learns where a text "
             "ends; name one as eos_token in tokenizer_config.json"
         )
-    readings = reader_of(tokenizer, None).read([repair(text) for text in texts], parallel=True)
-    return [one.ids if one.ids[-1:] == [end] else [*one.ids, end] for one in readings]
+    return int(tokenizer.eos_token_id)
+
+
+def ended(ids: list[int], end: int) -> list[int]:
+    """`ids` with the end token after them, once."""
+    return ids if ids[-1:] == [end] else [*ids, end]
 
 
 def pack(found: Sequence[list[int]], kind: str, length: int, padding: int) -> Packed:

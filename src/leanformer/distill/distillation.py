@@ -174,7 +174,7 @@ def outputs_of(
 ) -> Outputs:
     """What `model` says about `inputs`; for embedding, `logits` is the pooled vector."""
     with observe_attention(model) if attention else nullcontext(()) as layers:
-        output = model(**model_inputs(inputs), output_hidden_states=hidden)
+        output = model(**model_inputs(inputs, model), output_hidden_states=hidden)
     mask = inputs["attention_mask"]
     if kind_named(kind).output == "vector":
         logits = text_vectors(model, output.last_hidden_state, mask)

@@ -82,7 +82,7 @@ def fit(
             saving.enter_context(saver.apply(model, loss))
         settings = {"seed": seed, "keep_best": keep_best}
         identity = identify(model, batches, loss, setup, **settings) if folder is not None else {}
-        run = Course(model, batches, setup, execute(model, loss, setup), folder)
+        run = Course(model, batches, setup, execute(model, loss, setup.scaled()), folder)
         run.execution.require_alike({"data": batches.state(), "steps": run.steps, "seed": seed})
         identity = run.execution.decide(identity)
         saving.push(lambda error, *_: run.execution.close() if error is None else None)

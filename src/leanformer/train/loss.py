@@ -150,7 +150,7 @@ class Supervised(Loss):
 
     def outputs(self, model: nn.Module, batch: Batch, carry: Carry) -> Tensor:
         """Logits, [B, C] or [B, T, C]."""
-        logits: Tensor = model(**model_inputs(batch.inputs)).logits
+        logits: Tensor = model(**model_inputs(batch.inputs, model)).logits
         return logits
 
     def terms(self, outputs: Tensor, batch: Batch) -> list[Term]:

@@ -7,6 +7,7 @@ from leanformer.core.ranges import Count, Index, NotNegative, PartialShare, Posi
 from leanformer.train.batches import Duration
 from leanformer.train.memory.interface import MemorySaver
 from leanformer.train.optimizers import AdamW
+from leanformer.train.optimizers.batch_scaling import scaled_rate
 from leanformer.train.optimizers.interface import Optimizer
 from leanformer.train.parallel import Parallel
 from leanformer.train.schedules import LinearDecay
@@ -33,6 +34,10 @@ class TrainSetup:
     """Real tokens that the model reads, in place of `epochs`; the last batch is read whole."""
     batch_size: Count = 32
     """Examples per optimizer step."""
+    base_batch_size: Count | None = None
+    """Batch size that the learning rate was chosen for. The optimizer's rule scales the rate from
+    there to `batch_size`: in proportion to it for SGD, to its square root for AdamW, LAMB and LARS.
+    None = the rate as it is."""
     max_tokens_per_microbatch: Count = 16384
     """Padded tokens that pass through the model at once; the gradients of a larger batch are
     accumulated over parts of it."""
@@ -56,8 +61,8 @@ class TrainSetup:
     """Leave embeddings, and heads tied to them, as they are; a step costs less then."""
     compile: bool = False
     """Compile the forward and backward pass with `torch.compile`. It pays in long trainings on a
-    GPU; it takes minutes at first, and needs a C++ compiler on a CPU and Triton on a GPU. Not with
-    objectives that compare attention."""
+    GPU; it takes minutes at first, and needs a C++ compiler on a CPU and Triton on a GPU. The
+    optimizer step stays as it is: a fused kernel. Not with objectives that compare attention."""
     memory: tuple[MemorySaver, ...] = ()
     """How to train in less memory; `leanformer list` shows what there is."""
     parallel: Parallel = field(default_factory=Parallel)
@@ -74,6 +79,16 @@ class TrainSetup:
             object.__setattr__(self, "optimizer", chosen)
         if self.steps is not None and self.tokens is not None:
             raise ValueError("steps, tokens: both say how long to train; set one of the two")
+
+    def scaled(self) -> "TrainSetup":
+        """This setup with its learning rate brought from `base_batch_size` to `batch_size`."""
+        if self.base_batch_size is None:
+            return self
+        optimizer: Any = self.optimizer
+        sizes = self.batch_size, self.base_batch_size
+        rate = scaled_rate(optimizer.batch_scaling, optimizer.learning_rate, *sizes)
+        scaled = replace(optimizer, learning_rate=rate)
+        return replace(self, optimizer=scaled, base_batch_size=None)
 
     @property
     def duration(self) -> Duration:

@@ -46,7 +46,9 @@ def _joined(parts: Sequence[Batch], width: int) -> Batch:
     index = tuple(place for one in wide for place in one.index)
     labels, lanes, begins = (
         None if found[0] is None else torch.cat(found)
-        for found in ([getattr(one, name) for one in wide] for name in ("labels", "lanes", "begins"))
+        for found in (
+            [getattr(one, name) for one in wide] for name in ("labels", "lanes", "begins")
+        )
     )
     return Batch(inputs, labels, index, lanes, begins)
 

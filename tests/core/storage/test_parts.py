@@ -125,3 +125,15 @@ def test_what_is_not_a_table_of_parts_is_refused(tmp_path: Path, parts: object) 
 def test_a_folder_that_is_gone_lacks_its_parts(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(ValueError, match=r"gone/1_Pooling/config\.json is missing"):
         compare_parts(tmp_path / "gone", parts_of(folder), "go")
+
+
+def test_sizes_alone_are_compared_where_checksums_take_too_long(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"abc")
+    list_parts(tmp_path)
+    (tmp_path / "large").write_bytes(b"abd")
+    check_parts(tmp_path, "fetch it again", checksums=False)
+    with pytest.raises(ValueError, match="large was altered after it was written"):
+        check_parts(tmp_path, "fetch it again")
+    (tmp_path / "large").write_bytes(b"ab")
+    with pytest.raises(ValueError, match="large has 2 bytes and had 3"):
+        check_parts(tmp_path, "fetch it again", checksums=False)

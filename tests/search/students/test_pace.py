@@ -80,6 +80,17 @@ def test_one_without_time_for_half_an_epoch_is_not_begun(
     assert world.told[-1][1] == "L3: 89 s of training, and it may take 0 s; none is begun"
 
 
+def test_a_part_of_an_epoch_is_a_training_where_most_texts_have_no_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(TooLong) as found:
+        World(tmp_path, free=7.0).train(monkeypatch, least=0.1)
+    assert found.value.epochs == 0.28  # of 25 steps, a second each
+    with pytest.raises(TooLong) as found:
+        World(tmp_path / "other", free=2.0).train(monkeypatch, least=0.1)
+    assert found.value.epochs == 0
+
+
 def test_a_resumed_training_is_judged_by_what_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,12 +158,17 @@ def test_a_hopeless_training_is_not_waited_for(
     assert world.told[-2][1].step == 11
 
 
-@given(free=st.floats(0, 1e4), epoch=st.floats(0.1, 1e3), later=st.floats(0.1, 1))
-def test_what_fits_fits(free: float, epoch: float, later: float) -> None:
-    epochs = module._fitting(free, epoch, later)
+@given(
+    free=st.floats(0, 1e4),
+    epoch=st.floats(0.1, 1e3),
+    later=st.floats(0.1, 1),
+    least=st.floats(0.01, 0.5),
+)
+def test_what_fits_fits(free: float, epoch: float, later: float, least: float) -> None:
+    epochs = module._fitting(free, epoch, later, least)
     takes = epoch * (min(1.0, epochs) + later * max(0.0, epochs - 1))
     assert takes <= free + 1e-6 * epoch
-    assert epochs == 0 or epochs >= 0.5
+    assert epochs == 0 or epochs >= least
 
 
 def test_a_student_of_the_teachers_size_spares_a_quarter() -> None:

@@ -4,7 +4,6 @@ wrong by one sum does not."""
 import copy
 import functools
 import tempfile
-import tempfile
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
@@ -187,7 +186,9 @@ def _plain_again(layouts: list[Parallel]) -> None:
         fit(model, made.data, made.loss, setup, evaluate=made.evaluate, keep_best=False)
         after = _description(model)
         assert after == before, [
-            (layout, name, after[name], before[name]) for name in before if after[name] != before[name]
+            (layout, name, after[name], before[name])
+            for name in before
+            if after[name] != before[name]
         ][:2]
         assert model.lm_head.weight is model.transformer.wte.weight
         assert all(p.grad is None and type(p) is nn.Parameter for p in model.parameters())

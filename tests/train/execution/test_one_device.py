@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -206,3 +207,29 @@ def test_a_batch_is_transformed_and_counted_before_it_goes_to_the_device(
     execution.forward_backward([batch], {})
     assert order == ["transform_batch", "counts", "to"]
     assert execution.loss.before == execution.loss.after == torch.device("cpu")
+
+
+def test_the_loss_scale_goes_on_from_a_checkpoint_and_the_batch_may_pass_in_parts() -> None:
+    def scaled(steps: range, before: Any = None) -> tuple[OneDevice, list[float]]:
+        model, encoded = toy(**STILL)
+        execution = OneDevice(model, Supervised("classification"), replace(FAST, precision="fp16"))
+        if before is not None:
+            execution.restore(*before, Path("checkpoint"))
+        found = []
+        for step in steps:
+            parts = [encoded.batch([step]), encoded.batch([step + 1, step + 2])]
+            execution.forward_backward(parts, {})
+            if step == 1:
+                execution.parameters[0].grad.fill_(torch.inf)  # type: ignore[union-attr]
+            assert execution.step(1.0) == (step != 1)
+            found.append(execution.precision.scaler.get_scale())
+        return execution, found
+
+    execution, scales = scaled(range(3))
+    assert scales == [65536.0, 32768.0, 32768.0]
+    groups, values = execution.state()
+    groups = {name: {k: t.clone() for k, t in g.items()} for name, g in groups.items()}
+    again, more = scaled(range(3, 4), (groups, json.loads(json.dumps(values))))
+    assert more == [32768.0]
+    whole, _ = scaled(range(4))
+    assert same(again.model.state_dict(), whole.model.state_dict())

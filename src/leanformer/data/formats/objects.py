@@ -25,21 +25,27 @@ def json_lines(text: str, path: Path) -> list[Row]:
     """
     source, rows = f"{path}:", []
     for number, line in enumerate(lines_of(text), 1):
-        if not line.strip():
-            rows.append(Row((), source, number))
-            continue
-        try:
-            value = _DECODER.decode(line)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{source}{number}: {_said(error, 'one object per line')}") from None
-        if not isinstance(value, dict):
-            array = "; an array of objects is read from a .json file" if line[0] == "[" else ""
-            raise ValueError(
-                f"{source}{number}: {line[:_SHOWN]!r} is not a JSON object; write one per line"
-                f"{array}"
-            )
+        value = json_line(line, f"{source}{number}") if line.strip() else {}
         rows.append(Row(value, source, number))
     return rows
+
+
+def json_line(line: str, place: str) -> dict[str, Any]:
+    """The object on a line that is not blank.
+
+    Raises:
+        ValueError: It is not a JSON object, or has a key twice; the message begins with `place`.
+    """
+    try:
+        value = _DECODER.decode(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{place}: {_said(error, 'one object per line')}") from None
+    if not isinstance(value, dict):
+        array = "; an array of objects is read from a .json file" if line[0] == "[" else ""
+        raise ValueError(
+            f"{place}: {line[:_SHOWN]!r} is not a JSON object; write one per line{array}"
+        )
+    return value
 
 
 def json_document(text: str, path: Path) -> list[Row]:

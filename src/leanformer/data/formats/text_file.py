@@ -40,19 +40,33 @@ def read_text(path: Path) -> str:
         ValueError: As `read_bytes`, or the bytes are in another encoding.
     """
     raw = read_bytes(path)
-    if wide := _wide(raw):
-        raise ValueError(
-            f"{path}: this is {wide.upper()}, and UTF-8 is read; convert it first: "
-            f"{_conversion(path, wide)}"
-        )
+    refuse_wide(raw, path)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
+        raise not_utf8(path, line, raw[error.start]) from error
+
+
+def refuse_wide(head: bytes, path: Path) -> None:
+    """Refuse a file in UTF-16 or UTF-32, by its first bytes.
+
+    Raises:
+        ValueError: It is in such an encoding; the message has the command that converts it.
+    """
+    if wide := _wide(head):
         raise ValueError(
-            f"{path}:{line}: byte {raw[error.start]:#04x} is not UTF-8; "
-            f"convert it first, e.g. {_conversion(path, 'latin1')}"
-        ) from error
+            f"{path}: this is {wide.upper()}, and UTF-8 is read; convert it first: "
+            f"{_conversion(path, wide)}"
+        )
+
+
+def not_utf8(path: Path, line: int, byte: int) -> ValueError:
+    """The error of a byte that UTF-8 does not have at its place in `line`."""
+    return ValueError(
+        f"{path}:{line}: byte {byte:#04x} is not UTF-8; "
+        f"convert it first, e.g. {_conversion(path, 'latin1')}"
+    )
 
 
 def lines_of(text: str) -> list[str]:

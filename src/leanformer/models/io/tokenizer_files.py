@@ -122,7 +122,7 @@ def fit_tokenizer(tokenizer: Any, model: Any, folder: Path) -> None:
 def usable_positions(model: Any) -> int | None:
     """Number of tokens that a model has positions for; None = no limit is known."""
     positions = getattr(model.config, "max_position_embeddings", None)
-    return None if positions is None else positions - _skipped_positions(model)
+    return None if positions is None else positions - skipped_positions(model)
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
@@ -151,7 +151,7 @@ def _padding(tokenizer: Any) -> str | None:
     return str(tokenizer.bos_token) if tokenizer.convert_tokens_to_ids(usual) == last else usual
 
 
-def _skipped_positions(model: Any) -> int:
+def skipped_positions(model: Any) -> int:
     """Rows of the table of positions that no token gets, as in RoBERTa: up to that of padding."""
     for name, module in model.named_modules():
         if name.endswith("embeddings.position_embeddings"):

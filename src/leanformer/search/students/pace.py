@@ -20,9 +20,10 @@ from typing import Any
 from leanformer.search.contest import Contest
 from leanformer.train.course import Progress
 
+LEAST = 0.5
+"""Epochs of the labelled texts below which a training is none."""
 _SKIPPED = 2  # steps that find cold caches
 _STEPS = 10  # after so many is judged
-_LEAST = 0.5  # epochs: less is no training
 _HOPELESS = 2.0  # times what is free: such a training is not waited for
 
 
@@ -49,6 +50,7 @@ class Pace:
         most: Share that it may take where fewer than `enough` epochs fit into the usual one.
         enough: Epochs that are worth it.
         later: What a step costs in later epochs, as a share of one in the first.
+        least: Epochs below which it is no training.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class Pace:
         most: float = 1.0,
         enough: float = 0.0,
         later: float = 1.0,
+        least: float = LEAST,
     ) -> None:
         self.contest, self.name, self.epochs = contest, name, epochs
         self.share, self.most, self.enough, self.later = share, most, enough, later
+        self.least = least
         self.counted: int | None = None  # the step from which steps are counted
         self.began = 0.0
         self.judged = decided(contest, name) is not None
@@ -106,7 +110,8 @@ class Pace:
     def _fitting(self, epoch: float, later: float) -> float:
         """Epochs that fit into the share, or as many as are enough, into the largest share."""
         usual, most = (
-            _fitting(share * self.contest.free, epoch, later) for share in (self.share, self.most)
+            _fitting(share * self.contest.free, epoch, later, self.least)
+            for share in (self.share, self.most)
         )
         return min(self.epochs, max(usual, min(self.enough, most)))
 
@@ -127,11 +132,12 @@ def later_share(student: float, teacher: float) -> float:
     return 3 * student / (3 * student + teacher)
 
 
-def _fitting(free: float, epoch: float, later: float) -> float:
-    """How many epochs fit, where the first takes `epoch` seconds; 0 where too few do."""
+def _fitting(free: float, epoch: float, later: float, least: float) -> float:
+    """How many epochs fit, where the first takes `epoch` seconds; 0 where fewer than `least` do."""
     fits = free / epoch if free < epoch else 1 + (free - epoch) / (later * epoch)
-    fits = int(10 * fits) / 10
-    return fits if fits >= _LEAST else 0.0
+    fine = 10 if fits >= 1 else 100
+    fits = int(fine * fits) / fine
+    return fits if fits >= least else 0.0
 
 
 def _sentence(name: str, expected: float, free: float, epochs: float) -> str:

@@ -17,7 +17,7 @@ from leanformer.search.contest import Contest
 from leanformer.search.opening import new_head
 from leanformer.search.request import examples_of
 from leanformer.search.students.ladder import Rung, epochs_share
-from leanformer.search.students.pace import Pace, TooLong, decided, later_share
+from leanformer.search.students.pace import LEAST, Pace, TooLong, decided, later_share
 from leanformer.search.students.steps import rounding_steps, steps_of
 from leanformer.search.students.teacher_cache import have_room
 from leanformer.train.steps.finetune import Finetune
@@ -95,6 +95,7 @@ class Trainer:
             share=_STUDENT_SHARE,
             enough=_STUDENT_ENOUGH * epochs,
             later=later,
+            least=LEAST * self._labelled(),
         )
         try:
             done = self._run(rung.name, source, teacher, steps, pace, fresh_head)
@@ -116,6 +117,12 @@ class Trainer:
         source, teacher = self._trained[rung.name], self.contest.folder_of(None)
         pace = Pace(self.contest, rung.name, 1.0)
         return self._run(rung.name, source, teacher, steps, pace, folder=f"{rung.name}-rounded")
+
+    def _labelled(self) -> float:
+        """The share of labelled texts among those of an epoch: where there are many others, a part
+        of an epoch is a training.
+        """
+        return len(self.dataset.train) / examples_of(self.request, self.dataset)
 
     def _epochs(self, rung: Rung, start: Rung | None) -> float:
         """Of a student: as asked, or fewer the less of it is cut.

@@ -30,6 +30,7 @@ _WORDS = {
     "format": "the version of the checkpoint",
     "data.token_ids": "the texts of the training data",
     "data.labels": "the labels of the training data",
+    "data.tokenizer": "the tokenizer of the training data",
     "data.examples": "the number of training examples",
     "weights.model": "the model's initial weights",
     "weights.loss": "the initial weights of the objectives",

@@ -130,7 +130,8 @@ class OneDevice(Execution):
 
     def norms(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """See `Execution.norms`: this process holds the whole of each."""
-        return [torch.linalg.vector_norm(tensor) for tensor in tensors]
+        # the gradients of swapped layers are in the host's memory
+        return [torch.linalg.vector_norm(tensor).to(self.device) for tensor in tensors]
 
     def step(self, factor: float) -> bool:
         """See `Execution.step`."""
@@ -157,7 +158,8 @@ class OneDevice(Execution):
 
     def _finite(self) -> list[bool]:
         """Whether each trained parameter is finite."""
-        found = torch.stack([p.detach().isfinite().all() for p in self.parameters]).cpu()
+        each = [p.detach().isfinite().all().to(self.device) for p in self.parameters]
+        found = torch.stack(each).cpu()
         return [bool(one) for one in found]
 
     def _clip(self) -> None:
@@ -201,7 +203,8 @@ class OneDevice(Execution):
 
     def write(self, folder: Path, groups: Groups, state: dict[str, Any]) -> None:
         """See `Execution.write`."""
-        checkpoint.save(folder, groups, state)
+        if self.writes:
+            checkpoint.save(folder, groups, state)
 
     def read(self, folder: Path) -> tuple[Groups, dict[str, Any]] | None:
         """See `Execution.read`."""

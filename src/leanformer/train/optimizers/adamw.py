@@ -12,7 +12,7 @@ import torch
 
 from leanformer.core.ranges import NotNegative, PartialShare, Positive
 from leanformer.core.technique import technique
-from leanformer.train.optimizers.interface import Group, Optimizer
+from leanformer.train.optimizers.interface import Group, Implementation, Optimizer, torch_flags
 
 
 @technique("adamw", paper="Loshchilov & Hutter 2019, arXiv:1711.05101")
@@ -27,7 +27,11 @@ class AdamW(Optimizer):
     """How much of the averages of the gradient and of its square stays in each step."""
     eps: Positive = 1e-8
     """Added to the root of the squares, so that weights with tiny gradients stand still."""
+    implementation: Implementation = "fused"
+    """How torch computes the step: `fused` is the fastest; `foreach` and `for-loop` compute bitwise
+    the same on a CPU, and differ from `fused` by rounding."""
 
     def build(self, groups: Sequence[Group]) -> torch.optim.Optimizer:
         """See `Optimizer.build`."""
-        return torch.optim.AdamW(self.settings(groups), betas=self.betas, eps=self.eps, fused=True)
+        flags = torch_flags(self.implementation)
+        return torch.optim.AdamW(self.settings(groups), betas=self.betas, eps=self.eps, **flags)

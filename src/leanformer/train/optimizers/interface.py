@@ -6,19 +6,28 @@ what suits one does not suit another. Which parameters decay is the same for all
     decays     matrices alone; embeddings, biases and norms do not, and neither does what is trained
                at a rate of its own
     rate       times the learning rate: 1, or what `set_lr_scale` asked for
+
+What torch ships computes a step in one of three ways, with equal results: `fused` reads and writes
+each number once, `foreach` does each operation for all parameters at once, `for-loop` for one
+parameter after the other.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 
 from leanformer.core.ranges import NotNegative, Positive
+from leanformer.core.shown import shown
+from leanformer.train.optimizers.batch_scaling import Rule
 from leanformer.train.scheduled_module import lr_scale
+
+Implementation = Literal["fused", "foreach", "for-loop"]
+"""How torch computes a step."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +51,12 @@ class Optimizer(ABC):
     Attributes:
         learning_rate: Peak learning rate; the schedule multiplies it by a factor up to 1.
         weight_decay: Decay of the groups that decay.
+        batch_scaling: How the learning rate follows the batch size, where `base_batch_size` is
+            set: linear where steps grow with the gradient, square root where they do not.
     """
 
     family: ClassVar[str] = "optimizer"
+    batch_scaling: ClassVar[Rule] = "square-root"
     learning_rate: Positive
     weight_decay: NotNegative
 
@@ -62,6 +74,20 @@ class Optimizer(ABC):
             }
             for group in groups
         ]
+
+
+def torch_flags(implementation: Implementation) -> dict[str, bool]:
+    """The arguments by which torch's optimizers are told how to compute a step.
+
+    Raises:
+        ValueError: There is no such implementation.
+    """
+    known = get_args(Implementation)
+    if implementation not in known:
+        raise ValueError(
+            f"implementation: {shown(implementation)} is not one of {', '.join(known)}"
+        )
+    return {"fused": implementation == "fused", "foreach": implementation == "foreach"}
 
 
 def grouped(modules: Sequence[nn.Module]) -> list[Group]:

@@ -209,7 +209,9 @@ def difference(layout: Parallel, ours: Trace, expected: Trace) -> Difference:
         weights=max(weights.values(), default=0.0),
         loss=_relative(ours.losses, expected.losses),
         norm=_relative(ours.norms, expected.norms),
-        quality=_relative(*([q for pair in one.qualities for q in pair] for one in (ours, expected))),
+        quality=_relative(
+            *([q for pair in one.qualities for q in pair] for one in (ours, expected))
+        ),
         worst=", ".join(dict.fromkeys(worst)),
     )
 
