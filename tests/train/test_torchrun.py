@@ -34,9 +34,7 @@ def test_a_killed_worker_is_started_again_and_the_training_goes_on(
 ) -> None:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     expected = trained(tmp_path / "unbroken")
-    found = trained(
-        tmp_path / "killed", *launcher, "--max-restarts", "2", zero=zero, kills=2
-    )
+    found = trained(tmp_path / "killed", *launcher, "--max-restarts", "2", zero=zero, kills=2)
     assert found["first"] > 1  # the last attempt went on from a checkpoint
     assert len(found["losses"]) == 6
     torch.testing.assert_close(found["losses"], expected["losses"], rtol=1e-10, atol=0)

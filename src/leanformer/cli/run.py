@@ -31,7 +31,7 @@ def run(
     """
     from leanformer.cli.progress import Watcher
     from leanformer.cli.verdict import tell_verdict
-    from leanformer.core.machine.ranks import follows
+    from leanformer.core.ranks import follows
     from leanformer.recipe import begin, read
     from leanformer.search.conduct import conduct, prepare_recipe
 

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from leanformer.core.machine.ranks import follows
+from leanformer.core.ranks import follows
 from leanformer.core.storage.disk import naming_disk, write_all
 from leanformer.core.storage.files import write_bytes
 

@@ -20,7 +20,7 @@ from leanformer.core import codec
 from leanformer.core.identity.claim import changes, keep
 from leanformer.core.identity.differences import listed
 from leanformer.core.machine.device import device_of, find_device
-from leanformer.core.machine.ranks import follows
+from leanformer.core.ranks import follows
 from leanformer.core.record import Record
 from leanformer.core.step import Step
 from leanformer.core.storage.lock import one_at_a_time

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import torch.distributed as dist
 
-from leanformer.core.machine.ranks import follows
+from leanformer.core.ranks import follows
 from leanformer.train.ranks import count_ranks, join_ranks
 from leanformer.train.setup import TrainSetup
 

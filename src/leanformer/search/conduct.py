@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from leanformer.core.machine.device import find_device
-from leanformer.core.machine.ranks import follows
+from leanformer.core.ranks import follows
 from leanformer.core.record import Record
 from leanformer.core.storage.lock import one_at_a_time
 from leanformer.core.workspace import Watch, Workspace

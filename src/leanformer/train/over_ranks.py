@@ -4,8 +4,8 @@
     largest(x)      the largest over ranks: ranges of activations
 
 A fake-quantizer's running range, a statistic of gradients or centroids that follow the tokens would
-be other numbers on each rank, each of its own rows. While ranks share the rows of a microbatch, these
-functions join what they saw; everywhere else they give back what they are given.
+be other numbers on each rank, since each sees its own rows. While ranks share the rows of a
+microbatch, these functions join what they saw; everywhere else they return what they are given.
 """
 
 from collections.abc import Iterator

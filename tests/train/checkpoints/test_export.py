@@ -50,6 +50,6 @@ def test_what_cannot_be_exported_is_refused(written: Path, tmp_path: Path) -> No
     model, tokenizer = tiny_model("bert", num_labels=2, num_hidden_layers=2)
     with pytest.raises(ValueError, match="nothing: there is no checkpoint"):
         export_checkpoint(tmp_path / "nothing", model, tokenizer, tmp_path / "model")
-    with pytest.raises(ValueError, match="layer.2"):
+    with pytest.raises(ValueError, match=r"layer\.2"):
         export_checkpoint(written, model, tokenizer, tmp_path / "model")
     assert not (tmp_path / "model").exists()

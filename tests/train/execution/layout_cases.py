@@ -24,7 +24,7 @@ from leanformer.data.encode import next_tokens
 from leanformer.models.packed import model_inputs
 from leanformer.train import Supervised, Term, TrainSetup
 from leanformer.train.masking import Masking
-from leanformer.train.optimizers import AdamW
+from leanformer.train.optimizers import AdamW, Lamb, Lars
 from leanformer.train.scheduled_module import ScheduledModule
 from leanformer.train.steps.pretrain import MaskedLanguage
 from leanformer.train.testing import Trained
@@ -145,6 +145,15 @@ def frozen() -> Trained:
     made = replace(classification(), setup=replace(SETUP, freeze_embeddings=True))
     made.model.bert.encoder.layer[0].requires_grad_(False)  # type: ignore[union-attr, operator, index]
     return made
+
+
+def with_lamb() -> Trained:
+    setup = replace(SETUP, optimizer=Lamb(learning_rate=1e-2))
+    return replace(projected(), setup=setup)
+
+
+def with_lars() -> Trained:
+    return replace(tied(), setup=replace(SETUP, optimizer=Lars(learning_rate=1e-1)))
 
 
 def whole_batches() -> Trained:

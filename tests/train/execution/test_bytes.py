@@ -127,7 +127,9 @@ def _held(zero: Any) -> tuple[list[dict[str, int]], int]:
         return {
             "parts of weights": _bytes(local(p.detach()) for p in parameters),
             "whole weights": _bytes(one.detach() for one in whole),
-            "parts of gradients": _bytes(None if p.grad is None else local(p.grad) for p in parameters),
+            "parts of gradients": _bytes(
+                None if p.grad is None else local(p.grad) for p in parameters
+            ),
             "whole gradients": _bytes(one.grad for one in whole),
             "moments": _bytes(
                 local(one)

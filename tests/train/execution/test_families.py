@@ -17,7 +17,7 @@ from leanformer.core.workspace import Workspace
 from leanformer.distill.objectives import HiddenStates, SoftTargets
 from leanformer.distill.step import Distill
 from leanformer.models.tiny import tiny_model
-from leanformer.prune.criteria.weights import HardConcrete, Movement, SoftMovement, WeightMagnitude
+from leanformer.prune.criteria.weights import Movement, SoftMovement, WeightMagnitude
 from leanformer.prune.sparsify import Sparsify
 from leanformer.quantize.activations import Dynamic, MovingAverage
 from leanformer.quantize.quantize_aware import QuantizeAware
@@ -28,9 +28,7 @@ from leanformer.train.steps.finetune import Finetune
 from leanformer.train.testing import on_ranks
 
 LAYOUTS = [Parallel(data=2), Parallel(data=2, zero=2), Parallel(data=2, zero=3)]
-SETUP = replace(
-    cases.SETUP, steps=4, batch_size=7, max_tokens_per_microbatch=1000, evaluations=1
-)
+SETUP = replace(cases.SETUP, steps=4, batch_size=7, max_tokens_per_microbatch=1000, evaluations=1)
 
 
 def steps(kind: str, parallel: Parallel) -> list[Any]:
@@ -98,7 +96,11 @@ def test_two_ranks_give_what_one_process_gives(tmp_path: Path, kind: str) -> Non
             for name, tensor in expected.items():
                 message = f"{layout} {name}"
                 torch.testing.assert_close(
-                    found[name], tensor, rtol=1e-6, atol=1e-6, msg=lambda m, at=message: f"{at}: {m}"
+                    found[name],
+                    tensor,
+                    rtol=1e-6,
+                    atol=1e-6,
+                    msg=lambda m, at=message: f"{at}: {m}",
                 )
 
 

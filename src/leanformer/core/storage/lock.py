@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from leanformer.core.machine.ranks import follows
+from leanformer.core.ranks import follows
 from leanformer.core.storage.disk import naming_disk, write_all
 from leanformer.core.storage.unfinished import LOCK, NO_LOCKS
 

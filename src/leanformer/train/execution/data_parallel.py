@@ -26,11 +26,10 @@ from torch._C._distributed_c10d import GradBucket
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
-from leanformer.core.identity.differences import listed
 from leanformer.core.machine.device import device_of
 from leanformer.data import Batch
-from leanformer.models.digest import weights_digest
 from leanformer.train.checkpoints import sharded
+from leanformer.train.execution.alike import require_alike, require_alike_buffers
 from leanformer.train.execution.execution import Groups, T
 from leanformer.train.execution.one_device import OneDevice
 from leanformer.train.execution.sharding import Sharding, like, local
@@ -82,7 +81,7 @@ class DataParallel(OneDevice):
         super().__init__(model, loss, setup)
         self.writes = self.ranks.rank == 0
         self._chance: dict[str, Tensor] = {}
-        self._alike_buffers = False
+        self._compared = False
         if self.sharding is None:
             quiet: dict[str, Any] = {_SYNC: False, "find_unused_parameters": True}
             self.share = DistributedDataParallel(self.share, **quiet)
@@ -110,36 +109,10 @@ class DataParallel(OneDevice):
                     )
         loss = torch.stack(shares).sum()
         self.ranks.add([loss, *self._apart()])
-        if not self._alike_buffers:
-            self._require_alike_buffers()
+        if not self._compared:
+            require_alike_buffers(self.ranks, self.model)
+            self._compared = True
         return float(loss), carry
-
-    def _require_alike_buffers(self) -> None:
-        """Refuse a model whose buffers became others on each rank in the first step.
-
-        Raises:
-            ValueError: They did; the message names one.
-        """
-        own = {name: weights_digest(module) for name, module in self._with_buffers()}
-        first, *others = self.ranks.gather(own)
-        for rank, theirs in enumerate(others, start=1):
-            if differ := [name for name in first if first[name] != theirs[name]]:
-                raise ValueError(
-                    f"parallel: buffers of {listed(differ)} became others on rank {rank}, since "
-                    "each rank sees its own rows; let the module join what ranks see "
-                    "(`leanformer.train.over_ranks`), or train it with one process"
-                )
-        self._alike_buffers = True
-
-    def _with_buffers(self) -> Iterator[tuple[str, nn.Module]]:
-        """Buffers of each module, by its name."""
-        for name, module in self.model.named_modules():
-            buffers = {key: one for key, one in module._buffers.items() if one is not None}
-            if buffers:
-                found = nn.Module()
-                for key, buffer in buffers.items():
-                    found.register_buffer(key, buffer)
-                yield name, found
 
     def _rows(self, whole: Batch) -> tuple[Batch, float]:
         """The rows of this rank, and what they count: 0 where there are none left for it. It
@@ -169,9 +142,10 @@ class DataParallel(OneDevice):
 
     def _alike(self) -> list[list[nn.Parameter]]:
         """See `OneDevice._alike`: what is shared out, and what every rank holds."""
-        parts = [p for p in self.parameters if isinstance(p, DTensor)]
-        whole = [p for p in self.parameters if not isinstance(p, DTensor)]
-        return [alike for alike in (parts, whole) if alike]
+        kinds: dict[bool, list[nn.Parameter]] = {}
+        for parameter in self.parameters:
+            kinds.setdefault(isinstance(parameter, DTensor), []).append(parameter)
+        return list(kinds.values())
 
     @contextmanager
     def _own_chance(self) -> Iterator[None]:
@@ -205,14 +179,7 @@ class DataParallel(OneDevice):
 
     def require_alike(self, what: dict[str, Any]) -> None:
         """See `Execution.require_alike`."""
-        first, *others = self.ranks.gather(what)
-        for rank, theirs in enumerate(others, start=1):
-            if theirs != first:
-                names = listed([name for name in first if theirs.get(name) != first[name]])
-                raise ValueError(
-                    f"parallel: rank {rank} trains on something else than rank 0, which differs in "
-                    f"{names}; every rank reads the same data with the same seed"
-                )
+        require_alike(self.ranks, what)
 
     def moving(self) -> AbstractContextManager[None]:
         """See `Execution.moving`."""
