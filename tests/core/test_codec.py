@@ -108,3 +108,20 @@ def test_settings_override_a_table() -> None:
 def test_a_setting_that_leads_nowhere_is_refused(setting: str) -> None:
     with pytest.raises(ValueError, match="--set"):
         override({"steps": [{}]}, setting)
+
+
+def test_a_name_or_a_table_is_refused_for_what_is_wrong_within_the_table():
+    @dataclass(frozen=True)
+    class Made:
+        size: int = 1
+
+    @dataclass(frozen=True)
+    class Holder:
+        made: str | Made
+
+    assert decode(Holder, {"made": {"size": 2}}) == Holder(Made(2))
+    assert decode(Holder, {"made": "a-name"}) == Holder("a-name")
+    with pytest.raises(
+        ValueError, match=r"made.sise: Made has no field 'sise' .did you mean 'size"
+    ):
+        decode(Holder, {"made": {"sise": 2}})

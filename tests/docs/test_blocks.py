@@ -11,13 +11,14 @@ import typer.main
 
 from leanformer.cli import app
 from leanformer.core.codec import decode, override
+from leanformer.pretrain import Pretraining
 from leanformer.recipe import Recipe
 
 _ROOT = Path(__file__).parents[2]
 _PAGES = sorted([*_ROOT.glob("*.md"), *(_ROOT / "docs").rglob("*.md")])
 _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _KNOWN = {"python", "toml", "bash", "text"}
-_PLAIN = ("make", "pip", "cd", "python")
+_PLAIN = ("make", "pip", "cd", "python", "torchrun")
 
 
 def _blocks(page: Path, language: str) -> list[str]:
@@ -56,8 +57,14 @@ def test_python_blocks_run_in_order(page, desk, monkeypatch):
 @pytest.mark.parametrize("page", _with("toml"), ids=_id)
 def test_toml_blocks_are_recipes(page):
     for block in _blocks(page, "toml"):
-        recipe = decode(Recipe, tomllib.loads(block))
-        assert recipe.steps
+        table = tomllib.loads(block)
+        recipe = decode(_form(table), table)
+        assert recipe.corpus if "corpus" in table else recipe.steps
+
+
+def _form(table: dict) -> type:
+    """Which kind of recipe a table is."""
+    return Pretraining if "corpus" in table else Recipe
 
 
 @pytest.mark.parametrize("page", _with("bash"), ids=_id)
@@ -82,7 +89,7 @@ def _parse(words: list[str]) -> None:
         table = tomllib.loads((_ROOT / recipe).read_text())
         for setting in context.params["set_"] or ():
             override(table, setting)
-        decode(Recipe, table)
+        decode(_form(table), table)
 
 
 def test_a_command_with_an_unknown_option_does_not_parse():

@@ -4,10 +4,11 @@ import itertools
 from pathlib import Path
 
 import pytest
-from report import rivals_sample, sample, test_attention
+from report import rivals_sample, sample, test_attention, test_training
 
 from leanformer.report import write_comparison, write_report
 from leanformer.report.attention import write_page
+from leanformer.report.training import write_training_page
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -44,6 +45,7 @@ def pages(tmp_path_factory):
     ]
     drawn = {"event": "picture", "name": "sliding-window", "picture": [[1.0, 0.0], [0.0, 1.0]]}
     made["attention"] = write_page(test_attention.record(folder, [*attention, drawn]))
+    made["training"] = write_training_page(test_training.record(folder, test_training.EVENTS))
     made["compare"] = write_comparison(records["full"], records["missed"], folder / "compare.html")
     return made
 
@@ -85,7 +87,8 @@ def visit(browser, pages):
 
 
 @pytest.mark.parametrize(
-    "name", ["full", "missed", "unfinished", "minimal", "compare", "attention", "rivals"]
+    "name",
+    ["full", "missed", "unfinished", "minimal", "compare", "attention", "rivals", "training"],
 )
 def test_it_renders_and_nothing_overflows(visit, name):
     page = visit(name)

@@ -95,3 +95,38 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         trained(replace(FAST, learning_rate=1e-5), folder=tmp_path / "c")
     with pytest.raises(ValueError, match=r"differs in seed \(0 → 9\)"):
         trained(seed=9, folder=tmp_path / "c")
+
+
+@pytest.mark.parametrize("at", [1, 5, 11])
+def test_a_training_that_was_asked_to_stop_goes_on_as_if_it_had_not(
+    tmp_path: Path, at: int
+) -> None:
+    setup = replace(FAST, evaluations=5, checkpoint_seconds=1e6)
+    whole = trained(setup, seed=1)
+    asked: list[bool] = []
+
+    def stop() -> bool:
+        asked.append(True)
+        return len(asked) == at
+
+    half, _ = trained(setup, seed=1, folder=tmp_path / "c", stop=stop)
+    assert (half.steps, half.stopped) == (at, True)
+    steps: list[int] = []
+    note = [lambda model, progress: steps.append(progress.step)]
+    rest = trained(setup, seed=1, folder=tmp_path / "c", stop=lambda: False, hooks=note)
+    assert steps == list(range(at + 1, 13))
+    assert rest[0] == whole[0]
+    assert same(rest[1], whole[1])
+
+
+def test_a_wish_to_stop_at_the_last_step_ends_a_training_as_any_other(tmp_path: Path) -> None:
+    setup = replace(FAST, steps=2, checkpoint_seconds=1e6)
+    fitted, _ = trained(setup, folder=tmp_path / "c", stop=lambda: True)
+    assert (fitted.steps, fitted.stopped) == (1, True)
+    fitted, _ = trained(setup, folder=tmp_path / "c", stop=lambda: True)
+    assert (fitted.steps, fitted.stopped) == (2, False)
+    steps: list[int] = []
+    note = [lambda model, progress: steps.append(progress.step)]
+    again, _ = trained(setup, folder=tmp_path / "c", stop=lambda: True, hooks=note)
+    assert again == fitted  # its last step has a checkpoint
+    assert steps == []

@@ -21,6 +21,7 @@ from leanformer.cli.report import report
 from leanformer.cli.run import run
 from leanformer.cli.show import show
 from leanformer.cli.stopping import Signals, stopped_by_signals
+from leanformer.cli.train import train
 from leanformer.core.machine.child import PassingFault
 from leanformer.core.shown import one_line
 from leanformer.core.storage.disk import DiskFull
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.command()(compress)
 app.command()(run)
+app.command()(train)
 app.command()(predict)
 app.command()(measure)
 app.command()(report)
@@ -55,7 +57,7 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     with stopped_by_signals() as signals:
         try:
-            app(standalone_mode=True)
+            app(standalone_mode=True, obj=signals)
         except SystemExit as ended:
             if ended.code != _CTRL_C:
                 raise

@@ -7,7 +7,8 @@
 
 A signal raises `KeyboardInterrupt` where the program is, so that temporary files are removed and
 child processes are ended on the way out. A training stops within its step: its last checkpoint is
-at most `checkpoint_seconds` old, and half a step is never written. A second signal interrupts the
+at most `checkpoint_seconds` old, and half a step is never written. Within `Signals.patience` the
+first signal is only noted, so that a step can be ended and saved. A second signal interrupts the
 putting in order, and does no harm: the next run does it.
 """
 
@@ -15,7 +16,7 @@ import ctypes
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -62,6 +63,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.came: list[int] = []
+        self._patient = False
         self.before: dict[int, Any] = {}
 
     @property
@@ -74,6 +76,15 @@ class Signals:
         for one in _SIGNALS:
             if signal.getsignal(one) in (signal.SIG_DFL, signal.default_int_handler):
                 self._set(one, self._stop)
+
+    @contextmanager
+    def patience(self) -> Iterator[Callable[[], bool]]:
+        """Within it the first signal does not raise; the value says whether one came."""
+        self._patient = True
+        try:
+            yield lambda: bool(self.came)
+        finally:
+            self._patient = False
 
     def let_go(self) -> None:
         """Let the next signal end the process at once, with nothing said."""
@@ -93,7 +104,8 @@ class Signals:
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.came.append(number)
-        raise Stopped
+        if not self._patient or len(self.came) > 1:
+            raise Stopped
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import functools
 import numbers
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from leanformer.core.shown import shown
@@ -200,6 +200,8 @@ def member_for(members: Sequence[Any], value: Any) -> Any:
         shape: Any = shapes.get(get_origin(bare) or bare, bare)
         if bare in (int, float):
             shape = numbers.Real
+        elif isinstance(bare, type) and is_dataclass(bare):
+            shape = dict
         if not isinstance(value, bool) and isinstance(shape, type | tuple) and _is(value, shape):
             return member
     return members[0]

@@ -6,12 +6,14 @@ the same name is another model.
 
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from leanformer.core.identity.digest import digest
+from leanformer.core.storage.parts import parts_of
 from leanformer.models.tied import weights
 
 _NOT_CONTENT = ("_name_or_path", "transformers_version", "dtype")
@@ -35,6 +37,12 @@ def model_identity(model: Any, tokenizer: Any) -> dict[str, str]:
         "config": digest(json.dumps(config, sort_keys=True, default=str)),
         "tokenizer": digest(*_read_by(tokenizer)),
     }
+
+
+def content_of(name: str) -> str:
+    """A folder of a model by what it holds, as a digest; a name on the hub as it is."""
+    folder = Path(name).expanduser()
+    return digest(json.dumps(parts_of(folder))) if folder.is_dir() else name
 
 
 def _read_by(tokenizer: Any) -> Iterator[Any]:

@@ -12,14 +12,13 @@ run. Where a training runs and how often it writes a checkpoint is no part of it
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from leanformer.core import codec
 from leanformer.core.identity.digest import digest, short
-from leanformer.core.storage.parts import parts_of
 from leanformer.data import Dataset
 from leanformer.data.identity import identify_data
+from leanformer.models.digest import content_of
 from leanformer.recipe.recipe import Recipe
 
 _HOW = (
@@ -107,7 +106,4 @@ def _settings(value: Any) -> Any:
 
 def _contents(names: Any) -> Any:
     """Folders of models by what they hold; names on the hub as they are."""
-    if isinstance(names, list):
-        return [_contents(name) for name in names]
-    folder = Path(names).expanduser()
-    return digest(json.dumps(parts_of(folder))) if folder.is_dir() else names
+    return [_contents(name) for name in names] if isinstance(names, list) else content_of(names)

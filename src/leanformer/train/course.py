@@ -62,7 +62,7 @@ class Course:
         """Do the steps that are left, one for each value."""
         started, state = time.perf_counter(), self.state
         self.update()
-        while state.step < self.steps and not self.stopped():
+        while not self.ended():
             loss = self.optimize()
             self.update()
             quality = None
@@ -72,10 +72,11 @@ class Course:
             epoch = state.step / self.batches.steps_per_epoch
             yield Progress(state.step, self.steps, epoch, loss, seconds, quality)
 
-    def stopped(self) -> bool:
-        """Whether so many evaluations in a row were no better that the training ends."""
+    def ended(self) -> bool:
+        """Whether all steps are done, or so many evaluations in a row were no better."""
         patience = self.setup.early_stopping_patience
-        return self.execution.decide(bool(patience) and self.state.stale >= patience)
+        tired = self.execution.decide(bool(patience) and self.state.stale >= patience)
+        return tired or self.state.step >= self.steps
 
     def optimize(self) -> float:
         """One optimizer step; its loss."""

@@ -49,6 +49,7 @@ def fit(
     folder: Path | None = None,
     hooks: Sequence[Hook] = (),
     seed: int = 0,
+    stop: Callable[[], bool] | None = None,
     execute: Callable[[nn.Module, Loss, TrainSetup], Execution] = make_execution,
 ) -> Fitted:
     """Train `model` in place.
@@ -66,6 +67,9 @@ def fit(
         folder: Where checkpoints go; None = none are written.
         hooks: Called after each optimizer step, in order.
         seed: Decides data order and dropout.
+        stop: Asked after each step whether to end here, to go on another time: the weights are
+            those of now. Any process that says so ends all. With it, the last step too is followed
+            by a checkpoint.
         execute: Makes what executes the steps.
 
     Raises:
@@ -93,17 +97,23 @@ def fit(
         for progress in run.steps_left(evaluate, keep_best):
             for hook in hooks:
                 hook(model, progress)
-            due = time.perf_counter() - saved >= setup.checkpoint_seconds
+            stopped = stop is not None and run.execution.wished(stop())
+            last = stop is not None and progress.step == progress.steps
+            due = stopped or last or time.perf_counter() - saved >= setup.checkpoint_seconds
             if folder is not None and run.execution.decide(due):
                 run.require_finite()
                 save(folder, run.state, run.execution, batches, identity)
                 saved = time.perf_counter()
-        run.check_end(evaluate is not None and keep_best)
-        if run.state.best_weights is not None:
-            checkpoint.load_weights(model, run.state.best_weights, "the best weights")
+            if stopped and not run.ended():
+                break
+        else:
+            stopped = False
+            run.check_end(evaluate is not None and keep_best)
+            if run.state.best_weights is not None:
+                checkpoint.load_weights(model, run.state.best_weights, "the best weights")
     state = run.state
     model.eval()
-    return Fitted(state.losses, state.qualities, state.best, state.step, state.left_out)
+    return Fitted(state.losses, state.qualities, state.best, state.step, state.left_out, stopped)
 
 
 def _shuffled(encoded: Encoded, setup: TrainSetup, seed: int) -> Batches:

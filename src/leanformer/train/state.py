@@ -26,6 +26,7 @@ class Fitted:
             the last ones were asked for.
         steps: Optimizer steps done.
         left_out: Those of them that moved no weight, because gradients overflowed fp16.
+        stopped: Whether it was asked to stop before its end, and can go on.
     """
 
     losses: list[float]
@@ -33,6 +34,7 @@ class Fitted:
     best: float | None
     steps: int
     left_out: int = 0
+    stopped: bool = False
 
 
 @dataclass

@@ -16,6 +16,7 @@ def test_an_execution_must_say_how_it_does_all_of_a_step() -> None:
         "step",
         "total",
         "weights",
+        "wished",
         "write",
     }
     with pytest.raises(TypeError, match="abstract"):

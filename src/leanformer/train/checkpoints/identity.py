@@ -57,15 +57,18 @@ def identify(
         "data": batches.identity(),
         "weights": {"model": weights_digest(model), "loss": weights_digest(loss)},
         "loss": {"use": type(loss).__name__, **loss.identity()},
-        "setup": codec.encode(_deciding(setup)),
+        "setup": deciding(setup),
         **settings,
     }
     identity: dict[str, Any] = json.loads(json.dumps(table))  # tuples are lists there
     return identity
 
 
-def _deciding(setup: TrainSetup) -> TrainSetup:
-    return replace(setup, checkpoint_seconds=0.0, compile=False, memory=(), parallel=Parallel())
+def deciding(setup: TrainSetup) -> dict[str, Any]:
+    """The settings that decide what a training ends with, as JSON values."""
+    plain = replace(setup, checkpoint_seconds=0.0, compile=False, memory=(), parallel=Parallel())
+    table: dict[str, Any] = codec.encode(plain)
+    return table
 
 
 def refuse_other(folder: Path, held: Any, ours: dict[str, Any]) -> None:

@@ -177,6 +177,12 @@ class DataParallel(OneDevice):
         """See `Execution.decide`."""
         return self.ranks.decide(value)
 
+    def wished(self, wish: bool) -> bool:
+        """See `Execution.wished`."""
+        asked = torch.tensor([float(wish)], device=self.device)
+        self.ranks.add([asked])
+        return bool(asked.item())
+
     def require_alike(self, what: dict[str, Any]) -> None:
         """See `Execution.require_alike`."""
         require_alike(self.ranks, what)

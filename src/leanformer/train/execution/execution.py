@@ -4,6 +4,7 @@
     step                refuse gradients that are not finite, clip by the global norm, one optimizer
                         step, gradients cleared
     decide              one process decides, all do the same: stop, best, time for a checkpoint
+    wished              whether any process wishes it: a signal may reach one of them first
     writes              whether this process is the one that writes
 
 The loop knows none of devices, processes, precisions and optimizers, and an execution knows
@@ -102,6 +103,10 @@ class Execution(ABC):
         them stays.
         """
         return nullcontext()
+
+    @abstractmethod
+    def wished(self, wish: bool) -> bool:
+        """Whether any process wishes it, in every process."""
 
     @abstractmethod
     def weights(self) -> dict[str, Tensor]:

@@ -194,6 +194,10 @@ class OneDevice(Execution):
         """See `Execution.decide`: there is one process."""
         return value
 
+    def wished(self, wish: bool) -> bool:
+        """See `Execution.wished`: there is one process."""
+        return wish
+
     def weights(self) -> dict[str, Tensor]:
         """See `Execution.weights`."""
         return {name: tensor.clone() for name, tensor in self.model.state_dict().items()}

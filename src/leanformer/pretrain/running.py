@@ -1,0 +1,184 @@
+"""A pre-training from its recipe to a model folder; stopped or killed, the same call goes on.
+
+pretraining.json   whose folder it is: the recipe and what decides the result
+tokenizer/         trained on the corpus, where none was given
+corpus/            token ids and rows
+checkpoint/        while it trains
+events.jsonl       what happened (`pretrain.journal`)
+model/             the result: a folder of transformers
+done.json          when all is done
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from leanformer.core import codec
+from leanformer.core.identity.claim import changes, keep
+from leanformer.core.storage.files import recover_folder
+from leanformer.core.storage.json_file import read_json
+from leanformer.core.storage.lock import locked_folder
+from leanformer.models.written import check_written
+from leanformer.pretrain.architectures import Kind
+from leanformer.pretrain.first_rank import on_first_rank
+from leanformer.pretrain.identity import WORDS, identify
+from leanformer.pretrain.journal import Status
+from leanformer.pretrain.opening import check, open_all, told
+from leanformer.pretrain.recipe import Pretraining
+from leanformer.pretrain.trackers import chosen
+from leanformer.pretrain.training import CHECKPOINT, DONE, MODEL, Training
+from leanformer.train.ranks import count_ranks, join_ranks
+
+_CLAIM = "pretraining.json"
+
+Watch = Callable[[str | Status], None]
+Patience = Callable[[], AbstractContextManager[Callable[[], bool]]]
+"""Makes a context within which signals do not interrupt: its value says whether one came."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a call ended.
+
+    Attributes:
+        folder: Where everything is.
+        step: Optimizer steps done.
+        stopped: Whether it was asked to stop; the same call goes on.
+        already: Whether all was done before.
+        evaluation: What the last evaluation found, by name; {} = nothing was held out.
+    """
+
+    folder: Path
+    step: int
+    stopped: bool
+    already: bool
+    evaluation: dict[str, Any]
+
+
+def begin(recipe: Pretraining, folder: Path, *, write: bool = True) -> Kind:
+    """Check a recipe, and make `folder` its own; without `write` only check.
+
+    Returns:
+        What the model is trained for.
+
+    Raises:
+        OSError: A file, a folder or a name on the hub is not there.
+        ValueError: The recipe cannot be done, or `folder` holds another pre-training.
+    """
+    kind = check(recipe)
+    content, kept = identify(recipe, kind), folder / _CLAIM
+    if changes(kept, content, WORDS) is None and write:
+        keep(kept, codec.encode(recipe), content)
+    return kind
+
+
+def run(
+    recipe: Pretraining,
+    folder: Path,
+    *,
+    command: str = "",
+    watch: Watch | None = None,
+    patience: Patience | None = None,
+    minutes: float | None = None,
+) -> Outcome:
+    """Do what the recipe says; called again, go on where it ended.
+
+    Under `torchrun` every process calls it; the first one writes and tells.
+
+    Args:
+        recipe: What to do.
+        folder: Where everything goes; of several machines, a folder that all of them see.
+        command: How the folder's lock and the record call this.
+        watch: Called with words and with each `Status`.
+        patience: Lets signals end a training after its step, with a checkpoint.
+        minutes: End after so many, likewise.
+
+    Raises:
+        OSError: A file is not there, or the disk is full.
+        ValueError: The recipe cannot be done, `folder` holds other work, or the training diverged.
+        FolderInUse: Another process works on `folder`.
+    """
+    ends = None if minutes is None else time.monotonic() + 60 * minutes
+    if count_ranks() > 1:
+        join_ranks()
+    first = _rank() == 0
+    watch = watch if first else None
+    with locked_folder(folder, command) if first else nullcontext():
+        kind: Kind | None = None
+        if first:
+            kind = begin(recipe, folder, write=False)
+        on_first_rank(lambda: None)
+        kind = kind or check(recipe)
+        if (folder / DONE).is_file():
+            return _finished(folder)
+        on_first_rank(lambda: begin(recipe, folder))
+        if watch is not None and recipe.report_to is None and not chosen(None):
+            watch(
+                "curves go to events.jsonl alone; for TensorBoard: "
+                "pip install 'leanformer[tensorboard]'"
+            )
+        say = None if watch is None else watch
+        opened = open_all(
+            recipe, kind, folder, None if say is None else lambda reading: say(told(reading))
+        )
+        training = Training(recipe, folder, opened)
+        with (patience or _no_signals)() as asked:
+            fitted = training.fit(
+                lambda: asked() or (ends is not None and time.monotonic() >= ends),
+                tells=first,
+                command=command,
+                watch=watch,
+            )
+        if fitted.stopped:
+            return Outcome(
+                folder=folder, step=fitted.steps, stopped=True, already=False, evaluation={}
+            )
+        on_first_rank(partial(training.finish, fitted))
+        return Outcome(
+            folder=folder,
+            step=fitted.steps,
+            stopped=False,
+            already=False,
+            evaluation=read_json(folder / DONE)["evaluation"],
+        )
+
+
+def _finished(folder: Path) -> Outcome:
+    """What a finished run left; its model is compared with its list of parts.
+
+    Raises:
+        ValueError: The model is missing or was altered.
+    """
+    done = read_json(folder / DONE)
+    model = folder / MODEL
+    recover_folder(model)
+    if not model.is_dir():
+        raise ValueError(
+            f"{folder} is of a finished run, and its model/ is gone; remove "
+            f"{folder / DONE} to train it again"
+        )
+    check_written(model)
+    shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)  # a kill may have left it
+    return Outcome(
+        folder=folder,
+        step=done["step"],
+        stopped=False,
+        already=True,
+        evaluation=done["evaluation"],
+    )
+
+
+def _rank() -> int:
+    """The number of this process among those that train together."""
+    return int(os.environ.get("RANK", "0")) if count_ranks() > 1 else 0
+
+
+@contextmanager
+def _no_signals() -> Iterator[Callable[[], bool]]:
+    yield lambda: False
