@@ -21,7 +21,6 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from leanformer.data import IGNORE, Batch, Encoded
 from leanformer.data.encode import next_tokens
-from leanformer.models.packed import model_inputs
 from leanformer.train import Supervised, Term, TrainSetup
 from leanformer.train.masking import Masking
 from leanformer.train.optimizers import AdamW, Lamb, Lars
@@ -170,7 +169,7 @@ class Projected(Supervised):
         self.project = nn.Linear(20, 7).double()
 
     def outputs(self, model: nn.Module, batch: Batch, carry: Any) -> Any:
-        found = model(**model_inputs(batch.inputs), output_hidden_states=True)
+        found = model(**batch.inputs, output_hidden_states=True)
         return found.logits, found.hidden_states[2]
 
     def terms(self, outputs: Any, batch: Batch) -> list[Term]:

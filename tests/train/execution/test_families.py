@@ -62,7 +62,8 @@ def applied(kind: str, parallel: Parallel, folder: Path) -> dict[str, Tensor]:
     workspace: Workspace = workspace_of(folder / f"{kind}-{parallel.data}-{parallel.zero}-{rank}")
     teacher, _ = tiny_model("bert", num_labels=2, seed=1, hidden_size=24)
     workspace = workspace.with_(model=workspace.model.double(), teacher=teacher.double())
-    torch.set_default_dtype(torch.float64)  # of projections that an objective makes
+    if kind == "distill":  # projections that an objective makes
+        torch.set_default_dtype(torch.float64)
     try:
         for step in steps(kind, parallel):
             workspace = step.apply(workspace)
