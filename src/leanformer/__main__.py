@@ -1,4 +1,4 @@
-"""`python -m leanformer`: what `torchrun -m leanformer train …` starts in each process."""
+"""`python -m leanformer`: the command line, as `torchrun -m leanformer` starts it."""
 
 from leanformer.cli import main
 

@@ -89,6 +89,9 @@ def test_a_run_tells_of_its_steps_and_is_done_once(ended, kind):
     asked, ended, told = ended[kind]
     assert (ended.step, ended.stopped, ended.already) == (8, False, False)
     events = read(ended.folder / "events.jsonl")
+    # nobody asks a masked language model for the tokens that are not hidden
+    alone = [{"use": "chunked-cross-entropy", "tokens": 0}]
+    assert events[0]["memory"] == ([] if kind == "causal-lm" else alone)
     assert [event["step"] for event in events if event["event"] == "step"] == [2, 4, 6, 8]
     losses = [event["loss"] for event in events if event["event"] == "evaluation"]
     assert losses[0] > losses[1] == ended.evaluation["loss"]

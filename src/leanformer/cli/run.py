@@ -31,6 +31,7 @@ def run(
     """
     from leanformer.cli.progress import Watcher
     from leanformer.cli.verdict import tell_verdict
+    from leanformer.core.ranks import follows
     from leanformer.recipe import begin, read
     from leanformer.search.conduct import conduct, prepare_recipe
 
@@ -44,7 +45,10 @@ def run(
         tell_plan(plan)
         return
     command = shlex.join(["leanformer", *sys.argv[1:]])
-    workspace, page = conduct(described, folder, command=command, watch=Watcher())
+    watch = None if follows() else Watcher()
+    workspace, page = conduct(described, folder, command=command, watch=watch)
+    if follows():
+        return
     typer.echo(f"model   {workspace.saved}")
     typer.echo(f"record  {workspace.record.path}")
     if page is not None:

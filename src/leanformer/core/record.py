@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.ranks import follows
 from leanformer.core.storage.disk import naming_disk, write_all
 from leanformer.core.storage.files import write_bytes
 
@@ -45,6 +46,8 @@ class Record:
         Raises:
             DiskFull: The line has no space; the record is as it was.
         """
+        if follows():  # the process that leads writes it
+            return
         line = {"event": event, "time": datetime.now(UTC).isoformat(timespec="seconds"), **fields}
         data = _written(_plain(line))
         with naming_disk(self.path, len(data)):
@@ -56,13 +59,13 @@ class Record:
 
     def drop(self, unwanted: Callable[[dict[str, Any]], bool]) -> None:
         """Leave events out of what is written so far; the file is replaced at once."""
-        if self.path.is_file():
+        if self.path.is_file() and not follows():
             kept = [_written(one) for one in self.events() if not unwanted(one)]
             write_bytes(self.path, b"".join(kept))
 
     def set_aside(self) -> None:
         """Begin anew: the file gets the first free name of record.1.jsonl, record.2.jsonl, …"""
-        if self.path.is_file():
+        if self.path.is_file() and not follows():
             names = (self.path.with_suffix(f".{n}{self.path.suffix}") for n in itertools.count(1))
             os.replace(self.path, next(name for name in names if not name.exists()))
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,10 @@ from leanformer.train.corpus_batches import CorpusBatches
 from leanformer.train.loop import fit
 from leanformer.train.loss import Loss, Supervised
 from leanformer.train.masking import Masking, masking
+from leanformer.train.memory import ChunkedCrossEntropy
 from leanformer.train.precision import Precision
 from leanformer.train.ranks import count_ranks
+from leanformer.train.setup import TrainSetup
 from leanformer.train.state import Fitted
 from leanformer.train.steps.pretrain import MaskedLanguage
 
@@ -63,6 +65,7 @@ class Training:
             ranks=count_ranks(),
         )
         self.evaluator = self._evaluator()
+        self.setup = self._setup()
 
     def fit(
         self,
@@ -88,7 +91,7 @@ class Training:
                     self.opened.model,
                     self.batches,
                     self._loss(),
-                    recipe.train,
+                    self.setup,
                     evaluate=self.evaluator,
                     keep_best=recipe.load_best_at_end,
                     folder=self.folder / CHECKPOINT,
@@ -151,6 +154,21 @@ class Training:
     def _loss(self) -> Loss:
         return Supervised("causal-lm") if self.causal else MaskedLanguage(self._masking())
 
+    def _setup(self) -> TrainSetup:
+        """How it trains: of a masked language model the logits of the hidden tokens alone are
+        computed, wherever the model allows it, since nobody asks for the others.
+        """
+        setup = self.recipe.train
+        known = any(isinstance(saver, ChunkedCrossEntropy) for saver in setup.memory)
+        if self.causal or setup.compile or known:
+            return setup
+        alone = ChunkedCrossEntropy(tokens=0)
+        try:
+            with alone.apply(self.opened.model, self._loss()):
+                return replace(setup, memory=(*setup.memory, alone))
+        except ValueError:  # it does something else with its logits
+            return setup
+
     def _journal(self, command: str, watch: Callable[[Status], None] | None) -> Journal:
         recipe = self.recipe
         device = find_device(recipe.device)
@@ -176,22 +194,23 @@ class Training:
         )
 
     def _flops(self) -> float:
-        prepared, setup = self.opened.prepared, self.recipe.train
+        prepared, setup = self.opened.prepared, self.setup
         length = self.batches.epoch_tokens / len(prepared.rows)
-        names = {getattr(saver, "technique", "") for saver in setup.memory}
-        alone = not self.causal and "chunked-cross-entropy" in names
+        known = any(isinstance(saver, ChunkedCrossEntropy) for saver in setup.memory)
+        alone = not self.causal and known
         head = self.recipe.mlm_probability if alone else 1.0
         return training_flops_per_token(self.opened.model, length, causal=self.causal, head=head)
 
     def _about(self, command: str, flops: float, peak: float) -> dict[str, Any]:
         """What the record says of the run at its beginning."""
-        opened, setup = self.opened, self.recipe.train
+        opened, setup = self.opened, self.setup
         listing = opened.prepared.listing
         return {
             "name": self.recipe.name,
             "kind": opened.kind,
             "command": command,
             "settings": codec.encode(self.recipe),
+            "memory": codec.encode(setup)["memory"],
             "architecture": type(opened.model).__name__,
             "parameters": opened.model.num_parameters(),
             "vocabulary": len(opened.tokenizer),

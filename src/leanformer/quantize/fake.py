@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from leanformer.numerics.blocks import Quantized
 from leanformer.quantize.activations.activations import Rounding
 from leanformer.quantize.quantizer import Quantizer, WeightStatistics
+from leanformer.train import over_ranks
 
 _BETA2 = 0.999  # Adam's
 
@@ -94,6 +95,7 @@ class RoundedWeight(nn.Module, ABC):
 
     def _gather(self, gradient_OI: Tensor) -> None:
         assert self.second_moment is not None
+        gradient_OI = over_ranks.added(gradient_OI)
         moment = self.second_moment.mul_(_BETA2)
         moment.addcmul_(gradient_OI, gradient_OI, value=1 - _BETA2)
 

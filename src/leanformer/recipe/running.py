@@ -4,12 +4,13 @@ Each finished step leaves its model in a folder of its own, so that an interrupt
 the last one, and within a training from its last checkpoint. A folder holds the run of one model on
 one data set: other data, another model or teacher are refused with the names of what differs. Steps
 may change: the equal ones before the first change are not done again, and what was made of the
-former ones stays aside (`recipe.stages`).
+former ones stays aside (`recipe.stages`). Several ranks do a recipe together (`recipe.together`).
 """
 
 import copy
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from leanformer.core import codec
 from leanformer.core.identity.claim import changes, keep
 from leanformer.core.identity.differences import listed
 from leanformer.core.machine.device import device_of, find_device
+from leanformer.core.ranks import follows
 from leanformer.core.record import Record
 from leanformer.core.step import Step
 from leanformer.core.storage.lock import one_at_a_time
@@ -37,6 +39,8 @@ from leanformer.recipe.opening import (
     own_head,
 )
 from leanformer.recipe.recipe import Recipe
+from leanformer.recipe.together import decide, lead, trains
+from leanformer.train.ranks import count_ranks, join_ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +70,10 @@ class Run:
         for number, (step, key) in enumerate(zip(recipe.steps, self.keys, strict=True)):
             name = step.technique  # type: ignore[attr-defined]
             place = self.folder / f"{number:02}-{name}"
-            stages.take(place, key)
+            events = decide(partial(_begin, place, key))
             workspace = workspace.with_(folder=place, saved=None, proofs=())
-            events = stages.finished(place)
             if events is None:
-                workspace = _do(step, name, workspace)
+                workspace = _do(step, name, workspace, recipe.seed)
             else:
                 workspace = _finished(workspace, place / stages.MODEL, recipe.seed, events)
             if step.makes_teacher and recipe.teacher is None:
@@ -123,6 +126,8 @@ def begin(
 
     Takes and raises what `run` does; without `write` the folder is only checked.
     """
+    if count_ranks() > 1:
+        join_ranks()  # a rank's device is known from then on
     find_device(recipe.device)
     if dataset is None:
         dataset = align_labels(recipe.data.read(), own_head(recipe), recipe.teacher)
@@ -179,7 +184,7 @@ def _claim(recipe: Recipe, identity: Identity, begun: Workspace, write: bool) ->
     """
     kept, content = begun.folder / "recipe.json", identity.json()
     changed = changes(kept, content, WORDS)
-    if not write:
+    if not write or follows():
         return
     if changed:
         _say(
@@ -199,9 +204,26 @@ def _forget(begun: Workspace) -> None:
         begun.record.drop(lambda event: event.get("model") == begun.name)
 
 
-def _do(step: Step, name: str, workspace: Workspace) -> Workspace:
+def _begin(place: Path, key: str) -> list[dict[str, Any]] | None:
+    """Make `place` the folder of its step; what the record says of it where it is finished."""
+    stages.take(place, key)
+    return stages.finished(place)
+
+
+def _do(step: Step, name: str, workspace: Workspace, seed: int) -> Workspace:
+    """Do a step: ranks train together, and rank 0 does and keeps the rest."""
     started = time.perf_counter()
-    workspace = step.apply(workspace)
+    together = trains(step)
+    done = step.apply(workspace) if together else workspace
+    apply = (lambda given: given) if together else step.apply
+    kept = lead(lambda: _kept(step, name, apply(done), started))
+    if kept is not None:
+        return kept
+    return _opened(done, workspace.folder / stages.MODEL, seed)
+
+
+def _kept(step: Step, name: str, workspace: Workspace, started: float) -> Workspace:
+    """Keep what came of a step, and say in the record what it did."""
     if workspace.saved is None:
         place = workspace.folder / stages.MODEL
         save_model(workspace.model, workspace.tokenizer, place, overwrite=True)
@@ -223,12 +245,17 @@ def _finished(
     workspace: Workspace, place: Path, seed: int, events: list[dict[str, Any]]
 ) -> Workspace:
     """Take up a finished step; a record that was begun anew is told of it."""
-    model, tokenizer = open_model(str(place), workspace.dataset, seed)
-    model = model.to(device_of(workspace.model))
     known = workspace.record.events()
     for event in ({**one, "model": workspace.name} for one in events):
         if event not in known:
             workspace.record.write(**event)
+    return _opened(workspace, place, seed)
+
+
+def _opened(workspace: Workspace, place: Path, seed: int) -> Workspace:
+    """The workspace with the model that lies in `place`."""
+    model, tokenizer = open_model(str(place), workspace.dataset, seed)
+    model = model.to(device_of(workspace.model))
     return workspace.with_(model=model, tokenizer=tokenizer, saved=place)
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from leanformer.core.machine.device import find_device
+from leanformer.core.ranks import follows
 from leanformer.core.record import Record
 from leanformer.core.storage.lock import one_at_a_time
 from leanformer.core.workspace import Watch, Workspace
@@ -68,6 +69,8 @@ def conduct(
     describe(record, dataset, request, command)
     write_plan(record, plan)
     done = begun.do()
+    if follows():  # the process that leads measures and reports
+        return done, None
     if not recipe.measure:
         if dataset.task.about.served:
             _make_servable(Contest(dataset, record, request, watch), done)

@@ -9,9 +9,13 @@
 What a rank holds of a model with P weights, in bytes, trained by Adam in fp32 over N ranks:
 
     zero 0    16 P             weights 4, gradients 4, two moments 8
-    zero 1     8 P + 8 P/N
-    zero 2     4 P + 12 P/N
+    zero 1     8 P + 16 P/N    whole weights and gradients, beside the parts that are trained
+    zero 2     4 P + 16 P/N    whole weights, and the gradients of the layer that is being computed
     zero 3    16 P/N           and the layer that is being computed
+
+What a rank sends in a step of M microbatches, in numbers (of which it needs not send 1/N):
+
+    zero 0, 1  2 P             zero 2  P + M P             zero 3  3 M P
 
 Each of them gives the gradients that one process would have, whatever the number of ranks
 (Rajbhandari et al. 2020, arXiv:1910.02054).

@@ -21,10 +21,9 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from leanformer.data import IGNORE, Batch, Encoded
 from leanformer.data.encode import next_tokens
-from leanformer.models.packed import model_inputs
 from leanformer.train import Supervised, Term, TrainSetup
 from leanformer.train.masking import Masking
-from leanformer.train.optimizers import AdamW
+from leanformer.train.optimizers import AdamW, Lamb, Lars
 from leanformer.train.scheduled_module import ScheduledModule
 from leanformer.train.steps.pretrain import MaskedLanguage
 from leanformer.train.testing import Trained
@@ -147,6 +146,15 @@ def frozen() -> Trained:
     return made
 
 
+def with_lamb() -> Trained:
+    setup = replace(SETUP, optimizer=Lamb(learning_rate=1e-2))
+    return replace(projected(), setup=setup)
+
+
+def with_lars() -> Trained:
+    return replace(tied(), setup=replace(SETUP, optimizer=Lars(learning_rate=1e-1)))
+
+
 def whole_batches() -> Trained:
     """Every batch in one microbatch."""
     return replace(classification(), setup=replace(SETUP, max_tokens_per_microbatch=1000))
@@ -161,7 +169,7 @@ class Projected(Supervised):
         self.project = nn.Linear(20, 7).double()
 
     def outputs(self, model: nn.Module, batch: Batch, carry: Any) -> Any:
-        found = model(**model_inputs(batch.inputs), output_hidden_states=True)
+        found = model(**batch.inputs, output_hidden_states=True)
         return found.logits, found.hidden_states[2]
 
     def terms(self, outputs: Any, batch: Batch) -> list[Term]:

@@ -63,7 +63,7 @@ def _bf16() -> Trained:
 
 
 def _in_bf16(layouts: list[Parallel]) -> list[Trace]:
-    with mock.patch.object(precisions, "multiplies_bf16", lambda: True):
+    with mock.patch.object(precisions, "multiplies_bf16", return_value=True):
         return [trace(_bf16, layout) for layout in layouts]
 
 

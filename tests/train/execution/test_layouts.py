@@ -21,6 +21,7 @@ from leanformer.train.execution.data_parallel import DataParallel
 from leanformer.train.execution.sharding import local
 from leanformer.train.loop import fit
 from leanformer.train.loss import count
+from leanformer.train.optimizers import lamb
 from leanformer.train.parallel import Parallel
 from leanformer.train.testing import Difference, Trained, compare_layouts, on_ranks, trace
 from leanformer.train.testing.layouts import Trace, difference
@@ -44,6 +45,8 @@ Make = Callable[[], Trained]
         (cases.frozen, [D2, Z22, Z23]),
         (cases.whole_batches, [Z21, Z22]),
         (cases.projected, [D2, Z21, Z23]),
+        (cases.with_lamb, [D2, Z23]),
+        (cases.with_lars, [Z32]),
         (cases.stopped_early, [D2, Z22, Z23]),
         (cases.evaluated_to_the_end, [Z21, Z23]),
         (cases.scheduled, [*TWO, D3, Z33]),
@@ -97,6 +100,10 @@ def _local_norms(self: Any, tensors: list[Tensor]) -> list[Tensor]:
     return [torch.linalg.vector_norm(local(tensor)) for tensor in tensors]
 
 
+def _alone(tensors: Any, *, like: Any = None) -> list[Tensor]:
+    return [torch.linalg.vector_norm(local(tensor)) for tensor in tensors]
+
+
 def _always_counted(self: Any, whole: Any) -> tuple[Any, float]:
     rows = list(range(self.ranks.rank, len(whole.index), self.ranks.count))
     return whole.take(rows or [0]), 1.0
@@ -120,6 +127,7 @@ FAULTS: dict[str, tuple[Make, Parallel, Any, str, Any]] = {
     ),
     "means are averaged": (cases.tagging, D3, Supervised, "counts", _counted_alone),
     "a rank clips by its own norm": (cases.tied, Z33, DataParallel, "norms", _local_norms),
+    "a rank's LAMB takes its own norms": (cases.with_lamb, Z33, lamb, "whole_norms", _alone),
     "a row that stands in is counted": (cases.tied, Z31, DataParallel, "_rows", _always_counted),
     "each rank begins a step's chance anew": (
         cases.masked,

@@ -28,6 +28,7 @@ from torch.utils.module_tracker import ModuleTracker
 
 from leanformer.attention.heads import Capabilities, Heads
 from leanformer.attention.mechanism import Attention
+from leanformer.train import over_ranks
 
 _TRACKER = ModuleTracker()  # knows whether a backward pass is running, which nothing else tells
 
@@ -132,8 +133,8 @@ class MovingCentroids(Attention, ABC):
     def _add(self, x_BHTD: Tensor, keep_BT: Tensor | None) -> None:
         taken = F.one_hot(nearest(x_BHTD, self.centroids), self.centroids.shape[1])
         weight_BHTC = (taken if keep_BT is None else taken * keep_BT[:, None, :, None]).float()
-        sums = torch.einsum("bhtc,bhtd->hcd", weight_BHTC, _normed(x_BHTD))
-        counts = weight_BHTC.sum((0, 2))[..., None]
+        sums = over_ranks.added(torch.einsum("bhtc,bhtd->hcd", weight_BHTC, _normed(x_BHTD)))
+        counts = over_ranks.added(weight_BHTC.sum((0, 2))[..., None])
         self._sums_HCD = sums if self._sums_HCD is None else self._sums_HCD + sums
         self._counts_HC1 = counts if self._counts_HC1 is None else self._counts_HC1 + counts
 

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from leanformer.core.ranks import follows
 from leanformer.core.storage.disk import naming_disk, write_all
 from leanformer.core.storage.unfinished import LOCK, NO_LOCKS
 
@@ -50,6 +51,9 @@ def locked_folder(folder: Path, command: str = "") -> Iterator[None]:
         FolderInUse: Somebody else does.
         FileExistsError: `folder` is a file.
     """
+    if follows():  # the process that leads has locked it
+        yield
+        return
     folder = folder.resolve()
     held: set[Path] = _mine.__dict__.setdefault("folders", set())
     if folder in held:

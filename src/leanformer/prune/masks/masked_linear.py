@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from leanformer.prune.criteria.interface import GradientStatistics, WeightCriterion
 from leanformer.prune.criteria.learned_mask import LearnedMask
 from leanformer.prune.pattern import Pattern
+from leanformer.train import over_ranks
 from leanformer.train.scheduled_module import set_lr_scale
 
 _BETA1, _BETA2 = 0.9, 0.999  # Adam's
@@ -135,7 +136,7 @@ class MaskedLinear(nn.Module):
 
     def _gather(self, gradient_OI: Tensor) -> None:
         """Add the gradient of one backward pass to the running averages."""
-        gradient_OI = gradient_OI.to(self.weight.dtype)
+        gradient_OI = over_ranks.added(gradient_OI.to(self.weight.dtype))
         if self.gradient is not None:
             self.gradient.lerp_(gradient_OI, 1 - _BETA1)
         if self.square is not None:

@@ -18,6 +18,7 @@ from leanformer.core.ranges import Bits
 from leanformer.core.technique import technique
 from leanformer.numerics.grid import Grid, affine_grid, symmetric_grid
 from leanformer.quantize.activations.activations import Activations, Rounding, round_to
+from leanformer.train import over_ranks
 
 Granularity = Literal["tensor", "token"]
 
@@ -34,6 +35,8 @@ def range_of(
     # along no axis it is twenty times as fast
     rows_NI = wide.reshape(-1, x.shape[-1])
     low, high = wide.aminmax() if granularity == "tensor" else rows_NI.aminmax(dim=1)
+    if granularity == "tensor":
+        low, high = -over_ranks.largest(-low), over_ranks.largest(high)
     if symmetric:
         return symmetric_grid(low.neg().maximum(high), bits)
     return affine_grid(low, high, bits)

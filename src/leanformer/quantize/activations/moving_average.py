@@ -17,6 +17,7 @@ from leanformer.core.ranges import Bits, Index, PartialShare
 from leanformer.core.technique import technique
 from leanformer.numerics.grid import Grid, symmetric_grid
 from leanformer.quantize.activations.activations import Activations, Rounding, round_to
+from leanformer.train import over_ranks
 
 
 @technique("moving-average", paper="Zafrir et al. 2019, arXiv:1910.06188")
@@ -61,7 +62,7 @@ class _MovingAverage(Rounding):
 
     @torch.no_grad()
     def _observe(self, x: Tensor) -> None:
-        largest = x.detach().abs().amax().float()
+        largest = over_ranks.largest(x.detach().abs().amax().float())
         if not torch.isfinite(largest):
             raise ValueError(
                 f"activations: the largest of a batch is {float(largest)}; lower learning_rate, or "

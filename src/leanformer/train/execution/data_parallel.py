@@ -26,15 +26,16 @@ from torch._C._distributed_c10d import GradBucket
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
-from leanformer.core.identity.differences import listed
 from leanformer.core.machine.device import device_of
 from leanformer.data import Batch
 from leanformer.train.checkpoints import sharded
+from leanformer.train.execution.alike import require_alike, require_alike_buffers
 from leanformer.train.execution.execution import Groups, T
 from leanformer.train.execution.one_device import OneDevice
 from leanformer.train.execution.sharding import Sharding, like, local
 from leanformer.train.generators import generator_states, set_generator_states
 from leanformer.train.loss import Carry, Loss, summed
+from leanformer.train.over_ranks import sharing_rows
 from leanformer.train.precision import has_bf16
 from leanformer.train.ranks import Ranks
 from leanformer.train.setup import TrainSetup
@@ -80,6 +81,7 @@ class DataParallel(OneDevice):
         super().__init__(model, loss, setup)
         self.writes = self.ranks.rank == 0
         self._chance: dict[str, Tensor] = {}
+        self._compared = False
         if self.sharding is None:
             quiet: dict[str, Any] = {_SYNC: False, "find_unused_parameters": True}
             self.share = DistributedDataParallel(self.share, **quiet)
@@ -94,7 +96,7 @@ class DataParallel(OneDevice):
         with self._own_chance():
             for place, whole in enumerate(shown):
                 part, counted = self._rows(whole)
-                with self._microbatch(last=place == len(shown) - 1):
+                with self._microbatch(last=place == len(shown) - 1), sharing_rows(counted):
                     penalized = 1 / len(shown) / self.ranks.count
                     part = part.to(self.device)
                     share, following = self.share(part, carry, carry, counts, penalized, counted)
@@ -107,6 +109,9 @@ class DataParallel(OneDevice):
                     )
         loss = torch.stack(shares).sum()
         self.ranks.add([loss, *self._apart()])
+        if not self._compared:
+            require_alike_buffers(self.ranks, self.model)
+            self._compared = True
         return float(loss), carry
 
     def _rows(self, whole: Batch) -> tuple[Batch, float]:
@@ -137,9 +142,10 @@ class DataParallel(OneDevice):
 
     def _alike(self) -> list[list[nn.Parameter]]:
         """See `OneDevice._alike`: what is shared out, and what every rank holds."""
-        parts = [p for p in self.parameters if isinstance(p, DTensor)]
-        whole = [p for p in self.parameters if not isinstance(p, DTensor)]
-        return [alike for alike in (parts, whole) if alike]
+        kinds: dict[bool, list[nn.Parameter]] = {}
+        for parameter in self.parameters:
+            kinds.setdefault(isinstance(parameter, DTensor), []).append(parameter)
+        return list(kinds.values())
 
     @contextmanager
     def _own_chance(self) -> Iterator[None]:
@@ -179,14 +185,7 @@ class DataParallel(OneDevice):
 
     def require_alike(self, what: dict[str, Any]) -> None:
         """See `Execution.require_alike`."""
-        for rank, theirs in enumerate(self.ranks.gather(what)):
-            first = self.ranks.decide(what)
-            if theirs != first:
-                names = listed([name for name in first if theirs.get(name) != first[name]])
-                raise ValueError(
-                    f"parallel: rank {rank} trains on something else than rank 0, which differs in "
-                    f"{names}; every rank reads the same data with the same seed"
-                )
+        require_alike(self.ranks, what)
 
     def moving(self) -> AbstractContextManager[None]:
         """See `Execution.moving`."""

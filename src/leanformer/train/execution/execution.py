@@ -88,7 +88,7 @@ class Execution(ABC):
     def decide(self, value: T) -> T:
         """What the process that decides found, in every process."""
 
-    def require_alike(self, what: dict[str, Any]) -> None:
+    def require_alike(self, what: dict[str, Any]) -> None:  # noqa: B027
         """Refuse a training of which processes know different things; one process knows one.
 
         Args:

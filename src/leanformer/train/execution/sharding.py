@@ -92,8 +92,8 @@ class Sharding:
         try:
             yield
         finally:
-            for part, full in parts.values():
-                local(part.detach()).copy_(local(like(full.detach(), part)))
+            for shared, changed in parts.values():
+                local(shared.detach()).copy_(local(like(changed.detach(), shared)))
             for module, name, _ in self._places:
                 now = module._parameters[name]
                 module._parameters[name] = held.get(id(now), now)  # type: ignore[assignment]

@@ -103,8 +103,13 @@ def trace(make: Make, layout: Parallel | None = None, folder: Path | None = None
 
     def observed(model: nn.Module, loss: Loss, setup: TrainSetup) -> Execution:
         execution: Any = make_execution(model, loss, setup)
-        step = execution.step
-        execution.step = lambda factor: (seen.note(execution), step(factor))[1]
+        real = execution.step
+
+        def step(factor: float) -> bool:
+            seen.note(execution)
+            return bool(real(factor))
+
+        execution.step = step
         return execution  # type: ignore[no-any-return]
 
     fitted = fit(

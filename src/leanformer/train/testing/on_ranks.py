@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch._C._distributed_c10d import FileStore
 
 _PRELOADED = (
     "torch",
@@ -121,7 +122,7 @@ def _rank(
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
     try:
-        store = dist.FileStore(str(Path(folder) / _MET), count)
+        store = FileStore(str(Path(folder) / _MET), count)
         limit = timedelta(seconds=seconds)
         dist.init_process_group("gloo", store=store, rank=rank, world_size=count, timeout=limit)
         function, args = pickle.loads(call)

@@ -1,0 +1,13 @@
+"""Whether this process leads: of the processes that `torchrun` starts the first one writes.
+
+    RANK, WORLD_SIZE    what `torchrun` and Slurm's launchers set
+
+The others follow: they train along, and write no record, no report and no model.
+"""
+
+import os
+
+
+def follows() -> bool:
+    """Whether another process leads: this one was started with it, and is not the first."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and int(os.environ.get("RANK", "0")) > 0
