@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from leanformer.numerics import over_ranks
 from leanformer.numerics.blocks import Quantized
 from leanformer.quantize.activations.activations import Rounding
 from leanformer.quantize.quantizer import Quantizer, WeightStatistics
-from leanformer.train import over_ranks
 
 _BETA2 = 0.999  # Adam's
 

@@ -28,7 +28,7 @@ from torch.utils.module_tracker import ModuleTracker
 
 from leanformer.attention.heads import Capabilities, Heads
 from leanformer.attention.mechanism import Attention
-from leanformer.train import over_ranks
+from leanformer.numerics import over_ranks
 
 _TRACKER = ModuleTracker()  # knows whether a backward pass is running, which nothing else tells
 

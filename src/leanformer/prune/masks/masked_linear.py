@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from leanformer.numerics import over_ranks
 from leanformer.prune.criteria.interface import GradientStatistics, WeightCriterion
 from leanformer.prune.criteria.learned_mask import LearnedMask
 from leanformer.prune.pattern import Pattern
-from leanformer.train import over_ranks
 from leanformer.train.scheduled_module import set_lr_scale
 
 _BETA1, _BETA2 = 0.9, 0.999  # Adam's

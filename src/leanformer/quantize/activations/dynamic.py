@@ -16,9 +16,9 @@ from torch import Tensor
 
 from leanformer.core.ranges import Bits
 from leanformer.core.technique import technique
+from leanformer.numerics import over_ranks
 from leanformer.numerics.grid import Grid, affine_grid, symmetric_grid
 from leanformer.quantize.activations.activations import Activations, Rounding, round_to
-from leanformer.train import over_ranks
 
 Granularity = Literal["tensor", "token"]
 

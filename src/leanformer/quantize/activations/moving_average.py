@@ -15,9 +15,9 @@ from torch import Tensor
 
 from leanformer.core.ranges import Bits, Index, PartialShare
 from leanformer.core.technique import technique
+from leanformer.numerics import over_ranks
 from leanformer.numerics.grid import Grid, symmetric_grid
 from leanformer.quantize.activations.activations import Activations, Rounding, round_to
-from leanformer.train import over_ranks
 
 
 @technique("moving-average", paper="Zafrir et al. 2019, arXiv:1910.06188")

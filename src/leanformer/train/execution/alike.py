@@ -42,7 +42,7 @@ def require_alike_buffers(ranks: Ranks, model: nn.Module) -> None:
             raise ValueError(
                 f"parallel: buffers of {listed(differ)} became others on rank {rank}, since each "
                 "rank sees its own rows; let the module join what ranks see "
-                "(`leanformer.train.over_ranks`), or train it with one process"
+                "(`leanformer.numerics.over_ranks`), or train it with one process"
             )
 
 

@@ -28,6 +28,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from leanformer.core.machine.device import device_of
 from leanformer.data import Batch
+from leanformer.numerics.over_ranks import sharing_rows
 from leanformer.train.checkpoints import sharded
 from leanformer.train.execution.alike import require_alike, require_alike_buffers
 from leanformer.train.execution.execution import Groups, T
@@ -35,7 +36,6 @@ from leanformer.train.execution.one_device import OneDevice
 from leanformer.train.execution.sharding import Sharding, like, local
 from leanformer.train.generators import generator_states, set_generator_states
 from leanformer.train.loss import Carry, Loss, summed
-from leanformer.train.over_ranks import sharing_rows
 from leanformer.train.precision import has_bf16
 from leanformer.train.ranks import Ranks
 from leanformer.train.setup import TrainSetup
