@@ -7,9 +7,9 @@
 `clock`: a BERT-like and a GPT-2-like model of 4 layers of width 256 are trained from the same
 random weights for the same steps on the same rows of IMDB reviews, in fp32 on one thread, in pairs
 that take turns at who begins. The Trainer is at its best: fused AdamW, rows grouped by length for
-the masked model, packed for the causal one, the faster of its attentions. Ours does what `leanformer
-train` does, with the head at the hidden tokens alone for the masked model. Both are then evaluated
-on the same held-out reviews: a speed at another loss is none. `--tiny` is for tests.
+the masked model, packed for the causal one, the faster of its attentions. Ours does what
+`leanformer train` does, with the head at the hidden tokens alone for the masked model. Both are
+then evaluated on the same held-out reviews: a speed at another loss is none. `--tiny` is for tests.
 """
 
 import argparse

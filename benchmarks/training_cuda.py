@@ -6,8 +6,8 @@
 GPT-2 small and BERT base are trained on random tokens in bf16 by the one loop, fused AdamW, the
 fastest microbatch that fits; MFU is model FLOPs (`measure.training_flops`) over the peak of a
 matrix product on the same device (`measure.peak_flops`). The largest batch of each memory saver is
-found by doubling and halving. Where there is no CUDA device, or no time is left, that is said on the
-page. `--tiny` runs all of it on small models, for tests; `--device cpu` too.
+found by doubling and halving. Where there is no CUDA device, or no time is left, that is said on
+the page. `--tiny` runs all of it on small models, for tests; `--device cpu` too.
 """
 
 import argparse

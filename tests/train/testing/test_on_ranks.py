@@ -43,7 +43,7 @@ def test_an_error_is_raised_with_the_traceback_of_its_rank() -> None:
 
 
 def test_a_killed_rank_is_told_from_one_that_hangs() -> None:
-    with pytest.raises(RankFailed, match="rank 1 .*(killed|SIGKILL|signal 9)"):
+    with pytest.raises(RankFailed, match=r"rank 1 .*(killed|SIGKILL|signal 9)"):
         on_ranks(2, die, seconds=30)
-    with pytest.raises(RankFailed, match="(?s)still running.*in hang"):
+    with pytest.raises(RankFailed, match=r"(?s)still running.*in hang"):
         on_ranks(2, hang, seconds=3)
