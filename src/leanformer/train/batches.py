@@ -134,7 +134,7 @@ class ShuffledBatches(Batches):
 
     def at(self, step: int) -> list[Batch]:
         """See `Batches.at`: the shortest examples first."""
-        parts = in_parts(self.encoded, self._examples(step), self.max_tokens * self.ranks)
+        parts = in_parts(self.encoded, self._examples(step), self.max_tokens, self.ranks)
         return [self.encoded.batch(part) for part in parts]
 
     def tokens(self, step: int) -> int:
@@ -185,14 +185,24 @@ def shuffled(encoded: Encoded, size: int, seed: int, pool: int = 50) -> list[lis
     return batches
 
 
-def in_parts(encoded: Encoded, indices: list[int], max_tokens: int) -> list[list[int]]:
-    """The examples of a batch in parts of at most `max_tokens` padded tokens, one example at least.
+def in_parts(
+    encoded: Encoded, indices: list[int], max_tokens: int, ranks: int = 1
+) -> list[list[int]]:
+    """The examples of a batch in parts of at most `max_tokens` padded tokens per rank.
 
-    The shortest come first, so that padding is small.
+    A rank has one example at least. The shortest come first, so that padding is small.
     """
     parts: list[list[int]] = [[]]
     for index in sorted(indices, key=encoded.length):
-        if parts[-1] and (len(parts[-1]) + 1) * encoded.length(index) > max_tokens:
+        if overfull(len(parts[-1]) + 1, encoded.length(index), max_tokens, ranks):
             parts.append([])
         parts[-1].append(index)
     return parts
+
+
+def overfull(rows: int, length: int, max_tokens: int, ranks: int) -> bool:
+    """Whether so many rows of a length are too many for one microbatch: the rank with most of them
+    would have several, and more than `max_tokens` padded tokens.
+    """
+    most = -(-rows // ranks)
+    return most > 1 and most * length > max_tokens

@@ -16,7 +16,7 @@ from leanformer.data.corpus.packing import Packing
 from leanformer.data.corpus.prepared import PreparedCorpus
 from leanformer.models.packed import packs
 from leanformer.tasks import kind_named
-from leanformer.train.batches import Batches
+from leanformer.train.batches import Batches, overfull
 
 
 class CorpusBatches(Batches):
@@ -106,9 +106,8 @@ class CorpusBatches(Batches):
         lengths = self._rows.lengths(rows)
         order = np.argsort(lengths, kind="stable")
         rows, parts, begin = rows[order], [], 0
-        most = self.max_tokens * self.ranks
         for place, length in enumerate(lengths[order].tolist()):
-            if place > begin and (place - begin + 1) * length > most:
+            if overfull(place - begin + 1, length, self.max_tokens, self.ranks):
                 parts.append(rows[begin:place])
                 begin = place
         return [*parts, rows[begin:]]
