@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from leanformer.quantize.activations import MovingAverage
 
@@ -93,3 +94,20 @@ def test_refusals():
     with pytest.raises(ValueError, match="largest of a batch is nan; lower learning_rate"):
         module(torch.tensor([[1.0, float("nan")]]))
     assert module.passes == 0
+
+
+def test_a_checkpointed_layer_observes_once_and_rounds_as_it_did():
+    results = []
+    for checkpointed in (False, True):
+        module = MovingAverage(decay=0.5).build(7).train()
+        slopes = []
+        for x in batches(3):
+            x = x.requires_grad_()
+            kept = checkpoint(module, x, use_reentrant=False) if checkpointed else module(x)
+            kept.square().sum().backward()
+            slopes.append(x.grad)
+        results.append((module.bound, module.passes, slopes))
+    (bound, passes, slopes), (bound_again, passes_again, slopes_again) = results
+    assert passes == passes_again == 3
+    assert torch.equal(bound, bound_again)
+    assert all(map(torch.equal, slopes, slopes_again))

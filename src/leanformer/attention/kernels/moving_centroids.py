@@ -24,13 +24,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.module_tracker import ModuleTracker
 
 from leanformer.attention.heads import Capabilities, Heads
 from leanformer.attention.mechanism import Attention
 from leanformer.numerics import over_ranks
-
-_TRACKER = ModuleTracker()  # knows whether a backward pass is running, which nothing else tells
+from leanformer.numerics.backward import runs_again
 
 
 @torch.no_grad()
@@ -93,7 +91,7 @@ class MovingCentroids(Attention, ABC):
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     @torch.no_grad()
     def _move(self) -> None:
-        if _TRACKER.is_bw:
+        if runs_again():
             return
         if self._sums_HCD is not None and self._counts_HC1 is not None:
             sums, counts = (x.to(self.centroids.device) for x in (self._sums_HCD, self._counts_HC1))
@@ -119,7 +117,7 @@ class MovingCentroids(Attention, ABC):
             key_BHTD: Its keys.
             keep_BT: True at tokens of the text; None = all.
         """
-        if _TRACKER.is_bw:  # gradient checkpointing: these tokens have been noted
+        if runs_again():  # gradient checkpointing: these tokens have been noted
             self._due = True
             return
         for x_BHTD in (query_BHTD, key_BHTD):

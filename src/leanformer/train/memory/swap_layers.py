@@ -16,17 +16,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from leanformer.core.machine.device import device_of
 from leanformer.core.technique import technique
+from leanformer.numerics.backward import runs_again
 from leanformer.train.loss import Loss
 from leanformer.train.memory.checkpoint_activations import checkpointed, refuse_checkpointed
 from leanformer.train.memory.interface import MemorySaver
 from leanformer.train.memory.layers import layers_of
 from leanformer.train.memory.replaced import replaced
 from leanformer.train.memory.side_stream import SideStream
+from leanformer.train.ranks import count_ranks
 
 
 @technique(
@@ -83,7 +84,7 @@ def _check_swaps(model: nn.Module, layers: list[nn.Module], device: torch.device
             "swap-layers: the model is on the CPU, whose memory is the host's, so that nothing "
             "would be gained; leave this saver out of memory"
         )
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+    if count_ranks() > 1:
         raise ValueError(
             "swap-layers: several processes train this model, and gradients in the host's memory "
             "are not added up; share out the weights instead, with parallel.zero = 3"
@@ -134,8 +135,7 @@ class Swap:
 
         def run(*arguments: Any, **named: Any) -> Any:
             copies = self._take(place)
-            backward = torch._C._current_graph_task_id() != -1
-            self._fetch(place - 1 if backward else place + 1)
+            self._fetch(place - 1 if runs_again() else place + 1)
             weights = _Visiting.apply(self, parameters, copies, *parameters)
             known = {id(p): w for p, w in zip(parameters, weights, strict=True)}
             with _resident(layer, known):
