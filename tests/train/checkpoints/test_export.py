@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from train.toy import FAST, toy
 from train.two_terms import TASK
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -44,6 +45,17 @@ def test_the_folder_holds_these_weights(written: Path, tmp_path: Path, weights: 
     assert all(torch.equal(tensor, group[name]) for name, tensor in read.state_dict().items())
     asked = AutoTokenizer.from_pretrained(tmp_path / "model")("music rice", return_tensors="pt")
     torch.testing.assert_close(read(**asked).logits, model.eval()(**asked).logits)
+
+
+def _exported_by_one(written: Path, folder: Path) -> bool:
+    if dist.get_rank() == 0:
+        model, tokenizer = tiny_model("bert", num_labels=2, seed=3)
+        export_checkpoint(written, model, tokenizer, folder)
+    return folder.is_dir()
+
+
+def test_one_of_several_ranks_exports_and_waits_for_none(written: Path, tmp_path: Path) -> None:
+    assert on_ranks(2, _exported_by_one, written, tmp_path / "model", seconds=30)[0]
 
 
 def test_what_cannot_be_exported_is_refused(written: Path, tmp_path: Path) -> None:

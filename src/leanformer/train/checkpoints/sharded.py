@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import (
@@ -137,11 +136,13 @@ def load(folder: Path, place: Place, ranks: Agreeing) -> tuple[Groups, dict[str,
     if not is_sharded(folder):
         return checkpoint.load(folder)
     state = checkpoint.state_of(folder, check=False) or {}
-    return _read(folder, state, place), state
+    return _read(folder, state, place, alone=False), state
 
 
 def load_whole(folder: Path) -> tuple[Groups, dict[str, Any]] | None:
     """Read a checkpoint in one process, in CPU memory, whoever wrote it; None where there is none.
+
+    Other ranks of its group, if it is in one, need not call it.
 
     Raises:
         ValueError: It is broken.
@@ -151,10 +152,10 @@ def load_whole(folder: Path) -> tuple[Groups, dict[str, Any]] | None:
         return checkpoint.load(folder)
     state = checkpoint.state_of(folder)
     assert state is not None, "a folder with shards is not empty"
-    return _read(folder, state, lambda group, name, empty: empty), state
+    return _read(folder, state, lambda group, name, empty: empty, alone=True), state
 
 
-def _read(folder: Path, state: dict[str, Any], place: Place) -> Groups:
+def _read(folder: Path, state: dict[str, Any], place: Place, *, alone: bool) -> Groups:
     reader = HuggingFaceStorageReader(str(folder))
     held = reader.read_metadata().state_dict_metadata
     groups: Groups = {group: {} for group in state[_GROUPS]}
@@ -164,7 +165,7 @@ def _read(folder: Path, state: dict[str, Any], place: Place) -> Groups:
         empty = torch.empty(about.size, dtype=about.properties.dtype)  # type: ignore[union-attr]
         flat[key] = groups[group][name] = place(group, name, empty)
     try:
-        dcp_load(flat, storage_reader=reader, no_dist=not dist.is_initialized())
+        dcp_load(flat, storage_reader=reader, no_dist=alone)
     except CheckpointException as error:
         raise ValueError(f"{folder}: broken checkpoint ({_failures(error)})") from error
     return groups
