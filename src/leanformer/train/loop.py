@@ -26,7 +26,7 @@ from leanformer.data import Encoded
 from leanformer.train.attention import short_attention
 from leanformer.train.batches import Batches, ShuffledBatches
 from leanformer.train.checkpoints import checkpoint
-from leanformer.train.checkpoints.identity import identify
+from leanformer.train.checkpoints.identity import deciding, identify
 from leanformer.train.course import Course, Evaluate, Progress
 from leanformer.train.execution import Execution, make_execution
 from leanformer.train.frozen import frozen_embeddings
@@ -87,7 +87,11 @@ def fit(
         settings = {"seed": seed, "keep_best": keep_best}
         identity = identify(model, batches, loss, setup, **settings) if folder is not None else {}
         run = Course(model, batches, setup, execute(model, loss, setup.scaled()), folder)
-        run.execution.require_alike({"data": batches.state(), "steps": run.steps, "seed": seed})
+        if count_ranks() > 1:
+            content = {"data": [batches.identity(), batches.state()], "setup": deciding(setup)}
+            given = {"folder": folder, "evaluate": evaluate, "stop": stop}
+            there = {name: one is not None for name, one in given.items()}
+            run.execution.require_alike({**content, **settings, **there})
         identity = run.execution.decide(identity)
         saving.push(lambda error, *_: run.execution.close() if error is None else None)
         torch.manual_seed(seed)

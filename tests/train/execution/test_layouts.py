@@ -241,13 +241,6 @@ def test_all_ranks_begin_with_the_weights_of_rank_0(zero: int) -> None:
         difference(Parallel(data=2, zero=zero), found, expected).require_exact()  # type: ignore[arg-type]
 
 
-def _other_data() -> None:
-    made = cases.tied()
-    rows = 13 - torch.distributed.get_rank()
-    texts = cases.texts("causal-lm", count=rows)
-    fit(made.model, texts, made.loss, made.setup)
-
-
 def _compiled(zero: int) -> None:
     made = cases.tied()
     setup = cases.replace(made.setup, compile=True, parallel=Parallel(zero=zero))  # type: ignore[arg-type]
@@ -279,7 +272,6 @@ def _silent_penalty() -> None:
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (_other_data, "rank 1 trains on something else than rank 0, which differs in data"),
         (functools.partial(_compiled, 2), "compile: weights that zero = 2 shares out"),
         (_contrasting, "Contrasting compares the examples of a batch with each other"),
         (_silent_penalty, "Silent adds a penalty and does not say of which weights"),

@@ -26,7 +26,7 @@ def require_alike(ranks: Ranks, what: dict[str, Any]) -> None:
             names = listed([name for name in first if theirs.get(name) != first[name]])
             raise ValueError(
                 f"parallel: rank {rank} trains on something else than rank 0, which differs in "
-                f"{names}; every rank reads the same data with the same seed"
+                f"{names}; every rank is given the same data, settings and seed"
             )
 
 
