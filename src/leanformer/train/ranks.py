@@ -7,6 +7,7 @@ All of them see the batch of the whole step and draw the same chance for it; a r
 its rows. So neither the order of the data nor hidden tokens depend on the number of ranks.
 """
 
+import functools
 import os
 from typing import Any, TypeVar
 
@@ -69,7 +70,7 @@ class Ranks:
         join_ranks()
         self.rank, self.count = dist.get_rank(), dist.get_world_size()
         shape = (self.plan.replicate, self.count // self.plan.replicate)
-        self.mesh: DeviceMesh = init_device_mesh(device.type, shape, mesh_dim_names=_AXES)
+        self.mesh = _mesh(dist.group.WORLD, device.type, shape)
 
     def decide(self, value: T) -> T:
         """What rank 0 found, in every rank."""
@@ -98,3 +99,11 @@ class Ranks:
             pieces = flat.split([tensor.numel() for tensor in alike])
             for tensor, piece in zip(alike, pieces, strict=True):
                 tensor.copy_(piece.view_as(tensor))
+
+
+@functools.cache
+def _mesh(world: Any, device: str, shape: tuple[int, int]) -> DeviceMesh:
+    """The grid of the ranks of `world`, for all of their trainings: each new one would open
+    connections that nobody closes.
+    """
+    return init_device_mesh(device, shape, mesh_dim_names=_AXES)
