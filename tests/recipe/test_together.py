@@ -1,8 +1,10 @@
 """A recipe on two ranks: rank 0 writes, and what comes of it is what one process makes."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import tiny_data
@@ -16,7 +18,7 @@ from leanformer.distill.step import Distill
 from leanformer.prune.patterns import Blocks
 from leanformer.prune.shrink import Shrink
 from leanformer.prune.sparsify import Sparsify
-from leanformer.recipe import Recipe, run
+from leanformer.recipe import Recipe, run, together
 from leanformer.recipe.together import decide, lead, trains
 from leanformer.train import TrainSetup
 from leanformer.train.parallel import Parallel
@@ -103,3 +105,23 @@ def test_a_step_trains_where_it_holds_how() -> None:
     assert trains(Finetune())
     assert trains(Sparsify(by=Finetune(), pattern=Blocks()))
     assert not trains(Shrink(layers=2))
+
+
+def _waited() -> tuple[int, int]:
+    heard = 0
+    real = together._told
+
+    def told(word: Any) -> Any:
+        nonlocal heard
+        said = real(word)
+        heard += said is None
+        return said
+
+    with mock.patch.object(together, "_told", told), mock.patch.object(together, "_PAUSE", 0.01):
+        return decide(lambda: time.sleep(0.5) or 7), heard
+
+
+def test_those_who_wait_are_told_that_rank_0_is_still_at_it() -> None:
+    (found, said), (same, heard) = on_ranks(2, _waited)
+    assert found == same == 7
+    assert heard == said > 0

@@ -7,7 +7,9 @@
 An error of rank 0 is raised in all ranks, so that none waits for what does not come.
 """
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +20,7 @@ from leanformer.train.ranks import count_ranks, join_ranks
 from leanformer.train.setup import TrainSetup
 
 T = TypeVar("T")
+_PAUSE = 1.0  # seconds between two words to those who wait
 
 
 def decide(find: Callable[[], T]) -> T:
@@ -29,20 +32,51 @@ def decide(find: Callable[[], T]) -> T:
     if count_ranks() == 1:
         return find()
     join_ranks()
-    told: list[Any] = [None, ""]
+    if follows():
+        while (said := _told(None)) is None:
+            pass
+        value, failure = said
+        if failure:
+            raise ValueError(failure)
+        return value  # type: ignore[no-any-return]
+    found: Any = None
     failed: Exception | None = None
-    if not follows():
+    with _still_at_it():
         try:
-            told[0] = find()
+            found = find()
         except Exception as error:
-            failed, told[1] = error, str(error) or type(error).__name__
-    dist.broadcast_object_list(told, src=0)
+            failed = error
+    _told((found, "" if failed is None else str(failed) or type(failed).__name__))
     if failed is not None:
         raise failed
-    if told[1]:
-        raise ValueError(told[1])
-    value: T = told[0]
-    return value
+    return found  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _still_at_it() -> Iterator[None]:
+    """Within it, a thread tells the other ranks about once a second that rank 0 works: torch ends
+    ranks that have heard nothing for half an hour, and steps may take longer.
+    """
+    ended = threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(_PAUSE):
+            _told(None)
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _told(word: tuple[Any, str] | None) -> tuple[Any, str] | None:
+    """What rank 0 says: None = still at it, else what it found and what failed."""
+    said = [word]
+    dist.broadcast_object_list(said, src=0)
+    return said[0]
 
 
 def lead(work: Callable[[], T]) -> T | None:
