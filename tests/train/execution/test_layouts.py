@@ -257,6 +257,16 @@ def _contrasting() -> None:
     fit(made.model, made.data, Contrasting("classification"), setup)
 
 
+class HandingOn(Supervised):
+    def next_carry(self, outputs: Any, batch: Any, carry: Any) -> Any:
+        return {"last": torch.zeros(1)}
+
+
+def _handing_on() -> None:
+    made = cases.tied()
+    fit(made.model, made.data, HandingOn("causal-lm"), made.setup)
+
+
 class Silent(cases.Squeezed):
     def penalized(self) -> None:  # type: ignore[override]
         return None
@@ -274,6 +284,7 @@ def _silent_penalty() -> None:
     [
         (functools.partial(_compiled, 2), "compile: weights that zero = 2 shares out"),
         (_contrasting, "Contrasting compares the examples of a batch with each other"),
+        (_handing_on, "HandingOn hands something on from step to step"),
         (_silent_penalty, "Silent adds a penalty and does not say of which weights"),
     ],
 )
