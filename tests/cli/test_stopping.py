@@ -1,5 +1,6 @@
 """A command that is stopped by a signal, while it writes and waits for a child process."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -111,6 +112,18 @@ def test_a_signal_that_is_ignored_stays_ignored(waiting):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 143
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_only_a_process_without_others_loses_patience_at_a_second_signal(monkeypatch, ranks):
+    monkeypatch.setenv("WORLD_SIZE", str(ranks))
+    with stopped_by_signals() as signals, signals.patience() as asked:
+        assert not asked()
+        signal.raise_signal(signal.SIGTERM)
+        assert asked()
+        with pytest.raises(Stopped) if ranks == 1 else contextlib.nullcontext():
+            signal.raise_signal(signal.SIGTERM)
+    assert signals.came == [signal.SIGTERM] * 2
 
 
 def test_the_handlers_of_before_are_there_afterwards():

@@ -9,7 +9,8 @@ A signal raises `KeyboardInterrupt` where the program is, so that temporary file
 child processes are ended on the way out. A training stops within its step: its last checkpoint is
 at most `checkpoint_seconds` old, and half a step is never written. Within `Signals.patience` the
 first signal is only noted, so that a step can be ended and saved. A second signal interrupts the
-putting in order, and does no harm: the next run does it.
+putting in order, and does no harm: the next run does it. Ranks stay patient: Slurm signals every
+process of a job and `torchrun` passes its own signal on, so that two of them are one wish.
 """
 
 import ctypes
@@ -20,6 +21,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+from leanformer.core.ranks import is_rank
 
 _CODE = 128  # exit codes of signals begin here
 _SA_ONSTACK = 0x08000000
@@ -79,7 +82,9 @@ class Signals:
 
     @contextmanager
     def patience(self) -> Iterator[Callable[[], bool]]:
-        """Within it the first signal does not raise; the value says whether one came."""
+        """Within it the first signal does not raise, and none does in a rank, which `torchrun` ends
+        after its grace period; the value says whether one came.
+        """
         self._patient = True
         try:
             yield lambda: bool(self.came)
@@ -104,7 +109,7 @@ class Signals:
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.came.append(number)
-        if not self._patient or len(self.came) > 1:
+        if not self._patient or (len(self.came) > 1 and not is_rank()):
             raise Stopped
 
 

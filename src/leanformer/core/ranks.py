@@ -10,4 +10,9 @@ import os
 
 def follows() -> bool:
     """Whether another process leads: this one was started with it, and is not the first."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and int(os.environ.get("RANK", "0")) > 0
+    return is_rank() and int(os.environ.get("RANK", "0")) > 0
+
+
+def is_rank() -> bool:
+    """Whether this process was started with others, which work together with it."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
