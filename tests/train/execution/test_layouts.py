@@ -5,6 +5,7 @@ import copy
 import functools
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 from unittest import mock
 
@@ -21,6 +22,7 @@ from leanformer.train.execution.data_parallel import DataParallel
 from leanformer.train.execution.sharding import local
 from leanformer.train.loop import fit
 from leanformer.train.loss import count
+from leanformer.train.memory import MemorySaver
 from leanformer.train.optimizers import lamb
 from leanformer.train.parallel import Parallel
 from leanformer.train.testing import Difference, Trained, compare_layouts, on_ranks, trace
@@ -279,9 +281,29 @@ def _silent_penalty() -> None:
     fit(made.model, made.data, made.loss, cases.replace(made.setup, parallel=Parallel(zero=1)))
 
 
+class Refusing(MemorySaver):
+    def apply(self, model: nn.Module, loss: Any) -> Any:
+        return nullcontext()
+
+    def optimizer(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        raise ValueError("refusing: not with this optimizer")
+
+
+def _refused_saver() -> None:
+    made = cases.tied()
+    before = copy.deepcopy(made.model.state_dict())
+    setup = cases.replace(made.setup, memory=(Refusing(),), parallel=Parallel(zero=3))
+    try:
+        fit(made.model, made.data, made.loss, setup)
+    finally:  # whoever refuses leaves the model whole
+        after = copy.deepcopy(made.model).state_dict()
+        assert all(after[name].equal(tensor) for name, tensor in before.items())
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
+        (_refused_saver, "refusing: not with this optimizer"),
         (functools.partial(_compiled, 2), "compile: weights that zero = 2 shares out"),
         (_contrasting, "Contrasting compares the examples of a batch with each other"),
         (_handing_on, "HandingOn hands something on from step to step"),

@@ -78,7 +78,12 @@ class DataParallel(OneDevice):
         if self.ranks.plan.zero:
             half = setup.precision == "bf16" and has_bf16(device_of(model).type)
             self.sharding = Sharding(model, self.ranks, torch.bfloat16 if half else None)
-        super().__init__(model, loss, setup)
+        try:
+            super().__init__(model, loss, setup)
+        except ValueError:  # on all ranks alike: what was asked for does not go together
+            if self.sharding is not None:
+                self.sharding.restore()
+            raise
         self.writes = self.ranks.rank == 0
         self._chance: dict[str, Tensor] = {}
         self._compared = False
