@@ -82,7 +82,7 @@ def test_options_say_the_common_case(run, tmp_path):
     ("words", "message"),
     [
         ([], "name a recipe, or texts: leanformer train --texts corpus.txt"),
-        (["--texts", "a.txt", "--model", "m", "--size", "mini"], "leave one out"),
+        (["--texts", "a.txt", "--model", "m", "--size", "mini"], "--model, --size: the first goes"),
         (["--texts", "a.txt", "--kind", "classification"], "is not one of masked-lm, causal-lm"),
         (["--texts", "a.txt", "--architecture", "gtp2"], "did you mean 'gpt2'"),
         (["--texts", "a.txt", "--minutes", "0"], "--minutes: 0 is not above 0"),
@@ -145,6 +145,15 @@ def test_sigterm_ends_a_training_after_its_step_and_it_goes_on(recipe, tmp_path,
     code, _, said = run("train", path, "--out", out, "--minutes", "1e-9")
     assert code == 75
     assert f"stopped after step {done + 1};" in said
+
+
+def test_ctrl_c_is_answered_once(recipe, tmp_path):
+    process = _start("leanformer", "train", recipe(steps=600), "--out", tmp_path / "out")
+    _wait_for_step(tmp_path / "out" / "events.jsonl", 1, process)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGINT, said
+    assert said.count("the same command goes on from here") == 1
 
 
 @pytest.mark.slow

@@ -268,3 +268,25 @@ def test_a_finished_run_whose_model_is_gone_says_so(tmp_path, corpus):
     with pytest.raises(ValueError, match="its model/ is gone; remove"):
         run(recipe(corpus, "masked-lm", "train.steps=1"), out)
     assert json.loads((out / "done.json").read_text())["step"] == 1
+
+
+def test_a_mistake_is_corrected_in_the_folder_that_it_ended_in(tmp_path):
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text("\n".join(json.dumps({"body": f"a small cat {n}"}) for n in range(40)))
+    out = tmp_path / "out"
+    with pytest.raises(ValueError, match="did you mean 'body'"):
+        run(recipe(texts, "causal-lm", "corpus.text=bdy"), out)
+    assert [place.name for place in out.iterdir()] == ["pretraining.json"]
+    assert run(recipe(texts, "causal-lm", "corpus.text=body"), out).step == 8
+
+
+def test_before_the_first_step_is_kept_the_refusal_says_what_to_remove(corpus, tmp_path):
+    out, none = tmp_path / "out", "corpus.held_out=1e-9"
+    with pytest.raises(ValueError, match="hold more out"):
+        run(recipe(corpus, "causal-lm", none), out)
+    held = r"held_out.*no step is kept there yet: or remove its pretraining.json, tokenizer/ and"
+    with pytest.raises(ValueError, match=held):
+        run(recipe(corpus), out)
+    run(recipe(corpus, "causal-lm", "corpus.held_out=0"), tmp_path / "done")
+    with pytest.raises(ValueError, match=r"change that back to go on$"):
+        run(recipe(corpus), tmp_path / "done")

@@ -28,13 +28,23 @@ def test_prompts_that_fill_the_model_are_cut_and_empty_ones_left_out() -> None:
 
 def test_texts_begin_as_asked_or_as_held_out_documents_do() -> None:
     _, tokenizer = tiny_model("gpt2", head="causal")
-    ids = [tokenizer(text)["input_ids"] for text in ("the fox jumps", "my card", "a", "b")]
+    end = tokenizer.eos_token_id
+    texts = ("the fox jumps", "my card", "a", "b")
+    ids = [[*tokenizer(text)["input_ids"], end] for text in texts]
     held = Encoded([{"input_ids": one} for one in ids], None, 0, 0, "causal-lm")
     assert prompts_of(Samples(), tokenizer, held) == ("the fox jumps", "my card", "a")
     assert prompts_of(Samples(prompts=("x",)), tokenizer, held) == ("x",)
     assert prompts_of(Samples(tokens=0), tokenizer, held) == ()
     assert prompts_of(Samples(prompts=("x",), tokens=0), tokenizer, held) == ()
     assert prompts_of(Samples(), tokenizer, None) == ()
+
+
+def test_texts_do_not_begin_in_the_middle_of_a_long_document() -> None:
+    _, tokenizer = tiny_model("gpt2", head="causal")
+    ids = [tokenizer(text)["input_ids"] for text in ("the fox", "jumps", "over", "my card")]
+    ids[2].append(tokenizer.eos_token_id)  # the first three are one document
+    held = Encoded([{"input_ids": one} for one in ids], None, 0, 0, "causal-lm")
+    assert prompts_of(Samples(), tokenizer, held) == ("the fox", "my card")
 
 
 def test_a_model_keeps_how_its_texts_are_drawn() -> None:

@@ -115,4 +115,8 @@ def test_the_sentence_and_the_tiles_say_what_is_known() -> None:
         "tokens per second, median",
         "MFU, median",
     ]
+    small = sentence(ABOUT | {"parameters": 34_560}, [], [], None)
+    assert "of 35 k parameters" in small
+    wild = [evaluation(4, 2.0) | {"word_perplexity": 371_713.0, "bits_per_byte": 3.0}]
+    assert ("4e5", "held-out perplexity per word") in tiles(steps, wild)
     assert tiles([step(2, mfu=None)], []) == [("200", "tokens per second, median")]

@@ -81,5 +81,6 @@ def _told(error: BaseException) -> int:
 def _end(signals: Signals) -> NoReturn:
     signals.let_go()
     with suppress(OSError):  # the terminal may be gone
-        typer.echo("stopped; the same command goes on from here", err=True)
+        if not signals.told:
+            typer.echo("stopped; the same command goes on from here", err=True)
     sys.exit(signals.code)

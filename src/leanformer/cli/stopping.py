@@ -62,10 +62,12 @@ class Signals:
 
     Attributes:
         came: Those that came, in order.
+        told: Whether the command has said itself that it stopped.
     """
 
     def __init__(self) -> None:
         self.came: list[int] = []
+        self.told = False
         self._patient = False
         self.before: dict[int, Any] = {}
 

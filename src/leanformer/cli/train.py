@@ -96,6 +96,8 @@ def train(
             typer.echo(
                 f"stopped after step {outcome.step}; the same command goes on from here", err=True
             )
+        if signals is not None:
+            signals.told = True
         raise typer.Exit(signals.code if signals is not None and signals.came else _GO_ON)
     if first:
         if outcome.already:
@@ -122,8 +124,8 @@ def from_flags(flags: dict[str, Any]) -> dict[str, Any]:
     new = {name: flags[name] for name in ("architecture", "size") if flags[name]}
     if flags["model"] and new:
         raise ValueError(
-            "--model, --architecture: one goes on from a model and the other makes a new one; "
-            "leave one out"
+            f"--model, --{', --'.join(new)}: the first goes on from a model, and the other is of a "
+            "new one; leave one out"
         )
     kind = flags["kind"]
     if not flags["model"]:

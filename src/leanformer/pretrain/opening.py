@@ -187,4 +187,5 @@ def told(reading: CorpusProgress) -> str:
     """How far the reading of a corpus is, in words."""
     share = "" if reading.share is None else f", {reading.share:.0%}"
     left = "" if reading.left is None else f", {reading.left:.0f} s left"
-    return f"reading the corpus: {reading.documents:,} documents{share}{left}"
+    documents = f"{reading.documents:,} document{'' if reading.documents == 1 else 's'}"
+    return f"reading the corpus: {documents}{share}{left}"

@@ -24,12 +24,13 @@ from leanformer.core.identity.claim import changes, keep
 from leanformer.core.storage.files import recover_folder
 from leanformer.core.storage.json_file import read_json
 from leanformer.core.storage.lock import locked_folder
+from leanformer.core.storage.unfinished import LOCK
 from leanformer.models.written import check_written
 from leanformer.pretrain.architectures import Kind
 from leanformer.pretrain.first_rank import on_first_rank
 from leanformer.pretrain.identity import WORDS, identify
 from leanformer.pretrain.journal import Status
-from leanformer.pretrain.opening import check, open_all, told
+from leanformer.pretrain.opening import CORPUS, TOKENIZER, check, open_all, told
 from leanformer.pretrain.recipe import Pretraining
 from leanformer.pretrain.trackers import chosen
 from leanformer.pretrain.training import CHECKPOINT, DONE, MODEL, Training
@@ -73,9 +74,25 @@ def begin(recipe: Pretraining, folder: Path, *, write: bool = True) -> Kind:
     """
     kind = check(recipe)
     content, kept = identify(recipe, kind), folder / _CLAIM
-    if changes(kept, content, WORDS) is None and write:
+    if (_only_claimed(folder) or _held(folder, content) is None) and write:
         keep(kept, codec.encode(recipe), content)
     return kind
+
+
+def _only_claimed(folder: Path) -> bool:
+    """Whether a run ended before it made anything, e.g. at a mistake that is corrected now."""
+    return folder.is_dir() and {place.name for place in folder.iterdir()} <= {_CLAIM, LOCK}
+
+
+def _held(folder: Path, content: dict[str, Any]) -> list[str] | None:
+    """See `changes`; where no step was trained yet, the error says what to remove."""
+    try:
+        return changes(folder / _CLAIM, content, WORDS)
+    except ValueError as error:
+        if any((folder / name).exists() for name in (CHECKPOINT, MODEL, DONE)):
+            raise
+        made = f"{_CLAIM}, {TOKENIZER}/ and {CORPUS}/"
+        raise ValueError(f"{error}; no step is kept there yet: or remove its {made}") from error
 
 
 def run(

@@ -20,7 +20,12 @@ def prompts_of(asked: Samples, tokenizer: Any, held_out: Encoded | None) -> tupl
     """How texts begin: as asked, or as some held-out documents do; () = none are written."""
     if asked.prompts or held_out is None or not asked.tokens:
         return asked.prompts if asked.tokens else ()
-    rows = [row["input_ids"][:_BEGUN] for row in held_out.rows[:_TEXTS]]
+    before, begins = [tokenizer.eos_token_id], []
+    for ids in (row["input_ids"] for row in held_out.rows):
+        if before[-1] == tokenizer.eos_token_id:  # else it is a later piece of a long document
+            begins.append(ids)
+        before = ids
+    rows = [ids[:_BEGUN] for ids in begins[:_TEXTS]]
     found = (tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in rows)
     return tuple(filter(None, found))
 

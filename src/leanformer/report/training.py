@@ -93,7 +93,7 @@ def sentence(
     ended: dict[str, Any] | None,
 ) -> str:
     """What came of the run, in one sentence."""
-    what = f"{about['architecture']} of {about['parameters'] / 1e6:.1f} M parameters"
+    what = f"{about['architecture']} of {_millions(about['parameters'])} parameters"
     if not steps:
         return f"{what}: no step is done yet."
     last = steps[-1]
@@ -114,7 +114,7 @@ def tiles(
         last = evaluations[-1]
         found.append((f"{last['loss']:.3f}", "held-out loss, nats per token"))
         if last.get("word_perplexity") is not None:
-            found.append((f"{last['word_perplexity']:.4g}", "held-out perplexity per word"))
+            found.append((_short(last["word_perplexity"]), "held-out perplexity per word"))
             found.append((f"{last['bits_per_byte']:.3f}", "bits per byte"))
         else:
             found.append((f"{last['accuracy']:.1%}", "hidden tokens found"))
@@ -150,6 +150,16 @@ def evaluation_table(evaluations: Sequence[dict[str, Any]]) -> dict[str, Any] | 
 def settings_table(settings: dict[str, Any]) -> list[tuple[str, str]]:
     """Every setting by its place in the recipe."""
     return [(place, str(value)) for place, value in flat(settings)]
+
+
+def _millions(count: int) -> str:
+    """Parameters in millions; few of them in thousands."""
+    return f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count / 1e3:.0f} k"
+
+
+def _short(value: float) -> str:
+    """A perplexity that fits into a tile; an untrained model's may be of any size."""
+    return f"{value:.4g}" if value < 1e4 else f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
 
 
 def _number(value: float | None) -> str:
