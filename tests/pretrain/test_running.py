@@ -1,6 +1,7 @@
 """Whole pre-trainings: from texts to a folder that transformers opens, also after a kill."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -203,6 +204,7 @@ def test_other_texts_and_other_settings_are_refused_by_name(tmp_path, corpus):
         (["tokenizer=./nowhere"], "tokenizer: ./nowhere: there is no such folder"),
         (['report_to=["wandb"]'], "report_to: wandb is not installed: pip install 'wandb'"),
         (["model=./nowhere", "tokenizer=none"], "nowhere"),
+        (['train.memory=[{use="swap-layers"}]'], "swap-layers: .*CPU"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_written(
@@ -246,7 +248,7 @@ def test_rows_longer_than_the_model_are_refused(tmp_path, corpus):
     save_model(model, tokenizer, tmp_path / "model")
     asked = recipe(corpus, model=str(tmp_path / "model"), tokenizer=None, max_length=65)
     with pytest.raises(ValueError, match="do not fit a model of 64 positions; set it to 64"):
-        run(asked, tmp_path / "out")
+        begin(asked, tmp_path / "out", write=False)
 
 
 def test_the_best_weights_may_be_kept_and_nothing_held_out(tmp_path, corpus):
@@ -259,6 +261,17 @@ def test_the_best_weights_may_be_kept_and_nothing_held_out(tmp_path, corpus):
     assert ended.evaluation == {}
     last = read(tmp_path / "plain/events.jsonl")[-1]
     assert [sample["prompt"] for sample in last["samples"]] == ["the cat"]
+
+
+def test_a_finished_run_is_of_its_texts(tmp_path, corpus):
+    texts, out = tmp_path / "texts.txt", tmp_path / "out"
+    texts.write_text(corpus.read_text())
+    run(recipe(texts, "masked-lm", "train.steps=1"), out)
+    texts.write_text(corpus.read_text() + "one more text\n")
+    with pytest.raises(ValueError, match="holds the tokens of other texts"):
+        run(recipe(texts, "masked-lm", "train.steps=1"), out)
+    shutil.rmtree(out / "corpus")  # whoever removes it has nothing left to compare
+    assert run(recipe(texts, "masked-lm", "train.steps=1"), out).already
 
 
 def test_a_finished_run_whose_model_is_gone_says_so(tmp_path, corpus):

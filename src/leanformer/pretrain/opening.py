@@ -1,5 +1,6 @@
 """The model, the tokenizer and the corpus of a pre-training: checked, then made or opened."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,10 @@ from leanformer.pretrain.first_rank import on_first_rank
 from leanformer.pretrain.recipe import NewTokenizer, Pretraining
 from leanformer.pretrain.trackers import chosen
 from leanformer.train.corpus_batches import packing_for
+from leanformer.train.loss import Loss, Supervised
+from leanformer.train.masking import masking
 from leanformer.train.ranks import count_ranks
+from leanformer.train.steps.pretrain import MaskedLanguage
 
 TOKENIZER, CORPUS = "tokenizer", "corpus"
 """Where a trained tokenizer and the token ids are, within the folder of a run."""
@@ -63,12 +67,32 @@ def check(recipe: Pretraining) -> Kind:
     if isinstance(recipe.model, Architecture):
         # a small one of the kind: whether it can be built, and keeps packed documents apart
         tried = replace(recipe.model, layers=min(2, recipe.model.shape[0]))
-        model = build(tried, kind, tiny_tokenizer("bert"), recipe.row_length, 0)
-        if recipe.packing == "packed":
-            packing_for(model, kind)
-    if isinstance(recipe.tokenizer, str):
-        load_tokenizer(_named(recipe.tokenizer))
+        tokenizer = tiny_tokenizer("bert")
+        model = build(tried, kind, tokenizer, recipe.row_length, 0)
+        if isinstance(recipe.tokenizer, str):
+            load_tokenizer(_named(recipe.tokenizer))
+    else:
+        model, tokenizer = _own_model(recipe, kind)
+        _row_length(recipe, model)
+    if recipe.packing == "packed":
+        packing_for(model, kind)
+    _try_savers(recipe, kind, model.to(find_device(recipe.device)), tokenizer)
     return kind
+
+
+def _try_savers(recipe: Pretraining, kind: Kind, model: Any, tokenizer: Any) -> None:
+    """Refuse memory savers that the model, the device or the loss do not allow."""
+    loss = loss_for(kind, tokenizer, recipe.mlm_probability)
+    with ExitStack() as saving:
+        for saver in recipe.train.memory:
+            saving.enter_context(saver.apply(model, loss))
+
+
+def loss_for(kind: Kind, tokenizer: Any, mlm_probability: float) -> Loss:
+    """What a pre-training of this kind minimizes."""
+    if kind == "causal-lm":
+        return Supervised(kind)
+    return MaskedLanguage(masking(tokenizer, mlm_probability))
 
 
 def _kind(recipe: Pretraining) -> Kind:
@@ -122,6 +146,16 @@ def _model(recipe: Pretraining, kind: Kind, folder: Path) -> tuple[Any, Any]:
         tokenizer.model_max_length = usable_positions(model) or recipe.row_length
         fit_tokenizer(tokenizer, model, place)
         return model, tokenizer
+    return _own_model(recipe, kind)
+
+
+def _own_model(recipe: Pretraining, kind: Kind) -> tuple[Any, Any]:
+    """The model to go on from and its tokenizer, or the one that is named.
+
+    Raises:
+        ValueError: They do not fit together, or the model cannot be loaded.
+    """
+    assert isinstance(recipe.model, str), "a new model is built"
     model, tokenizer = load_model(recipe.model, _HEADS[kind], seed=recipe.seed)  # type: ignore[arg-type]
     if isinstance(recipe.tokenizer, str):
         place = _named(recipe.tokenizer)

@@ -25,6 +25,7 @@ from leanformer.core.storage.files import recover_folder
 from leanformer.core.storage.json_file import read_json
 from leanformer.core.storage.lock import locked_folder
 from leanformer.core.storage.unfinished import LOCK
+from leanformer.data.corpus import require_same_texts
 from leanformer.models.written import check_written
 from leanformer.pretrain.architectures import Kind
 from leanformer.pretrain.first_rank import on_first_rank
@@ -133,6 +134,7 @@ def run(
         on_first_rank(lambda: None)
         kind = kind or check(recipe)
         if (folder / DONE).is_file():
+            on_first_rank(lambda: _compare(recipe, folder))
             return _finished(folder)
         on_first_rank(lambda: begin(recipe, folder))
         if watch is not None and recipe.report_to is None and not chosen(None):
@@ -164,6 +166,16 @@ def run(
             already=False,
             evaluation=read_json(folder / DONE)["evaluation"],
         )
+
+
+def _compare(recipe: Pretraining, folder: Path) -> None:
+    """Refuse other texts than a finished run was trained on, as far as its tokens are still there.
+
+    Raises:
+        ValueError: They are others.
+    """
+    if (folder / CORPUS).is_dir():
+        require_same_texts(recipe.corpus, folder / CORPUS)
 
 
 def _finished(folder: Path) -> Outcome:

@@ -22,20 +22,19 @@ from leanformer.models.io.quiet import quiet
 from leanformer.models.io.save import save_model
 from leanformer.pretrain.evaluation import Evaluation, Evaluator
 from leanformer.pretrain.journal import Journal, Status
-from leanformer.pretrain.opening import Opened
+from leanformer.pretrain.opening import Opened, loss_for
 from leanformer.pretrain.recipe import Pretraining
 from leanformer.pretrain.sampling import prompts_of, settings_of, write_samples
 from leanformer.pretrain.trackers import TrackedRun, chosen
 from leanformer.train.corpus_batches import CorpusBatches
 from leanformer.train.loop import fit
-from leanformer.train.loss import Loss, Supervised
+from leanformer.train.loss import Loss
 from leanformer.train.masking import Masking, masking
 from leanformer.train.memory import ChunkedCrossEntropy
 from leanformer.train.precision import Precision
 from leanformer.train.ranks import count_ranks
 from leanformer.train.setup import TrainSetup
 from leanformer.train.state import Fitted
-from leanformer.train.steps.pretrain import MaskedLanguage
 
 EVENTS, MODEL, DONE, CHECKPOINT = "events.jsonl", "model", "done.json", "checkpoint"
 """What a pre-training leaves in its folder; the checkpoint only while it trains."""
@@ -152,7 +151,7 @@ class Training:
         return masking(self.opened.tokenizer, self.recipe.mlm_probability)
 
     def _loss(self) -> Loss:
-        return Supervised("causal-lm") if self.causal else MaskedLanguage(self._masking())
+        return loss_for(self.opened.kind, self.opened.tokenizer, self.recipe.mlm_probability)
 
     def _setup(self) -> TrainSetup:
         """How it trains: of a masked language model the logits of the hidden tokens alone are

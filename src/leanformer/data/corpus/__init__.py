@@ -16,6 +16,7 @@ from leanformer.data.corpus.packing import Packing
 from leanformer.data.corpus.prepared import PreparedCorpus, open_prepared, prepare
 from leanformer.data.corpus.reading import CorpusProgress
 from leanformer.data.corpus.texts import Corpus, stream
+from leanformer.data.corpus.tokenized import require_same_texts
 from leanformer.data.corpus.train_tokenizer import train_tokenizer
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "PreparedCorpus",
     "open_prepared",
     "prepare",
+    "require_same_texts",
     "stream",
     "train_tokenizer",
 ]

@@ -98,6 +98,17 @@ def tokenized(
         return listing
 
 
+def require_same_texts(corpus: Corpus, folder: Path) -> None:
+    """Refuse a corpus of other texts than a finished `folder` holds; nothing is written.
+
+    Raises:
+        ValueError: They are other texts, or the folder is damaged.
+    """
+    listing = read_listing(folder)
+    if listing.identity["sources"] != _stamps(corpus):
+        _compare(Read(corpus, None), listing.shards, folder)
+
+
 def _written(
     corpus: Corpus, read: TokenIds, folder: Path, shard_tokens: int, watch: Watch | None
 ) -> Listing:
