@@ -42,12 +42,12 @@ from leanformer.train.memory.reversible_decoder import make_reversible
 WAYS: dict[str, tuple[Any, ...]] = {
     "plain": (),
     "targets": (ChunkedCrossEntropy(tokens=0),),
-    "chunks": (ChunkedCrossEntropy(tokens=512),),
+    "chunks": (ChunkedCrossEntropy(tokens=128),),
     "checkpoint": (CheckpointActivations(),),
     "checkpoint every 2nd": (CheckpointActivations(every=2),),
     "checkpoint, keep products": (CheckpointActivations(keep="products"),),
     "checkpoint, keep attention": (CheckpointActivations(keep="attention"),),
-    "checkpoint and chunks": (CheckpointActivations(), ChunkedCrossEntropy(tokens=512)),
+    "checkpoint and chunks": (CheckpointActivations(), ChunkedCrossEntropy(tokens=128)),
     "activations to disk": (OffloadActivations(to="disk"),),
     "reversible": (),
 }
@@ -56,8 +56,8 @@ ON_A_GPU: dict[str, tuple[Any, ...]] = {
     "optimizer to host": (OffloadOptimizer(),),
     "swap layers": (SwapLayers(),),
 }
-ROUNDS, STEPS = 3, 3
-SIZES = {"full": (12, 768, 12, 8, 256), "tiny": (2, 32, 2, 2, 16)}  # layers, width, heads, B, T
+ROUNDS, STEPS = 2, 2
+SIZES = {"full": (12, 768, 12, 4, 128), "tiny": (2, 32, 2, 2, 16)}  # layers, width, heads, B, T
 MODELS = {"bert": (AutoModelForMaskedLM, "masked-lm"), "gpt2": (AutoModelForCausalLM, "causal-lm")}
 
 

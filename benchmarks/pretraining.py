@@ -43,7 +43,7 @@ from leanformer.train.steps.pretrain import MaskedLanguage
 REVIEWS = SHARED / "lm" / "imdb_unsup" / "reviews10k.txt.gz"
 FOLDER = ROOT / "runs" / "pretraining"
 KINDS = {"masked-lm": "bert", "causal-lm": "gpt2"}
-PAIRS, STEPS, BATCH, LENGTH, VOCABULARY, RATE = 7, 40, 16, 128, 8000, 1e-3
+PAIRS, STEPS, BATCH, LENGTH, VOCABULARY, RATE = 3, 40, 16, 128, 8000, 1e-3
 TOKENS, MINUTES = 2_500_000, 55  # of the language model
 
 
