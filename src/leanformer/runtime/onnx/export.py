@@ -27,9 +27,9 @@ from leanformer.core.storage.several_files import new_files
 from leanformer.numerics.fake_linear import count_fake_quantized
 from leanformer.runtime.graph import InferenceGraph, example_inputs, exported
 from leanformer.runtime.onnx.session import import_onnxruntime, onnx_file
-from leanformer.runtime.onnx.silence import silenced
 from leanformer.runtime.proofs.executed import nodes_ran, stored_bytes
 from leanformer.runtime.session import Precision
+from leanformer.runtime.silence import silenced
 
 _OPSET = 17
 _FUSED = ("Attention", "MultiHeadAttention", "QAttention")

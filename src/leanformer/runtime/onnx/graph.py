@@ -12,7 +12,7 @@ from typing import Any
 from leanformer.core.storage.disk import naming_disk
 from leanformer.runtime.onnx.heads import name_heads
 from leanformer.runtime.onnx.session import import_onnxruntime
-from leanformer.runtime.onnx.silence import silenced
+from leanformer.runtime.silence import silenced
 
 _DYNAMIC = ("DynamicQuantizeLinear", "DynamicQuantizeMatMul", "QAttention")
 

@@ -14,7 +14,6 @@ int8 comes from NNCF's post-training quantization, or from scales that the model
 
 import io
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from importlib.util import find_spec
@@ -43,6 +42,7 @@ from leanformer.runtime.openvino.session import OpenVinoSession as OpenVinoSessi
 from leanformer.runtime.openvino.session import import_openvino, openvino_file
 from leanformer.runtime.proofs.executed import attention_ran, kernels_ran, stored_bytes
 from leanformer.runtime.session import Precision
+from leanformer.runtime.silence import silenced
 
 
 def export_openvino(
@@ -205,6 +205,5 @@ def _nodes_of(converted: Any, layers: tuple[str, ...]) -> list[str]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence warnings of the tracer about constant branches, and progress bars."""
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), quiet():
-        warnings.simplefilter("ignore")
+    with silenced(), redirect_stdout(io.StringIO()), quiet():
         yield

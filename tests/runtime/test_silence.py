@@ -3,7 +3,7 @@ import warnings
 
 import pytest
 
-from leanformer.runtime.onnx.silence import silenced
+from leanformer.runtime.silence import silenced
 
 LOG = logging.getLogger("some.library")
 
@@ -32,3 +32,14 @@ def test_what_was_switched_off_before_stays_off_also_after_an_error():
         assert logging.root.manager.disable == logging.ERROR
     finally:
         logging.disable(logging.NOTSET)
+
+
+def test_what_a_library_makes_of_the_root_logger_is_undone():
+    root = logging.getLogger()
+    before = root.level, list(root.filters), list(root.handlers)
+    with pytest.raises(RuntimeError), silenced():
+        root.setLevel(logging.ERROR)
+        root.addFilter(lambda record: False)
+        root.addHandler(logging.NullHandler())
+        raise RuntimeError
+    assert (root.level, root.filters, root.handlers) == before
