@@ -28,7 +28,7 @@ def trained(folder: Path, *launcher: str, zero: int = 0, kills: int = 0) -> dict
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("zero", [0, 3])
+@pytest.mark.parametrize("zero", [3])
 def test_a_killed_worker_is_started_again_and_the_training_goes_on(
     tmp_path: Path, zero: int
 ) -> None:

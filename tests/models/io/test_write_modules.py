@@ -78,27 +78,29 @@ def test_every_family_opens_there(family: str, tmp_path: Path) -> None:
     assert_same(ours(folder, list(TEXTS)), theirs(folder, list(TEXTS)))
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_uneven_layers_open_there_in_a_fresh_process(mode: Any, tmp_path: Path) -> None:
-    model, tokenizer = tiny_model("bert", head="embedding")
-    keep_heads(model, {0: [0, 1, 2], 1: [3]})
-    keep_neurons(model, {2: list(range(20))})
-    embedding = Embedding(pooling=Pooling(mode=mode, normalize=mode == "mean"))
-    describe_embedding(model, tokenizer, embedding)
-    save_model(model, tokenizer, tmp_path / "m")
+def test_uneven_layers_open_there_in_a_fresh_process(tmp_path: Path) -> None:
+    for mode in MODES:
+        model, tokenizer = tiny_model("bert", head="embedding")
+        keep_heads(model, {0: [0, 1, 2], 1: [3]})
+        keep_neurons(model, {2: list(range(20))})
+        pooling: Any = Pooling(mode=mode, normalize=mode == "mean")
+        describe_embedding(model, tokenizer, Embedding(pooling=pooling))
+        save_model(model, tokenizer, tmp_path / mode)
     code = (
         "import sys, numpy, leanformer; from sentence_transformers import SentenceTransformer\n"
-        "vectors = SentenceTransformer(sys.argv[1], device='cpu').encode(sys.argv[3:])\n"
-        "numpy.save(sys.argv[2], vectors)"
+        "folder, modes, texts = sys.argv[1], sys.argv[2].split(), sys.argv[3:]\n"
+        "for mode in modes:\n"
+        "    model = SentenceTransformer(f'{folder}/{mode}', device='cpu')\n"
+        "    numpy.save(f'{folder}/{mode}.npy', model.encode(texts))"
     )
-    file = tmp_path / "vectors.npy"
     subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "m"), str(file), *TEXTS],
+        [sys.executable, "-W", "ignore", "-c", code, str(tmp_path), " ".join(MODES), *TEXTS],
         check=True,
         capture_output=True,
         env={"PYTHONPATH": ":".join(sys.path), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
     )
-    assert_same(ours(tmp_path / "m", list(TEXTS)), np.load(file))
+    for mode in MODES:
+        assert_same(ours(tmp_path / mode, list(TEXTS)), np.load(tmp_path / f"{mode}.npy"))
 
 
 def test_prompts_and_similarity_are_offered_there(tmp_path: Path) -> None:

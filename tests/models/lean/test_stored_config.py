@@ -121,12 +121,17 @@ assert type(transformers.AutoTokenizer.from_pretrained(sys.argv[1])).__name__ ==
 ORDERS = ("import leanformer", "import transformers", "from transformers import AutoModel")
 KNOWN = """
 import leanformer
+import json
 import sys
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 from transformers.utils import logging
 logging.set_verbosity_error()
-folder = sys.argv[1]
+def said(folder):
+    {body}
+print(json.dumps([said(folder) for folder in sys.argv[1:]]))
+"""
+BODY = """
 config = AutoConfig.from_pretrained(folder)
 assert config.model_type == "bert", config.model_type
 tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -139,7 +144,7 @@ with torch.no_grad():
 assert torch.equal(found, same)
 answer = pipeline("text-classification", folder)("a text of it")
 assert answer[0]["label"] == model.config.id2label[int(found.argmax())]
-print(found.tolist())
+return found.tolist()
 """
 
 
@@ -155,15 +160,21 @@ def test_plain_transformers_refuses_it(stored: tuple[str, Path]) -> None:
     run(PLAIN, str(stored[1]))
 
 
-@pytest.mark.parametrize("first", ORDERS)
-def test_a_fresh_process_loads_it_in_either_order_of_imports(
-    first: str, stored: tuple[str, Path]
-) -> None:
-    found = json.loads(run(f"{first}\n{KNOWN}", str(stored[1])))
-    model, tokenizer = load_model(stored[1], "classification")
-    with torch.no_grad():
-        expected = model(**tokenizer("a text of it", return_tensors="pt")).logits
-    torch.testing.assert_close(torch.tensor(found), expected)
+@pytest.mark.parametrize("place", range(len(ORDERS)))
+def test_a_fresh_process_loads_them_in_either_order_of_imports(place: int, tmp_path: Path) -> None:
+    """Another form comes first after each order of imports."""
+    forms = [*list(FORMS)[place:], *list(FORMS)[:place]]
+    for form in forms:
+        model, tokenizer = tiny_model("bert")
+        FORMS[form](model)
+        save_model(model, tokenizer, tmp_path / form)
+    code = KNOWN.format(body=BODY.strip().replace("\n", "\n    "))
+    found = json.loads(run(f"{ORDERS[place]}\n{code}", *(str(tmp_path / form) for form in forms)))
+    for form, logits in zip(forms, found, strict=True):
+        model, tokenizer = load_model(tmp_path / form, "classification")
+        with torch.no_grad():
+            expected = model(**tokenizer("a text of it", return_tensors="pt")).logits
+        torch.testing.assert_close(torch.tensor(logits), expected)
 
 
 @pytest.mark.parametrize(
