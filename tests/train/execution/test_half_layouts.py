@@ -47,13 +47,15 @@ def _overflowing(case: str, layouts: list[Parallel]) -> list[Trace]:
 
 @pytest.mark.parametrize("case", ["classification", "projected"])
 def test_ranks_leave_out_the_same_steps_where_one_part_overflows(case: str) -> None:
-    expected = trace(lambda: _fp16(case), Parallel())
-    assert 0 < expected.left_out < 9
-    for ranks in on_ranks(2, _overflowing, case, LAYOUTS):
-        for layout, found in zip(LAYOUTS, ranks, strict=True):
-            assert found.left_out == expected.left_out, layout
-            assert difference(layout, found, expected).loss < 1e-2
-            assert difference(layout, found, expected).weights < 2e-2
+    """Which steps overflow depends on the rows of a microbatch, so on the layout; all ranks must
+    leave out the same ones, and keep the same weights."""
+    assert 0 < trace(lambda: _fp16(case), Parallel()).left_out < 9
+    first, second = on_ranks(2, _overflowing, case, LAYOUTS)
+    for layout, one, other in zip(LAYOUTS, first, second, strict=True):
+        assert 0 < one.left_out < 9, layout
+        assert one.left_out == other.left_out, layout
+        assert difference(layout, one, other).weights == 0, layout
+        assert one.losses == other.losses, layout
 
 
 def _bf16() -> Trained:
