@@ -15,9 +15,8 @@ of the row, or the window of a layer that slides.
 from typing import Any
 
 from torch import nn
-from transformers.pytorch_utils import Conv1D
 
-_PRODUCTS = (nn.Linear, Conv1D)
+from leanformer.models.anatomy.channels import is_linear, weight_of
 
 
 def training_flops_per_token(
@@ -35,8 +34,8 @@ def training_flops_per_token(
     outputs = getattr(model, "get_output_embeddings", lambda: None)()
     body = last = 0
     for module in model.modules():
-        if isinstance(module, _PRODUCTS):
-            size = module.weight.numel()
+        if is_linear(module):
+            size = weight_of(module).numel()
             last += size * (module is outputs)
             body += size * (module is not outputs)
     seen = sum(_keys(model.config, length)) * _width(model.config)

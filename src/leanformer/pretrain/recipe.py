@@ -15,7 +15,6 @@
 `model` and `tokenizer` may also be folders or names on the hub, to go on from.
 """
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,13 +22,12 @@ from typing import Any, Literal
 
 from leanformer.core import codec
 from leanformer.core.ranges import Count, Index, InnerShare, Length, Positive, Seed, ranged
-from leanformer.core.shown import one_line
+from leanformer.core.storage.toml_file import read_recipe
 from leanformer.data.corpus import Corpus
 from leanformer.pretrain.architectures import Architecture, Kind
 from leanformer.train.schedules import CosineDecay
 from leanformer.train.setup import TrainSetup
 
-_MAX_BYTES = 2**20  # of a recipe
 _LENGTH = 512
 
 
@@ -145,15 +143,7 @@ def read(path: Path, settings: Sequence[str] = ()) -> Pretraining:
         ValueError: The file is not TOML, or something in it does not fit; the message names the
             place.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such recipe")
-    if path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f"{path}: {path.stat().st_size:,} bytes are not a recipe")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not valid TOML ({one_line(error)})") from error
-    return described(table, settings)
+    return described(read_recipe(path), settings)
 
 
 def described(table: dict[str, Any], settings: Sequence[str] = ()) -> Pretraining:

@@ -38,7 +38,6 @@ from leanformer.train.state import Fitted
 
 EVENTS, MODEL, DONE, CHECKPOINT = "events.jsonl", "model", "done.json", "checkpoint"
 """What a pre-training leaves in its folder; the checkpoint only while it trains."""
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Training:
@@ -158,8 +157,7 @@ class Training:
         computed, wherever the model allows it, since nobody asks for the others.
         """
         setup = self.recipe.train
-        known = any(isinstance(saver, ChunkedCrossEntropy) for saver in setup.memory)
-        if self.causal or setup.compile or known:
+        if self.causal or setup.compile or _chunks(setup):
             return setup
         alone = ChunkedCrossEntropy(tokens=0)
         try:
@@ -172,7 +170,7 @@ class Training:
         recipe = self.recipe
         device = find_device(recipe.device)
         flops = self._flops()
-        peak = peak_flops(device, _DTYPES[Precision(recipe.train.precision, device.type).name])
+        peak = peak_flops(device, Precision(recipe.train.precision, device.type).dtype)
         if not self.record.events():
             self.record.write("pretraining", **self._about(command, flops, peak))
         settings = codec.encode(recipe)
@@ -195,8 +193,7 @@ class Training:
     def _flops(self) -> float:
         prepared, setup = self.opened.prepared, self.setup
         length = self.batches.epoch_tokens / len(prepared.rows)
-        known = any(isinstance(saver, ChunkedCrossEntropy) for saver in setup.memory)
-        alone = not self.causal and known
+        alone = not self.causal and _chunks(setup)
         head = self.recipe.mlm_probability if alone else 1.0
         return training_flops_per_token(self.opened.model, length, causal=self.causal, head=head)
 
@@ -225,3 +222,8 @@ class Training:
             "peak_flops": peak,
             "environment": environment(torch.get_num_threads()),
         }
+
+
+def _chunks(setup: TrainSetup) -> bool:
+    """Whether logits are computed at the targets alone."""
+    return any(isinstance(saver, ChunkedCrossEntropy) for saver in setup.memory)

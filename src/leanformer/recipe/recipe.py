@@ -19,7 +19,6 @@
 `run` does what it says.
 """
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +26,8 @@ from pathlib import Path
 from leanformer import attention, distill, prune, quantize, train
 from leanformer.core import codec
 from leanformer.core.ranges import Seed, Share, ranged
-from leanformer.core.shown import one_line
 from leanformer.core.step import Step, steps_of
+from leanformer.core.storage.toml_file import read_recipe
 from leanformer.data import Source
 from leanformer.measure.promise import Confidence
 
@@ -36,9 +35,6 @@ STEPS: tuple[type[Step], ...] = tuple(
     step for family in (train, attention, prune, distill, quantize) for step in steps_of(family)
 )
 """Everything that a recipe may list; each family lists its own."""
-
-MAX_BYTES = 2**20
-"""The largest recipe that is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,16 +80,7 @@ def read(path: Path, settings: Sequence[str] = ()) -> Recipe:
         ValueError: The file is no TOML, or something in it does not fit; the message names the
             place.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such recipe")
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path}: {path.stat().st_size:,} bytes are not a recipe")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except RecursionError:
-        raise ValueError(f"{path}: not TOML that can be read: it is nested too deeply") from None
-    except ValueError as error:  # of the bytes, of TOML, of a number of thousands of digits
-        raise ValueError(f"{path}: not valid TOML ({one_line(error)})") from error
+    table = read_recipe(path)
     for setting in settings:
         codec.override(table, setting)
     recipe: Recipe = codec.decode(Recipe, table)

@@ -39,9 +39,14 @@ class Precision:
         self.scales = name == "fp16"
         self.scaler = _Scaler(device, enabled=self.scales)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type in which products are computed."""
+        return _DTYPES[self.name]
+
     def autocast(self) -> AbstractContextManager[Any]:
         """The context of forward passes."""
-        return torch.autocast(self.device, _DTYPES[self.name], enabled=self.name != "fp32")
+        return torch.autocast(self.device, self.dtype, enabled=self.name != "fp32")
 
     def backward(self, loss: Tensor) -> None:
         """Accumulate the gradients of `loss`."""

@@ -114,6 +114,4 @@ def resume(
         setattr(state, name, values[name])
     state.qualities = [(step, quality) for step, quality in state.qualities]
     state.best_weights = groups.get("best")
-    state.carry = {
-        name: tensor.to(execution.device) for name, tensor in groups.get("carry", {}).items()
-    }
+    state.carry = {name: tensor.to(execution.device) for name, tensor in groups["carry"].items()}

@@ -16,6 +16,7 @@ from leanformer.core.technique import nearest
 from leanformer.data.chosen_columns import TEXT, found_column
 from leanformer.data.corpus.lines import MOST, lines
 from leanformer.data.formats.objects import json_line
+from leanformer.data.formats.parquet import import_pyarrow
 from leanformer.text.texts import refusal, repair
 
 FORMATS = (".txt", ".jsonl", ".parquet")
@@ -160,14 +161,7 @@ def _of_json(path: Path, asked: str | None) -> Iterator[Document]:
 
 
 def _of_parquet(path: Path, asked: str | None) -> Iterator[Document]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise ValueError(
-            f"{path}: Parquet files are read with pyarrow, which is not installed: "
-            "pip install 'leanformer[parquet]'"
-        ) from None
+    pyarrow, parquet = import_pyarrow(path)
     with path.open("rb") as disk:
         # a .gz is unpacked anew for each jump backwards: memory stays small, and time is lost
         file = gzip.GzipFile(fileobj=disk) if path.suffix.lower() == ".gz" else disk

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from leanformer.data.formats.class_names import NamedClasses, class_names, with_names
 from leanformer.data.formats.text_file import read_bytes
@@ -21,14 +22,7 @@ def parquet_rows(path: Path) -> list[Row]:
     Raises:
         ValueError: pyarrow is not installed, the file is damaged, or two columns have one name.
     """
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise ValueError(
-            f"{path}: Parquet files are read with pyarrow, which is not installed: "
-            "pip install 'leanformer[parquet]'"
-        ) from None
+    pyarrow, parquet = import_pyarrow(path)
     raw = io.BytesIO(read_bytes(path))
     try:
         file = parquet.ParquetFile(raw, page_checksum_verification=True)
@@ -46,6 +40,23 @@ def parquet_rows(path: Path) -> list[Row]:
         Row(with_names(row, classes, f"{source}{number}"), source, number)
         for number, row in enumerate(values, 1)
     ]
+
+
+def import_pyarrow(path: Path) -> tuple[Any, Any]:
+    """pyarrow and its module of Parquet files, to read `path`.
+
+    Raises:
+        ValueError: It is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise ValueError(
+            f"{path}: Parquet files are read with pyarrow, which is not installed: "
+            "pip install 'leanformer[parquet]'"
+        ) from None
+    return pyarrow, parquet
 
 
 def _classes(metadata: dict[bytes, bytes]) -> NamedClasses:
