@@ -17,8 +17,9 @@ from torch.distributed.fsdp import FSDPModule
 from train.execution import layout_cases as cases
 
 from leanformer.train.execution import make_execution
-from leanformer.train.execution.sharding import Sharding, local
+from leanformer.train.execution.sharding import Sharding
 from leanformer.train.loop import fit
+from leanformer.train.optimizers.norms import local_piece
 from leanformer.train.parallel import Parallel
 from leanformer.train.testing import on_ranks
 
@@ -125,14 +126,14 @@ def _held(zero: Any) -> tuple[list[dict[str, int]], int]:
         whole = [one._unsharded_param for one in groups if hasattr(one, "_unsharded_param")]
         parameters = execution.parameters
         return {
-            "parts of weights": _bytes(local(p.detach()) for p in parameters),
+            "parts of weights": _bytes(local_piece(p.detach()) for p in parameters),
             "whole weights": _bytes(one.detach() for one in whole),
             "parts of gradients": _bytes(
-                None if p.grad is None else local(p.grad) for p in parameters
+                None if p.grad is None else local_piece(p.grad) for p in parameters
             ),
             "whole gradients": _bytes(one.grad for one in whole),
             "moments": _bytes(
-                local(one)
+                local_piece(one)
                 for entry in execution.optimizer.state.values()
                 for one in entry.values()
                 if one.dim()

@@ -17,13 +17,13 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from train.execution import layout_cases as cases
 
 from leanformer.train import Supervised
-from leanformer.train.execution import data_parallel
+from leanformer.train.execution import data_parallel, one_device
 from leanformer.train.execution.data_parallel import DataParallel
-from leanformer.train.execution.sharding import local
 from leanformer.train.loop import fit
 from leanformer.train.loss import count
 from leanformer.train.memory import MemorySaver
 from leanformer.train.optimizers import lamb
+from leanformer.train.optimizers.norms import local_piece
 from leanformer.train.parallel import Parallel
 from leanformer.train.testing import Difference, Trained, compare_layouts, on_ranks, trace
 from leanformer.train.testing.layouts import Trace, difference
@@ -99,11 +99,11 @@ def _counted_alone(self: Supervised, batch: Any) -> dict[str, Tensor]:
 
 
 def _local_norms(self: Any, tensors: list[Tensor]) -> list[Tensor]:
-    return [torch.linalg.vector_norm(local(tensor)) for tensor in tensors]
+    return [torch.linalg.vector_norm(local_piece(tensor)) for tensor in tensors]
 
 
 def _alone(tensors: Any, *, like: Any = None) -> list[Tensor]:
-    return [torch.linalg.vector_norm(local(tensor)) for tensor in tensors]
+    return [torch.linalg.vector_norm(local_piece(tensor)) for tensor in tensors]
 
 
 def _always_counted(self: Any, whole: Any) -> tuple[Any, float]:
@@ -134,7 +134,7 @@ FAULTS: dict[str, tuple[Make, Parallel, Any, str, Any]] = {
     "each rank begins a step's chance anew": (
         cases.masked,
         D3,
-        data_parallel,
+        one_device,
         "transformed",
         lambda loss, parts: [loss.transform_batch(part) for part in parts],
     ),

@@ -33,13 +33,13 @@ from leanformer.train.checkpoints import sharded
 from leanformer.train.execution.alike import require_alike, require_alike_buffers
 from leanformer.train.execution.execution import Groups, T
 from leanformer.train.execution.one_device import OneDevice
-from leanformer.train.execution.sharding import Sharding, like, local
+from leanformer.train.execution.sharding import Sharding, like
 from leanformer.train.generators import generator_states, set_generator_states
-from leanformer.train.loss import Carry, Loss, summed
+from leanformer.train.loss import Carry, Loss
+from leanformer.train.optimizers.norms import local_piece, whole_norms
 from leanformer.train.precision import has_bf16
 from leanformer.train.ranks import Ranks
 from leanformer.train.setup import TrainSetup
-from leanformer.train.transformed import transformed
 
 # torch 2.13 renamed it: whether rank 0's buffers replace those of the others before each forward
 _SYNC = "forward_sync_buffers"
@@ -84,7 +84,7 @@ class DataParallel(OneDevice):
             if self.sharding is not None:
                 self.sharding.restore()
             raise
-        self.writes = self.ranks.rank == 0
+        self.writes, self.processes = self.ranks.rank == 0, self.ranks.count
         self._chance: dict[str, Tensor] = {}
         self._compared = False
         if self.sharding is None:
@@ -94,30 +94,24 @@ class DataParallel(OneDevice):
 
     def forward_backward(self, parts: Sequence[Batch], carry: Carry) -> tuple[float, Carry]:
         """See `Execution.forward_backward`."""
-        shown = transformed(self.loss, parts)
-        counts = summed([self.loss.counts(part) for part in shown])
-        self.model.train()
-        shares = []
-        with self._own_chance():
-            for place, whole in enumerate(shown):
-                part, counted = self._rows(whole)
-                with self._microbatch(last=place == len(shown) - 1), sharing_rows(counted):
-                    penalized = 1 / len(shown) / self.ranks.count
-                    part = part.to(self.device)
-                    share, following = self.share(part, carry, carry, counts, penalized, counted)
-                    self.precision.backward(share)
-                shares.append(share.detach())
-                if following:
-                    raise ValueError(
-                        f"parallel: {type(self.loss).__name__} hands something on from step to "
-                        "step, which ranks do not; train it with one process"
-                    )
+        loss, following = super().forward_backward(parts, carry)
+        if following:
+            raise ValueError(
+                f"parallel: {type(self.loss).__name__} hands something on from step to step, which "
+                "ranks do not; train it with one process"
+            )
+        return loss, following
+
+    def _loss_of(self, shares: list[Tensor]) -> float:
+        """See `OneDevice._loss_of`: added up over the ranks, with the gradients that nothing has
+        added up.
+        """
         loss = torch.stack(shares).sum()
         self.ranks.add([loss, *self._apart()])
         if not self._compared:
             require_alike_buffers(self.ranks, self.model)
             self._compared = True
-        return float(loss), carry
+        return float(loss)
 
     def _rows(self, whole: Batch) -> tuple[Batch, float]:
         """The rows of this rank, and what they count: 0 where there are none left for it. It
@@ -127,15 +121,15 @@ class DataParallel(OneDevice):
         return whole.take(rows or [0]), 1.0 if rows else 0.0
 
     @contextmanager
-    def _microbatch(self, last: bool) -> Iterator[None]:
-        """A forward and backward pass; gradients are added up over the ranks in the last one, or
+    def _microbatch(self, counted: float, last: bool) -> Iterator[None]:
+        """See `OneDevice._microbatch`: gradients are added up over the ranks in the last one, or
         under ZeRO as it says.
         """
+        together = last or self.sharding is not None
         if self.sharding is not None:
             self.sharding.begin_microbatch(last)
-            yield
-            return
-        with nullcontext() if last else self.share.no_sync():
+        apart = nullcontext() if together else self.share.no_sync()
+        with self._own_chance(), sharing_rows(counted), apart:
             yield
 
     def _apart(self) -> list[Tensor]:
@@ -169,14 +163,7 @@ class DataParallel(OneDevice):
 
     def norms(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """See `Execution.norms`: squares are added up over the ranks that share a tensor out."""
-        found = [torch.linalg.vector_norm(local(tensor)) for tensor in tensors]
-        parts = [place for place, tensor in enumerate(tensors) if isinstance(tensor, DTensor)]
-        if parts:
-            squares = torch.stack([found[place] for place in parts]).square()
-            dist.all_reduce(squares, group=self.ranks.mesh.get_group("shard"))
-            for place, norm in zip(parts, squares.sqrt(), strict=True):
-                found[place] = norm
-        return found
+        return whole_norms(tensors)
 
     def decide(self, value: T) -> T:
         """See `Execution.decide`."""
@@ -200,7 +187,7 @@ class DataParallel(OneDevice):
 
     def _finite(self) -> list[bool]:
         """Whether each trained parameter is finite, on all ranks."""
-        found = torch.stack([local(p.detach()).isfinite().all() for p in self.parameters])
+        found = torch.stack([local_piece(p.detach()).isfinite().all() for p in self.parameters])
         kept = found.to(torch.int32)
         dist.all_reduce(kept, op=dist.ReduceOp.MIN)
         return [bool(one) for one in kept.cpu()]

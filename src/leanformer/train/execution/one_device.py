@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from leanformer.data import Batch
 from leanformer.train.checkpoints import checkpoint, sharded
 from leanformer.train.execution.execution import Execution, Groups, T
 from leanformer.train.execution.finite import NotFinite
+from leanformer.train.execution.transformed import transformed
 from leanformer.train.generators import generator_states, set_generator_states
 from leanformer.train.loss import Carry, Counts, Loss, detached, loss_share, summed
 from leanformer.train.optimizers.interface import grouped
 from leanformer.train.precision import Precision
 from leanformer.train.scheduled_module import ScheduledModule, penalties, scheduled_modules
 from leanformer.train.setup import TrainSetup
-from leanformer.train.transformed import transformed
 
 _NAMED = 3  # parameters that a message names
 
@@ -86,6 +87,7 @@ class OneDevice(Execution):
     """
 
     writes = True
+    processes = 1
 
     def __init__(self, model: nn.Module, loss: Loss, setup: TrainSetup) -> None:
         self.device = device_of(model)
@@ -117,12 +119,28 @@ class OneDevice(Execution):
         counts = self.total(summed([self.loss.counts(part) for part in shown]))
         self.model.train()
         shares, following = [], carry
-        for part in (part.to(self.device) for part in shown):
-            share, following = self.share(part, carry, following, counts, 1 / len(parts))
-            self.precision.backward(share)
+        penalized = 1 / len(shown) / self.processes
+        for place, whole in enumerate(shown):
+            part, counted = self._rows(whole)
+            part = part.to(self.device)
+            with self._microbatch(counted, last=place == len(shown) - 1):
+                share, following = self.share(part, carry, following, counts, penalized, counted)
+                self.precision.backward(share)
             shares.append(share.detach())
+        return self._loss_of(shares), following
+
+    def _rows(self, whole: Batch) -> tuple[Batch, float]:
+        """The rows of a microbatch that this process computes, and what they count."""
+        return whole, 1.0
+
+    def _microbatch(self, counted: float, last: bool) -> AbstractContextManager[None]:
+        """What goes on around a forward and a backward pass."""
+        return nullcontext()
+
+    def _loss_of(self, shares: list[Tensor]) -> float:
+        """The loss of the whole batch, from the shares of its microbatches."""
         # read once a step: each reading waits until a GPU has done all that it was given
-        return sum(torch.stack(shares).cpu().tolist()), following
+        return float(sum(torch.stack(shares).cpu().tolist()))
 
     def total(self, counts: Counts) -> Counts:
         """See `Execution.total`: this process sees all of the batch."""

@@ -21,6 +21,7 @@ from torch.distributed._composable.contract import REGISTRY_KEY, STATE_KEY
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from leanformer.train.optimizers.norms import local_piece
 from leanformer.train.ranks import Ranks
 from leanformer.train.scheduled_module import scheduled_modules
 
@@ -93,7 +94,7 @@ class Sharding:
             yield
         finally:
             for shared, changed in parts.values():
-                local(shared.detach()).copy_(local(like(changed.detach(), shared)))
+                local_piece(shared.detach()).copy_(local_piece(like(changed.detach(), shared)))
             for module, name, _ in self._places:
                 now = module._parameters[name]
                 module._parameters[name] = held.get(id(now), now)  # type: ignore[assignment]
@@ -155,16 +156,11 @@ def _penalized(model: nn.Module) -> Iterator[nn.Parameter]:
         yield from asked
 
 
-def local(tensor: Tensor) -> Tensor:
-    """What this rank holds of `tensor`, in the same memory."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
-
-
 def like(whole: Tensor, asked: Tensor) -> Tensor:
     """`whole`, which is the same on all ranks, shared out as `asked` is."""
     if not isinstance(asked, DTensor) or isinstance(whole, DTensor) or whole.shape != asked.shape:
         return whole
-    device = local(asked).device
+    device = local_piece(asked).device
     return distribute_tensor(
         whole.to(device), asked.device_mesh, asked.placements, src_data_rank=None
     )
