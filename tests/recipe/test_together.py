@@ -1,10 +1,8 @@
 """A recipe on two ranks: rank 0 writes, and what comes of it is what one process makes."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 import tiny_data
@@ -18,8 +16,8 @@ from leanformer.distill.step import Distill
 from leanformer.prune.patterns import Blocks
 from leanformer.prune.shrink import Shrink
 from leanformer.prune.sparsify import Sparsify
-from leanformer.recipe import Recipe, run, together
-from leanformer.recipe.together import decide, lead, trains
+from leanformer.recipe import Recipe, run
+from leanformer.recipe.running import trains
 from leanformer.train import TrainSetup
 from leanformer.train.parallel import Parallel
 from leanformer.train.steps.finetune import Finetune
@@ -81,47 +79,7 @@ def test_two_ranks_make_what_one_process_makes(tmp_path: Path, places: tuple[Pat
         assert all(torch.equal(again[name], model[name]) for name in model)
 
 
-def _deciding() -> tuple[Any, Any, str]:
-    rank = torch.distributed.get_rank()
-
-    def fail() -> None:
-        raise OSError(f"rank {rank} failed")
-
-    with pytest.raises((OSError, ValueError)) as raised:
-        lead(fail)
-    return decide(lambda: rank + 7), lead(lambda: rank + 8), str(raised.value)
-
-
-def test_rank_0_decides_and_its_errors_are_those_of_all() -> None:
-    assert on_ranks(2, _deciding) == [(7, 8, "rank 0 failed"), (7, None, "rank 0 failed")]
-
-
-def test_a_process_that_is_alone_decides_itself() -> None:
-    assert decide(lambda: 3) == 3
-    assert lead(lambda: 4) == 4
-
-
 def test_a_step_trains_where_it_holds_how() -> None:
     assert trains(Finetune())
     assert trains(Sparsify(by=Finetune(), pattern=Blocks()))
     assert not trains(Shrink(layers=2))
-
-
-def _waited() -> tuple[int, int]:
-    heard = 0
-    real = together._told
-
-    def told(word: Any) -> Any:
-        nonlocal heard
-        said = real(word)
-        heard += said is None
-        return said
-
-    with mock.patch.object(together, "_told", told), mock.patch.object(together, "_PAUSE", 0.01):
-        return decide(lambda: time.sleep(0.5) or 7), heard
-
-
-def test_those_who_wait_are_told_that_rank_0_is_still_at_it() -> None:
-    (found, said), (same, heard) = on_ranks(2, _waited)
-    assert found == same == 7
-    assert heard == said > 0

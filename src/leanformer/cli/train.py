@@ -50,6 +50,7 @@ def train(
     import torch.distributed as dist
 
     from leanformer.cli.training_progress import TrainingWatcher
+    from leanformer.core.ranks import follows
     from leanformer.pretrain import begin, described, read, run
     from leanformer.report.training import write_training_page
 
@@ -87,7 +88,7 @@ def train(
         patience=None if signals is None else signals.patience,
         minutes=minutes,
     )
-    first = not dist.is_initialized() or dist.get_rank() == 0
+    first = not follows()
     page = write_training_page(folder / "events.jsonl") if first else None
     if dist.is_initialized():
         dist.destroy_process_group()

@@ -21,13 +21,12 @@ from leanformer.models.io.load import folder_of, has_head, load_model
 from leanformer.models.io.tokenizer_files import fit_tokenizer, load_tokenizer, usable_positions
 from leanformer.models.tiny_tokenizers import tiny_tokenizer
 from leanformer.pretrain.architectures import Architecture, Kind, build
-from leanformer.pretrain.first_rank import on_first_rank
 from leanformer.pretrain.recipe import NewTokenizer, Pretraining
 from leanformer.pretrain.trackers import chosen
 from leanformer.train.corpus_batches import packing_for
 from leanformer.train.loss import Loss, Supervised
 from leanformer.train.masking import masking
-from leanformer.train.ranks import count_ranks
+from leanformer.train.ranks import count_ranks, lead
 from leanformer.train.steps.pretrain import MaskedLanguage
 
 TOKENIZER, CORPUS = "tokenizer", "corpus"
@@ -52,8 +51,21 @@ class Opened:
     prepared: PreparedCorpus
 
 
-def check(recipe: Pretraining) -> Kind:
-    """Refuse what cannot be done, before anything is written; what the model is trained for.
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What is known of a pre-training that can be done.
+
+    Attributes:
+        kind: What the model is trained for.
+        own: The model to go on from and its tokenizer; None = one is made.
+    """
+
+    kind: Kind
+    own: tuple[Any, Any] | None
+
+
+def check(recipe: Pretraining) -> Checked:
+    """Refuse what cannot be done, before anything is written.
 
     Raises:
         OSError: A file, a folder or a name on the hub is not there.
@@ -63,7 +75,7 @@ def check(recipe: Pretraining) -> Kind:
     recipe.train.parallel.fitted(count_ranks())
     chosen(recipe.report_to)
     sources(recipe.corpus)
-    kind = _kind(recipe)
+    kind, own = _kind(recipe), None
     if isinstance(recipe.model, Architecture):
         # a small one of the kind: whether it can be built, and keeps packed documents apart
         tried = replace(recipe.model, layers=min(2, recipe.model.shape[0]))
@@ -72,12 +84,12 @@ def check(recipe: Pretraining) -> Kind:
         if isinstance(recipe.tokenizer, str):
             load_tokenizer(_named(recipe.tokenizer))
     else:
-        model, tokenizer = _own_model(recipe, kind)
+        model, tokenizer = own = _own_model(recipe, kind)
         _row_length(recipe, model)
     if recipe.packing == "packed":
         packing_for(model, kind)
     _try_savers(recipe, kind, model.to(find_device(recipe.device)), tokenizer)
-    return kind
+    return Checked(kind=kind, own=own)
 
 
 def _try_savers(recipe: Pretraining, kind: Kind, model: Any, tokenizer: Any) -> None:
@@ -108,12 +120,14 @@ def _kind(recipe: Pretraining) -> Kind:
     )
 
 
-def open_all(recipe: Pretraining, kind: Kind, folder: Path, watch: Watch | None = None) -> Opened:
+def open_all(
+    recipe: Pretraining, checked: Checked, folder: Path, watch: Watch | None = None
+) -> Opened:
     """Make what is not there yet, and open all; of several ranks the first one makes it.
 
     Args:
         recipe: What is asked for.
-        kind: What `check` gave.
+        checked: What `check` gave.
         folder: Where a trained tokenizer and the corpus are kept.
         watch: Told of the progress of reading the corpus.
 
@@ -121,8 +135,8 @@ def open_all(recipe: Pretraining, kind: Kind, folder: Path, watch: Watch | None 
         OSError: A file is not there, or the disk is full.
         ValueError: The folder holds another corpus, or the parts do not fit together.
     """
-    device = find_device(recipe.device)
-    model, tokenizer = _model(recipe, kind, folder)
+    device, kind = find_device(recipe.device), checked.kind
+    model, tokenizer = checked.own or _new_model(recipe, kind, folder)
     length = _row_length(recipe, model)
     asked: Packing = "grouped" if recipe.packing == "grouped" else "packed"
     packing = packing_for(model, kind, asked, else_grouped=recipe.packing == "auto")
@@ -132,21 +146,20 @@ def open_all(recipe: Pretraining, kind: Kind, folder: Path, watch: Watch | None 
     def tokenize() -> None:
         prepare(recipe.corpus, tokenizer, place, kind=kind, watch=watch, **rows)
 
-    on_first_rank(tokenize)
+    lead(tokenize)
     prepared = open_prepared(place, tokenizer, **rows)
     return Opened(kind=kind, model=model.to(device), tokenizer=tokenizer, prepared=prepared)
 
 
-def _model(recipe: Pretraining, kind: Kind, folder: Path) -> tuple[Any, Any]:
-    """The model and its tokenizer."""
-    if isinstance(recipe.model, Architecture):
-        place = _tokenizer(recipe, kind, folder)
-        tokenizer = load_tokenizer(place)
-        model = build(recipe.model, kind, tokenizer, recipe.row_length, recipe.seed)
-        tokenizer.model_max_length = usable_positions(model) or recipe.row_length
-        fit_tokenizer(tokenizer, model, place)
-        return model, tokenizer
-    return _own_model(recipe, kind)
+def _new_model(recipe: Pretraining, kind: Kind, folder: Path) -> tuple[Any, Any]:
+    """A model that is made, and its tokenizer."""
+    assert isinstance(recipe.model, Architecture), "another one was opened"
+    place = _tokenizer(recipe, kind, folder)
+    tokenizer = load_tokenizer(place)
+    model = build(recipe.model, kind, tokenizer, recipe.row_length, recipe.seed)
+    tokenizer.model_max_length = usable_positions(model) or recipe.row_length
+    fit_tokenizer(tokenizer, model, place)
+    return model, tokenizer
 
 
 def _own_model(recipe: Pretraining, kind: Kind) -> tuple[Any, Any]:
@@ -184,7 +197,7 @@ def _tokenizer(recipe: Pretraining, kind: Kind, folder: Path) -> Path:
                 characters=asked.characters,
             )
 
-    on_first_rank(train)
+    lead(train)
     return place
 
 

@@ -9,11 +9,10 @@ model/             the result: a folder of transformers
 done.json          when all is done
 """
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 
 from leanformer.core import codec
 from leanformer.core.identity.claim import changes, keep
+from leanformer.core.ranks import follows
 from leanformer.core.storage.files import recover_folder
 from leanformer.core.storage.json_file import read_json
 from leanformer.core.storage.lock import locked_folder
@@ -28,14 +28,13 @@ from leanformer.core.storage.unfinished import LOCK
 from leanformer.data.corpus import require_same_texts
 from leanformer.models.written import check_written
 from leanformer.pretrain.architectures import Kind
-from leanformer.pretrain.first_rank import on_first_rank
 from leanformer.pretrain.identity import WORDS, identify
 from leanformer.pretrain.journal import Status
 from leanformer.pretrain.opening import CORPUS, TOKENIZER, check, open_all, told
 from leanformer.pretrain.recipe import Pretraining
 from leanformer.pretrain.trackers import chosen
 from leanformer.pretrain.training import CHECKPOINT, DONE, MODEL, Training
-from leanformer.train.ranks import count_ranks, join_ranks
+from leanformer.train.ranks import join_ranks, lead
 
 _CLAIM = "pretraining.json"
 
@@ -73,11 +72,20 @@ def begin(recipe: Pretraining, folder: Path, *, write: bool = True) -> Kind:
         OSError: A file, a folder or a name on the hub is not there.
         ValueError: The recipe cannot be done, or `folder` holds another pre-training.
     """
-    kind = check(recipe)
+    kind = check(recipe).kind
+    _claim(recipe, kind, folder, write)
+    return kind
+
+
+def _claim(recipe: Pretraining, kind: Kind, folder: Path, write: bool = True) -> None:
+    """Make `folder` that of this recipe.
+
+    Raises:
+        ValueError: It holds another pre-training.
+    """
     content, kept = identify(recipe, kind), folder / _CLAIM
     if (_only_claimed(folder) or _held(folder, content) is None) and write:
         keep(kept, codec.encode(recipe), content)
-    return kind
 
 
 def _only_claimed(folder: Path) -> bool:
@@ -123,28 +131,23 @@ def run(
         FolderInUse: Another process works on `folder`.
     """
     ends = None if minutes is None else time.monotonic() + 60 * minutes
-    if count_ranks() > 1:
-        join_ranks()
-    first = _rank() == 0
+    join_ranks()
+    first = not follows()
     watch = watch if first else None
-    with locked_folder(folder, command) if first else nullcontext():
-        kind: Kind | None = None
-        if first:
-            kind = begin(recipe, folder, write=False)
-        on_first_rank(lambda: None)
-        kind = kind or check(recipe)
+    with locked_folder(folder, command):
+        checked = check(recipe)
+        lead(lambda: _claim(recipe, checked.kind, folder))
         if (folder / DONE).is_file():
-            on_first_rank(lambda: _compare(recipe, folder))
+            lead(lambda: _compare(recipe, folder))
             return _finished(folder)
-        on_first_rank(lambda: begin(recipe, folder))
         if watch is not None and recipe.report_to is None and not chosen(None):
             watch(
                 "curves go to events.jsonl alone; for TensorBoard: "
                 "pip install 'leanformer[tensorboard]'"
             )
-        say = None if watch is None else watch
+        say = watch
         opened = open_all(
-            recipe, kind, folder, None if say is None else lambda reading: say(told(reading))
+            recipe, checked, folder, None if say is None else lambda reading: say(told(reading))
         )
         training = Training(recipe, folder, opened)
         with (patience or _no_signals)() as asked:
@@ -158,7 +161,7 @@ def run(
             return Outcome(
                 folder=folder, step=fitted.steps, stopped=True, already=False, evaluation={}
             )
-        on_first_rank(partial(training.finish, fitted))
+        lead(partial(training.finish, fitted))
         return Outcome(
             folder=folder,
             step=fitted.steps,
@@ -201,11 +204,6 @@ def _finished(folder: Path) -> Outcome:
         already=True,
         evaluation=done["evaluation"],
     )
-
-
-def _rank() -> int:
-    """The number of this process among those that train together."""
-    return int(os.environ.get("RANK", "0")) if count_ranks() > 1 else 0
 
 
 @contextmanager

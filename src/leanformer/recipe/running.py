@@ -4,12 +4,13 @@ Each finished step leaves its model in a folder of its own, so that an interrupt
 the last one, and within a training from its last checkpoint. A folder holds the run of one model on
 one data set: other data, another model or teacher are refused with the names of what differs. Steps
 may change: the equal ones before the first change are not done again, and what was made of the
-former ones stays aside (`recipe.stages`). Several ranks do a recipe together (`recipe.together`).
+former ones stays aside (`recipe.stages`). Several ranks do a recipe together: rank 0
+decides and writes, and the others train along (`train.ranks`).
 """
 
 import copy
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,8 @@ from leanformer.recipe.opening import (
     own_head,
 )
 from leanformer.recipe.recipe import Recipe
-from leanformer.recipe.together import decide, lead, trains
-from leanformer.train.ranks import count_ranks, join_ranks
+from leanformer.train.ranks import decide, join_ranks, lead
+from leanformer.train.setup import TrainSetup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +127,7 @@ def begin(
 
     Takes and raises what `run` does; without `write` the folder is only checked.
     """
-    if count_ranks() > 1:
-        join_ranks()  # a rank's device is known from then on
+    join_ranks()  # a rank's device is known from then on
     find_device(recipe.device)
     if dataset is None:
         dataset = align_labels(recipe.data.read(), own_head(recipe), recipe.teacher)
@@ -220,6 +220,13 @@ def _do(step: Step, name: str, workspace: Workspace, seed: int) -> Workspace:
     if kept is not None:
         return kept
     return _opened(done, workspace.folder / stages.MODEL, seed)
+
+
+def trains(step: Any) -> bool:
+    """Whether a step trains a model, itself or by a step that it holds: ranks do it together."""
+    if isinstance(step, TrainSetup):
+        return True
+    return is_dataclass(step) and any(trains(getattr(step, one.name)) for one in fields(step))
 
 
 def _kept(step: Step, name: str, workspace: Workspace, started: float) -> Workspace:

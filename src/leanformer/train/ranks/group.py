@@ -32,12 +32,13 @@ def count_ranks() -> int:
 
 
 def join_ranks() -> None:
-    """Meet the other processes, unless that was done; CUDA's current device becomes the rank's own.
+    """Meet the other processes, unless that was done or there are none; CUDA's current device
+    becomes the rank's own.
 
     Workers that `torchrun` starts again after a failure meet under another name than before: what
     dead ones left in the store would send them to sockets that are closed.
     """
-    if dist.is_initialized():
+    if count_ranks() == 1 or dist.is_initialized():
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))

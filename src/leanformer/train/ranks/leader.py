@@ -1,8 +1,7 @@
-"""A recipe that several ranks do: rank 0 decides and writes, the others train along.
+"""What rank 0 does alone while the others wait, however long it takes.
 
     decide(find)    rank 0 finds something, every rank knows it
     lead(work)      rank 0 works, the others wait for it
-    trains(step)    whether a step trains, which all ranks do together
 
 An error of rank 0 is raised in all ranks, so that none waits for what does not come.
 """
@@ -10,14 +9,12 @@ An error of rank 0 is raised in all ranks, so that none waits for what does not 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 import torch.distributed as dist
 
 from leanformer.core.ranks import follows
-from leanformer.train.ranks import count_ranks, join_ranks
-from leanformer.train.setup import TrainSetup
+from leanformer.train.ranks.group import count_ranks, join_ranks
 
 T = TypeVar("T")
 _PAUSE = 1.0  # seconds between two words to those who wait
@@ -37,7 +34,7 @@ def decide(find: Callable[[], T]) -> T:
             pass
         value, failure = said
         if failure:
-            raise ValueError(failure)
+            raise ValueError(f"rank 0: {failure}")
         return value  # type: ignore[no-any-return]
     found: Any = None
     failed: Exception | None = None
@@ -91,10 +88,3 @@ def lead(work: Callable[[], T]) -> T | None:
     found: list[T] = []
     decide(lambda: found.append(work()))
     return found[0] if found else None
-
-
-def trains(step: Any) -> bool:
-    """Whether a step trains a model, itself or by a step that it holds."""
-    if isinstance(step, TrainSetup):
-        return True
-    return is_dataclass(step) and any(trains(getattr(step, one.name)) for one in fields(step))
