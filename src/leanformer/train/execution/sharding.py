@@ -10,7 +10,7 @@ loss is divided by the count of the whole batch. What torch cannot do is let go 
 same parameter objects.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch.distributed._composable.contract import REGISTRY_KEY, STATE_KEY
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from leanformer.models.layers import repeated_layers
 from leanformer.train.optimizers.norms import local_piece
 from leanformer.train.ranks import Ranks
 from leanformer.train.scheduled_module import scheduled_modules
@@ -50,7 +51,7 @@ class Sharding:
         policy = MixedPrecisionPolicy(
             param_dtype=dtype, reduce_dtype=torch.float32 if dtype else None
         )
-        for unit in (*_repeated(model), model):
+        for unit in (*repeated_layers(model), model):
             fully_shard(
                 unit,
                 mesh=mesh,
@@ -164,12 +165,3 @@ def like(whole: Tensor, asked: Tensor) -> Tensor:
     return distribute_tensor(
         whole.to(device), asked.device_mesh, asked.placements, src_data_rank=None
     )
-
-
-def _repeated(model: nn.Module) -> Sequence[nn.Module]:
-    """The layers: members of the module list that holds the most weights, none of which is in
-    another list of its like; () where the model has none.
-    """
-    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
-    size = lambda module: sum(parameter.numel() for parameter in module.parameters())  # noqa: E731
-    return list(max(lists, key=size)) if lists else ()

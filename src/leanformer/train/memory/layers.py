@@ -1,15 +1,12 @@
 """The layers of a model that is trained: what savers checkpoint, swap or reverse, one at a time."""
 
-from typing import Any
-
 from torch import nn
 
-_LAYER = "GradientCheckpointingLayer"  # transformers' base class of layers
+from leanformer.models.layers import repeated_layers
 
 
 def layers_of(model: nn.Module, saver: str) -> list[nn.Module]:
-    """The layers in the order of the model: transformers' own, or the longest list of modules of
-    one class.
+    """See `repeated_layers`.
 
     Args:
         model: Any model, before it is shared out among ranks.
@@ -18,20 +15,10 @@ def layers_of(model: nn.Module, saver: str) -> list[nn.Module]:
     Raises:
         ValueError: No layers are found.
     """
-    found: list[nn.Module] = []
-    inside: set[nn.Module] = set()
-    for module in model.modules():
-        if module not in inside and any(base.__name__ == _LAYER for base in type(module).__mro__):
-            found.append(module)
-            inside.update(module.modules())
-    if found:
-        return found
-    lists = [list(module) for module in model.modules() if isinstance(module, nn.ModuleList)]
-    alike = [one for one in lists if len({type(layer) for layer in one}) == 1]
-    longest: list[Any] = max(alike, key=len, default=[])
-    if not longest:
+    found = repeated_layers(model)
+    if not found:
         raise ValueError(
             f"{saver}: no layers were found in {type(model).__name__}; they have to stand in one "
             "nn.ModuleList, or leave this saver out of memory"
         )
-    return longest
+    return found
