@@ -1,6 +1,8 @@
 """A pre-training small enough to run many times: random words, a model of two layers."""
 
 import random
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +61,19 @@ def recipe(corpus: Path, kind: str = "causal-lm", *settings: str, **fields: Any)
         },
     }
     return described(table | fields, settings)
+
+
+def patience(stops_after: int) -> Callable[[], AbstractContextManager[Callable[[], bool]]]:
+    """Asks the training to stop after so many steps."""
+
+    @contextmanager
+    def made() -> Iterator[Callable[[], bool]]:
+        asked: list[int] = []
+
+        def stop() -> bool:
+            asked.append(1)
+            return len(asked) >= stops_after
+
+        yield stop
+
+    return made

@@ -2,10 +2,8 @@
 wrong by one sum does not."""
 
 import copy
-import functools
 import tempfile
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 from unittest import mock
 
@@ -21,7 +19,6 @@ from leanformer.train.execution import data_parallel, one_device
 from leanformer.train.execution.data_parallel import DataParallel
 from leanformer.train.loop import fit
 from leanformer.train.loss import count
-from leanformer.train.memory import MemorySaver
 from leanformer.train.optimizers import lamb
 from leanformer.train.optimizers.norms import local_piece
 from leanformer.train.parallel import Parallel
@@ -241,80 +238,3 @@ def test_all_ranks_begin_with_the_weights_of_rank_0(zero: int) -> None:
     expected = trace(cases.projected)
     for found in on_ranks(2, _other_weights, zero):
         difference(Parallel(data=2, zero=zero), found, expected).require_exact()  # type: ignore[arg-type]
-
-
-def _compiled(zero: int) -> None:
-    made = cases.tied()
-    setup = cases.replace(made.setup, compile=True, parallel=Parallel(zero=zero))  # type: ignore[arg-type]
-    fit(made.model, made.data, made.loss, setup)
-
-
-class Contrasting(Supervised):
-    additive = False
-
-
-def _contrasting() -> None:
-    made = cases.whole_batches()
-    setup = cases.replace(made.setup, max_tokens_per_microbatch=10_000)
-    fit(made.model, made.data, Contrasting("classification"), setup)
-
-
-class HandingOn(Supervised):
-    def next_carry(self, outputs: Any, batch: Any, carry: Any) -> Any:
-        return {"last": torch.zeros(1)}
-
-
-def _handing_on() -> None:
-    made = cases.tied()
-    fit(made.model, made.data, HandingOn("causal-lm"), made.setup)
-
-
-class Silent(cases.Squeezed):
-    def penalized(self) -> None:  # type: ignore[override]
-        return None
-
-
-def _silent_penalty() -> None:
-    made = cases.classification()
-    dense = made.model.bert.pooler.dense  # type: ignore[union-attr]
-    made.model.add_module("silent", Silent(dense, dense))  # type: ignore[arg-type]
-    fit(made.model, made.data, made.loss, cases.replace(made.setup, parallel=Parallel(zero=1)))
-
-
-class Refusing(MemorySaver):
-    def apply(self, model: nn.Module, loss: Any) -> Any:
-        return nullcontext()
-
-    def optimizer(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
-        raise ValueError("refusing: not with this optimizer")
-
-
-def _refused_saver() -> None:
-    made = cases.tied()
-    before = copy.deepcopy(made.model.state_dict())
-    setup = cases.replace(made.setup, memory=(Refusing(),), parallel=Parallel(zero=3))
-    try:
-        fit(made.model, made.data, made.loss, setup)
-    finally:  # whoever refuses leaves the model whole
-        after = copy.deepcopy(made.model).state_dict()
-        assert all(after[name].equal(tensor) for name, tensor in before.items())
-
-
-@pytest.mark.parametrize(
-    ("function", "message"),
-    [
-        (_refused_saver, "refusing: not with this optimizer"),
-        (functools.partial(_compiled, 2), "compile: weights that zero = 2 shares out"),
-        (_contrasting, "Contrasting compares the examples of a batch with each other"),
-        (_handing_on, "HandingOn hands something on from step to step"),
-        (_silent_penalty, "Silent adds a penalty and does not say of which weights"),
-    ],
-)
-def test_what_does_not_go_together_is_refused_on_every_rank(function: Any, message: str) -> None:
-    assert all(message in said for said in on_ranks(2, _said, function))
-
-
-def _said(function: Any) -> str:
-    with pytest.raises(ValueError) as raised:
-        function()
-    return str(raised.value)

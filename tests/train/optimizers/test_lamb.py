@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from train.optimizers.numpy_oracles import lamb
-from train.toy import FAST, toy
+from train.optimizers.seams import require_training_goes_on
 
-from leanformer.train import Supervised, fit
 from leanformer.train.checkpoints import checkpoint
 from leanformer.train.optimizers import AdamW, Lamb
 from leanformer.train.optimizers.interface import Group
@@ -149,21 +147,7 @@ def test_the_update_is_a_function_of_tensors_that_changes_none() -> None:
 
 @pytest.mark.parametrize("way", ["fused", "for-loop"])
 def test_it_trains_and_goes_on_after_a_kill(tmp_path: Any, way: Any) -> None:
-    setup = replace(FAST, optimizer=Lamb(learning_rate=0.02, implementation=way))
-
-    def stop(model: nn.Module, progress: Any) -> None:
-        if progress.step == 6:
-            raise KeyboardInterrupt
-
-    def run(**settings: Any) -> Any:
-        model, encoded = toy()
-        return fit(model, encoded, Supervised("classification"), setup, **settings)
-
-    whole = run()
-    assert whole.losses[-1] < whole.losses[0]
-    with pytest.raises(KeyboardInterrupt):
-        run(folder=tmp_path / "c", hooks=[stop])
-    assert run(folder=tmp_path / "c") == whole
+    require_training_goes_on(Lamb(learning_rate=0.02, implementation=way), tmp_path / "c")
 
 
 @pytest.mark.parametrize("fields", [{}, {"implementation": "for-loop"}, {"bias_correction": False}])

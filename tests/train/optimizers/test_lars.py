@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from train.optimizers.numpy_oracles import lars
-from train.toy import FAST, toy
+from train.optimizers.seams import require_training_goes_on
 
-from leanformer.train import Supervised, fit
 from leanformer.train.optimizers import Lars, Sgd
 from leanformer.train.optimizers.interface import Group
 from leanformer.train.optimizers.lars import local_rate
@@ -114,21 +112,7 @@ def test_a_closure_is_called() -> None:
 
 
 def test_it_trains_and_goes_on_after_a_kill(tmp_path: Any) -> None:
-    setup = replace(FAST, optimizer=Lars(learning_rate=0.5, trust_coefficient=0.05))
-
-    def stop(model: nn.Module, progress: Any) -> None:
-        if progress.step == 6:
-            raise KeyboardInterrupt
-
-    def run(**settings: Any) -> Any:
-        model, encoded = toy()
-        return fit(model, encoded, Supervised("classification"), setup, **settings)
-
-    whole = run()
-    assert whole.losses[-1] < whole.losses[0]
-    with pytest.raises(KeyboardInterrupt):
-        run(folder=tmp_path / "c", hooks=[stop])
-    assert run(folder=tmp_path / "c") == whole
+    require_training_goes_on(Lars(learning_rate=0.5, trust_coefficient=0.05), tmp_path / "c")
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from train.toy import FAST, toy
+from train.optimizers.seams import require_training_goes_on
 
-from leanformer.train import Supervised, fit
 from leanformer.train.optimizers import Sgd
 from leanformer.train.optimizers.interface import Group
 
@@ -29,21 +27,7 @@ def test_three_steps_equal_the_equation(nesterov: bool) -> None:
 
 
 def test_it_trains_and_goes_on_after_a_kill(tmp_path: Any) -> None:
-    setup = replace(FAST, optimizer=Sgd(learning_rate=0.05))
-
-    def stop(model: nn.Module, progress: Any) -> None:
-        if progress.step == 6:
-            raise KeyboardInterrupt
-
-    def run(**settings: Any) -> Any:
-        model, encoded = toy()
-        return fit(model, encoded, Supervised("classification"), setup, **settings)
-
-    whole = run()
-    assert whole.losses[-1] < whole.losses[0]
-    with pytest.raises(KeyboardInterrupt):
-        run(folder=tmp_path / "c", hooks=[stop])
-    assert run(folder=tmp_path / "c") == whole
+    require_training_goes_on(Sgd(learning_rate=0.05), tmp_path / "c")
 
 
 @pytest.mark.parametrize(
