@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leanformer import attention, distill, prune, quantize, train
+from leanformer import attention, distill, prune, quantize, retrieve, train
 from leanformer.core import codec
 from leanformer.core.ranges import Seed, Share, ranged
 from leanformer.core.step import Step, steps_of
@@ -32,7 +32,9 @@ from leanformer.data import Source
 from leanformer.measure.promise import Confidence
 
 STEPS: tuple[type[Step], ...] = tuple(
-    step for family in (train, attention, prune, distill, quantize) for step in steps_of(family)
+    step
+    for family in (train, attention, prune, distill, quantize, retrieve)
+    for step in steps_of(family)
 )
 """Everything that a recipe may list; each family lists its own."""
 

@@ -1,0 +1,4 @@
+"""Find texts by what they mean: encoders, vector stores, indexes, search."""
+
+STEPS: tuple[str, ...] = ()
+"""What recipes may do to train for retrieval; see `leanformer.core.step`."""

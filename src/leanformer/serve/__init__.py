@@ -1,0 +1,1 @@
+"""A server for every exported folder and every search index, over HTTP."""
