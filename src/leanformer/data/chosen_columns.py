@@ -138,6 +138,8 @@ def choose_columns(present: list[str], columns: Columns, about: TaskKind | None 
 def _texts(present: list[str], columns: Columns, about: TaskKind | None) -> tuple[str, str | None]:
     """The columns of the text and of the second one."""
     needed = about is not None and about.pairs == "needed"
+    usual: tuple[str, ...]
+    second: tuple[str, ...]
     usual, second = ((*_QUERY, *TEXT), _TEXT_OF_QUERY) if needed else (TEXT, _PAIR)
     if about is not None and about.pairs == "split":
         usual, second = (*_ANCHOR, *TEXT), (*_POSITIVE, *_PAIR)

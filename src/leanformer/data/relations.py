@@ -1,9 +1,9 @@
 """Which texts of a data set belong together: what a model that makes vectors learns from.
 
-    anchor, positive                 two texts that answer each other, or mean the same
-    anchor, positive, negatives      … and texts that look alike and do not
-    anchor, other text, label        a pair with a score or a class, as it is written
-    anchor, candidates, scores       … each candidate with the score that a teacher gave it
+anchor, positive                 two texts that answer each other, or mean the same
+anchor, positive, negatives      … and texts that look alike and do not
+anchor, other text, label        a pair with a score or a class, as it is written
+anchor, candidates, scores       … each candidate with the score that a teacher gave it
 """
 
 from dataclasses import dataclass

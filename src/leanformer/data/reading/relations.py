@@ -1,8 +1,8 @@
 """Rows of texts that belong together, for models that make vectors: pairs, negatives, scores.
 
-Negatives and a teacher's scores stand in one column that holds lists (jsonl, Parquet), or in several
-columns that are named with commas between them: "negative_1,negative_2". A cell without a text is
-left out.
+Negatives and a teacher's scores stand in one column that holds lists (jsonl, Parquet), or in
+several columns that are named with commas between them: "negative_1,negative_2". A cell without a
+text is left out.
 """
 
 import math
