@@ -106,7 +106,10 @@ def student(on: str, asked: argparse.Namespace) -> dict[str, Any]:
     }
     return {
         "data": {"path": str(plain(asked)), "kind": "embedding"},
-        "steps": [{"use": "shrink", "layers": 3, "ffn": 0.5}, teach | tiny(setup, asked)],
+        "steps": [
+            {"use": "shrink", "layers": 3, "ffn": 0.5, "criterion": "activation"},
+            teach | tiny(setup, asked),
+        ],
     }
 
 

@@ -75,8 +75,13 @@ def test_the_page_says_whether_the_bar_is_met(benchmark: Any, tmp_path: Path) ->
     ):
         record.write(
             "bi-encoder",
-            system=system, dev=0.9, test=test, parameters=2e6,
-            proofs=proofs, seconds=60, environment={"cpu": "here"},
+            system=system,
+            dev=0.9,
+            test=test,
+            parameters=2e6,
+            proofs=proofs,
+            seconds=60,
+            environment={"cpu": "here"},
         )
     found = benchmark("bi_encoders_page").page(tmp_path / "m.jsonl")
     assert "| MiniLM (2.0M) | no further training | 0.9000 | 0.8200 | – | – | 1.0 |" in found
