@@ -149,7 +149,9 @@ def test_what_cannot_be_encoded_is_named(encoder: Encoder) -> None:
         encoder.encode([3], prompt="query")  # type: ignore[list-item]
     with pytest.raises(ValueError, match=r"got one string"):
         encoder.encode("jump", prompt="query")
-    with pytest.raises(ValueError, match=r"no prompt 'querry' .did you mean 'query'.*passage, query"):
+    with pytest.raises(
+        ValueError, match=r"no prompt 'querry' .did you mean 'query'.*passage, query"
+    ):
         encoder.encode(["a"], prompt="querry")
 
 

@@ -64,7 +64,8 @@ class Encoder(ABC):
 
         Args:
             texts: The texts; longer ones are cut to `max_length` tokens.
-            prompt: Name of the prompt to put before each text; None = the model's default prompt.
+            prompt: Name of the prompt to put before each text; None = the model's default prompt;
+                "" = no prompt.
 
         Raises:
             ValueError: A text is empty or not a string, there is no such prompt, or a vector is not
@@ -117,8 +118,8 @@ class PredictorEncoder(Encoder):
         return vectors_ND
 
     def _prompt(self, name: str | None) -> str:
-        if name is None:
-            return self.embedding.prompt
+        if not name:
+            return self.embedding.prompt if name is None else ""
         if name not in self.prompts:
             known = ", ".join(sorted(self.prompts)) or "it has none"
             raise ValueError(

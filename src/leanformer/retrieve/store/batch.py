@@ -27,7 +27,7 @@ class Batch:
     """
 
     vectors: NDArray[Any]
-    texts: list[tuple[bytes, bytes, bytes]]
+    texts: Sequence[tuple[bytes, ...]]
 
 
 def check_keys(keys: Sequence[str]) -> list[bytes]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.retrieve.store.generation import Generation
+from leanformer.retrieve.store.blocks import Blocks
 from leanformer.retrieve.store.layout import key_hash
 
 _FEWEST = 4096
@@ -21,12 +21,12 @@ _FEWEST = 4096
 class KeyIndex:
     """The rows of keys within a generation."""
 
-    def __init__(self, generation: Generation) -> None:
-        self._generation = generation
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = blocks
         self._hashes = np.empty(0, np.uint64)
         self._rows = np.empty(0, np.int64)
         self._recent: dict[int, list[int]] = {}
-        self._known = self._blocks = 0
+        self._known = self._counted = 0
 
     def find(self, keys: Sequence[bytes], rows: int) -> NDArray[np.int64]:
         """The newest row below `rows` of each key [n]; -1 where there is none."""
@@ -35,7 +35,7 @@ class KeyIndex:
         while waiting:
             places = list(waiting)
             newest = np.array([waiting[place].pop() for place in places])
-            there = self._generation.pieces(newest, [0])
+            there = self._blocks.pieces(newest, [0])
             for place, row, (key,) in zip(places, newest.tolist(), there, strict=True):
                 if key == keys[place]:
                     found[place] = row
@@ -46,7 +46,7 @@ class KeyIndex:
     def _candidates(self, keys: Sequence[bytes], rows: int) -> dict[int, list[int]]:
         """For places of keys: the rows below `rows` with the same hash, oldest first."""
         hashes = np.array([key_hash(key) for key in keys], np.uint64)
-        with self._generation.lock:
+        with self._blocks.lock:
             self._extend()
             begins = np.searchsorted(self._hashes, hashes, side="left")
             ends = np.searchsorted(self._hashes, hashes, side="right")
@@ -64,9 +64,9 @@ class KeyIndex:
 
     def _extend(self) -> None:
         """Take in the rows that came since."""
-        generation = self._generation
-        blocks = generation.blocks.first(len(generation.blocks))[self._blocks :]
-        new = [generation.index(block)[:, 0] for block in blocks]
+        table = self._blocks.table
+        blocks = table.first(len(table))[self._counted :]
+        new = [self._blocks.index(block)[:, 0] for block in blocks]
         if not new:
             return
         hashes = np.concatenate(new)
@@ -76,7 +76,7 @@ class KeyIndex:
         else:
             for value, row in zip(hashes.tolist(), rows.tolist(), strict=True):
                 self._recent.setdefault(value, []).append(row)
-        self._known, self._blocks = self._known + len(hashes), self._blocks + len(blocks)
+        self._known, self._counted = self._known + len(hashes), self._counted + len(blocks)
 
     def _sort(self, hashes: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
         """Put recent rows, and these, among the sorted ones."""

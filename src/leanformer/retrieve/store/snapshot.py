@@ -2,14 +2,27 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from leanformer.retrieve.store.generation import Generation
+from leanformer.core.shown import shown
+from leanformer.retrieve.store.blocks import Blocks
+from leanformer.retrieve.store.columns import Columns
 from leanformer.retrieve.store.key_index import KeyIndex
 from leanformer.retrieve.store.manifest import Manifest
+from leanformer.retrieve.store.where import parse_where
+
+
+class Generation:
+    """What the snapshots of one generation share."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self.blocks = Blocks(folder, number)
+        self.keys = KeyIndex(self.blocks)
+        self.columns = Columns(self.blocks)
 
 
 class Snapshot:
@@ -28,20 +41,20 @@ class Snapshot:
         normalized: Whether every vector has length 1.
     """
 
-    def __init__(self, manifest: Manifest, state: Generation, keys: KeyIndex) -> None:
+    def __init__(self, manifest: Manifest, state: Generation) -> None:
+        self.manifest, self.state = manifest, state
         self.version, self.generation = manifest.version, manifest.generation
         self.rows, self.width = manifest.rows, manifest.width
         self.store = manifest.store
         self.encoder, self.normalized = manifest.encoder, manifest.normalized
-        self._deleted, self._state, self._keys = manifest.deleted, state, keys
 
     def __len__(self) -> int:
         """Rows that are alive."""
-        return self.rows - self._deleted
+        return self.rows - self.manifest.deleted
 
     def alive(self) -> NDArray[np.bool_]:
         """Which rows are not deleted [rows]."""
-        found: NDArray[np.bool_] = self._state.died.first(self.rows) >= self._deleted
+        found: NDArray[np.bool_] = self.state.blocks.died.first(self.rows) >= self.manifest.deleted
         return found
 
     def vectors(self, rows: ArrayLike) -> NDArray[np.float32]:
@@ -53,7 +66,7 @@ class Snapshot:
         numbers = self._numbers(rows)
         if not len(numbers):
             return np.empty((0, self.width), np.float32)
-        return self._state.vectors(numbers)
+        return self.state.blocks.vectors(numbers)
 
     def blocks(self, size: int = 65536) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """The rows that are alive, in order: their numbers [n] and vectors [n, D].
@@ -72,13 +85,20 @@ class Snapshot:
         Raises:
             ValueError: As of `vectors`.
         """
-        return [key.decode() for (key,) in self._state.pieces(self._numbers(rows), [0])]
+        return [key.decode() for (key,) in self.state.blocks.pieces(self._numbers(rows), [0])]
 
     def rows_of(self, keys: Sequence[str]) -> NDArray[np.int64]:
-        """The row of each key [n]; -1 where no row that is alive has it."""
-        found = self._keys.find([key.encode(errors="replace") for key in keys], self.rows)
+        """The row of each key [n]; -1 where no row that is alive has it.
+
+        Raises:
+            ValueError: `keys` is one text, or the journal is damaged where it is read.
+        """
+        if isinstance(keys, str):
+            raise ValueError(f"keys is one text, {shown(keys)}; give a list of keys")
+        names = [key.encode(errors="surrogatepass") for key in keys]
+        found = self.state.keys.find(names, self.rows)
         there = found >= 0
-        gone = self._state.died.first(self.rows)[found[there]] < self._deleted
+        gone = self.state.blocks.died.first(self.rows)[found[there]] < self.manifest.deleted
         found[np.flatnonzero(there)[gone]] = -1
         return found
 
@@ -88,12 +108,28 @@ class Snapshot:
         Raises:
             ValueError: As of `vectors`.
         """
-        found = self._state.pieces(self._numbers(rows), [1, 2])
+        found = self.state.blocks.pieces(self._numbers(rows), [1, 2])
         return [{"text": text.decode(), "metadata": json.loads(raw)} for text, raw in found]
 
     def matching(self, where: Mapping[str, Any]) -> NDArray[np.bool_]:
-        """Which rows are alive and have this metadata [rows]."""
-        raise NotImplementedError
+        """Which rows are alive and have this metadata [rows].
+
+        Args:
+            where: E.g. {"year": {">=": 1960}, "source": "a"}: see
+                `leanformer.retrieve.store.where`.
+
+        Raises:
+            ValueError: An operator is unknown, or values do not compare.
+        """
+        return self.state.columns.mask(parse_where(where), self.alive())
+
+    def verify(self) -> None:
+        """Read everything and check it against its checksums.
+
+        Raises:
+            ValueError: A file is damaged; the message names it and the place.
+        """
+        self.state.blocks.verify(self.manifest)
 
     def _numbers(self, rows: ArrayLike) -> NDArray[np.int64]:
         """Row numbers, which are in this snapshot."""

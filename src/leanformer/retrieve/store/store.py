@@ -3,11 +3,12 @@
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,13 +18,13 @@ from leanformer.core.storage.files import check_free
 from leanformer.core.storage.lock import locked_folder
 from leanformer.retrieve.store.appending import Appending, cut
 from leanformer.retrieve.store.batch import Batch, check_keys, check_records, check_vectors
-from leanformer.retrieve.store.generation import Generation
-from leanformer.retrieve.store.key_index import KeyIndex
+from leanformer.retrieve.store.compaction import write_compacted
 from leanformer.retrieve.store.layout import SEGMENT_BYTES
 from leanformer.retrieve.store.manifest import Manifest, publish, read_manifest
 from leanformer.retrieve.store.snapshot import Snapshot
+from leanformer.retrieve.store.versions import Versions
 
-_TRIES = 100
+Records = Sequence[Mapping[str, Any]]
 
 
 class VectorStore:
@@ -35,13 +36,11 @@ class VectorStore:
     """
 
     def __init__(self, folder: Path, *, write: bool) -> None:
-        self.folder, self._process = folder, os.getpid()
-        self._lock, self._held = threading.RLock(), ExitStack()
-        self._writes = write
-        self._snapshot: Snapshot | None = None
-        self._manifest: Manifest | None = None
-        self._state: Generation | None = None
-        self._keys: KeyIndex | None = None
+        self.folder = folder
+        self._versions, self._held = Versions(folder), ExitStack()
+        self._writer = os.getpid() if write else 0
+        if write:
+            self._held.enter_context(locked_folder(folder, "VectorStore.open(write=True)"))
 
     @classmethod
     def create(
@@ -68,19 +67,20 @@ class VectorStore:
             FileExistsError: `folder` holds something.
             ValueError: A setting is out of its range.
         """
-        if not isinstance(width, int) or width < 1:
-            raise ValueError(f"width is {shown(width)}; give the number of elements of a vector")
+        for name, number in (("width", width), ("segment_rows", segment_rows)):
+            if number is not None and (not isinstance(number, int) or number < 1):
+                raise ValueError(f"{name} is {shown(number)}; give a whole number of 1 or more")
         if dtype not in ("float32", "float16"):
             raise ValueError(f'dtype is {shown(dtype)}; choose "float32" or "float16"')
         place = Path(folder)
         check_free(place)
-        if segment_rows is None:
-            segment_rows = max(1, SEGMENT_BYTES // (width * np.dtype(dtype).itemsize))
-        name = secrets.token_hex(8)
-        manifest = Manifest(name, width, dtype, encoder, normalized, segment_rows)
+        rows = segment_rows or max(1, SEGMENT_BYTES // (width * np.dtype(dtype).itemsize))
         store = cls(place, write=True)
-        store._held.enter_context(locked_folder(place, "VectorStore.create"))
-        publish(place, manifest)
+        try:
+            publish(place, Manifest(secrets.token_hex(8), width, dtype, encoder, normalized, rows))
+        except BaseException:
+            store.close()
+            raise
         return store
 
     @classmethod
@@ -96,14 +96,13 @@ class VectorStore:
             ValueError: It is damaged.
             FolderInUse: Somebody else writes to it.
         """
-        store = cls(Path(folder), write=write)
-        read_manifest(store.folder)
-        if write:
-            store._held.enter_context(locked_folder(store.folder, "VectorStore.open"))
+        place = Path(folder)
+        read_manifest(place)
+        store = cls(place, write=write)
         try:
-            store.snapshot()
+            snapshot = store.snapshot()
             if write:
-                cut(store.folder, read_manifest(store.folder))
+                cut(place, snapshot.manifest)
         except BaseException:
             store.close()
             raise
@@ -111,7 +110,7 @@ class VectorStore:
 
     def close(self) -> None:
         """Let others write. Snapshots can still be read."""
-        self._writes = False
+        self._writer = 0
         self._held.close()
 
     def __enter__(self) -> Self:
@@ -133,49 +132,14 @@ class VectorStore:
         Raises:
             ValueError: A file is damaged.
         """
-        with self._lock:
-            for attempt in range(_TRIES):
-                manifest = read_manifest(self.folder)
-                if manifest == self._manifest and self._snapshot is not None:
-                    break
-                try:
-                    self._take(manifest)
-                    break
-                except FileNotFoundError as error:
-                    newer = read_manifest(self.folder).generation != manifest.generation
-                    if not newer or attempt == _TRIES - 1:
-                        raise ValueError(
-                            f"{error.filename} is missing, though the manifest names it; restore "
-                            "the store's folder from a copy, or create it anew from its texts"
-                        ) from error
-            assert self._snapshot is not None
-            return self._snapshot
+        return self._versions.newest()
 
-    def _take(self, manifest: Manifest) -> None:
-        """Read what `manifest` says."""
-        state, keys = self._state, self._keys
-        if state is None or keys is None or not self._follows(manifest):
-            state = Generation(self.folder, manifest.generation)
-            keys = KeyIndex(state)
-        state.extend(manifest)
-        self._state, self._keys = state, keys
-        self._manifest, self._snapshot = manifest, Snapshot(manifest, state, keys)
-
-    def _follows(self, manifest: Manifest) -> bool:
-        """Whether `manifest` comes after what was read, in the same generation: the folder may also
-        have been replaced, by another store or by an older copy."""
-        former = self._manifest
-        return (
-            former is not None
-            and (former.store, former.generation) == (manifest.store, manifest.generation)
-            and former.version <= manifest.version
-        )
+    def verify(self) -> None:
+        """Read the newest version whole and check it, as of `Snapshot.verify`."""
+        self.snapshot().verify()
 
     def add(
-        self,
-        keys: Sequence[str],
-        vectors_ND: ArrayLike,
-        records: Sequence[Mapping[str, Any]] | None = None,
+        self, keys: Sequence[str], vectors_ND: ArrayLike, records: Records | None = None
     ) -> NDArray[np.int64]:
         """Append rows; they are on the disk when this returns, all of them or none.
 
@@ -192,11 +156,9 @@ class VectorStore:
             ValueError: A key is there already or twice, or a vector or record does not fit.
             DiskFull: There is no space; the store stays as it was.
         """
-        with self._lock:
-            snapshot = self._newest()
+        with self._turn() as snapshot:
             names = check_keys(keys)
-            assert self._manifest is not None
-            vectors = check_vectors(vectors_ND, len(names), self._manifest)
+            vectors = check_vectors(vectors_ND, len(names), snapshot.manifest)
             texts = check_records(records, len(names))
             found = snapshot.rows_of(keys)
             for place in np.flatnonzero(found >= 0)[:1]:
@@ -205,33 +167,114 @@ class VectorStore:
                     "it with update, or delete it first"
                 )
             rows = [(key, *parts) for key, parts in zip(names, texts, strict=True)]
-            return self._commit(lambda to: to.append(Batch(vectors, rows)), bool(names))
+            with self._commit(snapshot) as to:
+                return to.append(Batch(vectors, rows))
 
-    def _commit(
-        self, write: Callable[[Appending], NDArray[np.int64]], needed: bool = True
+    def update(
+        self, keys: Sequence[str], vectors_ND: ArrayLike, records: Records | None = None
     ) -> NDArray[np.int64]:
-        """Let `write` append, and publish it; returns the rows that it gave."""
-        if not needed:
-            return np.empty(0, np.int64)
-        before = self._manifest
-        assert before is not None
-        to = Appending(
-            self.folder, before, before.version + 1, list(before.segments), before.deleted
-        )
-        try:
-            rows = write(to)
-            publish(self.folder, before.next(segments=tuple(to.segments), deleted=to.deleted))
-        except BaseException:
-            cut(self.folder, read_manifest(self.folder))
-            raise
-        self.snapshot()
-        return rows
+        """Replace rows in one commit: the former ones are deleted, these are appended.
 
-    def _newest(self) -> Snapshot:
-        """The newest version, to be written after."""
-        if not self._writes or self._process != os.getpid():
+        Args:
+            keys: Of rows that are there.
+            vectors_ND: [N, D].
+            records: As of `add`; None = each key keeps its text and metadata.
+
+        Returns:
+            Row numbers [N].
+
+        Raises:
+            ValueError: A key is not there or twice, or a vector or record does not fit.
+            DiskFull: There is no space; the store stays as it was.
+        """
+        with self._turn() as snapshot:
+            names = check_keys(keys)
+            vectors = check_vectors(vectors_ND, len(names), snapshot.manifest)
+            former = snapshot.rows_of(keys)
+            for place in np.flatnonzero(former < 0)[:1]:
+                raise ValueError(
+                    f"keys[{place}] is {shown(keys[place])}, which no row has; put it in with add"
+                )
+            texts: Sequence[tuple[bytes, ...]] = check_records(records, len(names))
+            if records is None:
+                texts = snapshot.state.blocks.pieces(former, (1, 2))
+            rows = [(key, *parts) for key, parts in zip(names, texts, strict=True)]
+            with self._commit(snapshot) as to:
+                to.bury(former)
+                return to.append(Batch(vectors, rows))
+
+    def delete(self, keys: Sequence[str]) -> int:
+        """Delete rows in one commit; their space is free after `compact`.
+
+        Args:
+            keys: Those that no row has are passed over.
+
+        Returns:
+            Rows that were deleted.
+
+        Raises:
+            ValueError: A key is not a text, or is there twice.
+            DiskFull: There is no space; the store stays as it was.
+        """
+        with self._turn() as snapshot:
+            check_keys(keys)
+            found = snapshot.rows_of(keys)
+            with self._commit(snapshot) as to:
+                to.bury(found[found >= 0])
+            return int((found >= 0).sum())
+
+    def compact(self) -> None:
+        """Write the rows that are alive anew, in their order, and drop those that are deleted.
+
+        Row numbers change (`Snapshot.generation` tells). Until it ends, both generations take
+        space; snapshots of the old one can be read as long as they are held.
+
+        Raises:
+            ValueError: A row is damaged; the store stays as it was.
+            DiskFull: There is no space for both; the store stays as it was.
+        """
+        with self._turn() as snapshot, self._cutting():
+            publish(self.folder, write_compacted(self.folder, snapshot))
+
+    @contextmanager
+    def _commit(self, snapshot: Snapshot) -> Iterator[Appending]:
+        """Publish what is appended within the block, unless it is nothing."""
+        former = snapshot.manifest
+        to = Appending(self.folder, former, list(former.segments), former.deleted)
+        with self._cutting(failed=True):
+            yield to
+            if to.files:
+                publish(self.folder, to.settle())
+
+    @contextmanager
+    def _cutting(self, *, failed: bool = False) -> Iterator[None]:
+        """Remove what is not committed after the block, or only if it has failed."""
+        done = False
+        try:
+            yield
+            done = True
+        finally:
+            if not done or not failed:
+                with suppress(OSError, ValueError):  # what is left harms nobody
+                    cut(self.folder, read_manifest(self.folder))
+
+    @contextmanager
+    def _turn(self) -> Iterator[Snapshot]:
+        """One change at a time, also of two stores of one thread; gives the newest version."""
+        if self._writer != os.getpid():
             raise ValueError(
                 f"{self.folder} is open for reading here; open it with "
                 "VectorStore.open(folder, write=True) in the process that writes"
             )
-        return self.snapshot()
+        with _turns.setdefault(self.folder.resolve(), _Turn()).lock:
+            yield self.snapshot()
+
+
+class _Turn:
+    """The lock of the writers in this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+
+
+_turns: WeakValueDictionary[Path, _Turn] = WeakValueDictionary()

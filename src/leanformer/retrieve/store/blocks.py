@@ -1,4 +1,4 @@
-"""What a process knows of one generation: its segments, blocks and tombstones.
+"""The blocks and tombstones of one generation, and what is read through them.
 
 Everything in it only grows, as the files do. Snapshots of different versions share it, and each
 looks at as many rows and tombstones as there were in its version:
@@ -20,7 +20,7 @@ from leanformer.retrieve.store.layout import GONE, HEADER, ROWS, Block, damaged
 from leanformer.retrieve.store.manifest import Manifest
 from leanformer.retrieve.store.segment import Segment
 
-BLOCK = np.dtype(
+_ENTRY = np.dtype(
     [(name, np.int64) for name in ("first_row", "count", "segment", "index", "texts", "size")]
     + [(f"{part}_crc", np.uint32) for part in ("index", "text", "vector")]
     + [(f"{part}_seen", np.bool_) for part in ("index", "text", "vector")]
@@ -30,14 +30,14 @@ checksums, and which of them were found right."""
 _NEVER = np.iinfo(np.int64).max
 
 
-class Generation:
-    """One generation of a store, as far as this process has read it."""
+class Blocks:
+    """The blocks of one generation, as far as this process has read them."""
 
     def __init__(self, folder: Path, number: int) -> None:
-        self.folder, self.number = folder, number
+        self._folder, self._number = folder, number
         self.lock = threading.RLock()
         self.segments: list[Segment] = []
-        self.blocks = Growing(BLOCK)
+        self.table = Growing(_ENTRY)
         self.died = Growing(np.int64)
         self._walked: list[int] = []  # bytes of each journal whose blocks are known
         self._deleted = 0
@@ -53,7 +53,7 @@ class Generation:
             first_row = 0
             for number, extent in enumerate(manifest.segments):
                 if number == len(self.segments):
-                    self.segments.append(Segment(self.folder, manifest, number, first_row))
+                    self.segments.append(Segment(self._folder, manifest, number, first_row))
                     self._walked.append(0)
                 self.segments[number].extend(extent)
                 self._walk(number, extent.bytes)
@@ -66,7 +66,7 @@ class Generation:
                     )
             if self._deleted < manifest.deleted:
                 raise damaged(
-                    self.segments[-1].journal_file if self.segments else self.folder,
+                    self.segments[-1].journal_file if self.segments else self._folder,
                     self._walked[-1] if self.segments else 0,
                     f"there are {self._deleted} tombstones and not {manifest.deleted}",
                 )
@@ -80,7 +80,7 @@ class Generation:
             rows = len(self.died)
             last = block.first_row + block.count
             if block.kind == ROWS and block.first_row == rows and last <= limit:
-                self.blocks.append(_entry(block, number, offset))
+                self.table.append(_entry(block, number, offset))
                 self.died.append(np.full(block.count, _NEVER))
             elif block.kind == GONE and block.first_row == rows:
                 self._bury(segment, block, offset)
@@ -90,24 +90,40 @@ class Generation:
 
     def _bury(self, segment: Segment, block: Block, offset: int) -> None:
         """Take in tombstones."""
-        raw = segment.read(offset + HEADER.size, block.index_bytes)
-        rows = np.frombuffer(raw, "<u8")
-        if zlib.crc32(raw) != block.index_crc or (len(rows) and rows.max() >= len(self.died)):
-            raise damaged(segment.journal_file, offset, "the tombstones of a block are wrong")
+        rows = _tombstones(segment, block, offset)
         died = self.died.first(len(self.died))
-        died[rows.astype(np.int64)] = np.arange(self._deleted, self._deleted + len(rows))
+        died[rows] = np.arange(self._deleted, self._deleted + len(rows))
         self._deleted += len(rows)
+
+    def verify(self, manifest: Manifest) -> None:
+        """Check every byte that `manifest` commits, also what was found right before.
+
+        Raises:
+            ValueError: A file is damaged.
+        """
+        for number, extent in enumerate(manifest.segments):
+            segment, offset = self.segments[number], 0
+            while offset < extent.bytes:
+                block = segment.block_at(offset)
+                entry = _entry(block, number, offset)[0]
+                if block.kind == ROWS:
+                    self.index(entry)
+                    self.texts(entry)
+                    self._check_vectors(entry)
+                else:
+                    _tombstones(segment, block, offset)
+                offset += block.size
 
     def blocks_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Number of the block of each row [n]."""
-        first_rows = self.blocks.first(len(self.blocks))["first_row"]
+        first_rows = self.table.first(len(self.table))["first_row"]
         found: NDArray[np.int64] = np.searchsorted(first_rows, rows, side="right") - 1
         return found
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of these rows [n, D], checked."""
         numbers = self.blocks_of(rows)
-        blocks = self.blocks.first(len(self.blocks))
+        blocks = self.table.first(len(self.table))
         unseen = numbers[~blocks["vector_seen"][numbers]]
         for number in np.unique(unseen):
             self._check_vectors(blocks[number])
@@ -156,7 +172,7 @@ class Generation:
         """
         found: list[tuple[bytes, ...]] = [()] * len(rows)
         numbers = self.blocks_of(rows)
-        blocks = self.blocks.first(len(self.blocks))
+        blocks = self.table.first(len(self.table))
         order = np.argsort(numbers, kind="stable")
         for run in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1):
             if not len(run):
@@ -171,10 +187,19 @@ class Generation:
         return found
 
 
+def _tombstones(segment: Segment, block: Block, offset: int) -> NDArray[np.int64]:
+    """The rows that a block of tombstones names [n], checked."""
+    raw = segment.read(offset + HEADER.size, block.index_bytes)
+    rows = np.frombuffer(raw, "<u8")
+    if zlib.crc32(raw) != block.index_crc or (len(rows) and rows.max() >= block.first_row):
+        raise damaged(segment.journal_file, offset, "the tombstones of a block are wrong")
+    return rows.astype(np.int64)
+
+
 def _entry(block: Block, segment: int, offset: int) -> NDArray[Any]:
     """The row of a block in the table of blocks."""
     index = offset + HEADER.size
     texts = index + block.index_bytes
     crcs = (block.index_crc, block.text_crc, block.vector_crc)
     entry = (block.first_row, block.count, segment, index, texts, block.text_bytes, *crcs)
-    return np.array([(*entry, False, False, False)], BLOCK)
+    return np.array([(*entry, False, False, False)], _ENTRY)
