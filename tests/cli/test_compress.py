@@ -8,12 +8,14 @@ import sys
 import time
 
 import pytest
+from search.whole import measure_briefly
 
 import leanformer
 import leanformer.search
 from leanformer.cli import main
 
 _OPTIONS = ("--keep", 0.3, "--student-epochs", 6, "--minutes", 1000, "--threads", 1, "--seed", 3)
+_FORMS = (("openvino", "int8"), ("openvino", "fp32"))  # that race; each is exported and tried
 _PORTABLE = "--portable"  # no n-grams, which would leave students nothing to gain here
 
 
@@ -39,6 +41,8 @@ def compressed(tmp_path_factory, teacher, data):
         patch.setattr(
             sys.modules["leanformer.search.compress"], "layer_times", lambda contest: None
         )
+        patch.setattr("leanformer.search.finish.DEFAULT", _FORMS)
+        measure_briefly(patch)
         with pytest.raises(SystemExit) as ended:
             main()
     assert not ended.value.code

@@ -114,6 +114,8 @@ def test_layers_go_back_to_float_until_the_quality_holds(
 
     def counted(*args: Any, modules_to_not_convert: Any, **settings: Any) -> Any:
         exports.append(len(modules_to_not_convert))
+        if 1 < len(exports) < 6:  # the first graph stands for these: their quality is made up
+            return []
         return export(*args, modules_to_not_convert=modules_to_not_convert, **settings)
 
     monkeypatch.setattr(int8, "export_openvino", counted)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from search.whole import measure_briefly
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import leanformer
@@ -104,7 +105,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run."""
     place = tmp_path_factory.mktemp("decoders")
     recipe = read_recipe(written(place))
-    conduct(recipe, place / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        measure_briefly(patch)
+        conduct(recipe, place / "out")
     return place / "out"
 
 

@@ -14,6 +14,7 @@ from leanformer.cli.attend import attend
 from leanformer.cli.attention import attention
 from leanformer.cli.compare import compare
 from leanformer.cli.compress import compress
+from leanformer.cli.embed import embed
 from leanformer.cli.list import list_
 from leanformer.cli.measure import measure
 from leanformer.cli.predict import predict
@@ -41,6 +42,7 @@ app.command()(compress)
 app.command()(run)
 app.command()(train)
 app.command()(predict)
+app.command()(embed)
 app.command()(measure)
 app.command()(report)
 app.command()(compare)
