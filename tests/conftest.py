@@ -35,7 +35,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Together(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
-            return re.sub(r"(search/test_compress)(_changed|_decisions|_resumed)\.py$", r"\1.py", file)
+            return re.sub(
+                r"(search/test_compress)(_changed|_decisions|_resumed)\.py$", r"\1.py", file
+            )
 
     return Together(config, log)
 
