@@ -20,6 +20,14 @@ from hypothesis import settings
 # OpenVINO and NNCF tell nobody of our tests: each telling is a fork of the whole process.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
+
+def _handed_over(file: Any) -> None:
+    """Nobody cuts the power while tests run, so that nothing has to be on the disk before they go
+    on: a training with a checkpoint at every step would wait for it eleven times a step."""
+    os.fstat(file if isinstance(file, int) else file.fileno())  # what is closed is an error as ever
+
+
+os.fsync = _handed_over
 torch.set_num_threads(1)
 settings.register_profile("shared", deadline=None, max_examples=60)  # no test asserts a time
 settings.load_profile("shared")
