@@ -20,6 +20,7 @@ from leanformer.cli.measure import measure
 from leanformer.cli.predict import predict
 from leanformer.cli.report import report
 from leanformer.cli.run import run
+from leanformer.cli.serve import serve
 from leanformer.cli.show import show
 from leanformer.cli.stopping import Signals, stopped_by_signals
 from leanformer.cli.train import train
@@ -43,6 +44,7 @@ app.command()(run)
 app.command()(train)
 app.command()(predict)
 app.command()(embed)
+app.command()(serve)
 app.command()(measure)
 app.command()(report)
 app.command()(compare)

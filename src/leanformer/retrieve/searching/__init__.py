@@ -1,0 +1,1 @@
+"""Search texts: cut into passages, found by terms and vectors, fused, ordered anew."""
