@@ -22,6 +22,7 @@ from leanformer.cli.predict import predict
 from leanformer.cli.report import report
 from leanformer.cli.run import run
 from leanformer.cli.search import search
+from leanformer.cli.serve import serve
 from leanformer.cli.show import show
 from leanformer.cli.stopping import Signals, stopped_by_signals
 from leanformer.cli.train import train
@@ -47,6 +48,7 @@ app.command()(predict)
 app.command()(embed)
 app.command()(index)
 app.command()(search)
+app.command()(serve)
 app.command()(measure)
 app.command()(report)
 app.command()(compare)

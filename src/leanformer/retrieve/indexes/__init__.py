@@ -6,8 +6,10 @@ Every index is described by a frozen technique and built of vectors; its results
 Measure its recall before you rely on it, or let `advise` choose.
 """
 
+from leanformer.retrieve.indexes.advice import Advice, advise, measure_recall
 from leanformer.retrieve.indexes.augmentation import augment, augment_queries
 from leanformer.retrieve.indexes.binary import Binary
+from leanformer.retrieve.indexes.building import build_index
 from leanformer.retrieve.indexes.exact import Exact, exact_search
 from leanformer.retrieve.indexes.hnsw import Hnsw
 from leanformer.retrieve.indexes.int8 import Int8
@@ -18,8 +20,10 @@ from leanformer.retrieve.indexes.ivf_rabitq import IvfRabitq
 from leanformer.retrieve.indexes.saving import open_index
 from leanformer.retrieve.indexes.scalar import Scalar
 from leanformer.retrieve.indexes.selection import Selection
+from leanformer.retrieve.indexes.stored import StoredIndex
 
 __all__ = [
+    "Advice",
     "Binary",
     "BuiltIndex",
     "Exact",
@@ -31,8 +35,12 @@ __all__ = [
     "IvfRabitq",
     "Scalar",
     "Selection",
+    "StoredIndex",
+    "advise",
     "augment",
     "augment_queries",
+    "build_index",
     "exact_search",
+    "measure_recall",
     "open_index",
 ]

@@ -199,8 +199,8 @@ def check_rows(description: Index, rows: int, least: int) -> None:
     if rows < least:
         name = type(description).__name__
         raise ValueError(
-            f"vectors: {rows} rows; {name} needs at least {least}. Exact() takes any number, and is "
-            "fast enough up to some 50,000"
+            f"vectors: {rows} rows; {name} needs at least {least}. Exact() takes any number, and "
+            "is fast enough up to some 50,000"
         )
 
 

@@ -22,7 +22,6 @@ from leanformer.core.ranges import Count, check_number
 from leanformer.retrieve.indexes.exact_scores import Scored, Source, merge, nothing
 from leanformer.retrieve.indexes.selection import Selection, selection
 
-
 Growth = Literal["linear", "root", "logarithmic"]
 """How the time of a query grows with the number of rows."""
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from leanformer.core.codec import decode, encode
 from leanformer.core.ranges import Count, check_number
+from leanformer.core.ranges import Index as Whole
 from leanformer.core.storage.files import new_folder, recover_folder, write_bytes, write_text
 from leanformer.core.storage.json_file import read_json
 from leanformer.core.storage.parts import check_parts, list_parts
@@ -83,8 +84,8 @@ def read_about(folder: Path) -> dict[str, Any]:
             f"{folder / ABOUT} is of format {about.get('format')!r}, and this version reads "
             f"{_FORMAT}; {WAY_OUT}"
         )
-    for name in ("rows", "width"):
-        check_number(Count, about.get(name), f"{folder / ABOUT}: {name}")
+    for name, kind in (("rows", Whole), ("width", Count)):
+        check_number(kind, about.get(name), f"{folder / ABOUT}: {name}")
     return about
 
 

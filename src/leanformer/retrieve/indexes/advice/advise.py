@@ -25,12 +25,12 @@ from leanformer.core.quantity import Quantity
 from leanformer.core.ranges import Count, Seed, Share, check_number
 from leanformer.measure.interleave import Tell, Timing, interleave, silent, spread, timed
 from leanformer.retrieve.indexes.advice.recall import true_answers
-from leanformer.retrieve.indexes.advice.tuning import Tuned, tune
+from leanformer.retrieve.indexes.advice.tuning import tune
 from leanformer.retrieve.indexes.binary import Binary
 from leanformer.retrieve.indexes.exact import Exact
 from leanformer.retrieve.indexes.hnsw import Hnsw
-from leanformer.retrieve.indexes.interface import BuiltIndex, Index, checked_vectors
 from leanformer.retrieve.indexes.int8 import Int8
+from leanformer.retrieve.indexes.interface import BuiltIndex, Index, checked_vectors
 from leanformer.retrieve.indexes.ivf import Ivf
 from leanformer.retrieve.indexes.ivf_pq import IvfPq
 from leanformer.retrieve.indexes.ivf_rabitq import IvfRabitq
@@ -182,7 +182,9 @@ def advise(
     for described in candidates:
         tell(f"building and tuning {described!r}")
         built: list[BuiltIndex] = []
-        call = timed(lambda one=described, held=built: held.append(one.build(rows_SD, threads=threads)))
+        call = timed(
+            lambda one=described, held=built: held.append(one.build(rows_SD, threads=threads))
+        )
         build_s.append(call.wall)
         tuned.append(tune(built[0], truth, target_recall))
     single, batch = _timed([one.index for one in tuned], truth.queries_QD, k, rounds, tell)
@@ -239,7 +241,11 @@ def choose(
         "memory": lambda one: one.size_bytes,
     }
     best = min(met, key=keys[prefer])
-    words = {"latency": "lowest latency", "throughput": "highest throughput", "memory": "least memory"}
+    words = {
+        "latency": "lowest latency",
+        "throughput": "highest throughput",
+        "memory": "least memory",
+    }
     return best.index, f"the {words[prefer]} of {len(met)} candidates that reached the target"
 
 
@@ -272,8 +278,12 @@ def _timed(
     def at_once(index: BuiltIndex) -> Callable[[], object]:
         return lambda: index.search(queries_QD, k)
 
-    alone = interleave({str(n): one_by_one(i) for n, i in enumerate(indexes)}, rounds=rounds, tell=tell)
-    together = interleave({str(n): at_once(i) for n, i in enumerate(indexes)}, rounds=rounds, tell=tell)
+    alone = interleave(
+        {str(n): one_by_one(i) for n, i in enumerate(indexes)}, rounds=rounds, tell=tell
+    )
+    together = interleave(
+        {str(n): at_once(i) for n, i in enumerate(indexes)}, rounds=rounds, tell=tell
+    )
     return (
         [_per_query(timing, len(single)) for timing in alone.values()],
         [timing.rate(len(queries_QD)) for timing in together.values()],

@@ -1,6 +1,6 @@
 """The least effort that reaches a recall: doubled until it is enough, then bisected.
 
-    e = 1, 2, 4, … until recall(e) ≥ target, then between e/2 and e until they are 5 % apart
+e = 1, 2, 4, … until recall(e) ≥ target, then between e/2 and e until they are 5 % apart
 """
 
 from dataclasses import dataclass
