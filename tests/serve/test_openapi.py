@@ -1,0 +1,27 @@
+"""Every folder's own description, against what its server answers (schemathesis)."""
+
+import hypothesis
+import pytest
+
+schemathesis = pytest.importorskip("schemathesis")
+
+
+@pytest.mark.parametrize("name", ["classifier", "embedder", "ranker", "index"])
+def test_answers_are_as_described(server, name):
+    own = server(name, max_texts=10**6, max_characters=10**9)
+    schema = schemathesis.openapi.from_asgi("/openapi.json", own.guard)
+    for result in schema.get_all_operations():
+        operation = result.ok()
+
+        @hypothesis.settings(
+            max_examples=12,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+        @hypothesis.given(case=operation.as_strategy())
+        def fits(case):
+            case.call_and_validate()
+
+        fits()
