@@ -13,7 +13,7 @@ JSON = {"content-type": "application/json"}
         (b"{", "the body is not JSON"),
         (b"\xff", "the body is not JSON"),
         (b'{"texts": ["a\xed\xa0\x80"]}', "the body is not JSON"),
-        (b'{"texts": ["a\\ud800"]}', "the body is not JSON.* column 19"),
+        (b'{"texts": ["a\\ud800"]}', "the body is not JSON.* column 20"),
         (b"[" * 100_000, "recursion limit"),
         (b'{"texts": ["a"], "texts": ' + b"9" * 9999 + b"}", "out of range"),
         (b"[1]", r"the body: \[1\]: input should be an object"),

@@ -4,11 +4,15 @@ import hypothesis
 import pytest
 
 schemathesis = pytest.importorskip("schemathesis")
+checks = pytest.importorskip("schemathesis.specs.openapi.checks")
 
 
 @pytest.mark.parametrize("name", ["classifier", "embedder", "ranker", "index"])
 def test_answers_are_as_described(server, name):
-    own = server(name, max_texts=10**6, max_characters=10**9)
+    own = server(name)
+    described_whole = name in ("classifier", "embedder")
+    # that pairs are as many as texts, and which fields a filter may name, no schema can say
+    left_out = [] if described_whole else [checks.positive_data_acceptance]
     schema = schemathesis.openapi.from_asgi("/openapi.json", own.guard)
     for result in schema.get_all_operations():
         operation = result.ok()
@@ -22,6 +26,6 @@ def test_answers_are_as_described(server, name):
         )
         @hypothesis.given(case=operation.as_strategy())
         def fits(case):
-            case.call_and_validate()
+            case.call_and_validate(excluded_checks=left_out)
 
         fits()

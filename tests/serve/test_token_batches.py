@@ -29,7 +29,7 @@ def test_repeated_batches_take_every_text_once(tokens, most):
 
 
 def test_texts_of_the_oldest_ones_length_are_taken_first():
-    tokens = [10, 500, 11, 480, 9, 12]
+    tokens = [10, 60, 11, 55, 9, 12]
     assert choose_batch(tokens, 48) == [0, 2, 4, 5]
     assert choose_batch([500, 10, 490, 11], 1000) == [0, 2]
 
