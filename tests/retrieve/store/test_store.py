@@ -206,7 +206,7 @@ def test_settings_out_of_range_are_refused(tmp_path, settings, said):
 
 
 def test_a_folder_that_is_not_a_store_is_refused(tmp_path, store):
-    with pytest.raises(FileNotFoundError, match="holds no vector store .*VectorStore.create"):
+    with pytest.raises(FileNotFoundError, match=r"holds no vector store .*VectorStore.create"):
         VectorStore.open(tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
     with pytest.raises(FileExistsError, match="is not empty; name another folder"):

@@ -200,31 +200,25 @@ def _embed(
                 "since they were embedded; name another folder, or begin again: overwrite "
                 "(--overwrite)"
             )
-        done = window[-1].done
         if more:
             take_in(texts, window[shard.read :])
             grown, shards = window, shards[:-1]
+        else:
+            done = window[-1].done
     rows = sum(shard.rows for shard in shards)
     meter.begin(rows, done)
-    following = _with_first(grown, windows)
-    if first := next(following, None):
+    while window := grown or next(windows, []):
         (out / LISTING).unlink(missing_ok=True)
-    for window in _with_first(first or [], following):
-        digest = texts.digest if window is grown else take_in(texts, window)
+        digest = texts.digest if grown else take_in(texts, window)
         vectors_ND = _vectors(job, window, meter, tell, rows, done)
         shards.append(write_shard(out / shard_name(len(shards)), window, vectors_ND, digest))
         rows, done = rows + len(vectors_ND), window[-1].done
+        window, grown = [], []  # before the next one is read: memory holds one
     if not rows:
         raise ValueError("the input holds no text that can be read; give another file")
     tell(meter.progress(rows, done, last=True))
     write_listing(out, _listing(job, out, shards))
     return read_embeddings(out, check=False)
-
-
-def _with_first(first: list[Record], rest: Iterator[list[Record]]) -> Iterator[list[Record]]:
-    if first:
-        yield first
-    yield from rest
 
 
 def _vectors(

@@ -5,6 +5,7 @@ kill before it leaves the old generation, one after it the new one. Files of the
 removed then; who has them mapped reads on.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from leanformer.retrieve.store.appending import Appending
@@ -32,7 +33,7 @@ def write_compacted(folder: Path, snapshot: Snapshot) -> Manifest:
         DiskFull: There is no space for both generations.
     """
     former = snapshot.manifest
-    manifest = former.next(generation=former.generation + 1, deleted=0, segments=())
+    manifest = replace(former, generation=former.generation + 1)
     to = Appending(folder, manifest)
     for rows, vectors in snapshot.blocks(max(1, _ROWS_BYTES // manifest.row_bytes)):
         texts = snapshot.state.blocks.pieces(rows, (0, 1, 2))

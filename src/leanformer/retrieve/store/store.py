@@ -41,6 +41,8 @@ class VectorStore:
         self._writer = os.getpid() if write else 0
         if write:
             self._held.enter_context(locked_folder(folder, "VectorStore.open(write=True)"))
+            with _taking:
+                self._turns = _turns.setdefault(folder.resolve(), _Turns())
 
     @classmethod
     def create(
@@ -266,15 +268,16 @@ class VectorStore:
                 f"{self.folder} is open for reading here; open it with "
                 "VectorStore.open(folder, write=True) in the process that writes"
             )
-        with _turns.setdefault(self.folder.resolve(), _Turn()).lock:
+        with self._turns.lock:
             yield self.snapshot()
 
 
-class _Turn:
-    """The lock of the writers in this process."""
+class _Turns:
+    """The lock of a folder's writers in this process."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
 
 
-_turns: WeakValueDictionary[Path, _Turn] = WeakValueDictionary()
+_turns: WeakValueDictionary[Path, _Turns] = WeakValueDictionary()
+_taking = threading.Lock()

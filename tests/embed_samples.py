@@ -11,22 +11,26 @@ from leanformer.retrieve.embed.encoder import Encoder
 
 
 class Hashing(Encoder):
-    """Vectors made of a hash of prompt and text; it remembers what it was asked."""
+    """Vectors made of a hash of prompt and text; it can remember what it was asked."""
 
     precision = "fp32"
     max_length = 8
 
     def __init__(
-        self, identity: str = "hashing", width: int = 6, lengths_count: bool = False
+        self,
+        identity: str = "hashing",
+        width: int = 6,
+        lengths_count: bool = False,
+        remembers: bool = True,
     ) -> None:
         self.identity, self.width, self.lengths_count = identity, width, lengths_count
         self.prompts = {"query": "where is ", "passage": "p: "}
-        self.asked: list[str] = []
+        self.asked, self.remembers = list[str](), remembers
 
     def encode(self, texts: Sequence[str], *, prompt: str | None = None) -> NDArray[np.float32]:
         if prompt and prompt not in self.prompts:
             raise ValueError(f"no prompt {prompt!r}")
-        self.asked += texts
+        self.asked += texts if self.remembers else []
         before = self.prompts[prompt] if prompt else ""
         rows = [self.vector(before + text) for text in texts]
         return np.array(rows, np.float32).reshape(len(rows), self.width)
