@@ -61,7 +61,7 @@ def test_a_changed_folder_is_followed_and_what_only_moved_is_not_read_again(
     (notes / "post" / "letter.txt").unlink()
     (notes / "new.md").write_text("Bicycles have two wheels.")
     blood = notes / "blood.md"
-    blood.write_text("Preface of some words.\n\n" + blood.read_text())
+    blood.write_text("Preface of some words that fill one passage.\n\n" + blood.read_text())
     encoder.read = 0
     done = index_texts(Texts(path=notes), out, asked(encoder))
     assert encoder.read == done.embedded == 2  # the preface and the new file
