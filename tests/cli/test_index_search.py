@@ -40,7 +40,9 @@ def found(run, models, notes, tmp_path):
 
 def test_a_folder_is_indexed_and_searched_in_every_way(run, found, models):
     for flags in (["--by", "bm25"], ["--by", "dense"], [], ["--rerank", models / "cross"]):
-        code, shown, said = run("search", found, "who pays for a parcel?", "oxygen", "--json", *flags)
+        code, shown, said = run(
+            "search", found, "who pays for a parcel?", "oxygen", "--json", *flags
+        )
         assert code == 0, said
         parcel, oxygen = (json.loads(line) for line in shown.splitlines())
         assert parcel["query"] == "who pays for a parcel?"
@@ -89,7 +91,9 @@ def test_questions_come_from_a_file_or_line_by_line(run, found, tmp_path, monkey
 
 
 def test_filters_are_comparisons(run, tmp_path):
-    rows = [{"text": f"parcel {year}", "year": year, "no": str(year)} for year in (1959, 1962, 1971)]
+    rows = [
+        {"text": f"parcel {year}", "year": year, "no": str(year)} for year in (1959, 1962, 1971)
+    ]
     (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert run("index", tmp_path / "t.jsonl", "--no-dense", "--out", tmp_path / "out")[0] == 0
 

@@ -136,11 +136,13 @@ def test_the_passages_of_a_file_that_cannot_be_read_now_stay(notes: Path, tmp_pa
 def test_what_the_folder_was_not_made_of_is_refused(notes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     index_texts(Texts(path=notes), out, asked())
-    with pytest.raises(ValueError, match=r"made by another model than this encoder .* into another folder"):
+    with pytest.raises(
+        ValueError, match=r"made by another model than this encoder .* into another folder"
+    ):
         index_texts(Texts(path=notes), out, asked(WordHashes(identity="other")))
-    with pytest.raises(ValueError, match="size: .* was made with 8, not 9; leave it out"):
+    with pytest.raises(ValueError, match=r"size: .* was made with 8, not 9; leave it out"):
         index_texts(Texts(path=notes), out, Asked(encoder=WordHashes(), size=9))
-    with pytest.raises(ValueError, match="bm25: .* was made with True, not False"):
+    with pytest.raises(ValueError, match=r"bm25: .* was made with True, not False"):
         index_texts(Texts(path=notes), out, Asked(encoder=WordHashes(), bm25=False))
     bare = tmp_path / "bare"
     index_texts(Texts(path=notes), bare)

@@ -6,8 +6,8 @@ from typing import Literal
 
 from leanformer.retrieve.embed import Encoder, open_encoder
 from leanformer.retrieve.searching.description import NAME, Description, read_description
-from leanformer.retrieve.searching.passages import CountUnits, Cutting
-from leanformer.retrieve.searching.token_counts import TokenCounts
+from leanformer.retrieve.searching.texts.passages import CountUnits, Cutting
+from leanformer.retrieve.searching.texts.token_counts import TokenCounts
 
 _USUAL = 200  # units of the longest passage
 _SPECIAL = 2  # tokens that most encoders put around a text

@@ -21,8 +21,8 @@ from leanformer.retrieve.searching.asked import Agreed, Asked, agree
 from leanformer.retrieve.searching.bm25 import import_bm25s
 from leanformer.retrieve.searching.derived import derive
 from leanformer.retrieve.searching.description import NAME, STORE
-from leanformer.retrieve.searching.documents import Texts
-from leanformer.retrieve.searching.survey import Material, look
+from leanformer.retrieve.searching.texts.documents import Texts
+from leanformer.retrieve.searching.texts.survey import Material, look
 from leanformer.retrieve.store import VectorStore
 
 

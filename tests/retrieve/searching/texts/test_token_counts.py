@@ -4,8 +4,8 @@ import pytest
 
 from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
-from leanformer.retrieve.searching.passages import Cutting
-from leanformer.retrieve.searching.token_counts import TokenCounts
+from leanformer.retrieve.searching.texts.passages import Cutting
+from leanformer.retrieve.searching.texts.token_counts import TokenCounts
 
 TEXT = "The acting was wonderful; unbelievably slow films, 我爱 rice!\n\nCafé-goers jump. " * 5
 
