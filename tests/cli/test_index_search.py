@@ -9,6 +9,7 @@ from leanformer.models.embedding import Embedding, describe_embedding
 from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.numerics.pooling import Pooling
+from leanformer.retrieve.searching import Texts, index_texts
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +21,14 @@ def models(tmp_path_factory):
     save_model(model, tokenizer, place / "bi")
     save_model(*tiny_model("bert", num_labels=1), place / "cross")
     return place
+
+
+@pytest.fixture(scope="module")
+def terms(tmp_path_factory):
+    """A folder that is indexed by terms alone."""
+    place = tmp_path_factory.mktemp("terms")
+    index_texts(Texts(path=write_notes(place / "notes")), place / "found")
+    return place / "found"
 
 
 @pytest.fixture
@@ -119,6 +128,11 @@ def test_filters_are_comparisons(run, tmp_path):
         (["index", "NOTES", "--out", "OUT", "--no-dense", "--encoder", "x"], "leave one of them out"),
         (["index", "nowhere", "--out", "OUT", "--no-dense"], "nowhere: no such file or folder"),
         (["index", "NOTES", "--out", "OUT", "--no-dense", "--size", "0"], "size: 0 is not at least 1"),
+        (
+            ["index", "NOTES", "--out", "OUT", "--encoder", "BI", "--size", "100"],
+            "size: passages of 100 tokens, and the encoder reads 62; what is behind them",
+        ),
+        (["search", "FOUND", "x", "--by", "dense"], "'dense' needs vectors"),
         (["search", "nowhere", "x"], "no index of texts here"),
         (["search", "FOUND", " "], "queries[0] is empty"),
         (["search", "FOUND", "x", "-k", "0"], "k: 0 is not at least 1"),
@@ -126,8 +140,8 @@ def test_filters_are_comparisons(run, tmp_path):
         (["search", "FOUND", "x", "--in", "q.txt"], "--in: questions are given already"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_done_is_said_in_one_line(run, words, said, notes, found, tmp_path):
-    known = {"NOTES": notes, "OUT": tmp_path / "new", "FOUND": found}
+def test_what_cannot_be_done_is_said_in_one_line(run, words, said, notes, terms, models, tmp_path):
+    known = {"NOTES": notes, "OUT": tmp_path / "new", "FOUND": terms, "BI": models / "bi"}
     code, _, told = run(*[known.get(word, word) for word in words])
     assert code == 2
     assert said in told

@@ -28,8 +28,8 @@ from leanformer.train.steps.finetune import Finetune
 
 TESTS = Path(__file__).parents[1]
 FAMILIES = (
-    *("attention", "calibrate", "distill", "prune", "quantize", "retrieve", "runtime", "tasks"),
-    "train",
+    *("attention", "calibrate", "distill", "prune", "quantize"),
+    *("retrieve", "runtime", "tasks", "train"),
 )
 
 for package in FAMILIES:

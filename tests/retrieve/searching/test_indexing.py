@@ -156,6 +156,12 @@ def test_what_cannot_be_carried_out_is_refused(notes: Path, tmp_path: Path) -> N
         index_texts(Texts(path=notes), out, Asked(bm25=False))
     with pytest.raises(ValueError, match="tokens are those of an encoder's folder"):
         index_texts(Texts(path=notes), out, asked(unit="tokens"))
+    with pytest.raises(ValueError, match=r"target_recall: 2 is not above 0 and at most 1"):
+        index_texts(Texts(path=notes), out, target_recall=2)
+    with pytest.raises(ValueError, match="prefer: 'speed' is not one of latency"):
+        index_texts(Texts(path=notes), out, prefer="speed")
+    with pytest.raises(ValueError, match=r"'recall' is not a setting .*target_recall"):
+        index_texts(Texts(path=notes), out, recall=0.9)
     (tmp_path / "blanks").mkdir()
     (tmp_path / "blanks" / "a.txt").write_text("\n")
     with pytest.raises(ValueError, match="all texts are blank"):

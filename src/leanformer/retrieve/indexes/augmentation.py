@@ -4,8 +4,8 @@
     |x' - q'|² = M² + |q|² - 2 x·q
 
 The distance falls as the inner product rises, so the row with the largest inner product is the
-nearest row, whatever the norms are. Graphs and inverted lists rely on the triangle inequality,
-which distances obey and inner products do not. Subtracting one vector from both sides (the mean)
+nearest row, whatever the norms are. Clusters, codes and graphs are made for distances, which obey
+the triangle inequality; inner products do not. Subtracting one vector from both sides (the mean)
 changes no distance; product quantization and RaBitQ need it, since embeddings often share a large
 common part that would take all of a code's bits.
 

@@ -37,6 +37,7 @@ from leanformer.retrieve.indexes.saving import WAY_OUT, read_arrays, write_array
 from leanformer.retrieve.indexes.selection import Selection
 
 _BLOCK = 65536  # rows that are placed at once
+_TRAINED = 2**18  # rows that training sees at most
 _FEW = 20_000  # allowed rows up to which all of them are scored: a few milliseconds
 SPACE = "space.safetensors"
 
@@ -206,8 +207,7 @@ def check_rows(description: Index, rows: int, least: int) -> None:
 
 def _some(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows to train with: all, or as many as training can use, drawn with a fixed seed."""
-    most = 2**18
-    if len(vectors_ND) <= most:
+    if len(vectors_ND) <= _TRAINED:
         return vectors_ND
-    drawn = np.random.default_rng(0).choice(len(vectors_ND), most, replace=False)
+    drawn = np.random.default_rng(0).choice(len(vectors_ND), _TRAINED, replace=False)
     return vectors_ND[np.sort(drawn)]

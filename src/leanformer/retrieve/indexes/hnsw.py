@@ -5,8 +5,9 @@
 Each row is linked to `links` near rows (twice as many in the lowest layer); higher layers hold ever
 fewer rows, so that a walk takes about log N steps. The rows lie in the graph as codes of 8 bits,
 which is 1.5 to 2 times as fast as fp32 at nearly the same recall. Rows cannot be removed: deleted
-ones are filtered. The walk needs distances, which is why rows of different lengths are augmented
-(`augmentation`): a graph over raw inner products loses half of the recall.
+ones are filtered. Rows of different lengths are augmented, so that the walk follows distances; it
+then needs a higher `ef` than rows of one length (LOG.md has the numbers): normalize vectors where
+their lengths mean nothing.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
