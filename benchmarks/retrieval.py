@@ -5,10 +5,10 @@
     python benchmarks/retrieval.py run --reranker FOLDER --student FOLDER
     python benchmarks/retrieval.py page                     (writes docs/results/retrieval.md)
 
-Quality alone: nothing is timed, so that other work may run beside it. Every system searches the same
-whole abstracts and paragraphs (they are not cut), which a bi-encoder reads up to its own length.
-A fusion joins the first 100 of both, and a reranker reads the first 50 of the bi-encoder. What a run
-adds is recorded beside what was recorded before; the latest one of a system counts.
+Quality alone: nothing is timed, so that other work may run beside it. Every system searches the
+same whole abstracts and paragraphs (they are not cut), which a bi-encoder reads up to its own
+length. A fusion joins the first 100 of both, and a reranker reads the first 50 of the bi-encoder.
+What a run adds is recorded beside what was recorded before; the latest one of a system counts.
 """
 
 import argparse
@@ -28,8 +28,8 @@ from leanformer.measure.environment import environment
 from leanformer.numerics.metrics import Ndcg, Recall, ReciprocalRank
 from leanformer.retrieve.embed import Encoder, open_encoder
 from leanformer.retrieve.searching.bm25 import Bm25, best
-from leanformer.retrieve.searching.evaluation import quality, statistics
-from leanformer.retrieve.searching.judgments import Run
+from leanformer.retrieve.searching.judging.evaluation import quality, statistics
+from leanformer.retrieve.searching.judging.judgments import Run
 from leanformer.retrieve.searching.reciprocal_rank_fusion import reciprocal_rank_fusion
 from leanformer.retrieve.searching.reranking import Reranker, open_reranker
 
@@ -114,9 +114,7 @@ def _run(given: Collection, score: Callable, names: list[str]) -> Run:
 def fused(*runs: Run) -> Run:
     """Reciprocal rank fusion of the first 100 of each."""
     return {
-        key: list(
-            reciprocal_rank_fusion([[name for name, _ in one[key]] for one in runs]).items()
-        )
+        key: list(reciprocal_rank_fusion([[name for name, _ in one[key]] for one in runs]).items())
         for key in runs[0]
     }
 

@@ -101,8 +101,7 @@ def interval(differences_Q: np.ndarray, seed: int = 0) -> tuple[float, float]:
     """The 95 % interval of the mean over questions, by resampling them."""
     rng, count = np.random.default_rng(seed), len(differences_Q)
     means = [
-        differences_Q[rng.integers(0, count, (100, count))].mean(1)
-        for _ in range(RESAMPLES // 100)
+        differences_Q[rng.integers(0, count, (100, count))].mean(1) for _ in range(RESAMPLES // 100)
     ]
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return float(low), float(high)

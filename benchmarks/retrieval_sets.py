@@ -1,8 +1,8 @@
 """The collections of `retrieval.py`: passages, questions and which passage answers which.
 
-Cranfield: 1,400 abstracts, 225 questions, graded judgments. Its grades run from 1 (a complete answer)
-to 4 (of minimum interest), and -1 (of none): the gain is 5 - grade, and 0 of -1. The judgments count
-the questions from 1 to 225, whatever `.I` says.
+Cranfield: 1,400 abstracts, 225 questions, graded judgments. Its grades run from 1 (a complete
+answer) to 4 (of minimum interest), and -1 (of none): the gain is 5 - grade, and 0 of -1. The
+judgments count the questions from 1 to 225, whatever `.I` says.
 
 XQuAD (English): 240 paragraphs of 48 articles, 1,190 questions, each answered by one paragraph. The
 questions of every second article are held out; a cross-encoder may be trained on the others. All

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from leanformer.retrieve.embed import Encoder
 from leanformer.retrieve.searching import Reranker
-from leanformer.retrieve.searching.terms import terms
+from leanformer.retrieve.searching.texts.terms import terms
 
 NOTES = {
     "blood.md": "# Blood\n\nHemoglobin carries oxygen from the lungs. Iron makes it red.",
@@ -48,7 +48,9 @@ class WordHashes(Encoder):
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     def _vector(self, text: str) -> NDArray[np.float64]:
-        seeds = [hashlib.blake2b(one.encode(), digest_size=8).digest() for one in ["", *terms(text)]]
+        seeds = [
+            hashlib.blake2b(one.encode(), digest_size=8).digest() for one in ["", *terms(text)]
+        ]
         drawn = (np.random.default_rng(int.from_bytes(seed)) for seed in seeds)
         return np.sum([one.normal(size=self.width) for one in drawn], axis=0)
 

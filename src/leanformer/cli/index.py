@@ -45,7 +45,7 @@ def index(
     recall: Annotated[
         float, typer.Option(help="Share of the ten nearest passages that the index must find.")
     ] = 0.95,
-    prefer: Annotated[str, typer.Option(help="latency or memory.")] = "latency",
+    prefer: Annotated[str, typer.Option(help="latency, throughput or memory.")] = "latency",
     skip_errors: Annotated[
         bool, typer.Option(help="Leave out documents that cannot be read, and go on.")
     ] = False,

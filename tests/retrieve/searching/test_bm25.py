@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leanformer.retrieve.searching.bm25 import Bm25, LaterTexts, best
-from leanformer.retrieve.searching.terms import terms
+from leanformer.retrieve.searching.texts.terms import terms
 
 WORDS = st.sampled_from(["oxygen", "iron", "blood", "carries", "lung", "the", "é1"])
 TEXT = st.lists(WORDS, max_size=9).map(" ".join)

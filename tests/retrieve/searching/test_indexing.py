@@ -61,7 +61,7 @@ def test_a_changed_folder_is_followed_and_what_only_moved_is_not_read_again(
     (notes / "post" / "letter.txt").unlink()
     (notes / "new.md").write_text("Bicycles have two wheels.")
     blood = notes / "blood.md"
-    blood.write_text("Preface of some words.\n\n" + blood.read_text())
+    blood.write_text("Preface of some words that fill one passage.\n\n" + blood.read_text())
     encoder.read = 0
     done = index_texts(Texts(path=notes), out, asked(encoder))
     assert encoder.read == done.embedded == 2  # the preface and the new file
@@ -136,11 +136,13 @@ def test_the_passages_of_a_file_that_cannot_be_read_now_stay(notes: Path, tmp_pa
 def test_what_the_folder_was_not_made_of_is_refused(notes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     index_texts(Texts(path=notes), out, asked())
-    with pytest.raises(ValueError, match=r"made by another model than this encoder .* into another folder"):
+    with pytest.raises(
+        ValueError, match=r"made by another model than this encoder .* into another folder"
+    ):
         index_texts(Texts(path=notes), out, asked(WordHashes(identity="other")))
-    with pytest.raises(ValueError, match="size: .* was made with 8, not 9; leave it out"):
+    with pytest.raises(ValueError, match=r"size: .* was made with 8, not 9; leave it out"):
         index_texts(Texts(path=notes), out, Asked(encoder=WordHashes(), size=9))
-    with pytest.raises(ValueError, match="bm25: .* was made with True, not False"):
+    with pytest.raises(ValueError, match=r"bm25: .* was made with True, not False"):
         index_texts(Texts(path=notes), out, Asked(encoder=WordHashes(), bm25=False))
     bare = tmp_path / "bare"
     index_texts(Texts(path=notes), bare)
@@ -154,6 +156,12 @@ def test_what_cannot_be_carried_out_is_refused(notes: Path, tmp_path: Path) -> N
         index_texts(Texts(path=notes), out, Asked(bm25=False))
     with pytest.raises(ValueError, match="tokens are those of an encoder's folder"):
         index_texts(Texts(path=notes), out, asked(unit="tokens"))
+    with pytest.raises(ValueError, match=r"target_recall: 2 is not above 0 and at most 1"):
+        index_texts(Texts(path=notes), out, target_recall=2)
+    with pytest.raises(ValueError, match="prefer: 'speed' is not one of latency"):
+        index_texts(Texts(path=notes), out, prefer="speed")
+    with pytest.raises(ValueError, match=r"'recall' is not a setting .*target_recall"):
+        index_texts(Texts(path=notes), out, recall=0.9)
     (tmp_path / "blanks").mkdir()
     (tmp_path / "blanks" / "a.txt").write_text("\n")
     with pytest.raises(ValueError, match="all texts are blank"):

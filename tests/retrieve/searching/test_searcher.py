@@ -215,14 +215,15 @@ def test_another_encoder_and_one_that_has_gone_are_refused(folder: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "file", ["rows.npy", "data.csc.index.npy", "vocab.index.json", "about.json", "params.index.json"]
+    "file",
+    ["rows.npy", "data.csc.index.npy", "vocab.index.json", "about.json", "params.index.json"],
 )
 def test_damaged_terms_are_named_and_made_anew(own: Path, file: str) -> None:
     place = own / "bm25" / file
     raw = place.read_bytes()
     for damaged in (raw[:-1], bytes([raw[0] ^ 1]) + raw[1:], b""):
         place.write_bytes(damaged)
-        with pytest.raises(ValueError, match="damaged|not valid JSON|must hold"):
+        with pytest.raises(ValueError, match=r"damaged|not valid JSON|must hold"):
             Searcher.open(own, by="bm25")
     index_texts(Texts(path=own.parent / "notes"), own, Asked(encoder=WordHashes()))
     assert Searcher.open(own, by="bm25").search(["parcel"])[0]

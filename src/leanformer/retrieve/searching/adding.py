@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.retrieve.embed import Encoder
-from leanformer.retrieve.searching.documents import Document
-from leanformer.retrieve.searching.keys import Keyed, digest_of_text, text_digest_in
-from leanformer.retrieve.searching.survey import Material
+from leanformer.retrieve.searching.texts.documents import Document
+from leanformer.retrieve.searching.texts.keys import Keyed, digest_of_text, text_digest_in
+from leanformer.retrieve.searching.texts.survey import Material
 from leanformer.retrieve.store import Snapshot, VectorStore
 
 _BATCH, _BATCH_OF_TEXTS = 256, 4096  # passages per commit: with an encoder, and without

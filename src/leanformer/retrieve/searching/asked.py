@@ -6,9 +6,10 @@ from typing import Literal
 
 from leanformer.retrieve.embed import Encoder, open_encoder
 from leanformer.retrieve.searching.description import NAME, Description, read_description
-from leanformer.retrieve.searching.passages import CountUnits, Cutting
-from leanformer.retrieve.searching.token_counts import TokenCounts
+from leanformer.retrieve.searching.texts.passages import CountUnits, Cutting
+from leanformer.retrieve.searching.texts.token_counts import TokenCounts
 
+_USUAL = 200  # units of the longest passage
 _SPECIAL = 2  # tokens that most encoders put around a text
 
 
@@ -20,7 +21,8 @@ class Asked:
         encoder: Folder or hub name of a bi-encoder, or an open one. None in a new folder = no
             vectors.
         bm25: Whether terms are indexed; by default they are.
-        size: Units of the longest passage; by default 200.
+        size: Units of the longest passage; by default 200, or what the encoder reads if that is
+            less.
         overlap: Units that a passage shares with the one before; by default a fifth of `size`.
         unit: "tokens" or "words"; by default tokens where there is an encoder.
     """
@@ -63,7 +65,9 @@ def agree(folder: Path, asked: Asked, threads: int | None = None) -> Agreed:
     if encoder is None and not bm25:
         raise ValueError("without vectors and without BM25 there is nothing to search by")
     unit = asked.unit or ("words" if encoder is None or _name(given) == "" else "tokens")
-    size = 200 if asked.size is None else asked.size
+    size = asked.size
+    if size is None:
+        size = _USUAL if encoder is None else min(_USUAL, max(1, encoder.max_length - _SPECIAL))
     overlap = size // 5 if asked.overlap is None else asked.overlap
     description = Description(
         cutting=Cutting(size=size, overlap=overlap, unit=unit),

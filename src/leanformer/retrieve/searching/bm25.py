@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.retrieve.searching.terms import terms
+from leanformer.retrieve.searching.texts.terms import terms
 
 K1, B = 1.5, 0.75
 """How soon further occurrences of a term add nothing, and how much long texts are held back."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.ranges import Count, Share, check_number
+from leanformer.core.technique import nearest
 from leanformer.retrieve.searching.description import BM25, STORE, Description
 from leanformer.retrieve.searching.stored_bm25 import StoredBm25
 from leanformer.retrieve.store import Snapshot, VectorStore
@@ -34,6 +36,26 @@ def derive(
         from leanformer.retrieve.indexes.building import build_index
 
         build_index(out / STORE, threads=threads, **index)
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse settings of an index before hours of embedding, not after them.
+
+    Raises:
+        ValueError: A setting is not one, or out of its range.
+    """
+    from leanformer.retrieve.indexes.advice.advise import Preference
+
+    kinds: dict[str, Any] = {"target_recall": Share, "k": Count, "prefer": Preference}
+    for name, value in settings.items():
+        if name in kinds:
+            check_number(kinds[name], value, name)
+        elif name not in ("index", "queries_QD"):
+            known = ["index", "queries_QD", *kinds]
+            raise ValueError(
+                f"{name!r} is not a setting of an index{nearest(name, known)}; there are: "
+                f"{', '.join(known)}"
+            )
 
 
 def _is_current(folder: Path, snapshot: Snapshot) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from leanformer.core.storage.files import write_text
 from leanformer.core.storage.json_file import read_json
-from leanformer.retrieve.searching.passages import Cutting
+from leanformer.retrieve.searching.texts.passages import Cutting
 
 NAME = "search.json"
 STORE, BM25 = "store", "bm25"

@@ -19,10 +19,10 @@ from leanformer.core.storage.lock import one_at_a_time
 from leanformer.retrieve.searching.adding import Adding, IndexProgress, Reports
 from leanformer.retrieve.searching.asked import Agreed, Asked, agree
 from leanformer.retrieve.searching.bm25 import import_bm25s
-from leanformer.retrieve.searching.derived import derive
+from leanformer.retrieve.searching.derived import check_settings, derive
 from leanformer.retrieve.searching.description import NAME, STORE
-from leanformer.retrieve.searching.documents import Texts
-from leanformer.retrieve.searching.survey import Material, look
+from leanformer.retrieve.searching.texts.documents import Texts
+from leanformer.retrieve.searching.texts.survey import Material, look
 from leanformer.retrieve.store import VectorStore
 
 
@@ -79,6 +79,7 @@ def index_texts(
             or what is asked for differs from what the folder was made of.
         ImportError: bm25s or faiss is not installed; the message names the command.
     """
+    check_settings(index)
     whole = max(1, texts.bytes(leave_out=out))
     agreed = agree(out, asked or Asked(), threads)
     if agreed.description.bm25:

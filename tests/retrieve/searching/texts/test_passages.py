@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leanformer.retrieve.searching.passages import Cutting
+from leanformer.retrieve.searching.texts.passages import Cutting
 
 PIECES = st.sampled_from(
     ["word", "A", "long-hyphenated-thing", "end.", "really?", "東", "京。", "\n", "\n\n", "  ", "é",

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.core.shown import one_line
-from leanformer.retrieve.searching.documents import Document, Texts, Unreadable
-from leanformer.retrieve.searching.keys import Keyed, document_in
-from leanformer.retrieve.searching.passages import CountUnits, Cutting
+from leanformer.retrieve.searching.texts.documents import Document, Texts, Unreadable
+from leanformer.retrieve.searching.texts.keys import Keyed, document_in
+from leanformer.retrieve.searching.texts.passages import CountUnits, Cutting
 
 _NAMED = 20  # unreadable documents that a message names
 

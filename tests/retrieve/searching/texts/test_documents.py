@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from search_cases import write_notes
 
-from leanformer.retrieve.searching.documents import Document, Texts, Unreadable
+from leanformer.retrieve.searching.texts.documents import Document, Texts, Unreadable
 
 
 def read(path: Path, **columns: Any) -> list[Any]:
@@ -17,7 +17,12 @@ def read(path: Path, **columns: Any) -> list[Any]:
 
 def test_a_folder_is_read_below_and_hidden_or_other_files_are_not(tmp_path: Path) -> None:
     found = read(write_notes(tmp_path))
-    assert [one.name for one in found] == ["blood.md", "post/letter.txt", "post/parcel.txt", "東京.md"]
+    assert [one.name for one in found] == [
+        "blood.md",
+        "post/letter.txt",
+        "post/parcel.txt",
+        "東京.md",
+    ]
     assert all(one.metadata == {"source": one.name} for one in found)
     assert found[0].text.startswith("# Blood")
     assert found[-1].done == Texts(path=tmp_path).bytes()
@@ -56,7 +61,7 @@ def test_rows_are_documents_with_the_other_columns_as_metadata(tmp_path: Path, f
         file.write_text("\n".join(lines) if form == "jsonl" else f"[{','.join(lines)}]")
     first, last = read(file)
     assert (first.name, first.text, last.name) == ("x1", "iron", "x3")
-    deep = {} if form == "parquet" else {"more": '{"deep": "[1]"}'} 
+    deep = {} if form == "parquet" else {"more": '{"deep": "[1]"}'}
     assert first.metadata == {"source": f"t.{form}", "id": "x1", "year": 1962, "tags": ["a", "b"]} | deep | (
         {"more": '{"deep": [1]}'} if deep else {}
     )  # fmt: skip
@@ -107,7 +112,7 @@ def test_documents_that_cannot_be_read_are_given_with_the_reason(
     write_notes(tmp_path)
     (tmp_path / "latin.txt").write_bytes("café".encode("latin1"))
     (tmp_path / "torn.md.gz").write_bytes(gzip.compress(b"x" * 100)[:-9])
-    monkeypatch.setattr("leanformer.retrieve.searching.documents._MOST", 100)
+    monkeypatch.setattr("leanformer.retrieve.searching.texts.documents._MOST", 100)
     (tmp_path / "huge.txt").write_text("x" * 101)
     found = {one.name: one.reason for one in read(tmp_path) if isinstance(one, Unreadable)}
     assert sorted(found) == ["huge.txt", "latin.txt", "torn.md.gz"]

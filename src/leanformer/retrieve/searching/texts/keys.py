@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from leanformer.core.identity.digest import digest, short
-from leanformer.retrieve.searching.documents import Document
-from leanformer.retrieve.searching.passages import Passage
+from leanformer.retrieve.searching.texts.documents import Document
+from leanformer.retrieve.searching.texts.passages import Passage
 
 _TEXT, _REST = 16, 8  # characters of the digests of the text and of the metadata
 
