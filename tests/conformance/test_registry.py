@@ -27,7 +27,10 @@ from leanformer.train.loss import count
 from leanformer.train.steps.finetune import Finetune
 
 TESTS = Path(__file__).parents[1]
-FAMILIES = ("attention", "calibrate", "distill", "prune", "quantize", "runtime", "tasks", "train")
+FAMILIES = (
+    *("attention", "calibrate", "distill", "prune", "quantize"),
+    *("retrieve", "runtime", "tasks", "train"),
+)
 
 for package in FAMILIES:
     home = importlib.import_module(f"leanformer.{package}")

@@ -145,6 +145,22 @@ class System(ABC):
         """How long a text is, in the unit that this system reads: tokens, or by default words."""
         return len(split_words(text))
 
+    def lengths(
+        self,
+        texts: Sequence[Any],
+        pairs: Sequence[str] | None = None,
+        *,
+        on_cut: Cut | None = None,
+    ) -> list[int]:
+        """How much is read of each text, or of both texts of a pair: tokens, or by default words.
+
+        A server fills its batches by it. Arguments are those of `answer`.
+        """
+        own = [len(text if isinstance(text, list) else split_words(text)) for text in texts]
+        if pairs is None:
+            return own
+        return [a + len(split_words(b)) for a, b in zip(own, pairs, strict=True)]
+
     def try_out(self) -> float:
         """Answer once what may crash or go wrong, before anybody is served.
 

@@ -164,6 +164,22 @@ class Predictor:
         both = zip(rows, readings_of(rows), strict=True)
         return [word_tags(row, reading.firsts, self.manifest.labels) for row, reading in both]
 
+    def lengths(
+        self, texts: Iterable[str], pairs: Iterable[str] | None = None, *, truncate: bool = True
+    ) -> list[int]:
+        """How much is read of each text, or of both of a pair: tokens, special ones included; of a
+        system without a tokenizer, words.
+
+        Nothing is computed. A server fills its batches by it and refuses what cannot be read.
+
+        Raises:
+            ValueError: As `predict`.
+        """
+        first, second = check_pairs(texts, pairs)
+        self._check_pairs(second)
+        refuse = None if truncate else partial(self._told_of_cut, truncate, len(first))
+        return self.system.lengths(self._given(first), second, on_cut=refuse)
+
     def sources(
         self, texts: Iterable[str], pairs: Iterable[str] | None = None, *, truncate: bool = True
     ) -> list[str]:
@@ -197,25 +213,30 @@ class Predictor:
         self, texts: list[str], pairs: list[str] | None, truncate: bool
     ) -> tuple[Outputs, list[str]]:
         """Raw outputs of texts that are already checked, and which part gave each."""
+        self._check_pairs(pairs)
+        on_cut = partial(self._told_of_cut, truncate, len(texts))
+        return self.system.answer_with_sources(self._given(texts), pairs, on_cut=on_cut)
+
+    def _check_pairs(self, pairs: list[str] | None) -> None:
         if self.manifest.pairs and pairs is None:
             raise ValueError("pairs: this model compares two texts; give the second ones")
         if pairs is not None and not self.manifest.pairs:
             raise ValueError("pairs: this model reads single texts; leave the second ones out")
 
-        def on_cut(indices: list[int]) -> None:
-            if not truncate:
-                raise _TooLong(self._too_long(indices[0]), set(indices))
-            if not self._warned:
-                self._warned = True
-                most = self.system.max_length
-                _log.warning(
-                    "%d of %d texts cut to %d tokens (said once)", len(indices), len(texts), most
-                )
+    def _given(self, texts: list[str]) -> list[Any]:
+        """Texts as the system takes them: split into words where these are labelled."""
+        if not self.about.reads_words:
+            return list(texts)
+        return [[text[start:end] for start, end in split_words(text)] for text in texts]
 
-        given: list[Any] = texts
-        if self.about.reads_words:
-            given = [[text[start:end] for start, end in split_words(text)] for text in texts]
-        return self.system.answer_with_sources(given, pairs, on_cut=on_cut)
+    def _told_of_cut(self, truncate: bool, count: int, indices: list[int]) -> None:
+        """Refuse texts that are longer than is read, or warn of them once."""
+        if not truncate:
+            raise _TooLong(self._too_long(indices[0]), set(indices))
+        if not self._warned:
+            self._warned = True
+            most = self.system.max_length
+            _log.warning("%d of %d texts cut to %d tokens (said once)", len(indices), count, most)
 
     def _too_long(self, index: int) -> str:
         return (

@@ -155,6 +155,18 @@ class Cascade(System):
         """As long as the second system reads a text."""
         return self.second.length(text)
 
+    def lengths(
+        self,
+        texts: Sequence[Any],
+        pairs: Sequence[str] | None = None,
+        *,
+        on_cut: Cut | None = None,
+    ) -> list[int]:
+        """See `System.lengths`: as the second system reads; each part tells what it would cut."""
+        if on_cut is not None:
+            self.first.lengths(texts, pairs, on_cut=on_cut)
+        return self.second.lengths(texts, pairs, on_cut=on_cut)
+
     def try_out(self) -> float:
         """See `System.try_out`: the larger change of both parts."""
         return max(self.first.try_out(), self.second.try_out())

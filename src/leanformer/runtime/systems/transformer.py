@@ -103,9 +103,7 @@ class Transformer(System):
         on_cut: Cut | None = None,
     ) -> Outputs:
         """See `System.answer`."""
-        readings = self._read(texts, pairs)
-        if on_cut is not None and (cut := [i for i, one in enumerate(readings) if one.cut]):
-            on_cut(cut)
+        readings = self._told(texts, pairs, on_cut)
         rows = self._run(readings)
         if not self.about.reads_words:
             return rows
@@ -159,6 +157,16 @@ class Transformer(System):
         """Tokens of a text, special ones included."""
         return len(self.reader(text).ids)
 
+    def lengths(
+        self,
+        texts: Sequence[Any],
+        pairs: Sequence[str] | None = None,
+        *,
+        on_cut: Cut | None = None,
+    ) -> list[int]:
+        """See `System.lengths`: tokens, special ones included, at most `max_length`."""
+        return [len(reading.ids) for reading in self._told(texts, pairs, on_cut)]
+
     def padding(self, texts: Sequence[Any], pairs: Sequence[str] | None = None) -> Padding:
         """Real and padded tokens of a call with these texts."""
         lengths = [len(reading.ids) for reading in self._read(texts, pairs)]
@@ -177,6 +185,15 @@ class Transformer(System):
         if self.about.reads_words:
             return self.reader.read_words(texts, parallel=parallel)
         return self.reader.read(texts, pairs, parallel=parallel)
+
+    def _told(
+        self, texts: Sequence[Any], pairs: Sequence[str] | None, on_cut: Cut | None
+    ) -> list[Reading]:
+        """The readings, after `on_cut` was told of those that are not whole."""
+        readings = self._read(texts, pairs)
+        if on_cut is not None and (cut := [i for i, one in enumerate(readings) if one.cut]):
+            on_cut(cut)
+        return readings
 
     def _few_shapes(self, lengths: list[int]) -> list[Batch]:
         return plan_batches(

@@ -1,0 +1,212 @@
+"""What a folder can answer over HTTP: an exported system, or a search index.
+
+Both give the batcher one function, `answer(group, texts)`, and say of a request how many tokens it
+has before anything is computed.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leanformer.core.machine.threads import cores
+from leanformer.core.storage.json_file import read_json
+from leanformer.runtime.manifest import NAME
+from leanformer.runtime.serving.predictor import Predictor, load
+from leanformer.serve.errors import Refused
+from leanformer.serve.settings import Settings
+
+SEARCH = "search.json"
+_BYTES_PER_TOKEN = 4  # of a query, about; only the size of batches depends on it
+
+
+class Served(ABC):
+    """An open folder.
+
+    Attributes:
+        name: Model name in answers and requests.
+        task: Its task: a name of `leanformer.tasks`, or "search".
+        about: What /v1/models says of it.
+        concurrency: Batches that it computes at a time.
+    """
+
+    name: str
+    task: str
+    about: dict[str, Any]
+    concurrency: int = 1
+
+    @property
+    @abstractmethod
+    def routes(self) -> tuple[str, ...]:
+        """Which of predict, embeddings, rerank and search it answers."""
+
+    @abstractmethod
+    def answer(self, group: Hashable, given: list[Any]) -> list[Any]:
+        """Compute a batch: one answer per text. Any thread may call it."""
+
+
+class Model(Served):
+    """An exported system: a text, or a pair of texts, is answered in the words of its task.
+
+    Attributes:
+        predictor: The open system.
+        widths: Widths of vectors that a request may ask for, the whole one last; () = no vectors.
+    """
+
+    def __init__(
+        self, predictor: Predictor, name: str, *, concurrency: int = 1, widths: Sequence[int] = ()
+    ) -> None:
+        """Serve an open system."""
+        about = predictor.manifest
+        self.predictor, self.name, self.task = predictor, name, about.kind
+        self.concurrency, self.widths = concurrency, tuple(widths)
+        self.pairs = about.pairs
+        self.about = {
+            "task": about.kind,
+            "system": about.system,
+            "backend": about.backend,
+            "precision": about.precision,
+            "max_tokens": predictor.system.max_length,
+            "pairs": about.pairs,
+        }
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """See `Served.routes`: a ranking model reranks, and so does one of similar pairs."""
+        if self.predictor.about.output == "vector":
+            return ("embeddings",)
+        reranks = self.pairs and self.task in ("ranking", "regression")
+        return ("predict", "rerank") if reranks else ("predict",)
+
+    def lengths(
+        self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, truncate: bool = True
+    ) -> list[int]:
+        """Tokens that are read of each text.
+
+        Raises:
+            ValueError: One cannot be read, or is too long where `truncate` is false.
+        """
+        return self.predictor.lengths(texts, pairs, truncate=truncate)
+
+    def answer(self, group: Hashable, given: list[Any]) -> list[Any]:
+        """See `Served.answer`: vectors, or answers as JSON; of a cascade with their part's name."""
+        texts = [text for text, _ in given]
+        if self.widths:
+            vectors = self.predictor.encode(texts)
+            if not np.isfinite(vectors).all():
+                raise ValueError("a vector is not finite")
+            return list(vectors)
+        pairs = [pair for _, pair in given] if self.pairs else None
+        plain = self.predictor.about.plain
+        if not self.predictor.system.sources:
+            return [plain(one) for one in self.predictor.predict(texts, pairs)]
+        found = self.predictor.predict(texts, pairs, sources=True)
+        return [{**plain(one.answer), "source": one.source} for one in found]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What queries of one batch have in common.
+
+    Attributes:
+        k: Hits per query.
+        by: "fused", "dense" or "bm25".
+        rerank: Whether a cross-encoder orders the hits.
+        where: The filter on metadata, as JSON.
+    """
+
+    k: int
+    by: str
+    rerank: bool
+    where: str
+
+
+class Index(Served):
+    """A search index: a query is answered with passages."""
+
+    task = "search"
+
+    def __init__(self, searcher: Any, name: str, *, concurrency: int = 1) -> None:
+        """Serve an open `leanformer.retrieve.searching.Searcher`."""
+        self.searcher, self.name, self.concurrency = searcher, name, concurrency
+        self.about = {"task": "search"}
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """See `Served.routes`."""
+        return ("search",)
+
+    def lengths(self, queries: Sequence[str]) -> list[int]:
+        """Tokens of each query, about."""
+        return [1 + len(query.encode(errors="replace")) // _BYTES_PER_TOKEN for query in queries]
+
+    def answer(self, group: Hashable, given: list[Any]) -> list[Any]:
+        """See `Served.answer`: the hits of each query, as the searcher gives them."""
+        assert isinstance(group, Asked)
+        where = json.loads(group.where)
+        try:
+            found = self.searcher.search(
+                given, group.k, by=group.by, rerank=group.rerank, where=where
+            )
+        except ValueError as error:  # a filter, or a way to search, that this index does not have
+            raise Refused(400, str(error)) from error
+        return list(found)
+
+
+def open_served(folder: Path, settings: Settings) -> Model | Index:
+    """Open what `folder` holds.
+
+    Raises:
+        FileNotFoundError: It holds neither an exported system nor a search index.
+        ValueError: A file is damaged, or a setting does not fit.
+        ImportError: What it needs is not installed.
+    """
+    name = settings.name or folder.resolve().name
+    concurrency = settings.concurrency
+    if is_index(folder):
+        from leanformer.retrieve.searching import Searcher  # type: ignore[import-not-found]
+
+        threads = settings.threads or cores()
+        index = Searcher.open(folder, threads=threads, reranker=settings.reranker)
+        return Index(index, name, concurrency=concurrency)
+    if settings.reranker is not None:
+        raise ValueError(f"reranker: {folder} is not a search index; leave the reranker out")
+    predictor = load(
+        folder, settings.backend, settings.threads or None, concurrency=settings.concurrency
+    )
+    widths: tuple[int, ...] = ()
+    if predictor.about.output == "vector":
+        widths = _widths(folder, settings, predictor.encode(["width"]).shape[1])
+    elif settings.dimensions:
+        raise ValueError("dimensions: this model makes no embeddings; leave them out")
+    return Model(predictor, name, concurrency=concurrency, widths=widths)
+
+
+def is_index(folder: Path) -> bool:
+    """Whether `folder` is a search index.
+
+    Raises:
+        FileNotFoundError: It is neither that nor an exported system.
+    """
+    if (folder / SEARCH).is_file():
+        return True
+    if not (folder / NAME).is_file():
+        raise FileNotFoundError(
+            f"{folder} has neither {NAME} nor {SEARCH}: give a folder that `leanformer compress` "
+            "exported or that `leanformer index` made"
+        )
+    return False
+
+
+def _widths(folder: Path, settings: Settings, whole: int) -> tuple[int, ...]:
+    """Widths that requests may ask for, the whole vector's last."""
+    described = read_json(folder / "config.json").get("sentence_embedding") or {}
+    listed = described.get("widths") if isinstance(described, dict) else None
+    known = {*settings.dimensions, *(listed if isinstance(listed, list) else ())}
+    if wrong := [one for one in known if not isinstance(one, int) or not 0 < one <= whole]:
+        raise ValueError(f"dimensions: {wrong[0]!r} is not between 1 and {whole}, the whole vector")
+    return (*sorted(known - {whole}), whole)
