@@ -31,9 +31,7 @@ def test_a_file_is_embedded_and_its_rows_are_told(model: Path, tmp_path: Path) -
     refused = CliRunner().invoke(app, command)
     assert refused.exit_code
     assert "texts.tsv:6: 1 fields where" in str(refused.exception)
-    done = CliRunner().invoke(
-        app, [*command, "--skip-errors", "--dtype", "float16", "--overwrite"]
-    )
+    done = CliRunner().invoke(app, [*command, "--skip-errors", "--dtype", "float16", "--overwrite"])
     assert done.exit_code == 0, done.output
     assert "4 vectors of 32 float16 numbers, 1 rows skipped" in done.output
     assert "skipped: " in done.output

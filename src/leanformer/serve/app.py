@@ -21,7 +21,7 @@ from starlette.responses import Response
 from leanformer.core.version import __version__
 from leanformer.serve.batcher import Batcher
 from leanformer.serve.bodies import Body, EmbeddingsBody, PredictBody, RerankBody, SearchBody
-from leanformer.serve.description import describe
+from leanformer.serve.description import describe, form_of
 from leanformer.serve.errors import Refused
 from leanformer.serve.guard import Guard
 from leanformer.serve.metrics import Metrics
@@ -101,7 +101,8 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     for name in service.served.routes:
         paths, handler, form, answer = _COMPUTING[name]
         for path in paths:
-            describe(app, path, "POST", answering(handler, service), form=form, answer=answer)
+            schema = form_of(form, service.served, service.settings)
+            describe(app, path, "POST", answering(handler, service), form=schema, answer=answer)
     for path, handler, answers in _ASKED:
         describe(app, path, "GET", answering(handler, service), answer=answers)
     for path in _PAGE:

@@ -7,6 +7,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from leanformer.serve.bodies import Body
+from leanformer.serve.served import Index, Model
+from leanformer.serve.settings import Settings
 
 
 class ErrorDetail(BaseModel):
@@ -45,7 +47,7 @@ def describe(
     method: str,
     route: Callable[..., Any],
     *,
-    form: type[Body] | None = None,
+    form: dict[str, Any] | None = None,
     answer: type[BaseModel] | None = None,
 ) -> None:
     """Add a route with its description.
@@ -55,7 +57,7 @@ def describe(
         path: Its path.
         method: Its method.
         route: What answers.
-        form: The form of its body; None = it has none.
+        form: The schema of its body; None = it has none.
         answer: The form of its answer; None = plain text.
     """
     codes = tuple(_ERRORS) if form is not None else (*_OF_ALL, *((404,) if "{" in path else ()))
@@ -64,7 +66,7 @@ def describe(
     }
     extra: dict[str, Any] = {}
     if form is not None:
-        content = {"application/json": {"schema": _inlined(form)}}
+        content = {"application/json": {"schema": form}}
         extra["requestBody"] = {"required": True, "content": content}
     if "{" in path:
         name = path.rpartition("{")[2].partition(":")[0].rstrip("}")
@@ -79,7 +81,34 @@ def describe(
     )
 
 
-def _inlined(form: type[Body]) -> dict[str, Any]:
+def form_of(form: type[Body], served: Model | Index, settings: Settings) -> dict[str, Any]:
+    """The schema of a body, with the limits of this server and what its folder asks for."""
     schema = form.model_json_schema()
     assert "$defs" not in schema, f"{form.__name__} refers to other forms"
+    fields = schema["properties"]
+    fields["model"]["anyOf"][0] = {"const": served.name}
+    if "pairs" in fields:
+        assert isinstance(served, Model)
+        pairs = fields.pop("pairs")
+        if served.pairs:
+            fields["pairs"] = {**pairs["anyOf"][0], "description": pairs["description"]}
+            schema["required"] = ["texts", "pairs"]
+    if "dimensions" in fields:
+        assert isinstance(served, Model)
+        fields["dimensions"]["anyOf"][0] = {"enum": list(served.widths)}
+    _limit(schema, settings)
     return schema
+
+
+def _limit(schema: Any, settings: Settings) -> None:
+    """Write how many texts, and of how many characters, into each list of texts and each text."""
+    if isinstance(schema, list):
+        for one in schema:
+            _limit(one, settings)
+    elif isinstance(schema, dict):
+        if "pattern" in schema:
+            schema["maxLength"] = settings.max_characters
+        if "minItems" in schema:
+            schema["maxItems"] = settings.max_texts
+        for one in list(schema.values()):
+            _limit(one, settings)

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from leanformer.text.texts import TextError
 Form = TypeVar("Form", bound=Body)
 Result = TypeVar("Result")
 Handler = Callable[[Request], Any]
+_PLACE = re.compile(r"(texts|pairs)(\[\d+\])?")
 _FEW_CHARACTERS = 4000  # up to here texts are tokenized in the event loop: a thread costs more
 
 
@@ -76,7 +78,8 @@ async def counted(texts: list[str], lengths: Callable[[], list[int]]) -> list[in
         place = f"{error.name}[{error.index}]"
         raise Refused(400, f"{place} {error.reason}", param=place) from error
     except ValueError as error:
-        raise Refused(400, str(error), param=str(error).partition(":")[0]) from error
+        place = _PLACE.match(str(error))
+        raise Refused(400, str(error), param=place and place[0]) from error
 
 
 def answering(handler: Callable[..., Any], service: Service) -> Handler:

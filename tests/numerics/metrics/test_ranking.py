@@ -11,7 +11,7 @@ from leanformer.numerics.metrics import Ndcg, Recall, ReciprocalRank
 from leanformer.numerics.metrics.ranking import RankingMetric
 from leanformer.numerics.paired_bootstrap import paired_bootstrap
 
-METRICS: list[RankingMetric] = [Ndcg(), ReciprocalRank(), Recall()]
+METRICS: list[RankingMetric] = [Ndcg(), ReciprocalRank(), Recall(2)]
 TEXT = st.tuples(st.integers(-3, 3), st.integers(0, 3))  # score and grade; ties are common
 QUERY = st.lists(TEXT, min_size=2, max_size=14)
 

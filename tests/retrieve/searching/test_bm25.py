@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leanformer.retrieve.searching.bm25 import Bm25, LaterTexts, best
-from leanformer.retrieve.searching.terms import terms
+from leanformer.retrieve.searching.texts.terms import terms
 
 WORDS = st.sampled_from(["oxygen", "iron", "blood", "carries", "lung", "the", "é1"])
 TEXT = st.lists(WORDS, max_size=9).map(" ".join)
@@ -34,7 +34,9 @@ def naive(texts: list[str], question: str) -> list[float]:
 @settings(deadline=None, max_examples=40)
 @given(st.lists(TEXT, min_size=1, max_size=8), TEXT)
 def test_scores_are_those_of_the_equation(texts: list[str], question: str) -> None:
-    np.testing.assert_allclose(Bm25.build(texts).scores(question), naive(texts, question), atol=1e-5)
+    np.testing.assert_allclose(
+        Bm25.build(texts).scores(question), naive(texts, question), atol=1e-5
+    )
 
 
 @settings(deadline=None, max_examples=40)

@@ -37,6 +37,7 @@ from leanformer.retrieve.indexes.saving import WAY_OUT, read_arrays, write_array
 from leanformer.retrieve.indexes.selection import Selection
 
 _BLOCK = 65536  # rows that are placed at once
+_TRAINED = 2**18  # rows that training sees at most
 _FEW = 20_000  # allowed rows up to which all of them are scored: a few milliseconds
 SPACE = "space.safetensors"
 
@@ -50,12 +51,14 @@ class FaissDescription(Index):
     """Rows without which the index cannot be trained."""
     whole: ClassVar[bool] = False
     """Whether FAISS is given whole numbers up to 127 in place of numbers."""
+    augmenting: ClassVar[bool] = True
+    """Whether rows of different lengths are augmented; else their inner products are compared."""
     signs: ClassVar[bool] = False
     """Whether FAISS is given one bit per coordinate, its sign, in place of numbers."""
 
     @abstractmethod
-    def make(self, faiss: Any, width: int, rows: int) -> Any:
-        """The untrained index of FAISS for so many rows of this width, under L2."""
+    def make(self, faiss: Any, width: int, rows: int, metric: int) -> Any:
+        """The untrained index of FAISS for so many rows of this width, under this metric."""
 
     @abstractmethod
     def parameters(self, faiss: Any, effort: int, selector: Any) -> Any:
@@ -79,9 +82,9 @@ class FaissDescription(Index):
         """See `Index.build`."""
         held_ND, threads = checked_vectors(vectors_ND), checked_threads(threads)
         check_rows(self, len(held_ND), self.least_rows)
-        space = Space.of(held_ND, self.whole)
+        space = Space.of(held_ND, self.whole, augmenting=self.augmenting)
         with threads_of_faiss(threads) as faiss:
-            index = self.make(faiss, space.placed_width, len(held_ND))
+            index = self.make(faiss, space.placed_width, len(held_ND), _metric(faiss, space))
             index.train(self.given(space.rows(_some(held_ND))))
             for start in range(0, len(held_ND), _BLOCK):
                 index.add(self.given(space.rows(held_ND[start : start + _BLOCK])))
@@ -103,7 +106,9 @@ class FaissDescription(Index):
             space = Space.read(read_arrays(folder / SPACE, Space.shapes()), width)
         except ValueError as error:
             raise ValueError(f"{folder / SPACE}: {error}; {WAY_OUT}") from error
-        index = read_faiss(folder / FILE, self.expected(space.placed_width, rows))
+        expected = self.expected(space.placed_width, rows)
+        metric = _metric(import_faiss(), space)
+        index = read_faiss(folder / FILE, replace(expected, metric=metric))
         return FaissIndex(self, index, space, width, source, threads)
 
 
@@ -204,10 +209,13 @@ def check_rows(description: Index, rows: int, least: int) -> None:
         )
 
 
+def _metric(faiss: Any, space: Space) -> int:
+    return int(faiss.METRIC_INNER_PRODUCT if space.inner else faiss.METRIC_L2)
+
+
 def _some(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows to train with: all, or as many as training can use, drawn with a fixed seed."""
-    most = 2**18
-    if len(vectors_ND) <= most:
+    if len(vectors_ND) <= _TRAINED:
         return vectors_ND
-    drawn = np.random.default_rng(0).choice(len(vectors_ND), most, replace=False)
+    drawn = np.random.default_rng(0).choice(len(vectors_ND), _TRAINED, replace=False)
     return vectors_ND[np.sort(drawn)]

@@ -4,8 +4,8 @@
     idf(t)      = ln(1 + (N - n(t) + 1/2) / (n(t) + 1/2))
 
 f counts a term in a text, n(t) the texts that hold it, |d| the terms of a text, and m is their mean
-over all texts. This is Lucene's form; the library bm25s computes the scores of all pairs of text and
-term once, when the index is built, so that a question only adds up columns.
+over all texts. This is Lucene's form. The library bm25s computes the scores of all pairs of text
+and term once, when the index is built, so that a question only adds up columns.
 
 Legend: N text, K answer.
 """
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.retrieve.searching.terms import terms
+from leanformer.retrieve.searching.texts.terms import terms
 
 K1, B = 1.5, 0.75
 """How soon further occurrences of a term add nothing, and how much long texts are held back."""

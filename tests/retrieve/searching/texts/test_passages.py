@@ -1,10 +1,11 @@
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leanformer.retrieve.searching.passages import Cutting
+from leanformer.retrieve.searching.texts.passages import Cutting
 
 PIECES = st.sampled_from(
     ["word", "A", "long-hyphenated-thing", "end.", "really?", "東", "京。", "\n", "\n\n", "  ", "é",
@@ -32,7 +33,7 @@ def test_passages_are_parts_of_the_text_that_leave_nothing_out(
         covered[one.start : one.end] = [True] * (one.end - one.start)
     assert all(covered[at] or text[at].isspace() for at in range(len(text)))
     assert [one.start for one in passages] == sorted({one.start for one in passages})
-    for before, after in zip(passages, passages[1:], strict=False):
+    for before, after in pairwise(passages):
         assert before.end < after.end
         shared = text[after.start : before.end] if after.start < before.end else ""
         assert words(shared) <= overlap
@@ -53,7 +54,9 @@ def test_a_passage_ends_with_a_paragraph_before_a_sentence_before_a_word() -> No
     text = "One two three. Four five six.\n\nSeven eight nine ten. Eleven twelve"
     cut = [one.text for one in Cutting(size=8, overlap=2).cut(text)]
     assert cut == ["One two three. Four five six.", "Seven eight nine ten. Eleven twelve"]
-    cut = [one.text for one in Cutting(size=5, overlap=2).cut("One two three. Four five six. Seven")]
+    cut = [
+        one.text for one in Cutting(size=5, overlap=2).cut("One two three. Four five six. Seven")
+    ]
     assert cut == ["One two three.", "Four five six. Seven"]
     cut = [one.text for one in Cutting(size=4, overlap=2).cut("a b c d e f")]
     assert cut == ["a b c d", "c d e f"]
@@ -66,7 +69,9 @@ def test_what_stands_at_a_cut_is_in_both_passages() -> None:
     assert second.text.startswith("Five six.")
 
 
-@pytest.mark.parametrize("text", ["Dr. Smith went home", "see e.g. Rome", "J. Smith ran off", "3.5 km far"])
+@pytest.mark.parametrize(
+    "text", ["Dr. Smith went home", "see e.g. Rome", "J. Smith ran off", "3.5 km far"]
+)
 def test_abbreviations_end_no_sentence(text: str) -> None:
     cut = [one.text for one in Cutting(size=3, overlap=0).cut(text)]
     assert cut[0] == " ".join(text.split()[:3])

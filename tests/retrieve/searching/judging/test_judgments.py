@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from leanformer.retrieve.searching.judgments import (
+from leanformer.retrieve.searching.judging.judgments import (
     read_beir_texts,
     read_judgments,
     read_run,

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leanformer.numerics.metrics import Ndcg, Recall, ReciprocalRank
-from leanformer.retrieve.searching.evaluation import quality, statistics
+from leanformer.retrieve.searching.judging.evaluation import quality, statistics
 
 DOCUMENTS = list("abcdefghijkl")
 RUN = st.lists(st.sampled_from(DOCUMENTS), unique=True)

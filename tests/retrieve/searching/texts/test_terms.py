@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanformer.retrieve.searching.terms import terms
+from leanformer.retrieve.searching.texts.terms import terms
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ Documents without a judgment are not relevant.
 
 from leanformer.numerics.metrics import Statistics
 from leanformer.numerics.metrics.ranking import RankingMetric
-from leanformer.retrieve.searching.judgments import Judgments, Run
+from leanformer.retrieve.searching.judging.judgments import Judgments, Run
 
 _NOTHING = "\0"
 """The document at a rank that a run leaves empty; no judgment names it."""

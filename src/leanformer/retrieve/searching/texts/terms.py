@@ -7,7 +7,7 @@ neighbouring characters of them are a term.
 import re
 import unicodedata
 
-from leanformer.retrieve.searching.passages import UNSPACED
+from leanformer.retrieve.searching.texts.passages import UNSPACED
 
 _TERM = re.compile(rf"[{UNSPACED}]+|[^\W{UNSPACED}]{{2,}}")
 _UNSPACED = re.compile(rf"[{UNSPACED}]")
