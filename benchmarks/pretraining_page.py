@@ -67,17 +67,17 @@ def clock_table(clocks: list[dict[str, Any]]) -> list[str]:
 
 
 def model_lines(event: dict[str, Any]) -> list[str]:
-    """What the language model reached, what it cost, and what it writes."""
+    """What the language model reached, and what it writes; it was trained beside other work, so its
+    speed says nothing."""
     found, about = event["evaluation"], event["about"]
     lines = [
         f"{about['architecture']} of {about['parameters'] / 1e6:.1f} M parameters, a BPE of "
-        f"{about['vocabulary']:,} tokens, {event['tokens']:,} tokens in "
-        f"{event['seconds'] / 60:.0f} min; {about['held_out']:,} reviews held out.\n",
-        "| loss | perplexity per token | per word | bits per byte | tokens per second | MFU |",
-        "|---|---|---|---|---|---|",
+        f"{about['vocabulary']:,} tokens, {event['tokens']:,} tokens read; "
+        f"{about['held_out']:,} reviews held out.\n",
+        "| loss | perplexity per token | per word | bits per byte |",
+        "|---|---|---|---|",
         f"| {found['loss']:.3f} | {found['perplexity']:.1f} | {found['word_perplexity']:.1f} "
-        f"| {found['bits_per_byte']:.3f} | {event['tokens_per_second']:,.0f} "
-        f"| {event['mfu']:.0%} |\n",
+        f"| {found['bits_per_byte']:.3f} |\n",
         "What it writes, with the prompt in bold:\n",
     ]
     for sample in event["samples"]:

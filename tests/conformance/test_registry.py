@@ -235,8 +235,9 @@ def test_recipes_know_every_technique_without_naming_a_module() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     known = [param.values[0] for param in ALL]
-    # gates are named by served folders, not by recipes
-    assert set(ran.stdout.split()) == {cls.technique for cls in known if cls.family != "gate"}  # type: ignore[attr-defined]
+    elsewhere = ("gate", "index", "fusion")  # named by served folders and by searches
+    named = {cls.technique for cls in known if cls.family not in elsewhere}  # type: ignore[attr-defined]
+    assert named <= set(ran.stdout.split())
 
 
 def test_every_module_of_the_families_says_what_it_is() -> None:

@@ -18,7 +18,7 @@ def test_answers_are_as_described(server, name):
         operation = result.ok()
 
         @hypothesis.settings(
-            max_examples=12,
+            max_examples=8,
             deadline=None,
             derandomize=True,
             database=None,

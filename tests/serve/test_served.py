@@ -41,6 +41,14 @@ def test_vectors_that_are_not_finite_are_not_served(opened, monkeypatch):
         model.answer(None, [("a", None)])
 
 
+@pytest.mark.parametrize("answer", [{"score": float("nan")}, {"labels": [{"score": 1e400}]}])
+def test_answers_that_json_cannot_hold_are_a_fault(opened, monkeypatch, answer):
+    model = opened("classifier")
+    monkeypatch.setattr(type(model.predictor.about), "plain", lambda self, one: answer)
+    with pytest.raises(ValueError, match="an answer holds"):
+        model.answer(None, [("a", None)])
+
+
 def test_the_part_of_a_cascade_is_named(opened, monkeypatch):
     from leanformer.runtime.serving.answers import Sourced
 

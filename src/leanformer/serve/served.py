@@ -5,6 +5,7 @@ has before anything is computed.
 """
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -103,9 +104,23 @@ class Model(Served):
         pairs = [pair for _, pair in given] if self.pairs else None
         plain = self.predictor.about.plain
         if not self.predictor.system.sources:
-            return [plain(one) for one in self.predictor.predict(texts, pairs)]
+            return [_finite(plain(one)) for one in self.predictor.predict(texts, pairs)]
         found = self.predictor.predict(texts, pairs, sources=True)
-        return [{**plain(one.answer), "source": one.source} for one in found]
+        return [{**_finite(plain(one.answer)), "source": one.source} for one in found]
+
+
+def _finite(answer: Any) -> Any:
+    """`answer`, whose numbers JSON can hold.
+
+    Raises:
+        ValueError: One is not finite, which is a fault of the model.
+    """
+    if isinstance(answer, float) and not math.isfinite(answer):
+        raise ValueError(f"an answer holds {answer}")
+    if isinstance(answer, dict | list):
+        for value in answer.values() if isinstance(answer, dict) else answer:
+            _finite(value)
+    return answer
 
 
 @dataclass(frozen=True)

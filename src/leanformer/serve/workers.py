@@ -5,6 +5,7 @@ started again, after a pause if it died young; requests that it had begun are lo
 cannot open the folder ends them all with its reason, because the next would not open it either.
 """
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -21,6 +22,7 @@ from typing import Any
 from leanformer.core.machine.threads import cores
 from leanformer.serve.settings import Settings
 
+_log = logging.getLogger(__name__)
 _CANNOT_OPEN = 3  # exit code
 _YOUNG = 60.0  # seconds
 _LONGEST_PAUSE = 30.0  # seconds
@@ -54,7 +56,7 @@ def supervise(
     Raises:
         ValueError: A worker cannot open the folder.
     """
-    if settings.threads is None:
+    if not settings.threads:
         settings = replace(settings, threads=max(1, cores() // count))
     context = multiprocessing.get_context("spawn")
     stopping: list[int] = []
@@ -93,7 +95,7 @@ def _again(dead: _Worker, start: Callable[[int], _Worker], stopping: list[int]) 
         raise ValueError("a worker could not open the folder; its reason is told above")
     young = time.monotonic() - dead.started < _YOUNG
     deaths = dead.deaths + 1 if young else 0
-    print(f"leanformer: worker {dead.process.pid} ended ({code}); another starts", file=sys.stderr)
+    _log.warning("leanformer: worker %d ended (%s); another starts", dead.process.pid, code)
     resumes = time.monotonic() + min(_LONGEST_PAUSE, 0.1 * 2**deaths)
     while time.monotonic() < resumes and not stopping:
         time.sleep(0.05)
@@ -112,6 +114,6 @@ def work(
     try:
         served: Any = open_served(folder, settings)
     except (ValueError, OSError, ImportError) as error:
-        print(f"leanformer: {error}", file=sys.stderr)
+        _log.error("leanformer: %s", error)
         sys.exit(_CANNOT_OPEN)
     run(create_app(served, settings, keys=keys), settings, bound, parent)

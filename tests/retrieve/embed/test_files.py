@@ -85,8 +85,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes(path: Path, tmp_path: Path) -> N
         assert len(found) == 50
         assert contents_of(tmp_path / "out") == whole, f"killed before call {kill}"
         shutil.rmtree(tmp_path / "out")
-        kill, killed = kill + 41, killed + 1
-    assert killed > 5
+        kill, killed = kill + 97, killed + 1
+    assert killed > 2
     assert contents_of(tmp_path / "out") == whole
 
 
@@ -253,7 +253,7 @@ sys.path.insert(0, sys.argv[2])
 from embed_samples import Hashing
 from leanformer.retrieve.embed.files import embed_files
 
-ALLOWED, LARGE = 20 * 2**20, 48 * 2**20
+ALLOWED, LARGE = 16 * 2**20, 32 * 2**20
 root = Path(sys.argv[1])
 
 def write(path, size):
@@ -273,7 +273,7 @@ try:
 except MemoryError:
     pass
 found = embed_files(Hashing(width=64, remembers=False), root / "large.txt", root / "large", shard_texts=1024)
-assert len(found) == LARGE // 4096 and len(found.listing.shards) > 10
+assert len(found) == LARGE // 4096 and len(found.listing.shards) > 7
 assert sum(len(block) for block in found.vectors.blocks(1000)) == len(found)
 print("through")
 """

@@ -91,6 +91,16 @@ def test_arrays_that_are_no_space_are_refused() -> None:
     arrays = Space.of(clustered(20, 6)).arrays()
     with pytest.raises(ValueError, match="not the space of vectors of width 9"):
         Space.read(arrays, 9)
-    for wrong in (np.array([-1.0, 0.0]), np.array([np.nan, 0.0])):
+    for wrong in (np.array([-1.0, 0, 0]), np.array([np.nan, 0, 0])):
         with pytest.raises(ValueError, match="numbers that no space has"):
             Space.read({**arrays, "factors": wrong}, 6)
+
+
+def test_rows_that_are_not_augmented_are_compared_by_inner_products() -> None:
+    rows, queries = clustered(200, 6, unit=False), clustered(9, 6, seed=1)
+    space = Space.of(rows, augmenting=False)
+    assert space.inner
+    assert not space.augmented
+    products = space.queries(queries) @ space.rows(rows).T
+    assert (products.argmax(1) == (queries @ rows.T).argmax(1)).all()
+    assert not Space.of(clustered(200, 6), augmenting=False).inner

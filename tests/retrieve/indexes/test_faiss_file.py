@@ -60,7 +60,7 @@ def test_what_faiss_cannot_read_is_refused_by_name(index: Index, tmp_path: Path)
         tmp_path / "index", lambda raw: raw[: size - 100] if index == Ivf() else put(37, 2**30)(raw)
     )  # type: ignore[operator]
     with pytest.raises(
-        ValueError, match="index.faiss: FAISS cannot read it .*build the index again"
+        ValueError, match=r"index\.faiss: FAISS cannot read it .*build the index again"
     ):
         open_index(tmp_path / "index", VECTORS)
 

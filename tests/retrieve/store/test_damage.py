@@ -107,7 +107,7 @@ def test_a_later_format_is_told(whole, tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"width": 0}, {"deleted": -1}, {"dtype": "int8"}, {"segments": [3]}, {"segments": [{}]}, {}],
+    [{"width": 0}, {"deleted": -1}, {"dtype": "int8"}, {"segments": [3]}, {"segments": [[]]}, {}],
 )
 def test_a_manifest_that_makes_no_sense_is_refused(whole, tmp_path, change):
     import json

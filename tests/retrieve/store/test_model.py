@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,9 @@ from leanformer.retrieve.store import VectorStore
 
 keys = st.lists(st.sampled_from("abcdefé\0"), unique=True, max_size=5)
 steps = st.lists(
-    st.tuples(st.sampled_from(["add", "add", "update", "keep", "delete", "compact", "reopen"]), keys),
+    st.tuples(
+        st.sampled_from(["add", "add", "update", "keep", "delete", "compact", "reopen"]), keys
+    ),
     max_size=12,
 )
 
@@ -60,7 +61,7 @@ def change(store, model, verb, names, number):
         for name in names:
             model.pop(name, None)
     elif any(there) if verb == "add" else not all(there):
-        with pytest.raises(ValueError, match="which (no )?row"):
+        with pytest.raises(ValueError, match=r"which (no )?row"):
             getattr(store, "add" if verb == "add" else "update")(names, values.reshape(-1, 3))
     else:
         if verb == "keep":

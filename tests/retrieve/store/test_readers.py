@@ -75,9 +75,7 @@ def test_eight_threads_read_while_one_writes(folder):
     shared, ended = VectorStore.open(folder), threading.Event()
     with ThreadPoolExecutor(9) as threads:
         readers = [threads.submit(watch, shared, ended.is_set) for _ in range(4)]
-        readers += [
-            threads.submit(watch, VectorStore.open(folder), ended.is_set) for _ in range(4)
-        ]
+        readers += [threads.submit(watch, VectorStore.open(folder), ended.is_set) for _ in range(4)]
         try:
             with VectorStore.open(folder, write=True) as store:
                 write(store, 8)

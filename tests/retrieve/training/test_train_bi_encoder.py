@@ -73,7 +73,7 @@ def test_texts_that_belong_together_are_found(tmp_path: Path, objective: Any) ->
     done = TrainBiEncoder(objective=objective, train=FAST).apply(workspace(tmp_path, 2))
     (proof,) = done.proofs
     assert proof.claim == "mrr@10 on dev"
-    assert proof.after > max(proof.before, 0.3)
+    assert proof.after > 2 * proof.before
 
 
 class Killed(Exception):
@@ -116,12 +116,13 @@ def test_a_compressed_encoder_is_trained_and_opens_in_sentence_transformers(
     tmp_path: Path,
 ) -> None:
     save_model(*encoder(), tmp_path / "encoder")
+    uneven = {"criterion": "activation", "spread": "global", "multiple": 8}
     recipe = {
         "model": str(tmp_path / "encoder"),
         "data": {"path": str(write_pairs(tmp_path / "data", 1)), "kind": "embedding"},
         "measure": False,
         "steps": [
-            {"use": "shrink", "layers": 2, "heads": 0.5, "ffn": 0.5, "spread": "global"},
+            {"use": "shrink", "layers": 2, "heads": 0.5, "ffn": 0.5, **uneven},
             {"use": "train-bi-encoder", "train": {"epochs": 4, "learning_rate": 3e-3}},
         ],
     }
@@ -131,7 +132,7 @@ def test_a_compressed_encoder_is_trained_and_opens_in_sentence_transformers(
     texts = ["where is the fox", "rice", "the lazy dog and people over my card back twice"]
     theirs = SentenceTransformer(str(folder), device="cpu").encode(texts)
     write_manifest(folder, Manifest(kind="embedding", max_length=64))
-    ours = np.stack(leanformer.load(folder).predict(texts))
+    ours = leanformer.load(folder).encode(texts)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(theirs, axis=1), 1, atol=1e-5)
 

@@ -240,3 +240,17 @@ def test_regression_gives_numbers_and_pairs_are_demanded(tmp_path, texts):
 
 def test_softmax_of_large_numbers():
     np.testing.assert_allclose(softmax(np.array([1000.0, 1000.0])), [0.5, 0.5])
+
+
+def test_lengths_are_the_tokens_that_are_read(predictor):
+    """Counted by the tokenizer itself, and refused where `predict` refuses."""
+    reader = predictor.system.reader
+    right = [min(len(reader(text).ids), 32) for text in [*TEXTS, "film " * 99]]
+    assert predictor.lengths([*TEXTS, "film " * 99]) == right
+    assert predictor.lengths([]) == []
+    with pytest.raises(ValueError, match=r"texts\[1\] is longer than the 32 tokens"):
+        predictor.lengths(["film", "film " * 99], truncate=False)
+    with pytest.raises(ValueError, match=r"texts\[1\] is empty"):
+        predictor.lengths(["film", " "])
+    with pytest.raises(ValueError, match="reads single texts"):
+        predictor.lengths(["film"], ["film"])

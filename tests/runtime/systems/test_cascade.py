@@ -195,6 +195,17 @@ def test_what_both_parts_cut_is_told_in_the_callers_order(
     assert isinstance(some[0], Unanswered)
 
 
+def test_lengths_are_those_of_the_second_and_each_part_tells_what_it_cuts(
+    parts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    short = transformer(tmp_path / "short")
+    made = leanformer.load(cascade(tmp_path / "c", short, parts[1], 0.5))
+    second, told = leanformer.load(parts[1]), list[list[int]]()
+    assert made.lengths([TEXTS[0], LONG]) == second.lengths([TEXTS[0], LONG])
+    made.system.lengths([TEXTS[0], LONG], on_cut=told.append)
+    assert told == [[1], [1]]
+
+
 def test_parts_that_refuse_one_after_the_other_leave_the_rest_answered(
     parts: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -56,6 +56,12 @@ def fitted(kind: str = "classification") -> tuple[HashedNgrams, list[Any], list[
     return fit_ngrams(examples, Task(kind="tokens", labels=("O", "B-X"))), [*words, []], None
 
 
+def test_lengths_are_words() -> None:
+    assert fitted()[0].lengths(["one two", "three"]) == [2, 1]
+    assert fitted("regression")[0].lengths(["one two"], ["three four five"]) == [5]
+    assert fitted("tokens")[0].lengths([["one", "two"], []]) == [2, 0]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_was_saved_answers_as_what_was_fitted(kind: str, tmp_path: Path) -> None:
     system, texts, pairs = fitted(kind)

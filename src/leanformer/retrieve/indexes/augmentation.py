@@ -62,25 +62,35 @@ class Space:
             augmented.
         width: D, of vectors outside of this space.
         scale: Factor on both; the result is then rounded to whole numbers. 0 = it is not.
+        inner: Whether rows differ in length and were left as they are: then the index compares
+            inner products, not distances.
     """
 
     length: float
     mean: NDArray[np.float32]
     width: int
     scale: float = 0.0
+    inner: bool = False
 
     @classmethod
-    def of(cls, vectors_ND: NDArray[np.float32], whole: bool = False) -> "Space":
+    def of(
+        cls, vectors_ND: NDArray[np.float32], whole: bool = False, *, augmenting: bool = True
+    ) -> "Space":
         """The space of these rows.
 
         Args:
             vectors_ND: The rows, at least one.
             whole: Whether coordinates become whole numbers; the largest of all becomes 127.
+            augmenting: Whether rows of different lengths are augmented; otherwise they stay as they
+                are, and inner products are compared.
         """
         lengths_N = norms(vectors_ND)
         longest = float(lengths_N.max())
         mean = vectors_ND.mean(0, dtype=np.float64)
         if lengths_N.min() < (1 - _EQUAL) * longest:
+            if not augmenting:
+                still = np.zeros(vectors_ND.shape[1], np.float32)
+                return cls(longest, still, vectors_ND.shape[1], inner=True)
             mean = np.append(mean, np.sqrt(np.maximum(longest**2 - lengths_N**2, 0)).mean())
         made = cls(longest, mean.astype(np.float32), vectors_ND.shape[1])
         if not whole:
@@ -113,12 +123,12 @@ class Space:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The space as arrays, for a file."""
-        return {"mean": self.mean, "factors": np.array([self.length, self.scale])}
+        return {"mean": self.mean, "factors": np.array([self.length, self.scale, self.inner])}
 
     @staticmethod
     def shapes() -> dict[str, tuple[str, tuple[int | None, ...]]]:
         """The dtypes and shapes of `arrays`."""
-        return {"mean": ("F32", (None,)), "factors": ("F64", (2,))}
+        return {"mean": ("F32", (None,)), "factors": ("F64", (3,))}
 
     @classmethod
     def read(cls, arrays: Mapping[str, NDArray[Any]], width: int) -> "Space":
@@ -127,13 +137,13 @@ class Space:
         Raises:
             ValueError: They do not fit each other.
         """
-        length, scale = map(float, arrays["factors"])
-        numbers = np.append(arrays["mean"], [length, scale])
+        length, scale, inner = map(float, arrays["factors"])
+        numbers = np.append(arrays["mean"], [length, scale, inner])
         if not np.isfinite(numbers).all() or min(length, scale) < 0:
             raise ValueError("it holds numbers that no space has")
-        if len(arrays["mean"]) not in (width, width + 1):
+        if len(arrays["mean"]) not in ((width,) if inner else (width, width + 1)):
             raise ValueError(f"it is not the space of vectors of width {width}")
-        return cls(length, arrays["mean"], width, scale)
+        return cls(length, arrays["mean"], width, scale, bool(inner))
 
     def _placed(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
         placed_NE = np.zeros((len(vectors), self.placed_width), np.float32)

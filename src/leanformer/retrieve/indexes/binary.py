@@ -27,7 +27,7 @@ class Binary(FaissDescription):
     rescored: Rescored = 16
     """Candidates per result that are scored exactly."""
 
-    def make(self, faiss: Any, width: int, rows: int) -> Any:
+    def make(self, faiss: Any, width: int, rows: int, metric: int) -> Any:
         """Flat bits."""
         return faiss.IndexBinaryFlat(_bits(width))
 

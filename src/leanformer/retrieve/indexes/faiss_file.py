@@ -5,7 +5,7 @@
          8-15   rows N (int64)
         16-31   two numbers of no meaning
            32   1 = trained
-        33-36   the metric (int32): 1 = L2
+        33-36   the metric (int32): 1 = L2, 0 = inner product
 
 FAISS trusts the sizes in a file, and its reader was hardened again and again. So a file is opened
 only if its class is the one that its description builds, its width and rows are those of the
@@ -14,6 +14,7 @@ is searched: links of a graph and row numbers of lists must lie within the rows.
 """
 
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from leanformer.retrieve.indexes.saving import WAY_OUT
 FILE = "index.faiss"
 _FLOAT = struct.Struct("<4siqqq?i")
 _BINARY = struct.Struct("<4siiq?i")
-_L2 = 1
+_limit = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +40,14 @@ class Expected:
         width: E, numbers (or bits) per vector.
         rows: N.
         least_bytes: What the codes of these rows take at least.
+        metric: FAISS's number of what is compared: 1 = distances, 0 = inner products.
     """
 
     fourcc: str
     width: int
     rows: int
     least_bytes: int
+    metric: int = 1
 
 
 def import_faiss() -> Any:
@@ -90,8 +93,10 @@ def read_faiss(file: Path, expected: Expected) -> Any:
     check_header(file, expected)
     faiss = import_faiss()
     binary = expected.fourcc.startswith("IB")
+    read = faiss.read_index_binary if binary else faiss.read_index
     try:
-        found = (faiss.read_index_binary if binary else faiss.read_index)(str(file))
+        with _limited(faiss, file.stat().st_size):
+            found = read(str(file))
     except RuntimeError as error:
         said = str(error).splitlines()[-1][:200] if str(error) else "no reason given"
         raise ValueError(f"{file}: FAISS cannot read it ({said}); {WAY_OUT}") from error
@@ -119,7 +124,7 @@ def check_header(file: Path, expected: Expected) -> None:
     if letters != expected.fourcc.encode():
         raise ValueError(f"{file} is of kind {letters!r}, not {expected.fourcc!r}; {WAY_OUT}")
     found = (width, rows, trained, metric)
-    wanted = (expected.width, expected.rows, True, _L2)
+    wanted = (expected.width, expected.rows, True, expected.metric)
     if found != wanted:
         raise ValueError(
             f"{file}: (width, rows, trained, metric) are {found}, not {wanted}; {WAY_OUT}"
@@ -154,6 +159,18 @@ def check_inside(faiss: Any, index: Any, file: Path) -> None:
         return
     if outside:
         raise ValueError(f"{file} points outside of its rows: it was altered; {WAY_OUT}")
+
+
+@contextmanager
+def _limited(faiss: Any, size: int) -> Iterator[None]:
+    """Within the block no array that FAISS reads may be of more bytes than its file has."""
+    with _limit:
+        former = faiss.get_deserialization_vector_byte_limit()
+        faiss.set_deserialization_vector_byte_limit(size)
+        try:
+            yield
+        finally:
+            faiss.set_deserialization_vector_byte_limit(former)
 
 
 def _float_fields(head: bytes) -> tuple[int, bool, int]:

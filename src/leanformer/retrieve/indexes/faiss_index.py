@@ -51,12 +51,14 @@ class FaissDescription(Index):
     """Rows without which the index cannot be trained."""
     whole: ClassVar[bool] = False
     """Whether FAISS is given whole numbers up to 127 in place of numbers."""
+    augmenting: ClassVar[bool] = True
+    """Whether rows of different lengths are augmented; else their inner products are compared."""
     signs: ClassVar[bool] = False
     """Whether FAISS is given one bit per coordinate, its sign, in place of numbers."""
 
     @abstractmethod
-    def make(self, faiss: Any, width: int, rows: int) -> Any:
-        """The untrained index of FAISS for so many rows of this width, under L2."""
+    def make(self, faiss: Any, width: int, rows: int, metric: int) -> Any:
+        """The untrained index of FAISS for so many rows of this width, under this metric."""
 
     @abstractmethod
     def parameters(self, faiss: Any, effort: int, selector: Any) -> Any:
@@ -80,9 +82,9 @@ class FaissDescription(Index):
         """See `Index.build`."""
         held_ND, threads = checked_vectors(vectors_ND), checked_threads(threads)
         check_rows(self, len(held_ND), self.least_rows)
-        space = Space.of(held_ND, self.whole)
+        space = Space.of(held_ND, self.whole, augmenting=self.augmenting)
         with threads_of_faiss(threads) as faiss:
-            index = self.make(faiss, space.placed_width, len(held_ND))
+            index = self.make(faiss, space.placed_width, len(held_ND), _metric(faiss, space))
             index.train(self.given(space.rows(_some(held_ND))))
             for start in range(0, len(held_ND), _BLOCK):
                 index.add(self.given(space.rows(held_ND[start : start + _BLOCK])))
@@ -104,7 +106,9 @@ class FaissDescription(Index):
             space = Space.read(read_arrays(folder / SPACE, Space.shapes()), width)
         except ValueError as error:
             raise ValueError(f"{folder / SPACE}: {error}; {WAY_OUT}") from error
-        index = read_faiss(folder / FILE, self.expected(space.placed_width, rows))
+        expected = self.expected(space.placed_width, rows)
+        metric = _metric(import_faiss(), space)
+        index = read_faiss(folder / FILE, replace(expected, metric=metric))
         return FaissIndex(self, index, space, width, source, threads)
 
 
@@ -203,6 +207,10 @@ def check_rows(description: Index, rows: int, least: int) -> None:
             f"vectors: {rows} rows; {name} needs at least {least}. Exact() takes any number, and "
             "is fast enough up to some 50,000"
         )
+
+
+def _metric(faiss: Any, space: Space) -> int:
+    return int(faiss.METRIC_INNER_PRODUCT if space.inner else faiss.METRIC_L2)
 
 
 def _some(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,9 +5,11 @@
 Each row is linked to `links` near rows (twice as many in the lowest layer); higher layers hold ever
 fewer rows, so that a walk takes about log N steps. The rows lie in the graph as codes of 8 bits,
 which is 1.5 to 2 times as fast as fp32 at nearly the same recall. Rows cannot be removed: deleted
-ones are filtered. Rows of different lengths are augmented, so that the walk follows distances; it
-then needs a higher `ef` than rows of one length (LOG.md has the numbers): normalize vectors where
-their lengths mean nothing.
+ones are filtered.
+
+Rows of one length are compared by distances, rows of different lengths by inner products: a graph
+of augmented rows reaches the same recall only with several times the effort, and over codes it may
+never do (LOG.md has the numbers).
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -21,12 +23,13 @@ from leanformer.retrieve.indexes.interface import Growth
 _MOST_VISITED = 4096
 
 
-@technique("hnsw", paper="Malkov & Yashunin 2018, arXiv:1603.09320")
+@technique("hnsw", paper="Malkov & Yashunin 2018, arXiv:1603.09320; Morozov & Babenko 2018")
 class Hnsw(FaissDescription):
     """Walk a graph of near neighbours: the lowest latency for single queries, slow to build."""
 
     growth: ClassVar[Growth] = "logarithmic"
     effort_field: ClassVar[str] = "ef"
+    augmenting: ClassVar[bool] = False
 
     links: Annotated[int, Range(at_least=2, at_most=128)] = 16
     """Links per row and layer; more links, more recall, memory and time to build."""
@@ -39,13 +42,13 @@ class Hnsw(FaissDescription):
     storage: Literal["int8", "fp32"] = "int8"
     """How rows lie in the graph: codes of 8 bits per coordinate, or as they are."""
 
-    def make(self, faiss: Any, width: int, rows: int) -> Any:
+    def make(self, faiss: Any, width: int, rows: int, metric: int) -> Any:
         """A graph over codes or vectors."""
         if self.storage == "int8":
             kind = faiss.ScalarQuantizer.QT_8bit
-            made = faiss.IndexHNSWSQ(width, kind, self.links, faiss.METRIC_L2)
+            made = faiss.IndexHNSWSQ(width, kind, self.links, metric)
         else:
-            made = faiss.IndexHNSWFlat(width, self.links, faiss.METRIC_L2)
+            made = faiss.IndexHNSWFlat(width, self.links, metric)
         made.hnsw.efConstruction = self.ef_construction
         return made
 

@@ -52,14 +52,14 @@ class Ivf(FaissDescription):
     storage: Literal["int8", "fp32"] = "int8"
     """How rows lie in the lists: codes of 8 bits per coordinate, or as they are."""
 
-    def make(self, faiss: Any, width: int, rows: int) -> Any:
+    def make(self, faiss: Any, width: int, rows: int, metric: int) -> Any:
         """Lists of codes or vectors."""
         lists = number_of_lists(self.lists, rows)
         centroids = faiss.IndexFlatL2(width)
         if self.storage == "fp32":
-            return listed(faiss.IndexIVFFlat(centroids, width, lists, faiss.METRIC_L2), centroids)
+            return listed(faiss.IndexIVFFlat(centroids, width, lists, metric), centroids)
         kind = faiss.ScalarQuantizer.QT_8bit
-        made = faiss.IndexIVFScalarQuantizer(centroids, width, lists, kind, faiss.METRIC_L2)
+        made = faiss.IndexIVFScalarQuantizer(centroids, width, lists, kind, metric)
         return listed(made, centroids)
 
     def parameters(self, faiss: Any, effort: int, selector: Any) -> Any:

@@ -43,13 +43,11 @@ class IvfPq(FaissDescription):
         if self.group == 3:
             raise ValueError("group: 3 does not divide the width; set it to 1, 2 or 4")
 
-    def make(self, faiss: Any, width: int, rows: int) -> Any:
+    def make(self, faiss: Any, width: int, rows: int, metric: int) -> Any:
         """Lists of codes of 4 bits."""
         centroids = faiss.IndexFlatL2(width)
         lists = number_of_lists(self.lists, rows)
-        made = faiss.IndexIVFPQFastScan(
-            centroids, width, lists, width // self.group, _BITS, faiss.METRIC_L2
-        )
+        made = faiss.IndexIVFPQFastScan(centroids, width, lists, width // self.group, _BITS, metric)
         made.pq.cp.min_points_per_centroid = 1
         return listed(made, centroids)
 

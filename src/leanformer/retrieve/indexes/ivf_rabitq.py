@@ -31,11 +31,11 @@ class IvfRabitq(FaissDescription):
     rescored: Annotated[int, Range(at_least=1, at_most=256)] = 8
     """Candidates per result that are scored exactly."""
 
-    def make(self, faiss: Any, width: int, rows: int) -> Any:
+    def make(self, faiss: Any, width: int, rows: int, metric: int) -> Any:
         """Lists of codes of one bit."""
         centroids = faiss.IndexFlatL2(width)
         lists = number_of_lists(self.lists, rows)
-        made = faiss.IndexIVFRaBitQFastScan(centroids, width, lists, faiss.METRIC_L2)
+        made = faiss.IndexIVFRaBitQFastScan(centroids, width, lists, metric)
         return listed(made, centroids)
 
     def parameters(self, faiss: Any, effort: int, selector: Any) -> Any:

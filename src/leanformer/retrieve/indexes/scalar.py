@@ -31,10 +31,10 @@ class Scalar(FaissDescription):
     rescored: Rescored = 4
     """Candidates per result that are scored exactly."""
 
-    def make(self, faiss: Any, width: int, rows: int) -> Any:
+    def make(self, faiss: Any, width: int, rows: int, metric: int) -> Any:
         """Flat codes."""
         kind = getattr(faiss.ScalarQuantizer, f"QT_{self.bits}bit")
-        return faiss.IndexScalarQuantizer(width, kind, faiss.METRIC_L2)
+        return faiss.IndexScalarQuantizer(width, kind, metric)
 
     def parameters(self, faiss: Any, effort: int, selector: Any) -> Any:
         """Only the filter: all rows are scored."""

@@ -1,13 +1,14 @@
 """The manifest: the one file that says what is committed, whole or not at all.
 
-    {"crc32": "9f3c01aa", "dtype": "float32", …, "segments": [{"bytes": 8120, "rows": 40}], …}
+    {"crc32": "9f3c01aa", "dtype": "float32", …, "segments": [[40, 8120]], …}
 
-Its size does not depend on the number of rows. It ends every commit, by a rename.
+Of each segment it tells the rows and the length of the journal; its size does not depend on the
+number of rows. It ends every commit, by a rename.
 """
 
 import json
 import zlib
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -132,7 +133,7 @@ def _parsed(table: dict[str, Any]) -> Manifest | None:
         return None
     try:
         values = {field.name: table[field.name] for field in fields(Manifest)}
-        values["segments"] = tuple(Extent(**segment) for segment in values["segments"])
+        values["segments"] = tuple(Extent(*segment) for segment in values["segments"])
         manifest = Manifest(**values)
         numbers = [manifest.version, manifest.generation, manifest.deleted]
         numbers += [size for one in manifest.segments for size in (one.rows, one.bytes)]
@@ -147,7 +148,11 @@ def _signed(table: dict[str, Any]) -> bool:
 
 
 def _written(manifest: Manifest) -> bytes:
-    table = {"format": _FORMAT, **asdict(manifest)}
+    table: dict[str, Any] = {
+        field.name: getattr(manifest, field.name) for field in fields(Manifest)
+    }
+    table["segments"] = [[segment.rows, segment.bytes] for segment in manifest.segments]
+    table["format"] = _FORMAT
     return (_text(table | {"crc32": _checksum(table)}) + "\n").encode()
 
 

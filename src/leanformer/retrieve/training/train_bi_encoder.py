@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from leanformer.core.machine.device import device_of
-from leanformer.core.ranges import Length
+from leanformer.core.ranges import Length, Number
 from leanformer.core.step import Sketch
 from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
@@ -55,7 +55,7 @@ class TrainBiEncoder(Training):
     not bound by `max_tokens_per_microbatch`: more texts are encoded in parts, each twice."""
     max_length: Length = 128
     """Longer texts are cut to this many tokens."""
-    score_range: tuple[float, float] | None = None
+    score_range: tuple[Number, Number] | None = None
     """The scores that mean "nothing in common" and "the same"; None = the least and the largest of
     the training rows."""
     cross_encoder: str | None = None
