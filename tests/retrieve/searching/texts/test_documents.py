@@ -122,10 +122,14 @@ def test_documents_that_cannot_be_read_are_given_with_the_reason(
 
 
 def test_rows_that_cannot_be_read_are_given_with_the_reason(tmp_path: Path) -> None:
-    lines = ['{"id": "a", "text": 3}', '{"id": null, "text": "x"}', '{"id": 4, "text": "y"}']
-    (tmp_path / "t.jsonl").write_text("\n".join(lines))
-    first, second, third = read(tmp_path / "t.jsonl")
+    lines = ['{"id": "a", "text": 3}', '{"id": null, "text": "x"}', '{"id": 4, "text": "y"}', "{"]
+    raw = "\n".join(lines).encode() + b'\n{"id": 5, "text": "caf\xe9"}\n'
+    (tmp_path / "t.jsonl").write_bytes(raw)
+    first, second, third, fourth, fifth = read(tmp_path / "t.jsonl")
+    assert first.name == "a"
     assert "t.jsonl:1: text is 3 (int), not a text" in first.reason
     assert "t.jsonl:2: id is empty" in second.reason
+    assert "t.jsonl:4: " in fourth.reason
+    assert "t.jsonl:5: byte 0xe9 is not UTF-8" in fifth.reason
     assert isinstance(third, Document)
     assert third.name == "4"

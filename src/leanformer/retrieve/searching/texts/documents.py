@@ -56,7 +56,7 @@ class Unreadable(NamedTuple):
     """A document that cannot be read.
 
     Attributes:
-        name: Its path within the folder, or the place of the row.
+        name: As of a `Document`, or the place of the row where its id cannot be read.
         reason: What is wrong, with the place.
     """
 
@@ -124,6 +124,9 @@ class Texts:
     def _rows(self, file: Path, size: int) -> Iterator[Document | Unreadable]:
         text = id_ = None
         for row, done in _table(file, size):
+            if isinstance(row, Unreadable):
+                yield row
+                continue
             if text is None:
                 text = column_of(list(row), self.text, file)
                 id_ = self._id_column(list(row), file)
@@ -181,17 +184,26 @@ def _whole(file: Path, name: str, size: int, done: int) -> Document | Unreadable
     return Document(name, text, {"source": name}, done) if text.strip() else None
 
 
-def _table(file: Path, size: int) -> Iterator[tuple[Row, int]]:
+def _table(file: Path, size: int) -> Iterator[tuple[Row | Unreadable, int]]:
     """The rows of a table with the bytes that were read; JSON lines are read one at a time."""
     if format_of(file) == ".jsonl":
-        for line in lines(file):
-            if line.text.strip():
-                row = json_line(line.text, f"{file}:{line.number}")
-                yield Row(row, f"{file}:", line.number), line.done
+        yield from _json_lines(file)
         return
     rows = read_rows(file)
     for number, row in enumerate(rows, 1):
         yield row, size * number // len(rows)
+
+
+def _json_lines(file: Path) -> Iterator[tuple[Row | Unreadable, int]]:
+    for line in lines(file, keep_errors=True):
+        place, wrong = f"{file}:{line.number}", line.error
+        if not line.text.strip() and not wrong:
+            continue
+        try:
+            row = Row({} if wrong else json_line(line.text, place), f"{file}:", line.number)
+        except ValueError as error:
+            wrong = str(error)
+        yield Unreadable(f"{file.name}:{line.number}", wrong) if wrong else row, line.done
 
 
 def _document(
@@ -202,11 +214,11 @@ def _document(
     value = row.get(text)
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    if reason := refusal(value):
-        return Unreadable(place, f"{row.place}: {text} {reason}")
     name = place if id_ is None else str(row.get(id_) if row.get(id_) is not None else "").strip()
     if not name:
         return Unreadable(place, f"{row.place}: {id_} is empty; give each row an id of its own")
+    if reason := refusal(value):
+        return Unreadable(repair(name), f"{row.place}: {text} {reason}")
     others = {key: item for key, item in row.items() if key != text and item is not None}
     metadata = {"source": source} | {key: _storable(item) for key, item in others.items()}
     return Document(repair(name), repair(value), metadata, done)
