@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from leanformer.serve.running import Server, address_of, bind
+from leanformer.serve.server import Server
+from leanformer.serve.sockets import address_of, bind
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
