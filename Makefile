@@ -27,8 +27,9 @@ $(VENV)/.made: pyproject.toml
 	@test -x $(PYTHON) || $(SYSTEM_PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "no venv could be made; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m pip install --quiet --upgrade "pip>=25.1"
-	$(PYTHON) -m pip install --quiet $(TORCH)
-	$(PYTHON) -m pip install --quiet -e ".[demo]" --group test
+	$(PYTHON) -m pip install --quiet --no-compile $(TORCH)
+	$(PYTHON) -m pip install --quiet --no-compile -e ".[demo]" --group test
+	@$(PYTHON) -m compileall -qq -j 0 $(VENV)/lib src || true  # on all cores; pip compiles on one
 	@touch $@
 
 # Without a C compiler it says so, and numpy computes what the kernel would.

@@ -1,22 +1,27 @@
 import json
+from functools import partial
 
 import pytest
 from transformers import AutoModelForSequenceClassification
 
 from leanformer.attention.bench import measure as bench
 from leanformer.attention.bench.measure import here
+from leanformer.attention.bench.picture import picture
 from leanformer.attention.presets import longformer
 from leanformer.core.codec import encode
 from leanformer.models.tiny import tiny_model
 
 
 @pytest.fixture
-def without_processes(monkeypatch):
-    """Peak memory takes a process for each measurement; `tests/attention/test_peak.py` has some."""
+def short(monkeypatch):
+    """Peak memory takes a process for each measurement, and pictures are of 1,024 tokens; both have
+    tests in `tests/attention/bench`."""
     monkeypatch.setattr(bench, "peak_bytes", lambda mechanism, work: 2**20)
+    small = partial(picture, length=128)
+    monkeypatch.setattr("leanformer.attention.bench.picture.picture", small)
 
 
-@pytest.mark.usefixtures("without_processes")
+@pytest.mark.usefixtures("short")
 def test_bench_measures_draws_and_goes_on(run, tmp_path):
     record = tmp_path / "attention.jsonl"
     words = ["attention", "bench", "--lengths", "64", "--rounds", "1", "--out", record]
@@ -47,7 +52,7 @@ def test_bench_refuses_names_it_does_not_know(run, tmp_path):
     assert "sliding-window" in said
 
 
-@pytest.mark.usefixtures("without_processes")
+@pytest.mark.usefixtures("short")
 def test_bench_measures_again_what_another_machine_measured(run, tmp_path):
     record = tmp_path / "attention.jsonl"
     words = ["attention", "bench", "--lengths", "32", "--rounds", "1", "--out", record]

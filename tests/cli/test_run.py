@@ -5,7 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
+from search.whole import measure_briefly
 
+from leanformer.core.quantity import Quantity
 from leanformer.core.storage.lock import locked_folder
 from leanformer.runtime.export import export_folder
 
@@ -39,6 +41,9 @@ def recipe(tmp_path, teacher, data):
 def test_a_recipe_ends_with_model_record_and_report(run, recipe, tmp_path, monkeypatch):
     short = partial(export_folder, candidates=[("openvino", "int8")])  # a race takes long
     monkeypatch.setattr("leanformer.search.finish.export_folder", short)
+    measure_briefly(monkeypatch)
+    memory = Quantity(1.0, "bytes")  # test_compress.py measures that of every form
+    monkeypatch.setattr("leanformer.measure.folders.peak_memory", lambda *_, **__: memory)
     out = tmp_path / "out"
     code, shown, said = run(
         "run", recipe, "--out", out, "--set", "steps[1].objectives[0].temperature=4"

@@ -31,6 +31,7 @@ from leanformer.prune.sparse.sparse_weights import encode_sparse, sparse_layers
 from leanformer.quantize.packed import codes_of_layers, hold
 from leanformer.quantize.quantizers import Uniform
 from leanformer.quantize.swap import swap
+from leanformer.retrieve.store import VectorStore
 from leanformer.runtime.backends import find_backend
 from leanformer.runtime.manifest import read_manifest, write_manifest
 from leanformer.runtime.systems.cascade import save_cascade
@@ -235,6 +236,22 @@ def rows_of(folder: Path) -> Any:
     return {name: tensor.numpy() for name, tensor in inputs.items()}, held_out
 
 
+def stored(folder: Path) -> None:
+    """A vector store of two segments, with a row that is deleted."""
+    with VectorStore.create(folder, width=3, normalized=False, segment_rows=4) as store:
+        vectors = np.arange(15).reshape(5, 3)
+        records = [{"text": f"text {n}", "metadata": {"n": n}} for n in range(5)]
+        store.add(list("abcde"), vectors, records)
+        store.update(["b"], vectors[:1])
+
+
+def found_rows(folder: Path) -> Any:
+    snapshot = VectorStore.open(folder).snapshot()
+    rows = np.arange(snapshot.rows)
+    values = (snapshot.vectors(rows), snapshot.alive(), snapshot.rows_of(["b", "e", "z"]))
+    return values, snapshot.keys(rows), snapshot.records(rows)
+
+
 FORM = "config.json:quantization_config"
 FOLDERS = {
     "model": Kind(made(), answers),
@@ -267,6 +284,7 @@ FOLDERS = {
     "checkpoint": Kind(training, resumed, ("state.json", "parts.json")),
     "teacher": Kind(TEACHER.fill, TEACHER.read, ("outputs.json",)),
     "corpus": Kind(corpus, rows_of, ("tokens.json",)),
+    "store": Kind(stored, found_rows, ("manifest.json",)),
     "record": Kind(recorded, lambda folder: read(folder / "record.jsonl"), begins=True),
 }
 

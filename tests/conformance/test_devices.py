@@ -190,9 +190,10 @@ def test_an_int8_graph_is_made_of_a_copy_on_the_cpu(tmp_path: Path, scales: Any)
     pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
     from leanformer.quantize.int8 import Int8
 
-    given = workspace(tmp_path, shadow(), CLASSES)
+    given = workspace(tmp_path, torch.device("cpu"), CLASSES)  # the tests above train on the other
     tuned = replace(TUNE, train=replace(FAST, epochs=10)).apply(given)
-    done = Int8(scales=scales, onnx=scales == "own", max_length=32).apply(tuned)
+    there = replace(tuned, model=tuned.model.to(shadow()))
+    done = Int8(scales=scales, onnx=scales == "own", max_length=32).apply(there)
     assert device_of(done.model) == shadow()
     assert all(proof.ok for proof in done.proofs)
     loaded, _ = load_model(str(done.saved), "classification")

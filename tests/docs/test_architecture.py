@@ -1,5 +1,6 @@
 """The worked examples of ARCHITECTURE.md are put where they say, listed by one line, and run."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -78,18 +79,6 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _run(extended: Path, desk: Path, code: str, *arguments: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=desk,
-        env={"PYTHONPATH": str(extended), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-
-
 def _recipe(folder: Path, step: str, data: str, model: Path) -> Path:
     path = folder / "recipe.toml"
     path.write_text(
@@ -99,16 +88,16 @@ def _recipe(folder: Path, step: str, data: str, model: Path) -> Path:
     return path
 
 
-def test_an_optimizer(extended: Path, tmp_path: Path) -> None:
-    data = tiny_data.write_data(tmp_path / "data")
-    model = tiny_data.write_encoder(tmp_path / "encoder")
-    recipe = _recipe(tmp_path, "finetune", f'path = "{data}"', model)
+def _optimizer(folder: Path) -> Path:
+    data = tiny_data.write_data(folder / "data")
+    model = tiny_data.write_encoder(folder / "encoder")
+    recipe = _recipe(folder, "finetune", f'path = "{data}"', model)
     recipe.write_text(recipe.read_text().replace("learning_rate = 3e-3\n", ""))
-    _run(extended, tmp_path, _OPTIMIZER, recipe)
+    return recipe
 
 
-def test_a_task(extended: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def _task(folder: Path) -> Path:
+    data = folder / "data"
     data.mkdir()
     for split, count in tiny_data.SIZES.items():
         rows = tiny_data.texts(split, count)
@@ -116,16 +105,59 @@ def test_a_task(extended: Path, tmp_path: Path) -> None:
             f"{text}\t{int(label == 'animal')}\t{int(label == 'money')}" for text, label in rows
         ]
         (data / f"{split}.tsv").write_text("\n".join(["text\tvalence\tarousal", *lines]) + "\n")
-    model = tiny_data.write_encoder(tmp_path / "encoder")
+    model = tiny_data.write_encoder(folder / "encoder")
     about = f'path = "{data}"\nkind = "two-scores"\nlabel = "valence,arousal"'
-    _run(extended, tmp_path, _TASK, _recipe(tmp_path, "finetune", about, model))
+    return _recipe(folder, "finetune", about, model)
 
 
-def test_a_step(extended: Path, tmp_path: Path) -> None:
-    data = tiny_data.write_data(tmp_path / "data")
-    model = tiny_data.write_classifier(tmp_path / "classifier", data)
-    _run(extended, tmp_path, _STEP, _recipe(tmp_path, "store-bfloat16", f'path = "{data}"', model))
+def _step(folder: Path) -> Path:
+    data = tiny_data.write_data(folder / "data")
+    model = tiny_data.write_classifier(folder / "classifier", data)
+    return _recipe(folder, "store-bfloat16", f'path = "{data}"', model)
 
 
-def test_a_served_system(extended: Path, tmp_path: Path) -> None:
-    _run(extended, tmp_path, _SYSTEM)
+_EXAMPLES = {  # the system first, which needs no torch
+    "system": (_SYSTEM, None),
+    "optimizer": (_OPTIMIZER, _optimizer),
+    "task": (_TASK, _task),
+    "step": (_STEP, _step),
+}
+_EACH = """
+import json, sys, traceback
+said = {}
+for name, code, argument in json.loads(sys.argv[1]):
+    sys.argv[1:] = [argument]
+    try:
+        exec(code, {"__name__": "__main__"})
+        said[name] = ""
+    except BaseException:
+        said[name] = traceback.format_exc()
+with open("said.json", "w") as file:
+    json.dump(said, file)
+"""
+
+
+@pytest.fixture(scope="module")
+def said(extended: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What went wrong with each example, in one process with the extended package."""
+    asked = []
+    for name, (code, prepare) in _EXAMPLES.items():
+        argument = "" if prepare is None else str(prepare(tmp_path_factory.mktemp(name)))
+        asked.append((name, code, argument))
+    place = tmp_path_factory.mktemp("place")
+    ended = subprocess.run(
+        [sys.executable, "-c", _EACH, json.dumps(asked)],
+        cwd=place,
+        env={"PYTHONPATH": str(extended), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    found: dict[str, str] = json.loads((place / "said.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("example", _EXAMPLES)
+def test_an_example_works_as_the_page_says(said: dict[str, str], example: str) -> None:
+    assert said[example] == ""

@@ -22,7 +22,7 @@ ALL = {*LOADS, *LATENCIES, "cpu_time", "memory", "size", "flops"} - {"latency_ea
 def test_every_folder_has_every_quantity(classifier: Path) -> None:
     found, measured = measure_folders(
         {"ours": (classifier, "pytorch", "fp32"), "bf16": (classifier, "pytorch", "bf16")},
-        TEXTS * 3, rounds=2, threads=1,
+        TEXTS * 3, rounds=1, requests=8, threads=1,
     )  # fmt: skip
     assert list(found) == ["ours", "bf16"]
     for quantities in found.values():

@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,19 @@ from leanformer.runtime.openvino.graph import executed_precision
 from leanformer.runtime.openvino.session import OpenVinoSession
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+@pytest.fixture(scope="module")
+def learnt() -> tuple[Any, Any]:
     """A model that has learnt its task: its answers are far from the boundary."""
     model, tokenizer = tiny_model("bert", num_labels=2, hidden_size=64, intermediate_size=128)
-    texts = examples()
-    encoded = encode_examples(texts, tokenizer, "classification", 32)
+    encoded = encode_examples(examples(), tokenizer, "classification", 32)
     fit(model, encoded, Supervised("classification"), replace(FAST, epochs=10))
+    return model, tokenizer
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, learnt: tuple[Any, Any]) -> Workspace:
+    model, tokenizer = copy.deepcopy(learnt[0]), learnt[1]
+    texts = examples()
     task = Task(kind="classification", labels=("music", "rice"))
     dataset = Dataset(name="toy", task=task, train=texts, dev=texts, test=texts)
     return Workspace(
@@ -114,6 +121,8 @@ def test_layers_go_back_to_float_until_the_quality_holds(
 
     def counted(*args: Any, modules_to_not_convert: Any, **settings: Any) -> Any:
         exports.append(len(modules_to_not_convert))
+        if 1 < len(exports) < 6:  # the first graph stands for these: their quality is made up
+            return []
         return export(*args, modules_to_not_convert=modules_to_not_convert, **settings)
 
     monkeypatch.setattr(int8, "export_openvino", counted)

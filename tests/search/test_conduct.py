@@ -87,7 +87,7 @@ def test_a_teacher_that_has_nothing_to_keep_is_refused(
     save_model(model, tokenizer, tmp_path / "teacher")
     monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)
     monkeypatch.setattr("leanformer.runtime.onnx.export.export_onnx", absent)
-    asked = recipe(tmp_path / "teacher", data, Int8())
+    asked = recipe(tmp_path / "teacher", data, Int8(texts=4))
     with pytest.raises(ValueError, match="the teacher's mcc on dev is 0, there is nothing to keep"):
         conduct(replace(asked, data=replace(asked.data, metric="mcc")), tmp_path / "out")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from search.whole import measure_briefly
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import leanformer
@@ -104,7 +105,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run."""
     place = tmp_path_factory.mktemp("decoders")
     recipe = read_recipe(written(place))
-    conduct(recipe, place / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        measure_briefly(patch)
+        conduct(recipe, place / "out")
     return place / "out"
 
 
@@ -191,13 +194,27 @@ def test_a_finished_run_is_only_read(done: Path) -> None:
     assert (done / "record.jsonl").read_bytes() == before
 
 
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GPT-2 that has learnt the texts beside it."""
+    place = tmp_path_factory.mktemp("pretrained")
+    path = written(place, "gpt2", more="measure = false", packing="false")
+    recipe = read_recipe(path, ["steps[0].packing=false"])
+    workspace = run(replace(recipe, steps=recipe.steps[:1]), place / "first")
+    assert workspace.proofs
+    assert all(proof.ok for proof in workspace.proofs)
+    assert workspace.saved is not None
+    return workspace.saved
+
+
 @pytest.mark.parametrize("objective", ["logits", "reverse-kl", "labels"])
 def test_each_objective_teaches_decoders_and_the_result_opens_without_measures(
-    tmp_path: Path, objective: str
+    tmp_path: Path, pretrained: Path, objective: str
 ) -> None:
-    path = written(tmp_path, "gpt2", more="measure = false", packing="false")
-    settings = [f'steps[2].objectives=[{{ use = "{objective}" }}]', "steps[0].packing=false"]
-    workspace, page = conduct(read_recipe(path, settings), tmp_path / "out")
+    path = pretrained.parents[2] / "recipe.toml"
+    recipe = read_recipe(path, [f'steps[2].objectives=[{{ use = "{objective}" }}]'])
+    recipe = replace(recipe, model=str(pretrained), steps=recipe.steps[1:])
+    workspace, page = conduct(recipe, tmp_path / "out")
     assert page is None
     assert [proof.ok for proof in workspace.proofs] == [True, True]
     assert workspace.saved is not None

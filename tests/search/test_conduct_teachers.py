@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import tiny_data
 from distill.teachers_elsewhere import teacher_of
-from search.whole import absent
+from search.whole import absent, measure_briefly
 
 from leanformer.core.record import read
 from leanformer.data import Source
@@ -25,6 +25,7 @@ def test_a_teacher_of_another_architecture_is_measured_beside_its_student(
     pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")
     monkeypatch.setattr("leanformer.runtime.openvino.export.export_openvino", absent)
     monkeypatch.setattr("leanformer.runtime.onnx.export.export_onnx", absent)
+    measure_briefly(monkeypatch)
     data = tiny_data.write_data(tmp_path / "data")
     teacher, tokenizer = teacher_of(family, "classification")
     teacher.config.id2label = {0: "money", 1: "animal"}

@@ -21,6 +21,7 @@ from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.runtime.serving.smoke import Smoke
 from leanformer.search import Request, compress
+from leanformer.search.clock import Effort
 from leanformer.search.contest import Contest
 from leanformer.search.students.ladder import ladder
 from leanformer.train import Supervised, TrainSetup, fit
@@ -111,6 +112,12 @@ def measured(served: Any, *_: Any, **__: Any) -> Any:
     """Made-up timings: the later one entered, the faster; students are tried from large to small."""
     rates = {name: Quantity(float(place), "texts/s") for place, name in enumerate(served, 1)}
     return {name: {"throughput": rate} for name, rate in rates.items()}, None
+
+
+def measure_briefly(patch: pytest.MonkeyPatch) -> None:
+    """Time and memory are measured really, in few rounds, texts and requests."""
+    for module in ("leanformer.search.clock", "leanformer.search.finish"):
+        patch.setattr(f"{module}.WHOLE", Effort(rounds=1, texts=32, requests=8))
 
 
 def absent(*_: Any, **__: Any) -> None:

@@ -14,11 +14,14 @@ from leanformer.cli.attend import attend
 from leanformer.cli.attention import attention
 from leanformer.cli.compare import compare
 from leanformer.cli.compress import compress
+from leanformer.cli.embed import embed
+from leanformer.cli.index import index
 from leanformer.cli.list import list_
 from leanformer.cli.measure import measure
 from leanformer.cli.predict import predict
 from leanformer.cli.report import report
 from leanformer.cli.run import run
+from leanformer.cli.search import search
 from leanformer.cli.serve import serve
 from leanformer.cli.show import show
 from leanformer.cli.stopping import Signals, stopped_by_signals
@@ -42,6 +45,9 @@ app.command()(compress)
 app.command()(run)
 app.command()(train)
 app.command()(predict)
+app.command()(embed)
+app.command()(index)
+app.command()(search)
 app.command()(serve)
 app.command()(measure)
 app.command()(report)

@@ -9,7 +9,9 @@ def list_(
     family: Annotated[str | None, typer.Argument(help="Only this family.")] = None,
 ) -> None:
     """List the techniques that recipes can name."""
-    import leanformer.recipe  # noqa: F401  (registers every technique)
+    import leanformer.recipe  # registers every technique of recipes
+    import leanformer.retrieve.indexes
+    import leanformer.retrieve.searching  # noqa: F401  (and these)
     from leanformer.core.technique import families, nearest
 
     known = families()

@@ -1,10 +1,15 @@
-"""Progress in the terminal: one line that moves while a training runs, and lines that stay."""
+"""Progress in the terminal: one line that moves while something runs, and lines that stay."""
 
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+
+from leanformer.cli.training_progress import span
+
+if TYPE_CHECKING:
+    from leanformer.retrieve.embed.progress import Progress
 
 
 class Watcher:
@@ -45,3 +50,30 @@ class Watcher:
             self.console.print(text, end="\r", overflow="ellipsis", no_wrap=True)
         else:
             self.console.print(text)
+
+
+class EmbedWatcher:
+    """Shows how far an embedding is; called with a `retrieve.embed.progress.Progress`."""
+
+    def __init__(self) -> None:
+        # Paths may hold brackets, which are markup to the console.
+        self.console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self.shown = 0.0
+
+    def __call__(self, progress: "Progress") -> None:
+        """Show one piece of news."""
+        now, terminal = time.monotonic(), sys.stderr.isatty()
+        if not progress.last and now - self.shown < (0.2 if terminal else 20.0):
+            return
+        self.shown = now
+        if terminal and not progress.last:
+            self.console.print(progress_line(progress), end="\r", overflow="ellipsis", no_wrap=True)
+        else:
+            self.console.print(progress_line(progress), soft_wrap=True)
+
+
+def progress_line(progress: "Progress") -> str:
+    """Where an embedding is, on one line."""
+    done = f"{progress.texts:,} texts  {progress.share:.0%}"
+    left = "" if progress.last else f"  {span(progress.seconds_left)} left"
+    return f"  {done}  {progress.texts_per_second:,.0f} texts/s{left}"

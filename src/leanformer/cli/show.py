@@ -8,7 +8,9 @@ import typer
 
 def show(name: Annotated[str, typer.Argument(help="As `leanformer list` names it.")]) -> None:
     """Explain a technique."""
-    import leanformer.recipe  # noqa: F401  (registers every technique)
+    import leanformer.recipe  # registers every technique of recipes
+    import leanformer.retrieve.indexes
+    import leanformer.retrieve.searching  # noqa: F401  (and these)
     from leanformer.core.technique import families, find
 
     found: list[Any] = [members[name] for members in families().values() if name in members]

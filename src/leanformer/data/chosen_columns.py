@@ -22,6 +22,7 @@ _SECOND = ("pair", "text2", "sentence2", "hypothesis", "question2", "text_b", "s
 _PAIR = (*_SECOND, "passage", "document")
 _QUERY = ("query", "question")
 _TEXT_OF_QUERY = (*_PAIR, "answer", "text", "sentence", "content")
+_ANCHOR, _POSITIVE = ("anchor",), ("positive",)
 _QUERY_ID = ("query_id", "qid")
 LABEL = (
     *("label", "labels", "gold_label", "score", "intent", "category", "target", "coarse"),
@@ -41,6 +42,9 @@ class Columns:
         pair: Column of the second text.
         label: Column of the label, or several with commas between them where a task reads such.
         query_id: Column of the query's id.
+        negatives: Columns of texts that do not belong to the text of their row, with commas
+            between them; only where vectors are learned.
+        scores: Columns of a teacher's scores, likewise.
         metric: What the task is judged by; None = the default of its kind.
     """
 
@@ -49,6 +53,8 @@ class Columns:
     pair: str | None = None
     label: str | None = None
     query_id: str | None = None
+    negatives: str | None = None
+    scores: str | None = None
     metric: str | None = None
 
 
@@ -119,13 +125,24 @@ def choose_columns(present: list[str], columns: Columns, about: TaskKind | None 
     query_id = columns.query_id
     if about is not None and about.grouped and query_id is None:
         query_id = found_column(_QUERY_ID, present, "--query-id")
-    return Columns(text=text, pair=pair, label=label, query_id=query_id)
+    return Columns(
+        text=text,
+        pair=pair,
+        label=label,
+        query_id=query_id,
+        negatives=columns.negatives,
+        scores=columns.scores,
+    )
 
 
 def _texts(present: list[str], columns: Columns, about: TaskKind | None) -> tuple[str, str | None]:
     """The columns of the text and of the second one."""
     needed = about is not None and about.pairs == "needed"
+    usual: tuple[str, ...]
+    second: tuple[str, ...]
     usual, second = ((*_QUERY, *TEXT), _TEXT_OF_QUERY) if needed else (TEXT, _PAIR)
+    if about is not None and about.pairs == "split":
+        usual, second = (*_ANCHOR, *TEXT), (*_POSITIVE, *_PAIR)
     text = columns.text or found_column(usual, present, "--text")
     if text is None:
         raise ValueError(

@@ -18,7 +18,8 @@ def identify_data(dataset: Dataset) -> dict[str, Any]:
 
 def _identify(split: Examples) -> dict[str, Any]:
     read = (split.texts, split.pairs, split.words, split.groups)
-    return {
+    related = {} if split.relations is None else {"relations": split.relations.identity()}
+    return related | {
         "examples": len(split),
         "texts": digest(*(column if column is None else chunks(column) for column in read)),
         "labels": digest(split.labels if split.labels is None else chunks(split.labels)),

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 
 from leanformer.data.chosen_columns import Columns
 
-_ROLES = {"text": "text", "pair": "second text", "label": "label", "query_id": "query's id"}
+_ROLES = {
+    "text": "text",
+    "pair": "second text",
+    "label": "label",
+    "query_id": "query's id",
+    "negatives": "negatives",
+    "scores": "teacher's scores",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

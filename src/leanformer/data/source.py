@@ -44,6 +44,10 @@ class Source:
         label: Column of the label; for multi-label also several columns of 0 and 1: "anger,joy".
         query_id: Column of the query's id, where texts are ranked by query; None = rows with the
             same text of the query belong together.
+        negatives: Where vectors are learned (`kind = "embedding"`): a column of lists of texts that
+            do not belong to the text of their row, or several columns: "negative_1,negative_2".
+        scores: There too: a column of lists of numbers, or several columns: the score that a
+            teacher gave to the second text and to each negative.
         unlabelled: A file of texts without labels (its own columns are found the same way).
         limit: Keep at most this many training rows (a hash decides which); None = all.
         metric: What the task is judged by: accuracy, macro-f1, mcc or f1:LABEL for classification,
@@ -57,6 +61,8 @@ class Source:
     pair: str | None = None
     label: str | None = None
     query_id: str | None = None
+    negatives: str | None = None
+    scores: str | None = None
     unlabelled: Path | None = None
     limit: Count | None = None
     metric: str | None = None
@@ -64,6 +70,12 @@ class Source:
     def __post_init__(self) -> None:
         if self.kind is not None:
             kind_named(self.kind)
+        for field in ("negatives", "scores"):
+            if getattr(self, field) is not None and self.kind != "embedding":
+                raise ValueError(
+                    f"{field}: only models that make vectors learn from them; set "
+                    "kind = 'embedding', or leave them out"
+                )
 
     def read(self) -> Dataset:
         """The data set, checked.
@@ -80,6 +92,8 @@ class Source:
             pair=self.pair,
             label=self.label,
             query_id=self.query_id,
+            negatives=self.negatives,
+            scores=self.scores,
             metric=self.metric,
         )
         first = rows["train"][0]

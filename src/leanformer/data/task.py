@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from leanformer.data.origin import Origin
+from leanformer.data.relations import Relations
 from leanformer.numerics.metrics import Metric
 from leanformer.tasks import TaskKind, check_metric, kind_named, metric_named
 
@@ -65,6 +66,8 @@ class Examples:
         pairs: The second texts, or None.
         words: The words of each example for tokens, or None.
         groups: The query that each example belongs to, where texts are ranked by query, or None.
+        relations: Which texts belong together, where vectors are learned from pairs; `texts` then
+            holds all of them, each once or more. None = nothing is known of it.
         labels: Label index, number, or list of label indices per word, as the task's `LabelForm`
             keeps them; None where unlabelled.
     """
@@ -74,12 +77,13 @@ class Examples:
     words: list[list[str]] | None = None
     labels: list[int] | list[float] | list[list[int]] | list[list[float]] | None = None
     groups: list[str] | None = None
+    relations: Relations | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def take(self, indices: list[int]) -> "Examples":
-        """The examples at `indices`, in that order."""
+        """The examples at `indices`, in that order; without relations, which are of all texts."""
 
         def pick(column: list | None) -> list | None:  # type: ignore[type-arg]
             return None if column is None else [column[index] for index in indices]

@@ -28,7 +28,11 @@ _HOW = (
     "parallel",
     "teacher_cache",
 )  # how a step is done, and not what
-_MODELS = ("teachers", "language_model")  # fields of steps that name folders of more models
+_MODELS = (
+    "teachers",
+    "language_model",
+    "cross_encoder",
+)  # fields of steps that name folders of more models
 
 WORDS = {
     "format": "the version of the run",

@@ -27,6 +27,7 @@ from leanformer.core.step import Step
 from leanformer.core.storage.lock import one_at_a_time
 from leanformer.core.workspace import Watch, Workspace
 from leanformer.data import Dataset
+from leanformer.models.activation import describe_activation
 from leanformer.models.digest import model_identity
 from leanformer.models.io.save import save_model
 from leanformer.recipe import stages
@@ -233,6 +234,7 @@ def _kept(step: Step, name: str, workspace: Workspace, started: float) -> Worksp
     """Keep what came of a step, and say in the record what it did."""
     if workspace.saved is None:
         place = workspace.folder / stages.MODEL
+        describe_activation(workspace.model, workspace.dataset.task.about)
         save_model(workspace.model, workspace.tokenizer, place, overwrite=True)
         workspace = workspace.with_(saved=place)
     workspace.record.write(

@@ -131,9 +131,9 @@ def test_weights_are_dropped_in_training_alone(tokens: str) -> None:
     mask[:, 0] = 1
     hidden = torch.randn(3, 16, 32, dtype=torch.float64)
     told = (mask, mask < 0, mask > 0, True)
-    several = torch.stack([layer(hidden, *told)[0].detach() for _ in range(2000)])
+    several = torch.stack([layer(hidden, *told)[0].detach() for _ in range(500)])
     exact = layer.eval()(hidden, *told)[0].detach()
-    off = (several.mean(0) - exact).abs() / (several.std(0) / 2000**0.5).clamp(min=1e-12)
+    off = (several.mean(0) - exact).abs() / (several.std(0) / 500**0.5).clamp(min=1e-12)
     assert off.mean() < 1.5  # of a normal variable it is 0.8
 
 

@@ -47,9 +47,9 @@ def test_weights_are_dropped_in_training_alone(number: int, rounds: int) -> None
     assert torch.equal(layer(hidden).hidden_states, exact)
     torch.manual_seed(0)
     layer.train()
-    several = torch.stack([layer(hidden).hidden_states.detach() for _ in range(1500)])
+    several = torch.stack([layer(hidden).hidden_states.detach() for _ in range(500)])
     assert not torch.equal(several[0], several[1])  # the seed of hashes is theirs alone
-    off = (several.mean(0) - exact).abs() / (several.std(0) / 1500**0.5).clamp(min=1e-12)
+    off = (several.mean(0) - exact).abs() / (several.std(0) / 500**0.5).clamp(min=1e-12)
     assert off.mean() < 1.5  # of a normal variable it is 0.8
 
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
-from leanformer.numerics.metrics import Ndcg, ReciprocalRank
+from leanformer.numerics.metrics import Ndcg, Recall, ReciprocalRank
 from leanformer.numerics.metrics.ranking import RankingMetric
 from leanformer.numerics.paired_bootstrap import paired_bootstrap
 
-METRICS: list[RankingMetric] = [Ndcg(), ReciprocalRank()]
+METRICS: list[RankingMetric] = [Ndcg(), ReciprocalRank(), Recall(2)]
 TEXT = st.tuples(st.integers(-3, 3), st.integers(0, 3))  # score and grade; ties are common
 QUERY = st.lists(TEXT, min_size=2, max_size=14)
 
@@ -39,12 +39,27 @@ def test_the_reciprocal_rank_is_the_mean_over_the_orders_of_equal_scores(
     assert ReciprocalRank(k).score(*one(texts)) == pytest.approx(np.mean(values))
 
 
+@given(st.lists(TEXT, min_size=1, max_size=5), st.sampled_from([1, 2, 10]))
+def test_recall_is_the_mean_over_the_orders_of_equal_scores(
+    texts: list[tuple[int, int]], k: int
+) -> None:
+    relevant = sum(grade > 0 for _, grade in texts)
+    values = [
+        sum(grade > 0 for _, grade in order[:k]) / max(1, relevant)
+        for order in itertools.permutations(texts)
+        if [score for score, _ in order] == sorted((score for score, _ in texts), reverse=True)
+    ]
+    assert Recall(k).score(*one(texts)) == pytest.approx(np.mean(values))
+
+
 def test_values_that_were_computed_by_hand() -> None:
     predicted = [("a", 3.0), ("b", 0.1), ("a", 2.0), ("a", 1.0), ("b", 0.2), ("c", 1.0)]
     gold = [("a", 0.0), ("b", 1.0), ("a", 1.0), ("a", 0.0), ("b", 0.0), ("c", 0.0)]
     assert ReciprocalRank().score(predicted, gold) == pytest.approx((1 / 2 + 1 / 2) / 2)
     assert Ndcg().score(predicted, gold) == pytest.approx(1 / math.log2(3))
     assert ReciprocalRank(1).score(predicted, gold) == 0
+    assert Recall(1).score(predicted, gold) == 0
+    assert (Recall(2).score(predicted, gold), Recall().name) == (1, "recall@10")
     assert (Ndcg().name, ReciprocalRank().name) == ("ndcg@10", "mrr@10")
 
 

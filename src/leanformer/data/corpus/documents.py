@@ -37,10 +37,10 @@ class Document(NamedTuple):
     done: int
 
 
-def format_of(path: Path) -> str:
+def format_of(path: Path, formats: Sequence[str] = FORMATS) -> str:
     """The suffix that decides how `path` is read, without `.gz`; "" where it is none of these."""
     suffix = Path(path.name.lower().removesuffix(".gz")).suffix
-    return suffix if suffix in FORMATS else ""
+    return suffix if suffix in formats else ""
 
 
 def documents_of(path: Path, text: str | None = None, between: str = "lines") -> Iterator[Document]:
@@ -76,8 +76,16 @@ def documents_of(path: Path, text: str | None = None, between: str = "lines") ->
         raise ValueError(f"{path}: the file holds no text; give another one, or leave it out")
 
 
-def column_of(present: Sequence[str], asked: str | None, place: object) -> str:
+def column_of(
+    present: Sequence[str], asked: str | None, place: object, option: str = "text ="
+) -> str:
     """The column of the text: `asked`, or the first of the usual names.
+
+    Args:
+        present: The columns that are there.
+        asked: What the user named; None = found by its name.
+        place: Where the columns are, for messages.
+        option: How a user names the column, for messages.
 
     Raises:
         ValueError: It is not there, or none is recognised; the columns are listed.
@@ -88,10 +96,10 @@ def column_of(present: Sequence[str], asked: str | None, place: object) -> str:
             f"{place}: there is no column {asked!r}{nearest(asked, list(present))}; there are: "
             f"{there}"
         )
-    found = asked if asked is not None else found_column(TEXT, present, "text =")
+    found = asked if asked is not None else found_column(TEXT, present, option)
     if found is None:
         raise ValueError(
-            f"{place}: no column of text is recognised among {there}; name it: text = …"
+            f"{place}: no column of text is recognised among {there}; name it: {option} …"
         )
     return found
 

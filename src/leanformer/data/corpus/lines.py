@@ -25,15 +25,22 @@ class Line(NamedTuple):
         number: Counted from 1.
         text: Without its end.
         done: Bytes of the file, as it lies on the disk, that were read so far.
+        error: Why it cannot be read; "" where it can.
     """
 
     number: int
     text: str
     done: int
+    error: str = ""
 
 
-def lines(path: Path) -> Iterator[Line]:
+def lines(path: Path, *, keep_errors: bool = False) -> Iterator[Line]:
     """Every line of a UTF-8 file, without the byte order mark before the first.
+
+    Args:
+        path: The file.
+        keep_errors: Give a line that is not UTF-8 with its error and U+FFFD for the bytes that are
+            wrong, instead of refusing the file.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -50,19 +57,25 @@ def lines(path: Path) -> Iterator[Line]:
             while raw := stream.readline(MOST + 1):
                 number += 1
                 raw = raw.removeprefix(_MARK) if number == 1 else raw
-                yield Line(number, _text(raw, path, number), file.tell())
+                text, error = _text(raw, path, number)
+                if error is not None and not keep_errors:
+                    raise error
+                yield Line(number, text, file.tell(), "" if error is None else str(error))
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise ValueError(f"{path}: broken gzip file ({error})") from error
 
 
-def _text(raw: bytes, path: Path, number: int) -> str:
-    """A line as text, without its end."""
+def _text(raw: bytes, path: Path, number: int) -> tuple[str, ValueError | None]:
+    """A line as text, without its end, and what is wrong with its bytes."""
     if len(raw) > MOST:
         raise ValueError(
             f"{path}:{number}: a line of more than {MOST // 2**20} MiB; a document is held in "
             "memory, so put line feeds between documents (carriage returns alone end no line)"
         )
+    raw = raw.removesuffix(b"\n").removesuffix(b"\r")
     try:
-        return raw.removesuffix(b"\n").removesuffix(b"\r").decode()
+        return raw.decode(), None
     except UnicodeDecodeError as error:
-        raise not_utf8(path, number, raw[error.start]) from error
+        wrong = not_utf8(path, number, raw[error.start])
+        wrong.__cause__ = error
+        return raw.decode(errors="replace"), wrong

@@ -7,7 +7,7 @@
 Nothing here holds more than one document, or one page of a Parquet file, in memory.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -68,7 +68,7 @@ def sources(corpus: Corpus) -> list[Path | str]:
     for path in corpus.paths:
         place = Path(path).expanduser()
         if place.is_dir():
-            found += _shards(place)
+            found += readable_files(place)
         elif place.exists():
             found.append(place)
         elif format_of(place) or path.startswith((".", "/", "~")) or path.count("/") != 1:
@@ -148,14 +148,22 @@ def _opened(name: str, split: str) -> Any:
     return splits[split]
 
 
-def _shards(folder: Path) -> list[Path | str]:
-    """The files of a folder that can be read, sorted; what is hidden does not count."""
+def readable_files(folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """The files of a folder that can be read, sorted; what is hidden does not count.
+
+    Args:
+        folder: The folder; its sub-folders are not looked into.
+        formats: The suffixes of files that can be read.
+
+    Raises:
+        ValueError: There is none.
+    """
     inside = sorted(one for one in folder.iterdir() if one.is_file() and one.name[0] != ".")
-    found: list[Path | str] = [one for one in inside if format_of(one)]
+    found = [one for one in inside if format_of(one, formats)]
     if not found:
         there = f"there are: {one_line(', '.join(one.name for one in inside), 200)}"
         raise ValueError(
-            f"{folder}: no file that can be read ({', '.join(FORMATS)}, each plain or .gz); "
+            f"{folder}: no file that can be read ({', '.join(formats)}, each plain or .gz); "
             f"{there if inside else 'the folder is empty'}"
         )
     return found

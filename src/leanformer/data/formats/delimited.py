@@ -7,7 +7,7 @@ splits the header, and each of the first rows, into one and the same number of f
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -28,9 +28,9 @@ def tab_separated(text: str, path: Path) -> list[Row]:
     source = f"{path}:"
     lines = enumerate(lines_of(text), 1)
     first, names = next(((number, line) for number, line in lines if line), (1, ""))
-    header = _header(names.split("\t"), f"{source}{first}")
+    header = header_of(names.split("\t"), f"{source}{first}")
     return [
-        Row(_fields(header, line.split("\t"), source, number) if line else (), source, number)
+        Row(fields_of(header, line.split("\t"), source, number) if line else (), source, number)
         for number, line in lines
     ]
 
@@ -42,22 +42,29 @@ def comma_separated(text: str, path: Path) -> list[Row]:
         ValueError: As `tab_separated`, quotes are left open, or several separators are possible.
     """
     source = f"{path}:"
-    records = _records(text, _separator(text, path), source)
+    records = records_of(_lines(text), separator_of(text, path), source)
     first, names = next((record for record in records if record[1]), (1, []))
-    header = _header(names, f"{source}{first}")
+    header = header_of(names, f"{source}{first}")
     return [
-        Row(_fields(header, fields, source, number) if fields else (), source, number)
+        Row(fields_of(header, fields, source, number) if fields else (), source, number)
         for number, fields in records
     ]
 
 
-def _records(text: str, separator: str, source: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record with the line on which it begins.
+def records_of(
+    lines: Iterable[str], separator: str, source: str
+) -> Iterator[tuple[int, list[str]]]:
+    """Each record of a csv file with the line on which it begins.
+
+    Args:
+        lines: The lines, with their ends.
+        separator: What separates fields.
+        source: What stands before a line's number, e.g. "data.csv:".
 
     Raises:
         ValueError: The text is not CSV.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    reader = csv.reader(lines, delimiter=separator, strict=True)
     begins = 1
     try:
         for fields in reader:
@@ -69,8 +76,12 @@ def _records(text: str, separator: str, source: str) -> Iterator[tuple[int, list
         ) from None
 
 
-def _separator(text: str, path: Path) -> str:
-    """What separates the fields.
+def separator_of(text: str, path: Path) -> str:
+    """What separates the fields of a csv file.
+
+    Args:
+        text: Its text, or the beginning of it.
+        path: The file, for messages.
 
     Raises:
         ValueError: Several separators are possible.
@@ -91,14 +102,14 @@ def _separator(text: str, path: Path) -> str:
 def _first_records(text: str, separator: str) -> list[list[str]]:
     """The first records that are not blank; none where one is not CSV."""
     try:
-        filled = (fields for _, fields in _records(text, separator, "") if fields)
+        filled = (fields for _, fields in records_of(_lines(text), separator, "") if fields)
         return list(islice(filled, _TRIED))
     except ValueError:
         return []
 
 
-def _header(names: list[str], place: str) -> list[str]:
-    """The names of the columns, without spaces around them.
+def header_of(names: list[str], place: str) -> list[str]:
+    """The names of the columns of a header line, without spaces around them.
 
     Raises:
         ValueError: Two are equal.
@@ -111,10 +122,19 @@ def _header(names: list[str], place: str) -> list[str]:
     return header
 
 
-def _fields(header: list[str], fields: list[str], source: str, number: int) -> dict[str, str]:
+def fields_of(header: list[str], fields: list[str], source: str, number: int) -> dict[str, str]:
+    """The fields of a row by the names of their columns.
+
+    Raises:
+        ValueError: There are more or fewer than columns; the row is named.
+    """
     if len(fields) != len(header):
         raise ValueError(
             f"{source}{number}: {len(fields)} fields where the header has {len(header)} "
             f"({one_line(', '.join(header), 200)})"
         )
     return dict(zip(header, fields, strict=True))
+
+
+def _lines(text: str) -> Iterable[str]:
+    return io.StringIO(text, newline="")

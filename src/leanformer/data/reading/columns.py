@@ -13,6 +13,7 @@ from leanformer.data.chosen_columns import Columns, choose_columns, columns_in
 from leanformer.data.origin import Origin, columns_read
 from leanformer.data.reading.guesses import check_guesses, told_kind
 from leanformer.data.reading.queries import check_groups, groups_of, to_one
+from leanformer.data.reading.relations import check_related, relations, with_negatives
 from leanformer.data.reading.words import sentences, word_columns
 from leanformer.data.rows import Row, places, places_in_short
 from leanformer.data.task import Dataset, Examples, Task
@@ -50,7 +51,8 @@ def to_dataset(
             f"kind = {about.technique} needs a .conll file, or rows with lists of `words` "
             "and `tags` (`tokens` and `ner_tags`, …); other columns: --text and --label"
         )
-    label = None if about.form is None else chosen.label
+    related = about.pairs == "split" and chosen.pair is not None
+    label = None if about.form is None and not related else chosen.label
     columns = replace(chosen, kind=about.technique, label=label, metric=columns.metric)
     task = _task(rows["train"], columns)
     splits = {
@@ -80,7 +82,11 @@ def columns_of(train: list[Row], columns: Columns) -> Columns:
             label, or what was not asked for cannot be told for certain.
     """
     about = kind_named(columns.kind) if columns.kind is not None else None
-    chosen = choose_columns(columns_in(train), columns, about)
+    present = columns_in(train)
+    check_related(columns, present)
+    chosen = choose_columns(present, columns, about)
+    if about is not None and about.pairs == "split":
+        chosen = with_negatives(chosen, present)
     check_guesses(train, columns, chosen)
     kind = columns.kind or _told(train, chosen)
     return replace(chosen, kind=kind, metric=columns.metric)
@@ -116,17 +122,29 @@ def _examples(split: str, rows: list[Row], columns: Columns, task: Task) -> Exam
     assert columns.text is not None
     form = task.about.form
     absent = columns.label is not None and not any(columns.label in row for row in rows)
-    if absent and not (form is not None and form.several):
+    if absent and form is not None and not form.several:
         raise ValueError(
             f"{split}: no column {columns.label!r}; there are: {one_line(', '.join(rows[0]), 200)}"
         )
     texts = [_text(place, row, columns.text) for place, row in places(split, rows)]
     pairs = columns.pair and [_text(place, row, columns.pair) for place, row in places(split, rows)]
-    if task.about.pairs == "split" and pairs:  # a vector is of one text: both are learned from
-        return Examples(texts=texts + pairs)
+    if task.about.pairs == "split":  # a vector is of one text: all are learned from
+        return _of_vectors(split, rows, columns, texts, pairs or [])
     labels = columns.label and _labels(split, rows, columns.label, task)
     groups = groups_of(split, rows, columns.query_id, texts) if task.about.grouped else None
     return Examples(texts=texts, pairs=pairs or None, labels=labels or None, groups=groups)
+
+
+def _of_vectors(
+    split: str, rows: list[Row], columns: Columns, texts: list[str], pairs: list[str]
+) -> Examples:
+    """All the texts of a split, and which of them belong together."""
+    if not pairs:
+        return Examples(texts=texts)
+    found = relations(split, rows, columns, texts, pairs)
+    known = {*texts, *pairs}
+    spare = dict.fromkeys(text for own in found.negatives for text in own if text not in known)
+    return Examples(texts=[*texts, *pairs, *spare], relations=found)
 
 
 def _labels(split: str, rows: list[Row], column: str, task: Task) -> list[Any]:

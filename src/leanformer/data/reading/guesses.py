@@ -207,7 +207,9 @@ def _check_repeated(label: str, texts: list[str]) -> None:
 
 
 def _unread(train: list[Row], chosen: Columns) -> list[str]:
-    read = {chosen.text, chosen.pair, chosen.query_id, *(chosen.label or "").split(",")}
+    several = (chosen.label, chosen.negatives, chosen.scores)
+    read = {chosen.text, chosen.pair, chosen.query_id}
+    read |= {name for one in several if one is not None for name in one.split(",")}
     return [name for name in columns_in(train) if name not in read and name != chosen.label]
 
 

@@ -11,6 +11,7 @@ cosine     mean cosine of vector pairs
 micro-f1   F1 of sets of labels, pooled over labels; macro-f1 and f1:LABEL are there too
 ndcg@k     normalized discounted cumulative gain of rankings
 mrr@k      mean reciprocal rank of the first relevant text
+recall@k   share of the relevant texts among the first k
 token_probability   1 / perplexity of texts
 
 Each is a `Metric`: statistics per example, and a function of their sums.
@@ -26,7 +27,7 @@ from leanformer.numerics.metrics.label_sets import F1OfSets, MacroF1OfSets, Micr
 from leanformer.numerics.metrics.labels import F1, Accuracy, MacroF1, Matthews
 from leanformer.numerics.metrics.likelihood import TokenProbability
 from leanformer.numerics.metrics.metric import Metric, Statistics
-from leanformer.numerics.metrics.ranking import Ndcg, ReciprocalRank
+from leanformer.numerics.metrics.ranking import Ndcg, Recall, ReciprocalRank
 from leanformer.numerics.metrics.spans import SpanF1
 from leanformer.numerics.metrics.vectors import Cosine, length_ratio, neighbour_overlap
 from leanformer.text.tags import entities as spans
@@ -43,6 +44,7 @@ __all__ = [
     "MicroF1",
     "Ndcg",
     "Pearson",
+    "Recall",
     "ReciprocalRank",
     "SpanF1",
     "Spearman",

@@ -3,6 +3,7 @@
     DCG@k    sum over ranks r = 1 … k of  grade / log2(1 + r)
     nDCG@k   DCG@k / DCG@k of the best order
     MRR@k    1 / rank of the first text with a grade above 0; 0 where it is beyond k
+    recall@k relevant texts (with a grade above 0) among the first k / all relevant texts
 
 The gain is the grade itself, as in trec_eval and scikit-learn, so that nDCG does not depend on the
 scale of grades. Texts with equal scores have no order: their value is the mean over all orders. A
@@ -111,6 +112,25 @@ class ReciprocalRank(RankingMetric):
                     for place in range(min(count - relevant + 1, self.k - at.start))
                 )  # fmt: skip
         raise AssertionError("a query without any relevant text is not judged")
+
+
+@dataclass(frozen=True)
+class Recall(RankingMetric):
+    """Share of the relevant texts that stand among the first k, averaged over queries."""
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """recall@k."""
+        return f"recall@{self.k}"
+
+    def of_query(self, scores: NDArray[np.float64], grades: NDArray[np.float64]) -> float:
+        """Of texts with equal scores that the k-th rank divides, the expected share counts."""
+        relevant = grades > 0
+        found = [
+            min(max(0, self.k - at.start), len(group)) * relevant[group].mean()
+            for at, group in _ranks(scores)
+        ]
+        return float(sum(found) / relevant.sum())
 
 
 def _ranks(scores: NDArray[np.float64]) -> list[tuple[slice, NDArray[np.intp]]]:

@@ -6,8 +6,10 @@ Arguments and results are values that JSON can hold, and nothing here needs torc
 
 import logging
 import os
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +56,32 @@ def post_training_quantize(
 ) -> Any:
     """NNCF's static int8 with SmoothQuant and bias correction, calibrated on the caller's texts."""
     os.environ.setdefault("NNCF_CI", "1")  # it would report its use over the network
-    import nncf
+    with _without_torch():
+        import nncf
 
-    logging.getLogger("nncf").setLevel(logging.ERROR)
-    fix = None if multiplies_int8_exactly() else nncf.OverflowFix.ENABLE
-    return nncf.quantize(
-        graph,
-        nncf.Dataset(samples),
-        model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(samples),
-        ignored_scope=nncf.IgnoredScope(names=float_products) if float_products else None,
-        advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
-    )
+        logging.getLogger("nncf").setLevel(logging.ERROR)
+        fix = None if multiplies_int8_exactly() else nncf.OverflowFix.ENABLE
+        return nncf.quantize(
+            graph,
+            nncf.Dataset(samples),
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(samples),
+            ignored_scope=nncf.IgnoredScope(names=float_products) if float_products else None,
+            advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
+        )
+
+
+@contextmanager
+def _without_torch() -> Iterator[None]:
+    """Hide PyTorch from NNCF, which would import it for seconds to quantize a graph without it."""
+    if "torch" in sys.modules:
+        yield  # it is the caller's own
+        return
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]
 
 
 def write_samples(file: Path, samples: list[dict[str, np.ndarray]]) -> None:

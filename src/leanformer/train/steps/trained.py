@@ -9,6 +9,7 @@ from leanformer.core.proof import Proof, require
 from leanformer.core.step import Step
 from leanformer.core.workspace import Workspace
 from leanformer.data import Encoded
+from leanformer.train.batches import Batches
 from leanformer.train.loop import fit
 from leanformer.train.loss import Loss
 from leanformer.train.progress import recorder
@@ -38,7 +39,7 @@ _SHARE = 10  # the loss is proved on a tenth of the steps at either end
 
 def train_and_prove(
     workspace: Workspace,
-    encoded: Encoded,
+    encoded: Encoded | Batches,
     loss: Loss,
     setup: TrainSetup,
     evaluate: Callable[[nn.Module], float],
@@ -47,12 +48,13 @@ def train_and_prove(
     load_best_at_end: bool = True,
     require_improvement: bool = True,
     read: str = "",
+    judged_by: str = "",
 ) -> Workspace:
     """Train the model of the workspace and attach the proofs.
 
     Args:
         workspace: Its model is trained in place; checkpoints go to its folder.
-        encoded: The training examples.
+        encoded: The training examples, or batches of one's own.
         loss: What is minimized.
         setup: Hyperparameters.
         evaluate: Quality on the development split.
@@ -62,7 +64,9 @@ def train_and_prove(
             fell.
         require_improvement: Fail if the quality did not rise, or with the last weights if the loss
             did not fall.
-        read: What was read, for the proof; "" = the texts, and how many were cut.
+        read: What was read, for the proof; "" = the texts, and how many were cut. Batches of one's
+            own say it themselves.
+        judged_by: Name of the quality that `evaluate` gives; "" = the metric of the task.
 
     Raises:
         ValueError: The loss is not finite, or the checkpoint is broken.
@@ -82,14 +86,19 @@ def train_and_prove(
     )
     after = _ended(fitted, evaluate, workspace.model, load_best_at_end)
     task = workspace.dataset.task
-    (name, was), (_, now) = (task.about.shown(task.metric, value) for value in (before, after))
+    (name, was), (_, now) = (
+        (judged_by, value) if judged_by else task.about.shown(task.metric, value)
+        for value in (before, after)
+    )
+    if isinstance(encoded, Encoded):
+        read = read or f"{len(encoded)} texts, {encoded.truncated} cut to {max_length} tokens"
     quality = Proof(
         claim=f"{name} on dev",
         before=was,
         after=now,
         unit="",
         ok=True,
-        note=read or f"{len(encoded)} texts, {encoded.truncated} cut to {max_length} tokens",
+        note=read,
     )
     if load_best_at_end:
         proofs = [replace(quality, ok=not after <= before or not require_improvement)]

@@ -1,0 +1,250 @@
+"""Build the index of a store, and say of what it was built: `STORE/index/`.
+
+    index.json          the description, its measured recall, the version that it is of
+    rows.safetensors    the store's row number of each row of the index, ascending
+    index.faiss, …      as `saving` writes them; an exact index has none
+
+An index is derived: it can be thrown away and built again at any time. It is applied only to the
+store, generation and width that it was built of (compaction numbers rows anew); a few rows'
+checksums tell it from an index of another store that lies in its place.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leanformer.core.codec import encode
+from leanformer.core.ranges import Count, check_number
+from leanformer.measure.interleave import Tell, silent
+from leanformer.retrieve.indexes.advice.advise import Advice, Preference, advise
+from leanformer.retrieve.indexes.advice.recall import true_answers
+from leanformer.retrieve.indexes.advice.tuning import tune
+from leanformer.retrieve.indexes.exact import Exact, ExactIndex
+from leanformer.retrieve.indexes.faiss_index import FaissIndex
+from leanformer.retrieve.indexes.interface import BuiltIndex, Index
+from leanformer.retrieve.indexes.saving import (
+    WAY_OUT,
+    read_about,
+    read_arrays,
+    restore,
+    write_arrays,
+    write_index,
+)
+from leanformer.retrieve.store import Snapshot, VectorStore
+
+NAME = "index"
+"""The folder of the index within that of its store."""
+ROWS = "rows.safetensors"
+_PROBED = 32  # rows whose vectors tell one store from another
+_QUERIES = 200  # rows that recall is measured with where no queries are given
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Derived:
+    """An index of a store, as it was built or found.
+
+    Attributes:
+        index: The built index; None = an exact search over the store was chosen.
+        rows_N: The store's row of each row of the index, ascending.
+        about: What `index.json` says: "recall", "built_of", "asked", "candidates".
+    """
+
+    index: BuiltIndex | None
+    rows_N: NDArray[np.int64]
+    about: dict[str, Any]
+
+
+def build_index(
+    folder: str | Path,
+    index: Index | None = None,
+    *,
+    queries_QD: NDArray[np.floating] | None = None,
+    target_recall: float = 0.95,
+    k: int = 10,
+    prefer: Preference = "latency",
+    threads: int | None = None,
+    tell: Tell = silent,
+) -> dict[str, Any]:
+    """Build the index of the newest version of a store, measure its recall, and put it beside it.
+
+    An index that is there is replaced when the new one is whole. Readers of the store go on with
+    the former one until they refresh.
+
+    Args:
+        folder: The store's folder; the index goes to its sub-folder `index`.
+        index: What to build, with the effort that it says; None = the adviser chooses, and the
+            effort is tuned on all rows.
+        queries_QD: Queries like those that will be asked; None = rows of the store.
+        target_recall: Of the adviser: share of the `k` best rows that are to be found.
+        k: Results that recall is measured for.
+        prefer: Of the adviser: "latency", "throughput" or "memory".
+        threads: Threads that build; None = all cores.
+        tell: Told what is being done.
+
+    Returns:
+        What `index.json` says. `recall` has the measured value and how it was measured.
+
+    Raises:
+        FileNotFoundError: There is no store.
+        ValueError: The store is damaged, or a setting is out of its range.
+        ImportError: `faiss` is missing and is needed.
+    """
+    check_number(Count, k, "k")
+    place = Path(folder)
+    snapshot = VectorStore.open(place).snapshot()
+    rows_N, vectors_ND = alive_vectors(snapshot)
+    advice = None
+    if index is None:
+        settings: Any = {"target_recall": target_recall, "k": k, "prefer": prefer}
+        advice = advise(vectors_ND, queries_QD, **settings, threads=threads, tell=tell)
+    described = index if advice is None else advice.index
+    assert described is not None
+    tell(f"building {described!r} of {len(rows_N):,} rows")
+    built = described.build(vectors_ND, threads=threads)
+    built, recall = _measured(built, vectors_ND, queries_QD, k, advice)
+    more = {
+        "recall": recall,
+        "built_of": _origin(snapshot, rows_N),
+        "asked": {
+            "index": None if index is None else encode(index),
+            "target_recall": target_recall,
+            "k": k,
+            "prefer": prefer,
+        },
+        "candidates": [] if advice is None else candidates_of(advice),
+    }
+
+    def write(temporary: Path) -> None:
+        if isinstance(built, FaissIndex):
+            built.write(temporary)
+            write_arrays(temporary / ROWS, {"rows": rows_N})
+
+    write_index(place / NAME, built, write, **more)
+    return read_about(place / NAME)
+
+
+def load_derived(store: VectorStore, folder: Path, threads: int | None) -> tuple[Derived, Snapshot]:
+    """The index beside a store, and a snapshot to which it applies.
+
+    Raises:
+        ValueError: The index is missing, damaged, or of another version of the store.
+        OSError: A file cannot be read.
+        ImportError: `faiss` is missing and is needed.
+    """
+    about = read_about(folder)
+    snapshot = store.snapshot()  # after the index was read, so that it is not older
+    rows_N = np.empty(0, np.int64)
+    if about["index"] != encode(Exact()):
+        shapes = {"rows": ("I64", (about["rows"],))}
+        rows_N = read_arrays(folder / ROWS, shapes)["rows"]
+        if rows_N[0] < 0 or (np.diff(rows_N) <= 0).any():
+            raise ValueError(f"{folder / ROWS}: the rows are not ascending; {WAY_OUT}")
+    check_origin(folder, about, rows_N, snapshot)
+    if not len(rows_N):
+        return Derived(index=None, rows_N=rows_N, about=about), snapshot
+
+    def source(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return snapshot.vectors(rows_N[rows])
+
+    index = restore(folder, about, source, threads)
+    return Derived(index=index, rows_N=rows_N, about=about), snapshot
+
+
+def check_origin(
+    folder: Path, about: Mapping[str, Any], rows_N: NDArray[np.int64], snapshot: Snapshot
+) -> None:
+    """Refuse an index that was not built of this store, or of another generation of it.
+
+    Raises:
+        ValueError: It does not apply; the message says why.
+    """
+    told = about.get("built_of")
+    if not isinstance(told, dict):
+        raise ValueError(f"{folder} does not say of what it was built; {WAY_OUT}")
+    for name in ("generation", "encoder"):
+        if told.get(name) != getattr(snapshot, name):
+            raise ValueError(
+                f"{folder} was built of {name} {told.get(name)!r}, and the store is of "
+                f"{getattr(snapshot, name)!r}; {WAY_OUT}"
+            )
+    later = not isinstance(told.get("version"), int) or told["version"] > snapshot.version
+    if later or about["width"] != snapshot.width or (len(rows_N) and rows_N[-1] >= snapshot.rows):
+        raise ValueError(
+            f"{folder} was built of version {told.get('version')!r}, width {about['width']}, and "
+            f"the store is of version {snapshot.version}, width {snapshot.width}; {WAY_OUT}"
+        )
+    if len(rows_N) and told.get("vectors") != _probe(snapshot, rows_N):
+        raise ValueError(f"{folder} was built of the vectors of another store; {WAY_OUT}")
+
+
+def alive_vectors(snapshot: Snapshot) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The rows of a snapshot that are alive [N] and their vectors [N, D], in memory."""
+    rows_N = np.empty(len(snapshot), np.int64)
+    vectors_ND = np.empty((len(snapshot), snapshot.width), np.float32)
+    start = 0
+    for rows, vectors in snapshot.blocks():
+        rows_N[start : start + len(rows)] = rows
+        vectors_ND[start : start + len(rows)] = vectors
+        start += len(rows)
+    return rows_N, vectors_ND
+
+
+def candidates_of(advice: Advice) -> list[dict[str, Any]]:
+    """What the adviser tried, ready for JSON."""
+    return [
+        {
+            "index": encode(one.index),
+            "recall": one.recall,
+            "met": one.met,
+            "latency": one.latency.json(),
+            "throughput": one.throughput.json(),
+            "size_bytes": one.size_bytes,
+            "build_s": one.build_s,
+        }
+        for one in advice.candidates
+    ]
+
+
+def _measured(
+    built: BuiltIndex,
+    vectors_ND: NDArray[np.float32],
+    queries_QD: NDArray[np.floating] | None,
+    k: int,
+    advice: Advice | None,
+) -> tuple[BuiltIndex, dict[str, Any]]:
+    """The index, tuned where the adviser chose it, and its recall with how it was measured."""
+    if isinstance(built, ExactIndex):
+        return built, {"value": 1.0, "k": k, "queries": 0, "of": "an exact search"}
+    own_Q, of = None, "given queries"
+    if queries_QD is None:
+        own_Q = np.random.default_rng(0).permutation(len(vectors_ND))[:_QUERIES]
+        queries_QD, of = vectors_ND[own_Q], "rows of the store, which do not count as results"
+    truth = true_answers(vectors_ND, queries_QD, k, own_Q=own_Q)
+    if advice is None:
+        recall = truth.recall(built)
+    else:
+        tuned = tune(built, truth, advice.target_recall)
+        built, recall = tuned.index, tuned.recall
+    return built, {"value": recall, "k": k, "queries": len(queries_QD), "of": of}
+
+
+def _origin(snapshot: Snapshot, rows_N: NDArray[np.int64]) -> dict[str, Any]:
+    """Of what an index is built."""
+    return {
+        "generation": snapshot.generation,
+        "version": snapshot.version,
+        "encoder": snapshot.encoder,
+        "vectors": _probe(snapshot, rows_N) if len(rows_N) else "",
+    }
+
+
+def _probe(snapshot: Snapshot, rows_N: NDArray[np.int64]) -> str:
+    """A checksum of a few vectors, from the first to the last."""
+    some = rows_N[np.unique(np.linspace(0, len(rows_N) - 1, _PROBED).astype(np.int64))]
+    vectors = np.ascontiguousarray(snapshot.vectors(some), "<f4")
+    return hashlib.blake2b(vectors.tobytes(), digest_size=16).hexdigest()

@@ -1,0 +1,49 @@
+"""Int8: all coordinates on one symmetric grid of whole numbers, as embeddings in int8 are sent.
+
+    c = round(127 x / max |x|)
+
+One scale for all coordinates, after the mean was subtracted; queries are rounded to the same grid,
+so that distances are those of whole numbers. Where a few coordinates are much
+larger than the rest, `scalar` is finer: it has a grid per coordinate.
+"""
+
+from typing import Any, ClassVar
+
+from leanformer.core.technique import technique
+from leanformer.retrieve.indexes.faiss_file import Expected
+from leanformer.retrieve.indexes.faiss_index import FaissDescription
+from leanformer.retrieve.indexes.interface import Growth
+from leanformer.retrieve.indexes.scalar import Rescored
+
+
+@technique("int8", paper="")
+class Int8(FaissDescription):
+    """Score every row by whole numbers of one grid: a quarter of the memory, nothing to train."""
+
+    growth: ClassVar[Growth] = "linear"
+    effort_field: ClassVar[str] = "rescored"
+    whole: ClassVar[bool] = True
+
+    rescored: Rescored = 4
+    """Candidates per result that are scored exactly."""
+
+    def make(self, faiss: Any, width: int, rows: int, metric: int) -> Any:
+        """Flat codes."""
+        kind = faiss.ScalarQuantizer.QT_8bit_direct_signed
+        return faiss.IndexScalarQuantizer(width, kind, metric)
+
+    def parameters(self, faiss: Any, effort: int, selector: Any) -> Any:
+        """Only the filter: all rows are scored."""
+        return faiss.SearchParameters(sel=selector)
+
+    def proposed(self, k: int, effort: int) -> int:
+        """The effort is the number of candidates per result."""
+        return k * effort
+
+    def efforts(self, rows: int) -> tuple[int, int]:
+        """Up to 64 candidates per result."""
+        return 1, 64
+
+    def expected(self, width: int, rows: int) -> Expected:
+        """Codes, one row after the other."""
+        return Expected(fourcc="IxSQ", width=width, rows=rows, least_bytes=rows * width)

@@ -1,0 +1,1 @@
+"""What is to be searched: documents, cut into passages that have keys and terms."""
