@@ -74,7 +74,7 @@ def visit(browser, server):
         if second is not None:
             page.fill("#second", second)
         page.click("#send")
-        page.wait_for_function("document.querySelector('#send').disabled === false")
+        page.wait_for_selector("#send:not([disabled])")
         if folder := os.environ.get("SCREENSHOTS"):
             page.screenshot(path=f"{folder}/{page.title()}.png", full_page=True)
 

@@ -15,6 +15,7 @@ import uvicorn
 from leanformer.serve.guard import Guard
 from leanformer.serve.settings import Settings
 
+_IDLE = 2  # ticks without a request after which a server that stops ends
 _KEEP_ALIVE = 30  # seconds that an idle connection stays open
 
 
@@ -24,7 +25,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: Any, guard: Guard, parent: int | None = None) -> None:
         """Serve `guard`; stop with the process `parent`, if it is a worker of one."""
         super().__init__(config)
-        self._guard, self._parent = guard, parent
+        self._guard, self._parent, self._idle = guard, parent, 0
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Stop after the accepted requests; at once if told again."""
@@ -36,7 +37,8 @@ class Server(uvicorn.Server):
         """Ten times per second: whether to end."""
         if self._parent is not None and os.getppid() != self._parent:
             self._guard.stopping = True
-        if self._guard.stopping and not self._guard.in_flight:
+        self._idle = 0 if self._guard.in_flight else self._idle + 1
+        if self._guard.stopping and self._idle >= _IDLE:
             self.should_exit = True
         ended: bool = await super().on_tick(counter)
         return ended
