@@ -167,7 +167,5 @@ def running(name: str, folder: Path) -> Iterator[str]:
         server.wait(60)
 
 
-
-
 if __name__ == "__main__":
     main()

@@ -2,9 +2,9 @@
 
 python benchmarks/server_clients.py ADDRESS EXPECTED SECONDS CLIENTS RATE TEXTS
 
-CLIENTS ask one request after the other; where RATE is given, requests are sent at that rate instead,
-whether or not earlier ones were answered. They speak HTTP over bare streams: a full client would
-take as much of the machine as the server.
+CLIENTS ask one request after the other; where RATE is given, requests are sent at that rate
+instead, whether or not earlier ones were answered. They speak HTTP over bare streams: a full client
+would take as much of the machine as the server.
 """
 
 import asyncio

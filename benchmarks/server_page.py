@@ -43,7 +43,9 @@ def write_page(record: Path = MEASURED) -> None:
         lines += _rows(clients, event["found"])
     overloads = {one["server"]: one for one in events if one["event"] == "overload"}
     lines += [OVERLOAD.format(longest=f"{LONGEST:g}")]
-    lines += ["| server | sent per second | answered per second | 429 | other | p50 | p99 | wrong |"]
+    lines += [
+        "| server | sent per second | answered per second | 429 | other | p50 | p99 | wrong |"
+    ]
     lines += [f"|{'---|' * 8}", *(_overload(name, one) for name, one in overloads.items())]
     machines = {json.dumps(one["environment"], sort_keys=True) for one in events}
     lines += [f"\nMachine: `{machine}`" for machine in sorted(machines)]

@@ -32,7 +32,7 @@ class Searcher:
     def __init__(self):
         self.calls = []
 
-    def search(self, queries, k=10, *, by="fused", rerank=False, where=None):
+    def search(self, queries, k=10, *, by=None, rerank=False, where=None):
         self.calls.append((tuple(queries), k, by, rerank, where))
         if where and set(where) - {"lang"}:
             raise ValueError(f"where: no passage has the field {next(iter(where))!r}")
@@ -41,7 +41,7 @@ class Searcher:
             words = set(query.split())
             hits = [
                 Hit(str(place), float(len(words & set(text.split()))), text, {"lang": "en"},
-                    {by: 1.0})
+                    {by or "fused": 1.0})
                 for place, text in enumerate(self.passages)
             ]  # fmt: skip
             found.append(sorted(hits, key=lambda hit: -hit.score)[:k])

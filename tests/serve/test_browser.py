@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from leanformer.serve.running import Server, address_of, bind
+from leanformer.serve.server import Server
+from leanformer.serve.sockets import address_of, bind
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -73,7 +74,7 @@ def visit(browser, server):
         if second is not None:
             page.fill("#second", second)
         page.click("#send")
-        page.wait_for_function("document.querySelector('#send').disabled === false")
+        page.wait_for_selector("#send:not([disabled])")
         if folder := os.environ.get("SCREENSHOTS"):
             page.screenshot(path=f"{folder}/{page.title()}.png", full_page=True)
 

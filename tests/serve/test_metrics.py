@@ -56,7 +56,7 @@ def test_gauges_are_read_when_asked_and_labels_are_escaped():
     metrics.gauge("leanformer_queue_texts", "Texts.", lambda: values.pop(0))
     series, _ = parsed(metrics.text())
     assert list(series.values()) == [1.5]
-    assert list(series)[0][1] == (("worker", 'a\\"b\\\\c\\nd'),)
+    assert next(iter(series))[1] == (("worker", 'a\\"b\\\\c\\nd'),)
     assert list(parsed(metrics.text())[0].values()) == [2]
 
 

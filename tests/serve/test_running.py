@@ -18,8 +18,9 @@ import pytest
 import leanformer
 from leanformer.data import Examples, Task
 from leanformer.distill.ngrams import fit_ngrams
-from leanformer.serve.running import address_of, bind, serve
+from leanformer.serve.running import serve
 from leanformer.serve.settings import Settings
+from leanformer.serve.sockets import bind
 
 SCRIPT = Path(__file__).with_name("slow_server.py")
 TEXTS = ["the lazy dog", "the quick fox jumps", "my card was charged", "charged twice", "a dog"]
@@ -66,11 +67,12 @@ def check_stop_under_load(process, address, right):
     async def client(session, number):
         for turn in range(10_000):
             text = TEXTS[(number + turn) % len(TEXTS)]
-            before = not stopped.is_set()
+            before = turn > 0 and not stopped.is_set()  # on a connection that the server knows
             try:
                 response = await session.post("/predict", json={"texts": [text]})
             except httpx.RequestError as error:
-                assert not before, error
+                if before:
+                    raise AssertionError(f"an accepted request was cut off: {error!r}") from error
                 return
             statuses[response.status_code] += 1
             if response.status_code == 200:
@@ -124,7 +126,9 @@ def test_hang_ups_nonsense_a_taken_port_and_a_stop_under_load(folder, right):
         assert int(re.search(r'/predict",status="499"} (\d+)', counts)[1]) >= 10
         computed = int(re.search(r"texts_total\S+ (\d+)", counts)[1])
         assert computed < 20 + len(TEXTS) + 1  # most of the clients that left were not answered
-        with pytest.raises(OSError, match=rf"port {port} of 127.0.0.1 is taken by another server"):
+        with pytest.raises(
+            OSError, match=rf"port {port} of 127\.0\.0\.1 is taken by another server"
+        ):
             bind("127.0.0.1", int(port))
         for half in halves[1:]:
             half.close()
@@ -168,26 +172,6 @@ def test_a_killed_worker_is_replaced_and_all_end_together(folder, right):
             time.sleep(0.05)
 
 
-def test_addresses():
-    with bind("127.0.0.1", 0) as bound:
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address_of(bound))
-    with pytest.raises(ValueError, match="port: 65536 is not between"):
-        bind("127.0.0.1", 2**16)
-    with pytest.raises(OSError, match=r"host '192\.0\.2\.1': no server can listen there"):
-        bind("192.0.2.1", 0)
-    with pytest.raises(OSError, match=r"host 'a\.{3}b': no server can listen there"):
-        bind("a...b", 0)
-
-
 def test_a_folder_is_looked_at_before_a_socket_is_taken(tmp_path):
     with pytest.raises(FileNotFoundError, match="has neither"):
         serve(tmp_path, Settings())
-
-
-def test_a_port_that_needs_rights_says_so(monkeypatch):
-    def denied(self, address):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(socket.socket, "bind", denied)
-    with pytest.raises(OSError, match="port 80 of 127.0.0.1 needs rights"):
-        bind("127.0.0.1", 80)

@@ -8,7 +8,7 @@ from leanformer.serve.served import Asked, is_index
 
 
 def test_a_folder_that_is_neither_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="has neither leanformer.json nor search.json"):
+    with pytest.raises(FileNotFoundError, match=r"has neither leanformer\.json nor search\.json"):
         open_served(tmp_path, Settings())
     (tmp_path / "search.json").write_text("{}")
     assert is_index(tmp_path)

@@ -83,7 +83,9 @@ class SearchBody(Body):
 
     query: OneOrMore = Field(description="A query, or a list of queries.")
     k: Annotated[int, Field(ge=1, le=1000)] = Field(10, description="Hits per query.")
-    by: Literal["fused", "dense", "bm25"] = Field("fused", description="How passages are found.")
+    by: Literal["fused", "dense", "bm25"] | None = Field(
+        None, description="How passages are found; null = by all that the index holds."
+    )
     rerank: bool = Field(False, description="Whether a cross-encoder orders the hits.")
     where: dict[str, Any] | None = Field(None, description="Filter on the passages' metadata.")
     model: str | None = Field(None, description="The index's name; it may be left out.")

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from leanformer.runtime.manifest import NAME
 from leanformer.runtime.serving.predictor import Predictor, load
 from leanformer.serve.errors import Refused
 from leanformer.serve.settings import Settings
+
+if TYPE_CHECKING:
+    from leanformer.retrieve.searching import Searcher
+    from leanformer.retrieve.searching.searcher import By
 
 SEARCH = "search.json"
 _BYTES_PER_TOKEN = 4  # of a query, about; only the size of batches depends on it
@@ -129,13 +133,13 @@ class Asked:
 
     Attributes:
         k: Hits per query.
-        by: "fused", "dense" or "bm25".
+        by: "fused", "dense", "bm25", or None = by all that the index holds.
         rerank: Whether a cross-encoder orders the hits.
         where: The filter on metadata, as JSON.
     """
 
     k: int
-    by: str
+    by: str | None
     rerank: bool
     where: str
 
@@ -145,8 +149,8 @@ class Index(Served):
 
     task = "search"
 
-    def __init__(self, searcher: Any, name: str, *, concurrency: int = 1) -> None:
-        """Serve an open `leanformer.retrieve.searching.Searcher`."""
+    def __init__(self, searcher: "Searcher", name: str, *, concurrency: int = 1) -> None:
+        """Serve an open index, in the version that it was opened in."""
         self.searcher, self.name, self.concurrency = searcher, name, concurrency
         self.about = {"task": "search"}
 
@@ -165,7 +169,7 @@ class Index(Served):
         where = json.loads(group.where)
         try:
             found = self.searcher.search(
-                given, group.k, by=group.by, rerank=group.rerank, where=where
+                given, group.k, by=cast("By | None", group.by), rerank=group.rerank, where=where
             )
         except ValueError as error:  # a filter, or a way to search, that this index does not have
             raise Refused(400, str(error)) from error
@@ -183,7 +187,7 @@ def open_served(folder: Path, settings: Settings) -> Model | Index:
     name = settings.name or folder.resolve().name
     concurrency = settings.concurrency
     if is_index(folder):
-        from leanformer.retrieve.searching import Searcher  # type: ignore[import-not-found]
+        from leanformer.retrieve.searching import Searcher
 
         threads = settings.threads or cores()
         index = Searcher.open(folder, threads=threads, reranker=settings.reranker)

@@ -78,8 +78,8 @@ async def counted(texts: list[str], lengths: Callable[[], list[int]]) -> list[in
         place = f"{error.name}[{error.index}]"
         raise Refused(400, f"{place} {error.reason}", param=place) from error
     except ValueError as error:
-        place = _PLACE.match(str(error))
-        raise Refused(400, str(error), param=place and place[0]) from error
+        named = _PLACE.match(str(error))
+        raise Refused(400, str(error), param=named and named[0]) from error
 
 
 def answering(handler: Callable[..., Any], service: Service) -> Handler:

@@ -107,8 +107,8 @@ def work(
 ) -> None:
     """Be one worker: open the folder and answer until a signal comes or the parent ends."""
     from leanformer.serve.app import create_app
-    from leanformer.serve.running import run
     from leanformer.serve.served import open_served
+    from leanformer.serve.server import run
 
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:

@@ -30,7 +30,9 @@ def test_pairs_are_answered_together(server, refused):
 
 
 def test_spans_are_answered_with_their_characters(server):
-    answers = server("tagger").post("/predict", {"texts": ["the film", "🎉 jump"]}).json()["answers"]
+    answers = (
+        server("tagger").post("/predict", {"texts": ["the film", "🎉 jump"]}).json()["answers"]
+    )
     assert [list(one) for one in answers] == [["spans"], ["spans"]]
     for one in answers:
         assert all({"start", "end", "label", "score"} <= set(span) for span in one["spans"])

@@ -1,6 +1,11 @@
 import pytest
 
-DOCUMENTS = ["the film was slow", "jump", "the acting was wonderful and the answer is light", "jump"]
+DOCUMENTS = [
+    "the film was slow",
+    "jump",
+    "the acting was wonderful and the answer is light",
+    "jump",
+]
 
 
 @pytest.mark.parametrize("name", ["ranker", "regressor"])

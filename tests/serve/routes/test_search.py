@@ -1,6 +1,11 @@
 import asyncio
 
 import pytest
+from search_cases import Longest, WordHashes, write_notes
+
+from leanformer.retrieve.searching import Asked, Searcher, Texts, index_texts
+from leanformer.serve import Settings, open_served
+from leanformer.serve.served import Index
 
 
 def test_a_query_is_answered_with_passages(server):
@@ -35,7 +40,7 @@ def test_queries_of_many_requests_are_searched_for_as_each_asked(server):
             assert len(one["hits"]) == body["k"]
             assert query.split()[-1] in one["hits"][0]["text"]
     settings = {call[1:4] for call in own.served.searcher.calls}
-    assert {(1, "fused", False), (3, "bm25", False), (1, "fused", True)} <= settings
+    assert {(1, None, False), (3, "bm25", False), (1, None, True)} <= settings
 
 
 @pytest.mark.parametrize(
@@ -54,3 +59,38 @@ def test_queries_of_many_requests_are_searched_for_as_each_asked(server):
 )
 def test_what_cannot_be_searched_for_is_refused(server, refused, body, said):
     assert said in refused(server("index", max_hits=500).post("/search", body), 400)
+
+
+@pytest.fixture(scope="module")
+def notes(tmp_path_factory):
+    place = tmp_path_factory.mktemp("search")
+    written = Texts(path=write_notes(place / "notes"))
+    index_texts(written, place / "both", Asked(encoder=WordHashes(), size=8, overlap=0))
+    index_texts(written, place / "terms", Asked(size=8, overlap=0))
+    return place
+
+
+def test_a_real_index_is_served_as_its_searcher_answers(server, notes):
+    searcher = Searcher.open(notes / "both", encoder=WordHashes(), reranker=Longest())
+    own = server(served=Index(searcher, "notes"))
+    queries = ["who pays for a parcel", "oxygen", "東京"]
+    for more in ({}, {"by": "dense"}, {"by": "bm25", "k": 2}, {"rerank": True, "k": 3}):
+        found = own.post("/search", {"query": queries, **more}).json()["results"]
+        right = searcher.search(queries, **{"k": 10, **more})
+        assert [[hit["key"] for hit in one["hits"]] for one in found] == [
+            [hit.key for hit in one] for one in right
+        ]
+        assert [one["hits"][0]["scores"] for one in found if one["hits"]] == [
+            pytest.approx(one[0].scores) for one in right if one
+        ]
+    (one,) = own.post("/search", {"query": "oxygen", "where": {"source": "x"}}).json()["results"]
+    assert one["hits"] == []
+
+
+def test_an_index_of_terms_says_what_it_lacks(server, refused, notes):
+    own = server(served=open_served(notes / "terms", Settings(threads=1)))
+    found = own.post("/search", {"query": "oxygen", "k": 1}).json()["results"]
+    assert "oxygen" in found[0]["hits"][0]["text"].lower()
+    assert "dense" in refused(own.post("/search", {"query": "a", "by": "dense"}), 400)
+    response = own.post("/search", {"query": "a", "rerank": True})
+    assert "the searcher has no reranker" in refused(response, 400)
