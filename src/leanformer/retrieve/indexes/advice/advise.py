@@ -26,7 +26,7 @@ from leanformer.core.quantity import Quantity
 from leanformer.core.ranges import Count, Seed, Share, check_number
 from leanformer.measure.interleave import Tell, Timing, interleave, silent, spread
 from leanformer.retrieve.indexes.advice.recall import true_answers
-from leanformer.retrieve.indexes.advice.tuning import tune
+from leanformer.retrieve.indexes.advice.tuning import Tuned, tune
 from leanformer.retrieve.indexes.binary import Binary
 from leanformer.retrieve.indexes.exact import Exact
 from leanformer.retrieve.indexes.hnsw import Hnsw
