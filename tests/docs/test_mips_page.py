@@ -23,13 +23,13 @@ def test_the_clock_writes_what_makes_a_page_and_goes_on(benchmarks: Any, tmp_pat
     out, mips = tmp_path / "mips.jsonl", benchmarks("mips")
     mips.clock(out, tiny=True)
     events = read(out)
-    assert [event["event"] for event in events] == ["growth"] * 9 + ["advice"]
+    assert [event["event"] for event in events] == ["growth"] * 6 + ["advice"]
     mips.clock(out, tiny=True)
     assert len(read(out)) == len(events)
     text = benchmarks("mips_page").page(events)
-    assert "| 900 | hnsw |" in text
+    assert "| 600 | hnsw |" in text
     assert "- hnsw: latency grows as N^" in text
-    assert "## The adviser's choice at 900 vectors" in text
+    assert "## The adviser's choice at 600 vectors" in text
     assert text.count("**adviser**") <= 1
 
 

@@ -14,6 +14,7 @@ threads build differ slightly); times are those of the machine.
 """
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -23,9 +24,9 @@ from numpy.typing import NDArray
 
 from leanformer.core.quantity import Quantity
 from leanformer.core.ranges import Count, Seed, Share, check_number
-from leanformer.measure.interleave import Tell, Timing, interleave, silent, spread, timed
+from leanformer.measure.interleave import Tell, Timing, interleave, silent, spread
 from leanformer.retrieve.indexes.advice.recall import true_answers
-from leanformer.retrieve.indexes.advice.tuning import tune
+from leanformer.retrieve.indexes.advice.tuning import Tuned, tune
 from leanformer.retrieve.indexes.binary import Binary
 from leanformer.retrieve.indexes.exact import Exact
 from leanformer.retrieve.indexes.hnsw import Hnsw
@@ -178,15 +179,14 @@ def advise(
         return Advice(index=Exact(), reason=reason, candidates=(), sample=0, **about)  # type: ignore[arg-type]
     rows_SD, queries_QD = _drawn(held_ND, queries_QD, sample, seed)
     truth = true_answers(rows_SD, queries_QD, k)
-    tuned, build_s = [], []
+    tuned: list[Tuned] = []
+    build_s: list[float] = []
     for described in candidates:
         tell(f"building and tuning {described!r}")
-        built: list[BuiltIndex] = []
-        call = timed(
-            lambda one=described, held=built: held.append(one.build(rows_SD, threads=threads))
-        )
-        build_s.append(call.wall)
-        tuned.append(tune(built[0], truth, target_recall))
+        started = time.perf_counter()
+        built = described.build(rows_SD, threads=threads)
+        build_s.append(time.perf_counter() - started)
+        tuned.append(tune(built, truth, target_recall))
     single, batch = _timed([one.index for one in tuned], truth.queries_QD, k, rounds, tell)
     tried = tuple(
         Candidate(
@@ -272,8 +272,8 @@ def _timed(
     """Seconds per query one at a time, and queries per second all at once, of each index."""
     single = queries_QD[:_SINGLE]
 
-    def one_by_one(index: BuiltIndex) -> Callable[[], None]:
-        return lambda: [index.search(query[None], k) for query in single] and None
+    def one_by_one(index: BuiltIndex) -> Callable[[], object]:
+        return lambda: [index.search(query[None], k) for query in single]
 
     def at_once(index: BuiltIndex) -> Callable[[], object]:
         return lambda: index.search(queries_QD, k)
