@@ -69,8 +69,8 @@ def test_a_folder_of_nothing_ends_in_one_line(run, tmp_path):
 def test_what_is_not_installed_is_named(run, served, monkeypatch):
     import sys
 
-    for name in [one for one in sys.modules if one.startswith("leanformer.serve.running")]:
-        monkeypatch.delitem(sys.modules, name)
+    for name in ("leanformer.serve.running", "leanformer.serve.server"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     code, _, err = run("serve", served)
     assert code == 2
