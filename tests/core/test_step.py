@@ -28,8 +28,8 @@ def test_a_family_is_imported_without_what_its_steps_need(family):
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_the_trainings_of_labels_and_of_plain_text_make_the_teacher():
+def test_the_trainings_of_labels_of_plain_text_and_of_vectors_make_the_teacher():
     from leanformer.recipe import STEPS
 
     making = {step.technique for step in STEPS if step.makes_teacher}
-    assert making == {"finetune", "pretrain"}
+    assert making == {"finetune", "pretrain", "train-bi-encoder"}

@@ -112,9 +112,15 @@ def _take(folder: Path, made: list[Path]) -> int:
 def _make(folder: Path) -> list[Path]:
     """Make a folder and those above it; returns what was made, the deepest first."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    with naming_disk(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    return missing
+    while True:
+        try:
+            with naming_disk(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            return missing
+        except FileExistsError:
+            if folder.exists():
+                raise
+            # it was there, and its last holder removed it before it was looked at
 
 
 def _lock(file: Path) -> int:
