@@ -97,7 +97,7 @@ def read_faiss(file: Path, expected: Expected) -> Any:
     binary = expected.fourcc.startswith("IB")
     read = faiss.read_index_binary if binary else faiss.read_index
     try:
-        with _limited(faiss, max(file.stat().st_size, expected.table_bytes + 1)):
+        with _limited(faiss, max(file.stat().st_size, expected.table_bytes + 8)):
             found = read(str(file))
     except RuntimeError as error:
         said = str(error).splitlines()[-1][:200] if str(error) else "no reason given"
