@@ -24,7 +24,7 @@ from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data.relations import Relations
 from leanformer.models.embedding import describe_embedding, embedding_of
-from leanformer.retrieve.objectives import InBatchNegatives, VectorObjective
+from leanformer.retrieve.objectives import InBatchNegatives, Matryoshka, VectorObjective
 from leanformer.retrieve.training.cross_encoder import score_candidates
 from leanformer.retrieve.training.judging import judge_of
 from leanformer.retrieve.training.loss import VectorLoss
@@ -107,7 +107,9 @@ class TrainBiEncoder(Training):
         train, dev, classes = self._tuples(workspace)
         model = workspace.model
         describe_embedding(  # from now on it is one that makes vectors, whatever it was before
-            model, workspace.tokenizer, replace(embedding_of(model), declared=True)
+            model,
+            workspace.tokenizer,
+            replace(embedding_of(model), declared=True, widths=self._widths()),
         )
         torch.manual_seed(workspace.seed)  # W of a classification begins at random
         loss = VectorLoss(
@@ -141,6 +143,10 @@ class TrainBiEncoder(Training):
                 f"{train.texts.truncated} cut to {self.max_length} tokens",
                 judged_by=judge.name,
             )
+
+    def _widths(self) -> tuple[int, ...]:
+        """The prefixes that become vectors; those of an earlier training are trained no longer."""
+        return self.objective.rising if isinstance(self.objective, Matryoshka) else ()
 
     def _tuples(self, workspace: Workspace) -> tuple[Tuples, Tuples, int]:
         """The tuples of train and dev, and how many classes they have."""
