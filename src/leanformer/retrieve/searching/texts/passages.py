@@ -13,7 +13,7 @@ A word is a run of characters without spaces, of at most 48; in scripts without 
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -123,7 +123,8 @@ class Cutting:
         if ends[stop - 1] == 2:
             return stop  # a new paragraph needs nothing of the one before
         earliest = bisect_right(before, before[stop] - self.overlap - 1)
-        earliest = min(max(earliest, first + 1), stop)
+        fits = bisect_left(before, before[stop + 1] - self.size)  # and the word behind the cut too
+        earliest = min(max(earliest, fits, first + 1), stop)
         begins = (word for word in range(earliest, stop) if ends[word - 1])
         return next(begins, stop if ends[stop - 1] else earliest)
 
