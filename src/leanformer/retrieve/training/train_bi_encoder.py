@@ -164,7 +164,9 @@ class TrainBiEncoder(Training):
         train, dev = (
             encode_tuples(
                 one,
-                targets_of(split, one, kind, names, ends),
+                None
+                if split == "dev" and kind == "teacher"  # judged by what belongs together
+                else targets_of(split, one, kind, names, ends),
                 workspace.tokenizer,
                 self.max_length,
             )
@@ -173,7 +175,7 @@ class TrainBiEncoder(Training):
         return train, dev, len(names)
 
     def _relations(self, split: str, examples: Any, workspace: Workspace) -> Relations:
-        """The tuples of a split, with the scores of a cross-encoder that is named."""
+        """The tuples of a split; those of train with the scores of a cross-encoder that is named."""
         if workspace.dataset.task.about.output != "vector":
             raise ValueError(
                 "train-bi-encoder: the task is "
@@ -195,7 +197,7 @@ class TrainBiEncoder(Training):
                     f"{len(lacking)} of {len(found)} rows have none; name their columns in [data]: "
                     "negatives, or mine some (`retrieve.training.hard_negatives`)"
                 )
-        if self.cross_encoder is not None:
+        if self.cross_encoder is not None and split == "train":
             found = score_candidates(
                 found,
                 self.cross_encoder,
