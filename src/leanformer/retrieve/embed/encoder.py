@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.core.identity.digest import digest
-from leanformer.core.machine.processor import multiplies_bf16
 from leanformer.core.ranges import Count, check_number
 from leanformer.core.storage.files import recover_folder
 from leanformer.core.technique import nearest
@@ -30,10 +29,7 @@ from leanformer.runtime.session import Precision
 from leanformer.runtime.systems.transformer import Transformer
 from leanformer.text.texts import listed, refusal
 
-BATCH_TOKENS = 1024
-"""Padded tokens per batch in PyTorch: on a CPU, larger batches only add padding."""
 _ROLES = {"query": ("query",), "document": ("document", "passage", "corpus")}
-_LARGEST = 8192  # tokens that are read by a model whose files do not say how many it reads
 _TINY = 1e-12
 
 
@@ -72,6 +68,14 @@ class Encoder(ABC):
                 finite. The index of the text is named.
         """
 
+    def text_before(self, prompt: str | None) -> str:
+        """What `encode` puts before each text where it is given this prompt; "" = nothing.
+
+        Raises:
+            ValueError: There is no such prompt.
+        """
+        return self.prompts[prompt] if prompt else ""
+
     def prompt_for(self, role: Literal["query", "document"]) -> str | None:
         """The name of the prompt that the model has for queries or documents; None = none.
 
@@ -100,7 +104,7 @@ class PredictorEncoder(Encoder):
 
     def encode(self, texts: Sequence[str], *, prompt: str | None = None) -> NDArray[np.float32]:
         """See `Encoder.encode`."""
-        before = self._prompt(prompt)
+        before = self.text_before(prompt)
         if before:
             texts = [before + text if not refusal(text) else text for text in listed(texts)]
         vectors_ND = self.predictor.encode(texts)
@@ -117,16 +121,17 @@ class PredictorEncoder(Encoder):
             vectors_ND = vectors_ND / np.maximum(lengths_N1, _TINY)
         return vectors_ND
 
-    def _prompt(self, name: str | None) -> str:
-        if not name:
-            return self.embedding.prompt if name is None else ""
-        if name not in self.prompts:
+    def text_before(self, prompt: str | None) -> str:
+        """See `Encoder.text_before`."""
+        if not prompt:
+            return self.embedding.prompt if prompt is None else ""
+        if prompt not in self.prompts:
             known = ", ".join(sorted(self.prompts)) or "it has none"
             raise ValueError(
-                f"prompt: the model has no prompt {name!r}{nearest(name, list(self.prompts))}; "
+                f"prompt: the model has no prompt {prompt!r}{nearest(prompt, list(self.prompts))}; "
                 f"its prompts: {known}"
             )
-        return self.prompts[name]
+        return self.prompts[prompt]
 
 
 def open_encoder(
@@ -205,8 +210,7 @@ def _open_model(
     from leanformer.models.digest import model_identity
     from leanformer.models.embedding import embedding_of
     from leanformer.models.io.load import folder_of, load_model
-    from leanformer.runtime.torch_backend import TorchSession
-    from leanformer.text import reader_of
+    from leanformer.retrieve.embed.in_pytorch import predictor_in_pytorch
 
     check_threads(threads)
     folder = folder_of(source)
@@ -214,14 +218,15 @@ def _open_model(
     model, tokenizer = load_model(folder, "embedding")
     embedding = embedding_of(model)
     identity = digest("model", sorted(model_identity(model, tokenizer).items()))
-    precision = precision or ("bf16" if multiplies_bf16() else "fp32")
-    session = TorchSession(model, "embedding", precision, threads=threads)
-    most = _readable(model, tokenizer)
-    manifest = Manifest(kind="embedding", max_length=most, precision=precision)
-    system = Transformer(
-        session, reader_of(tokenizer, most), manifest, max_tokens=batch_tokens or BATCH_TOKENS
+    predictor = predictor_in_pytorch(
+        model,
+        tokenizer,
+        "embedding",
+        precision=precision,
+        threads=threads,
+        batch_tokens=batch_tokens,
     )
-    return PredictorEncoder(Predictor(system), embedding, identity)
+    return PredictorEncoder(predictor, embedding, identity)
 
 
 def _refuse_heads(folder: Path) -> None:
@@ -242,9 +247,3 @@ def _refuse_heads(folder: Path) -> None:
                 "and makes no vectors; name an embedding model, or train one from this encoder "
                 "(leanformer.retrieve.training)"
             )
-
-
-def _readable(model: Any, tokenizer: Any) -> int:
-    """Tokens that are read of a text: as the tokenizer says, else as the model's positions."""
-    positions = getattr(model.config, "max_position_embeddings", None) or _LARGEST
-    return int(min(tokenizer.model_max_length, positions))
