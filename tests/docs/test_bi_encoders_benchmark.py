@@ -78,7 +78,7 @@ def test_it_runs(benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert systems == list(benchmark("bi_encoders").SYSTEMS)
     assert events[3]["parameters"] < events[0]["parameters"]
     page = (tmp_path / "bi-encoders.md").read_text()
-    assert page.count("| student, 3 layers") == 3
+    assert page.count("| student, 4 layers") == 3
 
 
 def test_the_page_says_whether_the_bar_is_met(benchmark: Any, tmp_path: Path) -> None:
