@@ -135,7 +135,7 @@ def test_filters_are_comparisons(run, tmp_path):
         assert code == 0, said
         return {hit["metadata"]["year"] for hit in json.loads(shown)["hits"]}
 
-    assert years("year=1962") == years("no=1962") == {1962}
+    assert years("year=1962") == years("no=1962") == years("year==1962") == {1962}
     assert years("year>=1960", "year<1970") == {1962}
     assert years("year!=1962") == years("no!=1962") == {1959, 1971}
     assert years('no>="1960"') == {1962, 1971}

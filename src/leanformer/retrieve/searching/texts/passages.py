@@ -22,7 +22,8 @@ from typing import Literal, NamedTuple
 from leanformer.core.ranges import Count, Index, ranged
 
 UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uac00-\ud7af\U00020000-\U0003ffff"
 )
 """Ranges of characters of scripts without spaces between words, for a regular expression."""
 _WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]{{1,48}}")
