@@ -77,6 +77,9 @@ def test_the_default_prompt_is_put_before_a_text_once(tmp_path: Path) -> None:
         encoder.encode(TEXTS), of_sentence_transformers(folder, TEXTS), atol=1e-5
     )
     np.testing.assert_array_equal(encoder.encode(TEXTS), encoder.encode(TEXTS, prompt="query"))
+    assert encoder.text_before(None) == encoder.text_before("query") == PROMPTS["query"]
+    bare = saved(tmp_path / "bare", prompts={"all": "see: "}, default_prompt_name="all")
+    assert open_encoder(bare, threads=1).prompt_for("document") == "all"
 
 
 def test_eight_threads_get_the_vectors_of_one(encoder: Encoder) -> None:

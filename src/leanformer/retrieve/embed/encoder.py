@@ -121,6 +121,10 @@ class PredictorEncoder(Encoder):
             vectors_ND = vectors_ND / np.maximum(lengths_N1, _TINY)
         return vectors_ND
 
+    def prompt_for(self, role: Literal["query", "document"]) -> str | None:
+        """See `Encoder.prompt_for`; the model's default prompt where it has none for the role."""
+        return super().prompt_for(role) or self.embedding.default_prompt_name or None
+
     def text_before(self, prompt: str | None) -> str:
         """See `Encoder.text_before`."""
         if not prompt:
