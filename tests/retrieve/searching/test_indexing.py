@@ -179,6 +179,10 @@ def test_what_cannot_be_carried_out_is_refused(notes: Path, tmp_path: Path) -> N
     out = tmp_path / "out"
     with pytest.raises(ValueError, match="there is nothing to search by"):
         index_texts(Texts(path=notes), out, Asked(bm25=False))
+    distant = WordHashes()
+    distant.lengths_count, distant.similarity = True, "euclidean"
+    with pytest.raises(ValueError, match="compared by their euclidean distance, and an index"):
+        index_texts(Texts(path=notes), out, asked(distant))
     with pytest.raises(ValueError, match="tokens are those of an encoder's folder"):
         index_texts(Texts(path=notes), out, asked(unit="tokens"))
     with pytest.raises(ValueError, match=r"target_recall: 2 is not above 0 and at most 1"):

@@ -22,7 +22,7 @@ from leanformer.core.identity.digest import digest
 from leanformer.core.ranges import Count, check_number
 from leanformer.core.storage.files import recover_folder
 from leanformer.core.technique import nearest
-from leanformer.models.embedding import Embedding
+from leanformer.models.embedding import Embedding, Similarity
 from leanformer.runtime.manifest import NAME, Manifest, read_manifest
 from leanformer.runtime.serving.predictor import Predictor, load
 from leanformer.runtime.session import Precision
@@ -45,6 +45,7 @@ class Encoder(ABC):
         prompts: Texts that may be put before a text, by name.
         lengths_count: Whether the lengths of vectors matter when they are compared. If False,
             vectors are compared by their cosine, and a store keeps them normalized.
+        similarity: How the model says that its vectors are compared.
     """
 
     width: int
@@ -53,6 +54,7 @@ class Encoder(ABC):
     max_length: int
     prompts: dict[str, str]
     lengths_count: bool
+    similarity: Similarity = "cosine"
 
     @abstractmethod
     def encode(self, texts: Sequence[str], *, prompt: str | None = None) -> NDArray[np.float32]:
@@ -98,7 +100,8 @@ class PredictorEncoder(Encoder):
         system.reader.prefix = ""  # here each call chooses its prompt
         self.predictor, self.embedding, self.identity = predictor, embedding, identity
         self.prompts, self.max_length = dict(embedding.prompts), system.reader.max_length
-        self.lengths_count, self.precision = embedding.lengths_count, predictor.manifest.precision
+        self.lengths_count, self.similarity = embedding.lengths_count, embedding.similarity
+        self.precision = predictor.manifest.precision
         self.width = 0
         self.width = self.encode(["a"]).shape[1]
 

@@ -64,6 +64,8 @@ def agree(folder: Path, asked: Asked, threads: int | None = None) -> Agreed:
     bm25 = True if asked.bm25 is None else asked.bm25
     if encoder is None and not bm25:
         raise ValueError("without vectors and without BM25 there is nothing to search by")
+    if encoder is not None:
+        _refuse_distances(encoder)
     name = _name(given)
     unit = asked.unit or ("words" if encoder is None or name == "" else "tokens")
     count = None if unit == "words" else _counts(encoder, name)
@@ -135,6 +137,20 @@ def _name(given: str | Path | Encoder | None) -> str:
         return ""
     place = Path(given).expanduser()
     return str(place.resolve()) if place.exists() else str(given)
+
+
+def _refuse_distances(encoder: Encoder) -> None:
+    """Refuse vectors that are not compared by inner products, as the index compares them.
+
+    Raises:
+        ValueError: They are compared by a distance, and do not have length one.
+    """
+    if encoder.lengths_count and encoder.similarity != "dot":
+        raise ValueError(
+            f"encoder: the model's vectors are compared by their {encoder.similarity} distance, and "
+            "an index compares inner products; name a model of the similarity cosine or dot, or "
+            "one that normalizes its vectors"
+        )
 
 
 def _counts(encoder: Encoder | None, model: str) -> CountUnits:
