@@ -128,7 +128,8 @@ def test_identity_is_of_the_content(folder: Path, encoder: Encoder, tmp_path: Pa
 
 def test_similarity_says_whether_lengths_count(tmp_path: Path) -> None:
     dot = saved(tmp_path / "dot", normalize=False, similarity="dot")
-    assert open_encoder(dot, threads=1).lengths_count
+    opened = open_encoder(dot, threads=1)
+    assert (opened.lengths_count, opened.similarity) == (True, "dot")
     assert not open_encoder(saved(tmp_path / "cosine", normalize=False), threads=1).lengths_count
 
 

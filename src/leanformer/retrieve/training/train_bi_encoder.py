@@ -175,7 +175,7 @@ class TrainBiEncoder(Training):
         return train, dev, len(names)
 
     def _relations(self, split: str, examples: Any, workspace: Workspace) -> Relations:
-        """The tuples of a split; those of train with the scores of a cross-encoder that is named."""
+        """The tuples of a split, in train with the scores of a cross-encoder that is named."""
         if workspace.dataset.task.about.output != "vector":
             raise ValueError(
                 "train-bi-encoder: the task is "
