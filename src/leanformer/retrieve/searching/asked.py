@@ -148,8 +148,8 @@ def _refuse_distances(encoder: Encoder) -> None:
     if encoder.lengths_count and encoder.similarity != "dot":
         raise ValueError(
             f"encoder: the model's vectors are compared by their {encoder.similarity} distance, "
-            "and an index compares inner products; name a model of the similarity cosine or dot, or "
-            "one that normalizes its vectors"
+            "and an index compares inner products; name a model whose similarity is cosine or dot, "
+            "or one that normalizes its vectors"
         )
 
 
