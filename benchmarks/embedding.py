@@ -13,15 +13,16 @@ and nDCG@10 on Cranfield.
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from embedding_page import MEASURED, write_page
 from embedding_systems import EXPORTS, PLACE, Encode, encoders
-from embedding_texts import Collection, Pairs, cranfield, mixed_texts, stsb
+from embedding_texts import Pairs, mixed_texts, stsb
+from retrieval_sets import Collection, collection
 from rivals_sets import MINILM
 from scipy.stats import spearmanr
 
@@ -31,6 +32,7 @@ from leanformer.measure.interleave import interleave
 from leanformer.numerics.metrics.ranking import Ndcg
 from leanformer.retrieve.embed import open_encoder
 from leanformer.retrieve.indexes.exact import Exact
+from leanformer.retrieve.searching.judging.evaluation import quality as judged_by
 
 TEXTS, ROUNDS, TOP = 400, 5, 100
 REFERENCE, STUDENT = "leanformer pytorch fp32", "student"
@@ -49,14 +51,13 @@ def main() -> None:
         return
     if asked.student is None:
         parser.error("--student: name the folder of the compressed encoder")
-    pairs, documents = stsb(), cranfield()
+    pairs, searched = stsb(), collection("cranfield")
     if asked.tiny:
         pairs = Pairs(first=pairs.first[:40], second=pairs.second[:40], scores=pairs.scores[:40])
-        documents = replace(
-            documents,
-            documents=documents.documents[:60],
-            queries=documents.queries[:4],
-            grades=documents.grades[:4],
+        searched = Collection(
+            dict(islice(searched.passages.items(), 60)),
+            dict(islice(searched.questions.items(), 4)),
+            dict(islice(searched.judgments.items(), 4)),
         )
     texts = mixed_texts(24 if asked.tiny else TEXTS)
     clock(
@@ -64,7 +65,7 @@ def main() -> None:
         asked.student,
         texts,
         pairs,
-        documents,
+        searched,
         asked.out,
         rounds=1 if asked.tiny else ROUNDS,
     )
@@ -75,7 +76,7 @@ def clock(
     student: Path,
     texts: list[str],
     pairs: Pairs,
-    documents: Collection,
+    searched: Collection,
     out: Path,
     *,
     rounds: int = ROUNDS,
@@ -99,7 +100,7 @@ def clock(
     for name in sorted(systems, key=seconds.__getitem__):
         numbers = _numbers(name)
         if numbers not in judged:
-            judged[numbers] = quality(systems[name], pairs, documents)
+            judged[numbers] = quality(systems[name], pairs, searched)
         Record(out).write(
             "encoder",
             system=name,
@@ -122,8 +123,8 @@ def agreement(first_ND: np.ndarray, second_ND: np.ndarray) -> float:
     return float(_cosines(first_ND, second_ND).min())
 
 
-def quality(encode: Encode, pairs: Pairs, collection: Collection) -> dict[str, float]:
-    """Spearman's correlation on pairs, and nDCG@10 of a search among documents."""
+def quality(encode: Encode, pairs: Pairs, searched: Collection) -> dict[str, float]:
+    """Spearman's correlation on pairs, and nDCG@10 of a search among passages."""
     unique = list(dict.fromkeys([*pairs.first, *pairs.second]))
     row_of = {text: row for row, text in enumerate(unique)}
     vectors = encode(unique)
@@ -133,22 +134,22 @@ def quality(encode: Encode, pairs: Pairs, collection: Collection) -> dict[str, f
     return {
         "stsb_spearman": float(spearmanr(_cosines(first, second), pairs.scores).statistic),
         "cranfield_ndcg": ndcg(
-            encode(collection.documents), encode(collection.queries), collection
+            encode(list(searched.passages.values())),
+            encode(list(searched.questions.values())),
+            searched,
         ),
     }
 
 
-def ndcg(documents_ND: np.ndarray, queries_QD: np.ndarray, collection: Collection) -> float:
-    """nDCG@10 of the exact search of each query, averaged over queries."""
-    scores_QK, rows_QK = Exact().build(documents_ND).search(queries_QD, min(TOP, len(documents_ND)))
-    predicted, gold = [], []
-    for query, grades in enumerate(collection.grades):
-        found = dict(zip(rows_QK[query].tolist(), scores_QK[query].tolist(), strict=True))
-        for row in {*found, *grades}:  # what was not found comes last
-            predicted.append((str(query), found.get(row, -2.0)))
-            gold.append((str(query), float(grades.get(row, 0))))
-    metric = Ndcg(k=10)
-    return float(metric.value(metric.statistics(predicted, gold).sum(0)))
+def ndcg(passages_ND: np.ndarray, questions_QD: np.ndarray, searched: Collection) -> float:
+    """nDCG@10 of the exact search of each question, averaged over questions."""
+    names, keys = list(searched.passages), list(searched.questions)
+    scores_QK, rows_QK = Exact().build(passages_ND).search(questions_QD, min(TOP, len(names)))
+    run = {
+        key: [(names[row], float(score)) for row, score in zip(rows_K, scores_K, strict=True)]
+        for key, rows_K, scores_K in zip(keys, rows_QK, scores_QK, strict=True)
+    }
+    return judged_by(Ndcg(k=10), run, searched.judgments)
 
 
 def _cosines(first_ND: np.ndarray, second_ND: np.ndarray) -> np.ndarray:

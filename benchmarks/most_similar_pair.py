@@ -6,7 +6,8 @@
 The sentences are STS-B's. A cross-encoder of MiniLM's shape scores a sample of the n (n - 1) / 2
 pairs, or all of them where they are few; its time for all pairs is the sample's, times their
 number. The bi-encoder is MiniLM; it encodes all n sentences, and an exact index finds the nearest
-neighbor of each. Both are measured in sentence-transformers and in leanformer.
+neighbor of each. Both are measured in sentence-transformers (PyTorch, fp32, as it opens a model)
+and in leanformer (OpenVINO, bf16 where the processor multiplies bf16 numbers).
 """
 
 import argparse

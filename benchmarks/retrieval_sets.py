@@ -1,4 +1,4 @@
-"""The collections of `retrieval.py`: passages, questions and which passage answers which.
+"""The collections of `retrieval.py` and `embedding.py`: passages, questions, what answers which.
 
 Cranfield: 1,400 abstracts, 225 questions, graded judgments. Its grades run from 1 (a complete
 answer) to 4 (of minimum interest), and -1 (of none): the gain is 5 - grade, and 0 of -1. The

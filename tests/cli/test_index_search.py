@@ -1,5 +1,6 @@
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,28 @@ def test_the_same_command_again_follows_the_folder(run, found, notes, models):
     assert json.loads(shown)["hits"][0]["metadata"]["source"] == "new.md"
 
 
+def test_the_prompt_of_a_document_takes_its_share_of_what_is_read(run, notes, tmp_path):
+    model, tokenizer = tiny_model("bert", head="embedding")
+    prompts = {"document": "the lazy dog : "}
+    describe_embedding(model, tokenizer, Embedding(pooling=Pooling(), prompts=prompts))
+    save_model(model, tokenizer, tmp_path / "prompted")
+    given = ["index", notes, "--encoder", tmp_path / "prompted", "--out"]
+    code, _, said = run(*given, tmp_path / "new", "--size", "62")
+    assert code == 2
+    read = int(re.search(r"62 tokens, and the encoder reads (\d+)", said)[1])
+    assert 54 <= read <= 58  # 64, less two special tokens and four words or more of the prompt
+    assert run(*given, tmp_path / "new")[0] == 0
+    cutting = json.loads((tmp_path / "new" / "search.json").read_text())["cutting"]
+    assert cutting["size"] == read
+
+
+def test_settings_that_were_not_given_again_stay(run, found, notes, models):
+    code, _, said = run("index", notes, "--no-dense", "--out", found)
+    assert code == 2
+    assert "--no-dense: " in said
+    assert "was made with vectors" in said
+
+
 def test_terms_alone_need_no_model(run, notes, tmp_path):
     out = tmp_path / "terms"
     code, _, said = run("index", notes, "--no-dense", "--out", out)
@@ -112,7 +135,7 @@ def test_filters_are_comparisons(run, tmp_path):
         assert code == 0, said
         return {hit["metadata"]["year"] for hit in json.loads(shown)["hits"]}
 
-    assert years("year=1962") == years("no=1962") == {1962}
+    assert years("year=1962") == years("no=1962") == years("year==1962") == {1962}
     assert years("year>=1960", "year<1970") == {1962}
     assert years("year!=1962") == years("no!=1962") == {1959, 1971}
     assert years('no>="1960"') == {1962, 1971}

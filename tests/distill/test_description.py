@@ -57,6 +57,13 @@ def test_a_plain_student_takes_over_what_its_teacher_says(theirs: Embedding) -> 
         assert tokenizer.prompt == theirs.prompt
 
 
+def test_the_prefixes_of_a_student_are_those_of_its_teacher() -> None:
+    for ours, theirs in ((Embedding(widths=(8,)), Embedding()), (None, Embedding(widths=(4, 16)))):
+        student, tokenizer, teacher = pair(ours, theirs)
+        follow_description(student, tokenizer, teacher, tokenizer, [Cosine()])
+        assert embedding_of(student).widths == theirs.widths
+
+
 def test_a_student_keeps_a_pooling_of_its_own() -> None:
     own = Embedding(pooling=Pooling(mode="max", normalize=False))
     student, tokenizer, teacher = pair(own, RAW)
@@ -151,6 +158,12 @@ def test_a_student_of_another_architecture_takes_it_over_too(tmp_path: Path) -> 
     given = workspace(tmp_path, None, RAW)
     student = model_for("embedding", 2, num_hidden_layers=2)
     assert embedding_of(with_student(given, student, 2, "").model) == RAW
+
+
+def test_a_narrower_student_has_no_prefixes_of_its_teacher(tmp_path: Path) -> None:
+    given = workspace(tmp_path, None, Embedding(widths=(8,)))
+    student = model_for("embedding", 2, num_hidden_layers=2, hidden_size=16)
+    assert embedding_of(with_student(given, student, 2, "").model) == Embedding()
 
 
 def test_a_teacher_cache_belongs_to_a_pooling() -> None:

@@ -1,6 +1,7 @@
 """The benchmarks of embeddings at a tiny size, and their pages from made-up rows."""
 
 import importlib
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,11 @@ def test_encoders_are_clocked_and_judged(benchmarks: Any, model: Path, tmp_path:
 
     found = benchmarks("embedding_texts")
     pairs = found.Pairs(first=TEXTS[:6], second=TEXTS[6:], scores=[1, 2, 3, 4, 5, 0])
-    grades = [{0: 1}, {3: 1, 4: 1}]
-    collection = found.Collection(documents=TEXTS[:6], queries=TEXTS[6:8], grades=grades)
+    collection = benchmarks("retrieval_sets").Collection(
+        dict(zip("012345", TEXTS, strict=False)),
+        {"a": TEXTS[6], "b": TEXTS[7]},
+        {"a": {"0": 4.0}, "b": {"3": 1.0, "4": 2.0}},
+    )
     out = tmp_path / "rows.jsonl"
     benchmarks("embedding").clock(
         str(model), model, TEXTS, pairs, collection, out,
@@ -115,10 +119,16 @@ def test_ndcg_is_that_of_scikit_learn(benchmarks: Any) -> None:
 
     rng = np.random.default_rng(0)
     documents, queries = (rng.normal(size=(n, 8)).astype(np.float32) for n in (30, 5))
-    grades = [dict.fromkeys(rng.choice(30, 4, replace=False).tolist(), 1) for _ in range(5)]
-    gold = np.array([[one.get(row, 0) for row in range(30)] for one in grades])
-    collection = benchmarks("embedding_texts").Collection(
-        documents=[""] * 30, queries=[""] * 5, grades=grades
+    gold = np.zeros((5, 30))
+    for query, row in itertools.product(range(5), range(4)):
+        gold[query, rng.integers(30)] = row + 1  # graded, as Cranfield's are
+    collection = benchmarks("retrieval_sets").Collection(
+        {str(row): "" for row in range(30)},
+        {str(query): "" for query in range(5)},
+        {
+            str(query): {str(row): float(grade) for row, grade in enumerate(grades) if grade}
+            for query, grades in enumerate(gold)
+        },
     )
     ours = benchmarks("embedding").ndcg(documents, queries, collection)
     assert ours == pytest.approx(ndcg_score(gold, queries @ documents.T, k=10), abs=1e-6)
@@ -138,12 +148,13 @@ def test_targets_are_met_or_missed(benchmarks: Any) -> None:
 
 def test_the_texts_are_those_of_the_collections(benchmarks: Any) -> None:
     found = benchmarks("embedding_texts")
-    if not (found.SHARED / "retrieval/cranfield").is_dir():
+    if not (found.DATA / "retrieval/cranfield").is_dir():
         pytest.skip("the shared data are not here")
-    collection = found.cranfield()
-    assert (len(collection.documents), len(collection.queries)) == (1400, 225)
-    assert sum(map(len, collection.grades)) > 1500
+    collection = benchmarks("retrieval_sets").collection("cranfield")
+    assert (len(collection.passages), len(collection.questions)) == (1398, 225)
+    grades = [grade for one in collection.judgments.values() for grade in one.values()]
+    assert len(grades) > 1500
+    assert set(grades) == {0.0, 1.0, 2.0, 3.0, 4.0}
     assert len(found.stsb().scores) == 1379
-    assert len(found.passages()) == 240
     assert len(set(found.sentences())) == len(found.sentences()) > 10_000
     assert len(found.mixed_texts(40)) == 40

@@ -25,6 +25,7 @@ OWN = Embedding(
     prompts={"query": "query: ", "document": ""},
     default_prompt_name="query",
     similarity="dot",
+    widths=(8, 16),
 )
 
 
@@ -89,6 +90,7 @@ def test_another_head_drops_it(tmp_path: Path) -> None:
         ({"pooling": {"mode": "median"}}, r"sentence_embedding.pooling.mode: 'median' is not one"),
         ({"dim": 3}, r"config.json: sentence_embedding.dim: Embedding has no field 'dim'"),
         ({"default_prompt_name": "q"}, r"default_prompt_name: 'q' is not a prompt; prompts: none"),
+        ({"widths": [16, 8]}, r"widths: \[16, 8\] are not positive numbers that rise"),
     ],
 )
 def test_a_damaged_description_is_refused(damage: Any, message: str, tmp_path: Path) -> None:

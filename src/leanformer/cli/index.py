@@ -43,9 +43,12 @@ def index(
         str | None, typer.Option(help="words, or tokens of the encoder (the default with one).")
     ] = None,
     recall: Annotated[
-        float, typer.Option(help="Share of the ten nearest passages that the index must find.")
-    ] = 0.95,
-    prefer: Annotated[str, typer.Option(help="latency, throughput or memory.")] = "latency",
+        float | None,
+        typer.Option(help="Share of the ten nearest passages that the index must find; 0.95."),
+    ] = None,
+    prefer: Annotated[
+        str | None, typer.Option(help="latency (the default), throughput or memory.")
+    ] = None,
     skip_errors: Annotated[
         bool, typer.Option(help="Leave out documents that cannot be read, and go on.")
     ] = False,
@@ -57,16 +60,23 @@ def index(
     """
     from leanformer.core.machine.threads import check_threads
     from leanformer.retrieve.searching import Asked, Texts, index_texts
-    from leanformer.retrieve.searching.description import NAME
+    from leanformer.retrieve.searching.description import NAME, read_description
 
     check_threads(threads, "--threads")
     if not dense and encoder is not None:
         raise ValueError("--no-dense, --encoder: leave one of them out")
-    if dense and encoder is None and not (out / NAME).exists():
+    exists = (out / NAME).exists()
+    if exists and not dense and read_description(out).dense:
+        raise ValueError(
+            f"--no-dense: {out} was made with vectors; leave it out, or index the texts into "
+            "another folder"
+        )
+    if dense and encoder is None and not exists:
         raise ValueError(
             f"--encoder: name the model that embeds the texts; without one, BM25 alone is indexed "
             f"by --no-dense ({out} is new)"
         )
+    wanted: dict[str, Any] = {"target_recall": recall, "prefer": prefer}
     watcher = _Watcher()
     done = index_texts(
         Texts(path=texts, text=text, id=id_),
@@ -76,8 +86,7 @@ def index(
         threads=threads,
         watch=watcher,
         command=shlex.join(["leanformer", *sys.argv[1:]]),
-        target_recall=recall,
-        prefer=prefer,
+        **{name: value for name, value in wanted.items() if value is not None},
     )
     watcher.end()
     for reason in done.unreadable:

@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from leanformer.retrieve.searching import Hit
 
-_CONDITION = re.compile(r"([^=!<>]+)(>=|<=|!=|=|<|>)(.*)", re.DOTALL)
+_CONDITION = re.compile(r"([^=!<>]+)(>=|<=|!=|==?|<|>)(.*)", re.DOTALL)
 _AT_ONCE = 64  # questions of a file that are embedded together
 
 
@@ -111,7 +111,7 @@ def _filters(given: list[str]) -> dict[str, Any] | None:
             )
         name, sign, written = match.groups()
         values = _values(written)
-        if sign == "=":
+        if sign in ("=", "=="):
             conditions.append({name: {"in": values}})
         elif sign == "!=":
             conditions += [{name: {"!=": value}} for value in values]

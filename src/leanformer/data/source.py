@@ -159,13 +159,17 @@ def _classes_of(columns: Columns) -> Callable[[Row], tuple[str, ...]]:
 
 
 def _key_of(columns: Columns) -> Callable[[Row], str]:
-    """What decides which split a row goes to: its text and pair, or the query it belongs to."""
+    """What decides which split a row goes to: its text and pair, or the query it belongs to.
+
+    What a model of vectors learned of a text helps it with all of that text's pairs.
+    """
     about = kind_named(columns.kind) if columns.kind is not None else None
     if about is not None and about.grouped:
         query = columns.query_id or columns.text
         assert query is not None, "a ranking has queries"
         return lambda row: _hash({"query": row.get(query)})
-    names = [name for name in (columns.text, columns.pair) if name is not None]
+    pair = None if about is not None and about.pairs == "split" else columns.pair
+    names = [name for name in (columns.text, pair) if name is not None]
     return lambda row: _hash({name: row.get(name) for name in names})
 
 

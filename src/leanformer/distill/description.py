@@ -79,6 +79,7 @@ def follow_description(
             f"{asked.prompt!r}; give both the same default prompt in their "
             "config_sentence_transformers.json"
         )
+    own = replace(own, widths=asked.widths)  # prefixes are what the teacher's are
     describe_embedding(student, tokenizer, own, theirs.model_max_length if same_ids else None)
 
 

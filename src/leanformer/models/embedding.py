@@ -12,7 +12,7 @@ loaded with any other head has no description, so that a classifier or a masked 
 not become a sentence-transformers folder by accident.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from torch import Tensor
@@ -38,6 +38,8 @@ class Embedding:
     """The prompt that is put before every text; "" = none."""
     similarity: Similarity = "cosine"
     """How vectors are meant to be compared."""
+    widths: tuple[int, ...] = ()
+    """Coordinates of the prefixes that were trained to be vectors too, rising; () = none."""
     declared: bool = True
     """Whether the checkpoint says so; False for a plain encoder, which is read as this default."""
 
@@ -47,6 +49,11 @@ class Embedding:
             raise ValueError(
                 f"default_prompt_name: {self.default_prompt_name!r} is not a prompt; "
                 f"prompts: {known}"
+            )
+        rising = sorted({one for one in self.widths if one > 0})
+        if list(self.widths) != rising:
+            raise ValueError(
+                f"widths: {list(self.widths)} are not positive numbers that rise, such as [64, 128]"
             )
 
     @property
@@ -71,6 +78,11 @@ def embedding_of(model: Any) -> Embedding:
         return Embedding(declared=False)
     found: Embedding = codec.decode(Embedding, described, f"config.json: {FIELD}")
     return found
+
+
+def without_widths(embedding: Embedding) -> Embedding:
+    """The description of a model whose coordinates are others, so that no prefix is a vector."""
+    return replace(embedding, widths=())
 
 
 def describe_embedding(

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from leanformer.core.machine.threads import cores
-from leanformer.core.storage.json_file import read_json
 from leanformer.runtime.manifest import NAME
 from leanformer.runtime.serving.predictor import Predictor, load
 from leanformer.serve.errors import Refused
@@ -223,9 +222,9 @@ def is_index(folder: Path) -> bool:
 
 def _widths(folder: Path, settings: Settings, whole: int) -> tuple[int, ...]:
     """Widths that requests may ask for, the whole vector's last."""
-    described = read_json(folder / "config.json").get("sentence_embedding") or {}
-    listed = described.get("widths") if isinstance(described, dict) else None
-    known = {*settings.dimensions, *(listed if isinstance(listed, list) else ())}
-    if wrong := [one for one in known if not isinstance(one, int) or not 0 < one <= whole]:
+    from leanformer.models.io.read_modules import read_embedding
+
+    known = {*settings.dimensions, *read_embedding(folder)[0].widths}
+    if wrong := [one for one in known if not 0 < one <= whole]:
         raise ValueError(f"dimensions: {wrong[0]!r} is not between 1 and {whole}, the whole vector")
     return (*sorted(known - {whole}), whole)

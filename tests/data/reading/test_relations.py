@@ -79,6 +79,16 @@ def test_labels_are_kept_as_they_are_written(tmp_path: Path) -> None:
     assert changed[0]["relations"] != changed[1]["relations"]
 
 
+def test_an_anchor_lies_on_one_side_of_a_split_with_all_its_pairs(tmp_path: Path) -> None:
+    rows = [{"anchor": f"a {row // 3}", "positive": f"p {row}"} for row in range(120)]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = Source(path=str(tmp_path / "t.jsonl"), kind="embedding").read()
+    splits = [split.relations for split in (found.train, found.dev, found.test)]
+    assert sum(len(own) for own in splits if own is not None) == 120
+    sides = [set(own.anchors) for own in splits if own is not None]
+    assert len(set().union(*sides)) == sum(map(len, sides)) == 40
+
+
 def test_single_texts_have_none(tmp_path: Path) -> None:
     dataset = read(jsonl(tmp_path, [{"text": f"the fox {row}"} for row in range(20)]))
     assert dataset.train.relations is None

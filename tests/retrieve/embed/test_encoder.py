@@ -77,6 +77,9 @@ def test_the_default_prompt_is_put_before_a_text_once(tmp_path: Path) -> None:
         encoder.encode(TEXTS), of_sentence_transformers(folder, TEXTS), atol=1e-5
     )
     np.testing.assert_array_equal(encoder.encode(TEXTS), encoder.encode(TEXTS, prompt="query"))
+    assert encoder.text_before(None) == encoder.text_before("query") == PROMPTS["query"]
+    bare = saved(tmp_path / "bare", prompts={"all": "see: "}, default_prompt_name="all")
+    assert open_encoder(bare, threads=1).prompt_for("document") == "all"
 
 
 def test_eight_threads_get_the_vectors_of_one(encoder: Encoder) -> None:
@@ -125,7 +128,8 @@ def test_identity_is_of_the_content(folder: Path, encoder: Encoder, tmp_path: Pa
 
 def test_similarity_says_whether_lengths_count(tmp_path: Path) -> None:
     dot = saved(tmp_path / "dot", normalize=False, similarity="dot")
-    assert open_encoder(dot, threads=1).lengths_count
+    opened = open_encoder(dot, threads=1)
+    assert (opened.lengths_count, opened.similarity) == (True, "dot")
     assert not open_encoder(saved(tmp_path / "cosine", normalize=False), threads=1).lengths_count
 
 

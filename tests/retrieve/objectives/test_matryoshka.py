@@ -48,5 +48,7 @@ def test_what_does_not_fit_is_refused() -> None:
         Matryoshka(widths=())
     with pytest.raises(ValueError, match="weights: 1 for 2 widths"):
         Matryoshka(widths=(3, 4), weights=(1.0,))
+    with pytest.raises(ValueError, match=r"widths: \[4, 4\] names one twice"):
+        Matryoshka(widths=(4, 4))
     with pytest.raises(ValueError, match="matryoshka in matryoshka"):
         Matryoshka(objective=Matryoshka(objective=InBatchNegatives()))

@@ -1,12 +1,15 @@
+import json
 import multiprocessing
 import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from search_cases import NOTES, WordHashes, write_notes
 
 from leanformer.core.storage.lock import FolderInUse, locked_folder
+from leanformer.retrieve.indexes.exact import Exact
 from leanformer.retrieve.searching import Asked, IndexProgress, Searcher, Texts, index_texts
 from leanformer.retrieve.searching import adding as adding_module
 from leanformer.retrieve.store import VectorStore
@@ -150,10 +153,36 @@ def test_what_the_folder_was_not_made_of_is_refused(notes: Path, tmp_path: Path)
         index_texts(Texts(path=notes), bare, asked())
 
 
+def test_an_index_is_built_anew_where_its_settings_change_and_keeps_the_others(
+    notes: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    file = out / "store" / "index" / "index.json"
+    queries = np.ones((3, WordHashes().width), np.float32)
+
+    def built(**settings: Any) -> tuple[int, dict[str, Any]]:
+        index_texts(Texts(path=notes), out, asked(), threads=1, **settings)
+        return file.stat().st_mtime_ns, json.loads(file.read_text())["asked"]
+
+    first, said = built(target_recall=0.5, queries_QD=queries)
+    assert said == {"index": None, "target_recall": 0.5, "k": 10, "prefer": "latency"}
+    assert built() == (first, said)
+    second, changed = built(prefer="memory")
+    assert (second != first, changed) == (True, said | {"prefer": "memory"})
+    third, exact = built(index=Exact())
+    assert exact == changed | {"index": {"use": "exact"}}
+    assert built(index=Exact()) == (third, exact)
+    assert built(k=3)[1] == exact | {"k": 3}
+
+
 def test_what_cannot_be_carried_out_is_refused(notes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(ValueError, match="there is nothing to search by"):
         index_texts(Texts(path=notes), out, Asked(bm25=False))
+    distant = WordHashes()
+    distant.lengths_count, distant.similarity = True, "euclidean"
+    with pytest.raises(ValueError, match="compared by their euclidean distance, and an index"):
+        index_texts(Texts(path=notes), out, asked(distant))
     with pytest.raises(ValueError, match="tokens are those of an encoder's folder"):
         index_texts(Texts(path=notes), out, asked(unit="tokens"))
     with pytest.raises(ValueError, match=r"target_recall: 2 is not above 0 and at most 1"):

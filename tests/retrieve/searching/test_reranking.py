@@ -69,12 +69,12 @@ def test_an_exported_folder_scores_as_its_weights_do(folder: Path, tmp_path: Pat
 
 
 def test_models_that_score_no_pairs_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="has 3 labels, and a reranker has one"):
+    with pytest.raises(ValueError, match="has 3 labels, and a cross-encoder has one"):
         open_reranker(saved(tmp_path / "three", 3))
     model, tokenizer = tiny_model("bert", head="embedding")
     describe_embedding(model, tokenizer, Embedding(pooling=Pooling()))
     save_model(model, tokenizer, tmp_path / "vectors")
-    with pytest.raises(ValueError, match="has no trained head that scores a pair"):
+    with pytest.raises(ValueError, match="has no trained head that scores pairs"):
         open_reranker(tmp_path / "vectors")
     data = tiny_data.write_data(tmp_path / "data")
     with pytest.raises(ValueError, match="holds a model for classification; a reranker is"):

@@ -107,5 +107,5 @@ def test_a_model_that_scores_no_pairs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no trained head that scores pairs"):
         open_cross_encoder(str(tmp_path / "bare"))
     save_model(*tiny_model("bert", num_labels=3), tmp_path / "three")
-    with pytest.raises(ValueError, match="has 3 outputs; a score is one number"):
+    with pytest.raises(ValueError, match="has 3 labels, and a cross-encoder has one"):
         open_cross_encoder(str(tmp_path / "three"))

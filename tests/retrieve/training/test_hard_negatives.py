@@ -52,6 +52,15 @@ def test_what_scores_nearly_as_high_as_the_positive_is_left_out() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="negatives = 0"):
         mine_hard_negatives(RELATIONS, TEXTS, search, negatives=0)
+    with pytest.raises(ValueError, match="relative: 'right' scores -1 for 'q1', and a share"):
+        mine_hard_negatives(
+            RELATIONS,
+            TEXTS,
+            search,
+            score=lambda pairs: [SCORES.get(text, 0.0) - 10 for _, text in pairs],
+            margin=0.1,
+            relative=True,
+        )
     with pytest.raises(ValueError, match="margin: nothing scores"):
         mine_hard_negatives(RELATIONS, TEXTS, search, margin=0.1)
     with pytest.raises(ValueError, match="row 6 is not one of the 3 texts"):

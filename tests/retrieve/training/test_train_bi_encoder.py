@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from leanformer.core.record import Record
 from leanformer.core.step import Sketch
 from leanformer.core.workspace import Workspace
 from leanformer.data import Dataset, Examples, Task
+from leanformer.models.embedding import embedding_of
+from leanformer.models.io.load import load_model
 from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.recipe import Recipe, run
@@ -28,6 +31,7 @@ from leanformer.retrieve.objectives import (
 )
 from leanformer.retrieve.training.train_bi_encoder import TrainBiEncoder
 from leanformer.runtime.manifest import Manifest, write_manifest
+from leanformer.serve import Settings, open_served
 from leanformer.train import TrainSetup
 
 FAST = TrainSetup(
@@ -74,6 +78,22 @@ def test_texts_that_belong_together_are_found(tmp_path: Path, objective: Any) ->
     (proof,) = done.proofs
     assert proof.claim == "mrr@10 on dev"
     assert proof.after > 2 * proof.before
+    assert embedding_of(done.model).widths == getattr(objective, "widths", ())
+
+
+def test_the_widths_of_prefixes_are_saved_and_served(tmp_path: Path) -> None:
+    step = TrainBiEncoder(
+        objective=Matryoshka(widths=(16, 8)), train=FAST, require_improvement=False
+    )
+    done = step.apply(workspace(tmp_path, 1))
+    save_model(done.model, done.tokenizer, tmp_path / "m")
+    assert embedding_of(load_model(tmp_path / "m", "embedding")[0]).widths == (8, 16)
+    write_manifest(tmp_path / "m", Manifest(kind="embedding", max_length=64))
+    assert open_served(tmp_path / "m", Settings(threads=1)).widths == (8, 16, 32)
+    again = TrainBiEncoder(train=FAST, require_improvement=False).apply(
+        workspace(tmp_path / "again", 1).with_(model=done.model)
+    )
+    assert embedding_of(again.model).widths == ()
 
 
 class Killed(Exception):
@@ -146,10 +166,13 @@ def test_a_cross_encoder_is_learned_from(tmp_path: Path) -> None:
         train=FAST,
         load_best_at_end=False,
     )
-    done = step.apply(workspace(tmp_path / "student", 2))
+    given = workspace(tmp_path / "student", 2)
+    other = related(1, rows=6)
+    dev = Examples(texts=list(other.anchors), relations=other)
+    done = step.apply(given.with_(dataset=replace(given.dataset, dev=dev)))
     assert done.proofs[1].claim == "training loss"
     assert done.proofs[1].after < done.proofs[1].before
-    assert len(list((tmp_path / "cache").glob("*.safetensors"))) == 1  # train and dev are alike
+    assert len(list((tmp_path / "cache").glob("*.safetensors"))) == 1  # dev is judged without
 
 
 def test_a_training_without_effect_is_an_error(tmp_path: Path) -> None:

@@ -56,6 +56,11 @@ def test_what_the_data_do_not_say_is_refused() -> None:
         targets_of("train", rows(labels=("0", "1", "0", "1")), "none")
     with pytest.raises(ValueError, match="dev: no column of labels is read; name it"):
         targets_of("dev", rows(), "scores")
+    with pytest.raises(
+        ValueError, match=r"train row 3: the score 3 is beyond score_range, \[0, 2\]"
+    ):
+        targets_of("train", rows(labels=("1", "2", "3", "0")), "scores", ends=(0, 2))
+    assert targets_of("dev", rows(labels=("1", "2", "3", "0")), "scores", ends=(0, 2)) is not None
     with pytest.raises(ValueError, match=r"missing in 2 of 4 rows \(2, 4\)"):
         targets_of("train", rows(labels=("1", "", "2", "")), "scores")
     with pytest.raises(ValueError, match="row 2: label 'yes' is not a finite number"):

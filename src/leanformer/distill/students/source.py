@@ -13,7 +13,7 @@ from leanformer.core.proof import Proof, require
 from leanformer.core.workspace import Workspace
 from leanformer.distill.teachers.translation import strangers
 from leanformer.models.anatomy import layers_of
-from leanformer.models.embedding import describe_embedding, embedding_of
+from leanformer.models.embedding import describe_embedding, embedding_of, without_widths
 
 ENDINGS = ("Model", "ForMaskedLM", "ForSequenceClassification", "ForTokenClassification")
 """How the classes of transformers end that a student can follow: BertModel, BertForMaskedLM …"""
@@ -49,7 +49,10 @@ def with_student(workspace: Workspace, student: Any, layers: int, note: str) -> 
     proofs = require(prove_student(workspace.teacher, student, layers, note))
     tokenizer = workspace.teacher_tokenizer or workspace.tokenizer
     if workspace.dataset.task.about.output == "vector":
-        describe_embedding(student, tokenizer, embedding_of(workspace.teacher))
+        described = embedding_of(workspace.teacher)
+        if student.config.hidden_size != workspace.teacher.config.hidden_size:
+            described = without_widths(described)
+        describe_embedding(student, tokenizer, described)
     return workspace.with_(
         model=student.eval(),
         tokenizer=tokenizer,

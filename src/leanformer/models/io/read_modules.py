@@ -19,7 +19,7 @@ from typing import Any, get_args
 from leanformer.core import codec
 from leanformer.core.shown import shown
 from leanformer.core.storage.json_file import read_json, read_json_list
-from leanformer.models.embedding import FIELD, Embedding, Similarity
+from leanformer.models.embedding import FIELD, Embedding, Similarity, without_widths
 from leanformer.numerics.pooling import MODES, Pooling
 
 MODULES = "modules.json"
@@ -64,8 +64,8 @@ def read_embedding(folder: Path) -> tuple[Embedding, int | None]:
     limit = _limit(folder)
     pooling = Pooling(mode=mode, normalize=normalize)
     found = replace(_of_model(folder / MODEL), pooling=pooling)
-    if kept is not None and replace(kept, declared=True) == found:
-        found = kept  # leanformer wrote the files, perhaps of a model that says nothing itself
+    if kept is not None and replace(without_widths(kept), declared=True) == found:
+        found = kept  # leanformer wrote the files, which have no place for all that it keeps
     return found, limit
 
 

@@ -13,27 +13,23 @@ Legend: N texts, D width of a vector.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.core.identity.digest import digest
-from leanformer.core.machine.processor import multiplies_bf16
 from leanformer.core.ranges import Count, check_number
 from leanformer.core.storage.files import recover_folder
 from leanformer.core.technique import nearest
-from leanformer.models.embedding import Embedding
+from leanformer.models.embedding import Embedding, Similarity
 from leanformer.runtime.manifest import NAME, Manifest, read_manifest
 from leanformer.runtime.serving.predictor import Predictor, load
 from leanformer.runtime.session import Precision
 from leanformer.runtime.systems.transformer import Transformer
 from leanformer.text.texts import listed, refusal
 
-BATCH_TOKENS = 1024
-"""Padded tokens per batch in PyTorch: on a CPU, larger batches only add padding."""
 _ROLES = {"query": ("query",), "document": ("document", "passage", "corpus")}
-_LARGEST = 8192  # tokens that are read by a model whose files do not say how many it reads
 _TINY = 1e-12
 
 
@@ -49,6 +45,7 @@ class Encoder(ABC):
         prompts: Texts that may be put before a text, by name.
         lengths_count: Whether the lengths of vectors matter when they are compared. If False,
             vectors are compared by their cosine, and a store keeps them normalized.
+        similarity: How the model says that its vectors are compared.
     """
 
     width: int
@@ -57,6 +54,7 @@ class Encoder(ABC):
     max_length: int
     prompts: dict[str, str]
     lengths_count: bool
+    similarity: Similarity = "cosine"
 
     @abstractmethod
     def encode(self, texts: Sequence[str], *, prompt: str | None = None) -> NDArray[np.float32]:
@@ -71,6 +69,14 @@ class Encoder(ABC):
             ValueError: A text is empty or not a string, there is no such prompt, or a vector is not
                 finite. The index of the text is named.
         """
+
+    def text_before(self, prompt: str | None) -> str:
+        """What `encode` puts before each text where it is given this prompt; "" = nothing.
+
+        Raises:
+            ValueError: There is no such prompt.
+        """
+        return self.prompts[prompt] if prompt else ""
 
     def prompt_for(self, role: Literal["query", "document"]) -> str | None:
         """The name of the prompt that the model has for queries or documents; None = none.
@@ -94,13 +100,14 @@ class PredictorEncoder(Encoder):
         system.reader.prefix = ""  # here each call chooses its prompt
         self.predictor, self.embedding, self.identity = predictor, embedding, identity
         self.prompts, self.max_length = dict(embedding.prompts), system.reader.max_length
-        self.lengths_count, self.precision = embedding.lengths_count, predictor.manifest.precision
+        self.lengths_count, self.similarity = embedding.lengths_count, embedding.similarity
+        self.precision = predictor.manifest.precision
         self.width = 0
         self.width = self.encode(["a"]).shape[1]
 
     def encode(self, texts: Sequence[str], *, prompt: str | None = None) -> NDArray[np.float32]:
         """See `Encoder.encode`."""
-        before = self._prompt(prompt)
+        before = self.text_before(prompt)
         if before:
             texts = [before + text if not refusal(text) else text for text in listed(texts)]
         vectors_ND = self.predictor.encode(texts)
@@ -117,16 +124,21 @@ class PredictorEncoder(Encoder):
             vectors_ND = vectors_ND / np.maximum(lengths_N1, _TINY)
         return vectors_ND
 
-    def _prompt(self, name: str | None) -> str:
-        if not name:
-            return self.embedding.prompt if name is None else ""
-        if name not in self.prompts:
+    def prompt_for(self, role: Literal["query", "document"]) -> str | None:
+        """See `Encoder.prompt_for`; the model's default prompt where it has none for the role."""
+        return super().prompt_for(role) or self.embedding.default_prompt_name or None
+
+    def text_before(self, prompt: str | None) -> str:
+        """See `Encoder.text_before`."""
+        if not prompt:
+            return self.embedding.prompt if prompt is None else ""
+        if prompt not in self.prompts:
             known = ", ".join(sorted(self.prompts)) or "it has none"
             raise ValueError(
-                f"prompt: the model has no prompt {name!r}{nearest(name, list(self.prompts))}; "
+                f"prompt: the model has no prompt {prompt!r}{nearest(prompt, list(self.prompts))}; "
                 f"its prompts: {known}"
             )
-        return self.prompts[name]
+        return self.prompts[prompt]
 
 
 def open_encoder(
@@ -205,8 +217,7 @@ def _open_model(
     from leanformer.models.digest import model_identity
     from leanformer.models.embedding import embedding_of
     from leanformer.models.io.load import folder_of, load_model
-    from leanformer.runtime.torch_backend import TorchSession
-    from leanformer.text import reader_of
+    from leanformer.retrieve.embed.in_pytorch import predictor_in_pytorch
 
     check_threads(threads)
     folder = folder_of(source)
@@ -214,14 +225,15 @@ def _open_model(
     model, tokenizer = load_model(folder, "embedding")
     embedding = embedding_of(model)
     identity = digest("model", sorted(model_identity(model, tokenizer).items()))
-    precision = precision or ("bf16" if multiplies_bf16() else "fp32")
-    session = TorchSession(model, "embedding", precision, threads=threads)
-    most = _readable(model, tokenizer)
-    manifest = Manifest(kind="embedding", max_length=most, precision=precision)
-    system = Transformer(
-        session, reader_of(tokenizer, most), manifest, max_tokens=batch_tokens or BATCH_TOKENS
+    predictor = predictor_in_pytorch(
+        model,
+        tokenizer,
+        "embedding",
+        precision=precision,
+        threads=threads,
+        batch_tokens=batch_tokens,
     )
-    return PredictorEncoder(Predictor(system), embedding, identity)
+    return PredictorEncoder(predictor, embedding, identity)
 
 
 def _refuse_heads(folder: Path) -> None:
@@ -242,9 +254,3 @@ def _refuse_heads(folder: Path) -> None:
                 "and makes no vectors; name an embedding model, or train one from this encoder "
                 "(leanformer.retrieve.training)"
             )
-
-
-def _readable(model: Any, tokenizer: Any) -> int:
-    """Tokens that are read of a text: as the tokenizer says, else as the model's positions."""
-    positions = getattr(model.config, "max_position_embeddings", None) or _LARGEST
-    return int(min(tokenizer.model_max_length, positions))

@@ -80,7 +80,12 @@ class StoredVectors:
         Raises:
             IndexError: There is no such row.
         """
-        index = np.arange(len(self))[rows]  # numpy's own rules: negative rows, steps, masks
+        if isinstance(rows, slice):
+            index = np.arange(*rows.indices(len(self)))
+        elif isinstance(rows, int):
+            index = np.asarray(range(len(self))[rows])
+        else:
+            index = np.arange(len(self))[rows]  # numpy's own rules: negative rows, masks
         flat = np.atleast_1d(index)
         found = np.empty((len(flat), self.shape[1]), self.dtype)
         part = np.searchsorted(self._begins, flat, "right") - 1

@@ -3,7 +3,8 @@
     L = sum over widths d of  c_d  L_objective(first d coordinates)
 
 The whole vector counts too. Whoever stores vectors may then cut them to one of the widths (and
-bring them to length one again) and loses little.
+bring them to length one again) and loses little. The model's description keeps the widths
+(`sentence_embedding.widths` in config.json): a server offers them as `dimensions`.
 
 Legend: D width.
 """
@@ -32,10 +33,17 @@ class Matryoshka(VectorObjective):
             raise ValueError("objective: matryoshka in matryoshka trains every prefix twice")
         if not self.widths:
             raise ValueError("widths: none is named; leave matryoshka out, or name some: [64, 128]")
+        if len(set(self.widths)) < len(self.widths):
+            raise ValueError(f"widths: {list(self.widths)} names one twice; name each once")
         if self.weights and len(self.weights) != len(self.widths):
             raise ValueError(
                 f"weights: {len(self.weights)} for {len(self.widths)} widths; give one each"
             )
+
+    @property
+    def rising(self) -> tuple[int, ...]:
+        """The widths from the least to the largest."""
+        return tuple(sorted(self.widths))
 
     @property
     def described(self) -> VectorObjective:

@@ -64,18 +64,24 @@ def agree(folder: Path, asked: Asked, threads: int | None = None) -> Agreed:
     bm25 = True if asked.bm25 is None else asked.bm25
     if encoder is None and not bm25:
         raise ValueError("without vectors and without BM25 there is nothing to search by")
-    unit = asked.unit or ("words" if encoder is None or _name(given) == "" else "tokens")
+    if encoder is not None:
+        _refuse_distances(encoder)
+    name = _name(given)
+    unit = asked.unit or ("words" if encoder is None or name == "" else "tokens")
+    count = None if unit == "words" else _counts(encoder, name)
     size = asked.size
     if size is None:
-        size = _USUAL if encoder is None else min(_USUAL, max(1, encoder.max_length - _SPECIAL))
+        size = _USUAL if encoder is None else min(_USUAL, max(1, _room(encoder, count)))
     overlap = size // 5 if asked.overlap is None else asked.overlap
     description = Description(
         cutting=Cutting(size=size, overlap=overlap, unit=unit),
-        encoder=_name(given),
+        encoder=name,
         identity="" if encoder is None else encoder.identity,
         bm25=bm25,
     )
-    return Agreed(description, encoder, _counted(description, encoder))
+    if encoder is not None and count is not None:
+        _check_size(size, _room(encoder, count))
+    return Agreed(description, encoder, count)
 
 
 def same_encoder(folder: Path, description: Description, encoder: Encoder) -> None:
@@ -118,7 +124,11 @@ def _again(folder: Path, asked: Asked, made: Description, threads: int | None) -
     given = asked.encoder or made.encoder
     encoder = given if isinstance(given, Encoder) else open_encoder(given, threads=threads)
     same_encoder(folder, made, encoder)
-    return Agreed(made, encoder, _counted(made, encoder, _name(given)))
+    if cutting.unit == "words":
+        return Agreed(made, encoder, None)
+    count = _counts(encoder, _name(given) or made.encoder)
+    _check_size(cutting.size, _room(encoder, count))
+    return Agreed(made, encoder, count)
 
 
 def _name(given: str | Path | Encoder | None) -> str:
@@ -129,23 +139,46 @@ def _name(given: str | Path | Encoder | None) -> str:
     return str(place.resolve()) if place.exists() else str(given)
 
 
-def _counted(
-    description: Description, encoder: Encoder | None, model: str = ""
-) -> CountUnits | None:
-    """How units are counted.
+def _refuse_distances(encoder: Encoder) -> None:
+    """Refuse vectors that are not compared by inner products, as the index compares them.
 
     Raises:
-        ValueError: Passages are longer than the encoder reads, or tokens cannot be counted.
+        ValueError: They are compared by a distance, and do not have length one.
     """
-    cutting, model = description.cutting, model or description.encoder
-    if cutting.unit == "words":
-        return None
+    if encoder.lengths_count and encoder.similarity != "dot":
+        raise ValueError(
+            f"encoder: the model's vectors are compared by their {encoder.similarity} distance, "
+            "and an index compares inner products; name a model whose similarity is cosine or dot, "
+            "or one that normalizes its vectors"
+        )
+
+
+def _counts(encoder: Encoder | None, model: str) -> CountUnits:
+    """How tokens are counted.
+
+    Raises:
+        ValueError: They cannot be.
+    """
     if encoder is None or not model:
         raise ValueError("unit: tokens are those of an encoder's folder; count words instead")
-    most = encoder.max_length - _SPECIAL
-    if cutting.size > most:
-        raise ValueError(
-            f"size: passages of {cutting.size} tokens, and the encoder reads {most}; what is "
-            f"behind them could not be found; choose at most {most}"
-        )
     return TokenCounts(model)
+
+
+def _room(encoder: Encoder, count: CountUnits | None) -> int:
+    """Tokens of a passage that the encoder reads, beside special tokens and its prompt."""
+    prompt = encoder.text_before(encoder.prompt_for("document"))
+    before = sum(count(prompt.split())) if count is not None else 0
+    return encoder.max_length - _SPECIAL - before
+
+
+def _check_size(size: int, room: int) -> None:
+    """Refuse passages that the encoder would cut.
+
+    Raises:
+        ValueError: They are longer than it reads.
+    """
+    if size > room:
+        raise ValueError(
+            f"size: passages of {size} tokens, and the encoder reads {room}; what is "
+            f"behind them could not be found; choose at most {room}"
+        )

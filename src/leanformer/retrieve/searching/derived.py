@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.codec import decode, encode
 from leanformer.core.ranges import Count, Share, check_number
 from leanformer.core.technique import nearest
 from leanformer.retrieve.searching.description import BM25, STORE, Description
 from leanformer.retrieve.searching.stored_bm25 import StoredBm25
 from leanformer.retrieve.store import Snapshot, VectorStore
 
+_SETTINGS, _QUERIES = ("index", "target_recall", "k", "prefer"), "queries_QD"
 _COMPACTED, _FEW = 0.5, 1000
 """A store of more rows than `_FEW` is written anew where this share of them is deleted."""
 
@@ -24,7 +26,8 @@ def derive(
         description: What it has.
         store: Its store, open for writing.
         threads: Threads that build; None = all cores.
-        **index: Settings of `leanformer.retrieve.indexes.build_index`.
+        **index: Settings of `leanformer.retrieve.indexes.build_index`; those that are left out are
+            those of the index that is there.
     """
     snapshot = store.snapshot()
     if snapshot.rows > _FEW and len(snapshot) < (1 - _COMPACTED) * snapshot.rows:
@@ -32,10 +35,29 @@ def derive(
         snapshot = store.snapshot()
     if description.bm25 and not _is_current(out / BM25, snapshot):
         StoredBm25.build(snapshot).save(out / BM25)
-    if description.dense and len(snapshot) and _is_due(out / STORE, index):
-        from leanformer.retrieve.indexes.building import build_index
+    if description.dense and len(snapshot):
+        _derive_vectors(out / STORE, threads, index)
 
-        build_index(out / STORE, threads=threads, **index)
+
+def _derive_vectors(folder: Path, threads: int | None, settings: Mapping[str, Any]) -> None:
+    """Build the index of vectors where it is missing, asked for otherwise, or much has changed.
+
+    Rows that it does not have are scored one by one, so that a few cost nothing that counts.
+    """
+    from leanformer.retrieve.indexes.building import build_index
+    from leanformer.retrieve.indexes.interface import Index
+    from leanformer.retrieve.indexes.stored import StoredIndex
+
+    stored = StoredIndex.open(folder)
+    asked = stored.about.get("asked", {})
+    kept = {name: asked[name] for name in _SETTINGS if name in asked}
+    given = {name: encode(value) for name, value in settings.items() if name != _QUERIES}
+    other = any(kept.get(name) != value for name, value in given.items())
+    if kept and not other and not stored.needs_rebuild():
+        return
+    if kept.get("index") is not None:
+        kept["index"] = decode(Index, kept["index"], f"{folder}: asked.index")
+    build_index(folder, threads=threads, **(kept | dict(settings)))
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
@@ -50,8 +72,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         if name in kinds:
             check_number(kinds[name], value, name)
-        elif name not in ("index", "queries_QD"):
-            known = ["index", "queries_QD", *kinds]
+        elif name not in ("index", _QUERIES):
+            known = [*_SETTINGS, _QUERIES]
             raise ValueError(
                 f"{name!r} is not a setting of an index{nearest(name, known)}; there are: "
                 f"{', '.join(known)}"
@@ -65,16 +87,3 @@ def _is_current(folder: Path, snapshot: Snapshot) -> bool:
     except (OSError, ValueError):
         return False
     return made.applies_to(snapshot) and made.version == snapshot.version
-
-
-def _is_due(folder: Path, settings: Mapping[str, Any]) -> bool:
-    """Whether the index of vectors is missing, asked for otherwise, or much has changed since.
-
-    Rows that it does not have are scored one by one, so that a few cost nothing that counts.
-    """
-    from leanformer.retrieve.indexes.stored import StoredIndex
-
-    stored = StoredIndex.open(folder)
-    asked = stored.about.get("asked", {})
-    other = any(asked.get(name) != value for name, value in settings.items())
-    return not asked or other or stored.needs_rebuild()

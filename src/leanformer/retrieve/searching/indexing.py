@@ -34,8 +34,8 @@ class Indexed:
         documents: Documents that were read.
         passages: Passages that can be searched now.
         added: Passages that were stored.
-        embedded: Texts of these that the encoder read; equal texts count once, and the vectors of
-            those that were known are taken over.
+        embedded: Texts of these that the encoder read; equal texts of a batch count once, and the
+            vectors of those that were known before are taken over.
         deleted: Passages that were there before and are gone.
         unreadable: Reasons why documents could not be read, one each.
     """
@@ -66,7 +66,8 @@ def index_texts(
         texts: Where the texts are.
         out: The folder.
         asked: How they are indexed.
-        skip_errors: Leave documents out that cannot be read; their passages of a former call stay.
+        skip_errors: Leave documents out that cannot be read; their passages of a former call stay,
+            but for rows of a table whose id cannot be read either.
         threads: Threads that embed; None = all cores.
         watch: Called with the progress.
         command: What a second process is told that works on the folder meanwhile.

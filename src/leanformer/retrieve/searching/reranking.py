@@ -14,13 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.core.storage.files import recover_folder
-from leanformer.runtime.manifest import NAME, Manifest
+from leanformer.runtime.manifest import NAME
 from leanformer.runtime.serving.predictor import Predictor, load
-from leanformer.runtime.session import Precision
-from leanformer.runtime.systems.transformer import Transformer
-
-_BATCH_TOKENS = 1024  # padded tokens per batch in PyTorch; on a CPU, larger ones only add padding
-_LARGEST = 512  # tokens of a model whose files do not say how many it reads
 
 
 class Reranker:
@@ -78,29 +73,10 @@ def open_reranker(folder: str | Path, *, threads: int | None = None) -> Reranker
 
 def _open_model(source: str | Path, threads: int | None) -> Predictor:
     """A cross-encoder's folder, in PyTorch."""
-    from leanformer.core.machine.processor import multiplies_bf16
     from leanformer.core.machine.threads import check_threads
-    from leanformer.models.io.load import folder_of, has_head, load_model
-    from leanformer.runtime.torch_backend import TorchSession
-    from leanformer.text import reader_of
+    from leanformer.retrieve.embed.in_pytorch import predictor_in_pytorch
+    from leanformer.retrieve.training.cross_encoder import open_cross_encoder
 
     check_threads(threads)
-    folder = folder_of(source)
-    if not has_head(folder, "classification"):
-        raise ValueError(
-            f"{source} has no trained head that scores a pair of texts; a reranker is a "
-            "cross-encoder, e.g. one that sentence-transformers' CrossEncoder saved"
-        )
-    model, tokenizer = load_model(folder, "classification")
-    if model.config.num_labels != 1:
-        raise ValueError(
-            f"{source} has {model.config.num_labels} labels, and a reranker has one, the score; "
-            "train one with the ranking task"
-        )
-    precision: Precision = "bf16" if multiplies_bf16() else "fp32"
-    session = TorchSession(model, "ranking", precision, pairs=True, threads=threads)
-    positions = getattr(model.config, "max_position_embeddings", None) or _LARGEST
-    most = int(min(tokenizer.model_max_length, positions))
-    manifest = Manifest(kind="ranking", max_length=most, precision=precision, pairs=True)
-    reader = reader_of(tokenizer, most)
-    return Predictor(Transformer(session, reader, manifest, max_tokens=_BATCH_TOKENS))
+    model, tokenizer = open_cross_encoder(source)
+    return predictor_in_pytorch(model, tokenizer, "ranking", pairs=True, threads=threads)

@@ -67,8 +67,8 @@ def score_candidates(
     return replace(relations, scores=scores)
 
 
-def open_cross_encoder(folder: str) -> tuple[Any, Any]:
-    """A cross-encoder and its tokenizer.
+def open_cross_encoder(folder: str | Path) -> tuple[Any, Any]:
+    """A cross-encoder and its tokenizer, in the format of transformers.
 
     Raises:
         OSError: There is no such model.
@@ -76,13 +76,14 @@ def open_cross_encoder(folder: str) -> tuple[Any, Any]:
     """
     if not has_head(folder, "classification"):
         raise ValueError(
-            f"cross_encoder: {folder} has no trained head that scores pairs; fine-tune it for "
-            "kind = 'ranking' first"
+            f"{folder} has no trained head that scores pairs of texts; fine-tune it for kind = "
+            "'ranking' first, or name one that sentence-transformers' CrossEncoder saved"
         )
     model, tokenizer = load_model(folder, "classification")
     if model.config.num_labels != 1:
         raise ValueError(
-            f"cross_encoder: {folder} has {model.config.num_labels} outputs; a score is one number"
+            f"{folder} has {model.config.num_labels} labels, and a cross-encoder has one, the "
+            "score; train one for kind = 'ranking'"
         )
     return model, tokenizer
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from leanformer.core.shown import shown
 from leanformer.data.relations import Relations
 
 Search = Callable[[Sequence[str], int], Sequence[Sequence[int]]]
@@ -55,8 +56,8 @@ def mine_hard_negatives(
         The tuples; those for which nothing is left have fewer negatives, or none.
 
     Raises:
-        ValueError: Numbers are out of range, a row is not one of `texts`, or there is a margin and
-            nothing scores.
+        ValueError: Numbers are out of range, a row is not one of `texts`, there is a margin and
+            nothing scores, or a margin is relative and a positive's score is not above 0.
     """
     _check(negatives, k, skip, margin, score)
     queries = list(dict.fromkeys(relations.anchors))
@@ -73,8 +74,7 @@ def mine_hard_negatives(
     ):
         left = [text for text in candidates[query] if text not in own]
         if score is not None:
-            best = scores[query, positive]
-            limit = best * (1 - margin) if relative else best - margin
+            limit = _limit(query, positive, scores[query, positive], margin, relative)
             left = [text for text in left if scores[query, text] <= limit]
         rows.append((*own, *left)[: max(negatives, len(own))])
     mined = replace(relations, negatives=tuple(rows), scores=None)
@@ -102,6 +102,20 @@ def _check(negatives: int, k: int, skip: int, margin: float, score: Score | None
         )
     if margin and score is None:
         raise ValueError("margin: nothing scores the candidates; give score, or margin = 0")
+
+
+def _limit(query: str, positive: str, best: float, margin: float, relative: bool) -> float:
+    """The highest score that a negative may have.
+
+    Raises:
+        ValueError: A share of a score was asked for that is not positive.
+    """
+    if relative and best <= 0:
+        raise ValueError(
+            f"relative: {shown(positive)} scores {best:g} for {shown(query)}, and a share of that "
+            "is not below it; give a score above 0, such as a probability, or relative = False"
+        )
+    return best * (1 - margin) if relative else best - margin
 
 
 def _known(relations: Relations) -> dict[str, set[str]]:

@@ -24,7 +24,7 @@ from leanformer.core.technique import technique
 from leanformer.core.workspace import Workspace
 from leanformer.data.relations import Relations
 from leanformer.models.embedding import describe_embedding, embedding_of
-from leanformer.retrieve.objectives import InBatchNegatives, VectorObjective
+from leanformer.retrieve.objectives import InBatchNegatives, Matryoshka, VectorObjective
 from leanformer.retrieve.training.cross_encoder import score_candidates
 from leanformer.retrieve.training.judging import judge_of
 from leanformer.retrieve.training.loss import VectorLoss
@@ -107,7 +107,9 @@ class TrainBiEncoder(Training):
         train, dev, classes = self._tuples(workspace)
         model = workspace.model
         describe_embedding(  # from now on it is one that makes vectors, whatever it was before
-            model, workspace.tokenizer, replace(embedding_of(model), declared=True)
+            model,
+            workspace.tokenizer,
+            replace(embedding_of(model), declared=True, widths=self._widths()),
         )
         torch.manual_seed(workspace.seed)  # W of a classification begins at random
         loss = VectorLoss(
@@ -142,6 +144,10 @@ class TrainBiEncoder(Training):
                 judged_by=judge.name,
             )
 
+    def _widths(self) -> tuple[int, ...]:
+        """The prefixes that become vectors; those of an earlier training are trained no longer."""
+        return self.objective.rising if isinstance(self.objective, Matryoshka) else ()
+
     def _tuples(self, workspace: Workspace) -> tuple[Tuples, Tuples, int]:
         """The tuples of train and dev, and how many classes they have."""
         related = {
@@ -158,7 +164,9 @@ class TrainBiEncoder(Training):
         train, dev = (
             encode_tuples(
                 one,
-                targets_of(split, one, kind, names, ends),
+                None
+                if split == "dev" and kind == "teacher"  # judged by what belongs together
+                else targets_of(split, one, kind, names, ends),
                 workspace.tokenizer,
                 self.max_length,
             )
@@ -167,7 +175,7 @@ class TrainBiEncoder(Training):
         return train, dev, len(names)
 
     def _relations(self, split: str, examples: Any, workspace: Workspace) -> Relations:
-        """The tuples of a split, with the scores of a cross-encoder that is named."""
+        """The tuples of a split, in train with the scores of a cross-encoder that is named."""
         if workspace.dataset.task.about.output != "vector":
             raise ValueError(
                 "train-bi-encoder: the task is "
@@ -189,7 +197,7 @@ class TrainBiEncoder(Training):
                     f"{len(lacking)} of {len(found)} rows have none; name their columns in [data]: "
                     "negatives, or mine some (`retrieve.training.hard_negatives`)"
                 )
-        if self.cross_encoder is not None:
+        if self.cross_encoder is not None and split == "train":
             found = score_candidates(
                 found,
                 self.cross_encoder,

@@ -133,7 +133,14 @@ def targets_of(
             )
         return [names.index(label) for label in labels]
     low, high = ends
-    return [(number - low) / (high - low) for number in _numbers(split, relations)]
+    found = _numbers(split, relations)
+    if split == "train" and (beyond := [one for one in found if not low <= one <= high]):
+        raise ValueError(
+            f"train row {found.index(beyond[0]) + 1}: the score {beyond[0]:g} is beyond "
+            f"score_range, [{low:g}, {high:g}]; name the scores that mean nothing in common and "
+            "the same"
+        )
+    return [(number - low) / (high - low) for number in found]
 
 
 def _labels(split: str, relations: Relations) -> list[str]:

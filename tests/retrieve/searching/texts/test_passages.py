@@ -50,6 +50,24 @@ def test_units_of_a_tokenizer_are_counted_as_words_are(text: str, size: int) -> 
         assert letters <= size or " " not in one.text  # a single long word is a passage of its own
 
 
+@settings(deadline=None, max_examples=60)
+@given(TEXTS, st.integers(4, 30), st.integers(0, 15))
+def test_no_passage_lies_within_another_whatever_words_cost(
+    text: str, size: int, overlap: int
+) -> None:
+    cutting = Cutting(size=size, overlap=min(overlap, size // 2), unit="tokens")
+    passages = cutting.cut(text, lambda found: [len(word) for word in found])
+    for before, after in pairwise(passages):
+        assert before.start < after.start
+        assert before.end < after.end
+
+
+def test_a_long_word_behind_a_cut_is_not_preceded_by_more_than_fits() -> None:
+    cutting = Cutting(size=8, overlap=4, unit="tokens")
+    cut = cutting.cut("a b c d e f abcdef g", lambda found: [len(word) for word in found])
+    assert [one.text for one in cut] == ["a b c d e f", "e f abcdef", "g"]
+
+
 def test_a_passage_ends_with_a_paragraph_before_a_sentence_before_a_word() -> None:
     text = "One two three. Four five six.\n\nSeven eight nine ten. Eleven twelve"
     cut = [one.text for one in Cutting(size=8, overlap=2).cut(text)]

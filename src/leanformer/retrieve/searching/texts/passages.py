@@ -13,7 +13,7 @@ A word is a run of characters without spaces, of at most 48; in scripts without 
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -22,7 +22,8 @@ from typing import Literal, NamedTuple
 from leanformer.core.ranges import Count, Index, ranged
 
 UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uac00-\ud7af\U00020000-\U0003ffff"
 )
 """Ranges of characters of scripts without spaces between words, for a regular expression."""
 _WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]{{1,48}}")
@@ -123,7 +124,8 @@ class Cutting:
         if ends[stop - 1] == 2:
             return stop  # a new paragraph needs nothing of the one before
         earliest = bisect_right(before, before[stop] - self.overlap - 1)
-        earliest = min(max(earliest, first + 1), stop)
+        fits = bisect_left(before, before[stop + 1] - self.size)  # and the word behind the cut too
+        earliest = min(max(earliest, fits, first + 1), stop)
         begins = (word for word in range(earliest, stop) if ends[word - 1])
         return next(begins, stop if ends[stop - 1] else earliest)
 
