@@ -281,4 +281,6 @@ def test_rows_that_are_not_there_are_refused(store, rows, said):
 def test_one_text_in_place_of_keys_is_refused(store):
     with pytest.raises(ValueError, match="keys is one text, 'abc'; give a list of keys"):
         store.snapshot().rows_of("abc")
+    with pytest.raises(ValueError, match=r"keys\[1\] is 3; a key is a text"):
+        store.snapshot().rows_of(["a", 3])
     assert store.snapshot().rows_of(["\ud800"]).tolist() == [-1]
