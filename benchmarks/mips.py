@@ -20,6 +20,7 @@ import numpy as np
 from foundation_tables import RESULTS
 from mips_page import write_page
 from mips_vectors import embed, noised, vectors
+from threadpoolctl import threadpool_limits
 
 from leanformer.core.codec import encode
 from leanformer.core.record import Record
@@ -87,11 +88,9 @@ def grow(out: Path, rows: np.ndarray, queries: np.ndarray, real: int, *, tiny: b
     for name, index in GROWN.items():
         made[name], told[name] = tuned(index, rows, queries)
         print(f"{len(rows):,} vectors: {name} {told[name]}", flush=True)
-    timings = interleave(
-        {name: singles(one, queries) for name, one in made.items()},
-        rounds=1 if tiny else ROUNDS,
-        warmup=1,
-    )
+    calls = {name: singles(one, queries) for name, one in made.items()}
+    with threadpool_limits(1):  # numpy multiplies for the exact search
+        timings = interleave(calls, rounds=1 if tiny else ROUNDS, warmup=1)
     for name, timing in timings.items():
         Record(out).write(
             "growth",
@@ -118,7 +117,8 @@ def choose(out: Path, rows: np.ndarray, queries: np.ndarray, real: int, *, tiny:
         print(f"{name} {told[name]}", flush=True)
     made = {name: one for name, one in made.items() if told[name]["met"]}
     calls = {name: singles(one, queries) for name, one in made.items()}
-    timings = interleave(calls, rounds=rounds, warmup=1)
+    with threadpool_limits(1):
+        timings = interleave(calls, rounds=rounds, warmup=1)
     rivals = [name for name in timings if name != "adviser"]
     best = min(rivals, key=lambda name: timings[name].seconds().value)
     chosen = "adviser" if "adviser" in timings else best

@@ -26,7 +26,7 @@ def write_page() -> None:
     begin, trials = events[begins[-1]], events[begins[-1] + 1 :]
     rows = [
         ("batches of", f"{begin['batch']} vectors of width {begin['width']}", ""),
-        ("writers killed", len(trials), _bar(len(trials) >= 200, "200")),
+        ("writers killed", killed := _count(trials, "killed"), _bar(killed >= 200, "200")),
         ("commits acknowledged", sum(one["commits"] for one in trials), ""),
         ("stores that did not open whole", _count(trials, "opened"), _none(trials, "opened")),
         ("acknowledged rows lost", sum(one["lost"] for one in trials), _none(trials, "lost")),

@@ -16,6 +16,7 @@ from leanformer.attention.hf.attach import attach
 from leanformer.core.record import Record, read
 from leanformer.data import Examples, Task, encode_examples
 from leanformer.data.corpus import Corpus, open_prepared, prepare
+from leanformer.data.relations import Relations
 from leanformer.distill.ngrams import fit_ngrams
 from leanformer.distill.objective import Outputs
 from leanformer.distill.teachers.teacher_cache import TeacherCache
@@ -31,7 +32,9 @@ from leanformer.prune.sparse.sparse_weights import encode_sparse, sparse_layers
 from leanformer.quantize.packed import codes_of_layers, hold
 from leanformer.quantize.quantizers import Uniform
 from leanformer.quantize.swap import swap
+from leanformer.retrieve.indexes import Hnsw, StoredIndex, build_index
 from leanformer.retrieve.store import VectorStore
+from leanformer.retrieve.training.cross_encoder import score_candidates
 from leanformer.runtime.backends import find_backend
 from leanformer.runtime.manifest import read_manifest, write_manifest
 from leanformer.runtime.systems.cascade import save_cascade
@@ -252,6 +255,34 @@ def found_rows(folder: Path) -> Any:
     return values, snapshot.keys(rows), snapshot.records(rows)
 
 
+INDEXED = np.random.default_rng(0).integers(-9, 9, (48, 4))  # whole: their products are exact
+
+
+def indexed(folder: Path) -> None:
+    """A store with a graph, which misses a row of it that was appended later."""
+    with VectorStore.create(folder, width=4, normalized=False) as store:
+        store.add([f"k{n}" for n in range(47)], INDEXED[:47])
+        build_index(folder, Hnsw(links=4), threads=1)
+        store.add(["k47"], INDEXED[47:])
+    assert StoredIndex.open(folder, threads=1).unindexed == 1
+
+
+def searched(folder: Path) -> Any:
+    scores, rows, snapshot = StoredIndex.open(folder, threads=1).search(INDEXED[:6] + 0.5, 5)
+    return scores, np.sort(scores), [snapshot.keys(one[:3]) for one in rows]
+
+
+PAIRS = Relations(anchors=TEXTS[:2], positives=TEXTS[2:4], negatives=((TEXTS[4],), ()))
+
+
+def scored(folder: Path) -> Any:
+    """The scores that a cross-encoder gave to pairs, kept or computed."""
+    judge = folder.parent / "judge"
+    if not judge.exists():
+        save_model(*tiny_model("bert", num_labels=1), judge)
+    return score_candidates(PAIRS, str(judge), precision="fp32", cache=folder).scores
+
+
 FORM = "config.json:quantization_config"
 FOLDERS = {
     "model": Kind(made(), answers),
@@ -285,14 +316,16 @@ FOLDERS = {
     "teacher": Kind(TEACHER.fill, TEACHER.read, ("outputs.json",)),
     "corpus": Kind(corpus, rows_of, ("tokens.json",)),
     "store": Kind(stored, found_rows, ("manifest.json",)),
+    "index": Kind(indexed, searched, ("index/index.json", "index/parts.json")),
+    "scores": Kind(scored, scored),
     "record": Kind(recorded, lambda folder: read(folder / "record.jsonl"), begins=True),
 }
 
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_no_damage_goes_unseen_or_ends_in_a_traceback(name: str, tmp_path: Path) -> None:
-    if name in ("openvino", "onnxruntime"):
-        pytest.importorskip(name)
+    if name in ("openvino", "onnxruntime", "index"):
+        pytest.importorskip("faiss" if name == "index" else name)
     found = try_all(FOLDERS[name], tmp_path / "whole", tmp_path / "copy")
     print(name, dict(found.counts))
     assert not found.faults, "\n".join(found.faults)

@@ -201,3 +201,39 @@ def test_answers_are_never_mixed_up(batcher):
 
     queue = asyncio.run(ask())
     assert queue._tokens == sum(item.tokens for item in queue._items.values())
+
+
+def test_a_panic_is_the_answer_to_its_text_and_ends_no_thread(batcher, computer):
+    class Panic(BaseException):
+        """As a tokenizer written in Rust raises it."""
+
+    def answer(group, given):
+        if "bad" in given:
+            raise Panic("index out of bounds")
+        return computer(group, given)
+
+    async def ask():
+        computer.go.clear()
+        queue = batcher()
+        queue._answer = answer
+        first = queue.submit(["first"], [1])
+        await entered(computer)
+        jobs = [queue.submit([text], [1]) for text in ("bad", "good", "bad")]
+        computer.go.set()
+        await asyncio.wait_for(asyncio.gather(*(job.done for job in [first, *jobs])), 60)
+        return [job.answers[0] for job in jobs]
+
+    bad, good, _ = asyncio.run(ask())
+    assert isinstance(bad, RuntimeError)
+    assert "index out of bounds" in str(bad)
+    assert good == (None, "good")
+
+
+def test_nothing_waits_for_a_queue_that_has_ended(batcher):
+    async def ask():
+        queue = batcher()
+        queue.close()
+        with pytest.raises(RuntimeError, match="was shut down; make another by create_app"):
+            queue.submit(["late"], [1])
+
+    asyncio.run(ask())

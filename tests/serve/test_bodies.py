@@ -58,6 +58,10 @@ def test_a_body_that_is_too_large_is_refused_announced_or_not(server, refused):
     assert chunked.headers["connection"] == "close"
     endless = own.raw("/predict", b"a" * 5000)
     assert endless.status_code == 413
+    announced = asyncio.run(
+        own.ask("POST", "/predict", content=b"{}", headers=JSON | {"content-length": "9" * 5000})
+    )
+    assert "more than 100 bytes" in refused(announced, 413)
 
 
 def test_a_body_that_is_too_slow_is_refused(server, refused):

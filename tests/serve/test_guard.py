@@ -1,6 +1,8 @@
 import asyncio
 import threading
 
+import httpx
+
 from leanformer.serve.served import Model
 
 
@@ -17,6 +19,20 @@ def test_a_key_is_asked_for_everywhere_but_where_health_is(server, refused):
     assert "is not valid" in refused(wrong, 401)
     right = {"authorization": "Bearer secret"}
     assert own.post("/predict", {"texts": ["jump"]}, headers=right).status_code == 200
+
+
+def test_an_application_that_is_mounted_elsewhere_has_the_same_open_routes(server):
+    guard = server(keys=("secret",)).guard
+
+    async def ask(path):
+        transport = httpx.ASGITransport(guard, root_path="/llm")
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.get(f"/llm{path}")
+
+    for path in ("/health", "/", "/page.js"):
+        assert asyncio.run(ask(path)).status_code == 200
+    for path in ("/metrics", "health", "/llm/health", ""):
+        assert asyncio.run(ask(path)).status_code == 401
 
 
 def test_a_server_that_stops_refuses_new_requests_and_stays_alive(server, refused):

@@ -137,10 +137,13 @@ class Batcher:
 
         Raises:
             QueueFull: Others wait, and there is no room for this one beside them.
+            RuntimeError: The application was shut down.
         """
         job = Job([None] * len(given), asyncio.get_running_loop().create_future(), left=len(given))
         now = time.monotonic()
         with self._some:
+            if self._closed:
+                raise RuntimeError("this application was shut down; make another by create_app")
             if self._tokens and self._tokens + sum(tokens) > self.queue_tokens:
                 raise self.refusal()
             for place, (one, size) in enumerate(zip(given, tokens, strict=True)):
@@ -212,9 +215,11 @@ class Batcher:
             answers = self._answer(batch[0].group, [item.given for item in batch])
             assert len(answers) == len(batch), f"{len(answers)} answers to {len(batch)} texts"
             return answers
-        except Exception as error:
+        except (
+            BaseException
+        ) as error:  # a panic in Rust is no Exception, and must not end the thread
             if len(batch) == 1:
-                return [error]
+                return [error if isinstance(error, Exception) else RuntimeError(repr(error))]
             _log.warning("a batch of %d failed; its texts are computed one by one", len(batch))
         return [self._compute([item])[0] for item in batch]
 

@@ -18,6 +18,7 @@ from leanformer.serve.settings import Settings
 from leanformer.text.texts import refusal
 
 _DROPPED = 4  # times the limit
+_DIGITS = 20  # of a length that is looked at: Python converts no number of thousands
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TEXT = {"type": "string", "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
 _TEXTS = {"type": "array", "items": _TEXT, "minItems": 1}
@@ -121,7 +122,7 @@ async def read_form(request: Request, form: type[Form], settings: Settings, ends
 async def _read(request: Request, most: int, ends: float) -> bytes:
     """The bytes of a body, at most `most`."""
     announced = request.headers.get("content-length", "")
-    too_large = announced.isdecimal() and int(announced) > most
+    too_large = announced.isdecimal() and (len(announced) > _DIGITS or int(announced) > most)
     body, arrived = bytearray(), 0
     try:
         async with asyncio.timeout_at(ends):

@@ -73,14 +73,14 @@ class Guard:
             await refused.response()(scope, receive, watched)
         finally:
             self.in_flight -= 1
-            route = scope["path"] if scope["path"] in self._known else "other"
+            route = _route(scope) if _route(scope) in self._known else "other"
             self._metrics.count("leanformer_requests_total", route=route, status=str(status))
             seconds = time.perf_counter() - began
             self._metrics.observe("leanformer_request_seconds", seconds, route=route)
 
     def _check(self, scope: Message) -> None:
         """Refuse what need not be read."""
-        path = scope["path"]
+        path = _route(scope)
         if path in OPEN:
             return
         if self.stopping and path != "/metrics":
@@ -89,6 +89,12 @@ class Guard:
         computes = path in self._computing and scope["method"] == "POST"
         if computes and self.batcher is not None and self.batcher.full:
             raise too_many(self.batcher.refusal())
+
+
+def _route(scope: Message) -> str:
+    """The path within the application, which may be mounted in another one (`root_path`)."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def stopping() -> Refused:

@@ -164,12 +164,16 @@ class Index(Served):
 
     def answer(self, group: Hashable, given: list[Any]) -> list[Any]:
         """See `Served.answer`: the hits of each query, as the searcher gives them."""
+        from leanformer.retrieve.store.layout import Damaged
+
         assert isinstance(group, Asked)
         where = json.loads(group.where)
         try:
             found = self.searcher.search(
                 given, group.k, by=cast("By | None", group.by), rerank=group.rerank, where=where
             )
+        except Damaged:
+            raise
         except ValueError as error:  # a filter, or a way to search, that this index does not have
             raise Refused(400, str(error)) from error
         return list(found)

@@ -3,11 +3,13 @@
     SIGTERM, SIGINT ──▶ new requests: 503 ──▶ accepted ones are answered ──▶ exit code 0
 
 The socket stays open until the last accepted request is answered, so that whoever asks meanwhile is
-told to go elsewhere instead of being cut off. A second signal closes it at once.
+told to go elsewhere instead of being cut off. A second signal closes it at once; so does the end of
+the time that a request may take, where somebody does not read the answer.
 """
 
 import os
 import socket
+import time
 from typing import Any
 
 import uvicorn
@@ -26,6 +28,7 @@ class Server(uvicorn.Server):
         """Serve `guard`; stop with the process `parent`, if it is a worker of one."""
         super().__init__(config)
         self._guard, self._parent, self._idle = guard, parent, 0
+        self._ends = float("inf")
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Stop after the accepted requests; at once if told again."""
@@ -37,9 +40,10 @@ class Server(uvicorn.Server):
         """Ten times per second: whether to end."""
         if self._parent is not None and os.getppid() != self._parent:
             self._guard.stopping = True
-        self._idle = 0 if self._guard.in_flight else self._idle + 1
-        if self._guard.stopping and self._idle >= _IDLE:
-            self.should_exit = True
+        self._idle, now = 0 if self._guard.in_flight else self._idle + 1, time.monotonic()
+        if self._guard.stopping:
+            self._ends = min(self._ends, now + (self.config.timeout_graceful_shutdown or 0))
+            self.should_exit = self.should_exit or self._idle >= _IDLE or now > self._ends
         ended: bool = await super().on_tick(counter)
         return ended
 

@@ -93,6 +93,34 @@ def test_blocks_of_one_thread_may_be_nested(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_forked_child_neither_holds_the_folder_nor_gives_it_away(tmp_path):
+    out = tmp_path / "out"
+    with locked_folder(out):
+        child = os.fork()
+        if not child:
+            outcome = 1
+            try:
+                with locked_folder(out):
+                    pass
+            except FolderInUse:
+                outcome = 0
+            finally:
+                os._exit(outcome)
+        assert os.waitpid(child, 0)[1] == 0
+        block = locked_folder(tmp_path / "other")
+        block.__enter__()
+        child = os.fork()
+        if not child:
+            try:
+                block.__exit__(None, None, None)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        assert (tmp_path / "other" / LOCK).is_file()
+        block.__exit__(None, None, None)
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_file_is_refused(tmp_path):
     (tmp_path / "out").write_text("precious")
     with (

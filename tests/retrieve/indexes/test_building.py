@@ -8,6 +8,7 @@ from index_cases import clustered
 
 from leanformer.core.storage.parts import LIST, list_parts
 from leanformer.retrieve.indexes import Exact, Hnsw, Ivf, StoredIndex, build_index
+from leanformer.retrieve.indexes.advice import Truth, Tuned, true_answers, tune
 from leanformer.retrieve.indexes.building import NAME, load_derived
 from leanformer.retrieve.store import VectorStore
 
@@ -34,8 +35,8 @@ def test_what_is_written_says_of_what_it_is_and_how_good(folder: Path) -> None:
     about = json.loads((folder / NAME / "index.json").read_text())
     assert about["index"]["use"] == "hnsw"
     assert (about["rows"], about["width"]) == (ROWS - 1, 36)
-    assert about["built_of"] | {"vectors": ""} == {
-        "generation": 0, "version": 2, "encoder": "minilm", "vectors": "",
+    assert about["built_of"] | {"vectors": "", "store": ""} == {
+        "store": "", "generation": 0, "version": 2, "encoder": "minilm", "vectors": "",
     }  # fmt: skip
     assert about["recall"]["value"] > 0.95
     assert (about["recall"]["k"], about["recall"]["queries"]) == (10, 200)
@@ -62,7 +63,37 @@ def test_the_adviser_chooses_and_says_what_it_tried(
     assert about["index"]["use"] == "ivf"
     assert [one["index"]["use"] for one in about["candidates"]] == ["exact", "ivf"]
     assert about["recall"]["value"] >= 0.9
-    assert (about["recall"]["of"], about["recall"]["queries"]) == ("given queries", 30)
+    assert (about["recall"]["of"], about["recall"]["queries"]) == (
+        "given queries, which its effort was tuned on",
+        30,
+    )
+
+
+def test_recall_is_not_measured_on_the_rows_that_the_effort_was_tuned_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from types import SimpleNamespace
+
+    from leanformer.retrieve.indexes import building
+
+    tuned_on = []
+
+    def note(built: object, truth: Truth, target_recall: float) -> Tuned:
+        tuned_on.append(truth.own_Q)
+        return tune(built, truth, target_recall)  # type: ignore[arg-type]
+
+    chosen = SimpleNamespace(index=Ivf(lists=30), target_recall=0.8, candidates=())
+    monkeypatch.setattr(building, "advise", lambda *args, **settings: chosen)
+    monkeypatch.setattr(building, "tune", note)
+    about = build_index(folder, threads=1)
+    rows, vectors = building.alive_vectors(VectorStore.open(folder).snapshot())
+    derived, _ = load_derived(VectorStore.open(folder), folder / NAME, 1)
+    assert derived.index is not None
+    own = np.random.default_rng(0).permutation(len(rows))[:200]
+    assert not set(own.tolist()) & set(tuned_on[0].tolist())
+    measured = true_answers(vectors, vectors[own], 10, own_Q=own).recall(derived.index)
+    assert about["recall"]["value"] == measured
+    assert about["recall"]["queries"] == 200
 
 
 def test_an_exact_search_and_an_empty_store_need_no_files(folder: Path, tmp_path: Path) -> None:
@@ -79,6 +110,7 @@ def test_an_exact_search_and_an_empty_store_need_no_files(folder: Path, tmp_path
     ("change", "message"),
     [
         ({"built_of": None}, "does not say of what it was built"),
+        ({"built_of": {"store": "5e"}}, "of store '5e', and the store is of '[0-9a-f]{16}'"),
         ({"built_of": {"generation": 1}}, "of generation 1, and the store is of 0"),
         ({"built_of": {"encoder": "other"}}, "of encoder 'other', and the store is of 'minilm'"),
         ({"built_of": {"version": 3}}, "of version 3, width 36, and the store is of version 2"),

@@ -116,6 +116,32 @@ def test_after_a_compaction_the_old_index_is_not_applied(folder: Path, caplog: A
     assert same(index)
 
 
+@pytest.mark.parametrize("indexed", [False, True])
+def test_another_store_in_the_place_is_read_anew(folder: Path, made: Path, indexed: bool) -> None:
+    if not indexed:
+        shutil.rmtree(folder / NAME)
+    index = StoredIndex.open(folder, threads=1)
+    with VectorStore.open(folder, write=True) as store:
+        fill(store, ROWS, ROWS + 20)
+    index.refresh()
+    for source in (made, None):  # an older copy, and a store that was made anew
+        shutil.move(folder / NAME, folder.parent / "kept") if source is None and indexed else None
+        shutil.rmtree(folder)
+        if source is None:
+            with VectorStore.create(folder, width=36) as store:
+                store.add([f"n{n}" for n in range(60)], clustered(60, seed=9)[::-1])
+                store.add(["last"], clustered(1, seed=8))
+            if indexed:
+                shutil.move(folder.parent / "kept", folder / NAME)
+        else:
+            shutil.copytree(source, folder)
+            if not indexed:
+                shutil.rmtree(folder / NAME)
+        assert index.refresh() is index.snapshot
+        assert len(index.snapshot) == (61 if source is None else ROWS)
+        assert same(index)
+
+
 def test_a_missing_or_damaged_index_costs_time_and_nothing_else(folder: Path, caplog: Any) -> None:
     file = folder / NAME / "index.faiss"
     raw = bytearray(file.read_bytes())

@@ -173,6 +173,33 @@ def test_two_stores_of_one_thread_write_in_turn(store):
     other.close()
 
 
+def test_the_last_store_of_a_thread_gives_up_the_lock(store):
+    import threading
+
+    def opened():
+        try:
+            VectorStore.open(store.folder, write=True).close()
+        except FolderInUse:
+            return False
+        return True
+
+    found = []
+
+    def elsewhere():
+        thread = threading.Thread(target=lambda: found.append(opened()))
+        thread.start()
+        thread.join()
+
+    other = VectorStore.open(store.folder, write=True)
+    store.close()
+    store.close()
+    elsewhere()
+    assert other.add(["a"], unit(1)).tolist() == [0]
+    other.close()
+    elsewhere()
+    assert found == [False, True]
+
+
 def test_another_store_in_the_same_place_is_not_mixed_up(tmp_path):
     import shutil
 
@@ -254,4 +281,6 @@ def test_rows_that_are_not_there_are_refused(store, rows, said):
 def test_one_text_in_place_of_keys_is_refused(store):
     with pytest.raises(ValueError, match="keys is one text, 'abc'; give a list of keys"):
         store.snapshot().rows_of("abc")
+    with pytest.raises(ValueError, match=r"keys\[1\] is 3; a key is a text"):
+        store.snapshot().rows_of(["a", 3])
     assert store.snapshot().rows_of(["\ud800"]).tolist() == [-1]

@@ -45,6 +45,8 @@ def store(tmp_path_factory):
         ({"tags": ["x", "y"]}, [1]),
         ({"tags": {"=": []}}, [2]),
         ({"tags": {"in": ["x", 3.0]}}, [1, 4]),
+        ({"tags": {"in": [["x", "y"], "no"]}}, [1]),
+        ({"good": {"in": [1, 0]}}, []),
         ({"tags": {"!=": "x"}}, [0, 2, 3, 4]),
         ({"good": True}, [3]),
         ({"count": True}, []),
@@ -153,3 +155,15 @@ def test_equal_to_a_naive_filter(tmp_path_factory, rows, asked):
     for name, join in (("and", all), ("or", any)):
         mask = columns.mask(parse_where({name: parts}), alive)
         assert mask.tolist() == [bool(a) and join(ok) for a, ok in zip(alive, each, strict=True)]
+
+
+def test_columns_are_bounded_and_those_asked_for_last_are_kept(tmp_path, monkeypatch):
+    from leanformer.retrieve.store import columns
+
+    monkeypatch.setattr(columns, "_MOST", 3)
+    with VectorStore.create(tmp_path / "s", width=1) as made:
+        made.add(list("ab"), np.ones((2, 1)), [{"metadata": {"year": year}} for year in (1, 2)])
+        snapshot = made.snapshot()
+        for name in ("w", "x", "year", "y", "year", "z"):
+            assert snapshot.matching({name: 2}).tolist() == [False, name == "year"]
+        assert list(snapshot.state.columns._columns) == ["y", "year", "z"]

@@ -102,6 +102,23 @@ def test_a_kept_file_of_other_pairs_is_refused(ranker: Path, tmp_path: Path) -> 
         score_candidates(related(rows=5), str(ranker), **given)
 
 
+def test_kept_scores_that_were_altered_or_are_of_other_pairs_are_refused(
+    ranker: Path, tmp_path: Path
+) -> None:
+    def ask(start: int, cache: str) -> Path:
+        relations = related(rows=4, start=start)
+        score_candidates(relations, str(ranker), precision="fp32", cache=tmp_path / cache)
+        (file,) = (tmp_path / cache).iterdir()
+        return file
+
+    file, raw = ask(0, "own"), bytearray(ask(0, "own").read_bytes())
+    raw[-2] ^= 1
+    for altered in (bytes(raw), ask(4, "other").read_bytes()):
+        file.write_bytes(altered)
+        with pytest.raises(ValueError, match="is damaged: its checksum is wrong; remove it"):
+            ask(0, "own")
+
+
 def test_a_model_that_scores_no_pairs_is_refused(tmp_path: Path) -> None:
     save_model(*tiny_model("bert", head="embedding"), tmp_path / "bare")
     with pytest.raises(ValueError, match="has no trained head that scores pairs"):

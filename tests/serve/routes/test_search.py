@@ -1,4 +1,6 @@
 import asyncio
+import os
+import shutil
 
 import pytest
 from search_cases import Longest, WordHashes, write_notes
@@ -94,3 +96,14 @@ def test_an_index_of_terms_says_what_it_lacks(server, refused, notes):
     assert "dense" in refused(own.post("/search", {"query": "a", "by": "dense"}), 400)
     response = own.post("/search", {"query": "a", "rerank": True})
     assert "the searcher has no reranker" in refused(response, 400)
+
+
+def test_a_damaged_store_is_a_fault_of_the_server(server, refused, notes, tmp_path):
+    folder = shutil.copytree(notes / "terms", tmp_path / "terms")
+    own = server(served=open_served(folder, Settings(threads=1)))
+    (journal,) = folder.rglob("*.journal")
+    with journal.open("r+b") as file:
+        file.seek(-3, os.SEEK_END)
+        file.write(b"?!?")
+    said = refused(own.post("/search", {"query": "oxygen"}), 500)
+    assert str(folder) not in said

@@ -54,8 +54,8 @@ def locked_folder(folder: Path, command: str = "") -> Iterator[None]:
     if follows():  # the process that leads has locked it
         yield
         return
-    folder = folder.resolve()
-    held: set[Path] = _mine.__dict__.setdefault("folders", set())
+    folder, process = folder.resolve(), os.getpid()
+    held: set[Path] = _mine.__dict__.setdefault(f"folders of {process}", set())  # not of a fork
     if folder in held:
         yield
         return
@@ -70,7 +70,8 @@ def locked_folder(folder: Path, command: str = "") -> Iterator[None]:
             yield
         finally:
             held.discard(folder)
-            (folder / LOCK).unlink(missing_ok=True)  # while it is locked: nobody else's
+            if os.getpid() == process:  # a forked child leaves the block too, and holds nothing
+                (folder / LOCK).unlink(missing_ok=True)  # while it is locked: nobody else's
             os.close(handle)
     finally:
         for place in made:

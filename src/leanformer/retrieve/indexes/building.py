@@ -6,7 +6,7 @@
 
 An index is derived: it can be thrown away and built again at any time. It is applied only to the
 store, generation and width that it was built of (compaction numbers rows anew); a few rows'
-checksums tell it from an index of another store that lies in its place.
+checksums tell a store from an older copy of itself that went on in another way.
 """
 
 import hashlib
@@ -166,7 +166,7 @@ def check_origin(
     told = about.get("built_of")
     if not isinstance(told, dict):
         raise ValueError(f"{folder} does not say of what it was built; {WAY_OUT}")
-    for name in ("generation", "encoder"):
+    for name in ("store", "generation", "encoder"):
         if told.get(name) != getattr(snapshot, name):
             raise ValueError(
                 f"{folder} was built of {name} {told.get(name)!r}, and the store is of "
@@ -220,22 +220,26 @@ def _measured(
     """The index, tuned where the adviser chose it, and its recall with how it was measured."""
     if isinstance(built, ExactIndex):
         return built, {"value": 1.0, "k": k, "queries": 0, "of": "an exact search"}
-    own_Q, of = None, "given queries"
     if queries_QD is None:
-        own_Q = np.random.default_rng(0).permutation(len(vectors_ND))[:_QUERIES]
-        queries_QD, of = vectors_ND[own_Q], "rows of the store, which do not count as results"
-    truth = true_answers(vectors_ND, queries_QD, k, own_Q=own_Q)
-    if advice is None:
-        recall = truth.recall(built)
+        drawn = np.random.default_rng(0).permutation(len(vectors_ND))
+        own_Q, others_Q = drawn[:_QUERIES], drawn[-_QUERIES:]
+        of = "rows of the store, which do not count as results"
+        truth = tuned_on = true_answers(vectors_ND, vectors_ND[own_Q], k, own_Q=own_Q)
+        if advice is not None:  # what is tuned on some rows does a little better on these
+            tuned_on = true_answers(vectors_ND, vectors_ND[others_Q], k, own_Q=others_Q)
     else:
-        tuned = tune(built, truth, advice.target_recall)
-        built, recall = tuned.index, tuned.recall
-    return built, {"value": recall, "k": k, "queries": len(queries_QD), "of": of}
+        truth = tuned_on = true_answers(vectors_ND, queries_QD, k)
+        of = "given queries" if advice is None else "given queries, which its effort was tuned on"
+    if advice is not None:
+        built = tune(built, tuned_on, advice.target_recall).index
+    value = truth.recall(built)
+    return built, {"value": value, "k": k, "queries": len(truth.queries_QD), "of": of}
 
 
 def _origin(snapshot: Snapshot, rows_N: NDArray[np.int64]) -> dict[str, Any]:
     """Of what an index is built."""
     return {
+        "store": snapshot.store,
         "generation": snapshot.generation,
         "version": snapshot.version,
         "encoder": snapshot.encoder,

@@ -123,7 +123,8 @@ class BuiltIndex(ABC):
 
         Returns:
             Scores [Q, K] float32, best first, and rows [Q, K] int64. -inf and -1 where `k` is more
-            than there are (allowed) rows. Equal scores are ordered by row.
+            than there are (allowed) rows. Equal scores are ordered by row; which of several equal
+            rows take the last places is not said.
 
         Raises:
             ValueError: A query is not of this width or not finite, `k` is not at least 1, or

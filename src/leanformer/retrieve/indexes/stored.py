@@ -157,8 +157,7 @@ class StoredIndex:
         """
         with self._lock:
             state, snapshot = self._state, self._store.snapshot()
-            same = snapshot.generation == state.snapshot.generation
-            if not same or self._written() != state.written:
+            if not _follows(snapshot, state.snapshot) or self._written() != state.written:
                 self._state = self._loaded()
             elif snapshot.version != state.snapshot.version:
                 self._state = state.appended(snapshot)
@@ -234,6 +233,13 @@ class StoredIndex:
         except OSError:
             return None
         return found.st_ino, found.st_mtime_ns
+
+
+def _follows(snapshot: Snapshot, former: Snapshot) -> bool:
+    """Whether rows of `former` have the same numbers in `snapshot`: it is a later version of the
+    same store, not another store or an older copy that was put in its place."""
+    same = (snapshot.store, snapshot.generation) == (former.store, former.generation)
+    return same and snapshot.version >= former.version
 
 
 def _alive(derived: Derived | None, alive_R: NDArray[np.bool_]) -> Selection | None:

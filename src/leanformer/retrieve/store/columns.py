@@ -4,7 +4,8 @@
     holds_c     whether value c satisfies the condition; the last element stands for "none"
     mask_r = holds[code_r]
 
-A column is read when a filter names its field for the first time, and grows with the store.
+A column is read when a filter names its field for the first time, and grows with the store. Those
+that were asked for last are kept: whoever invents names of fields does not fill the memory.
 """
 
 import json
@@ -19,6 +20,7 @@ from leanformer.retrieve.store.growing import Growing
 from leanformer.retrieve.store.where import Condition, Group
 
 _ROWS = 16384
+_MOST = 64  # columns that are kept
 
 
 class Columns:
@@ -46,8 +48,11 @@ class Columns:
         if isinstance(condition, Group):
             return self.mask(condition, among)
         with self._lock:
-            column = self._columns.setdefault(condition.field, _Column(condition.field))
+            column = self._columns.pop(condition.field, None) or _Column(condition.field)
             column.extend(self._blocks, len(among))
+            self._columns[condition.field] = column  # behind those that were asked for before it
+            while len(self._columns) > _MOST:
+                del self._columns[next(iter(self._columns))]
         codes = column.codes.first(len(among))
         used = np.unique(codes[among])
         holds = np.zeros(len(column.values) + 1, np.bool_)

@@ -115,7 +115,11 @@ def key_hash(key: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little")
 
 
-def damaged(file: Path, offset: int, what: str) -> ValueError:
+class Damaged(ValueError):
+    """A file of a store is not as it was written; no fault of whoever asks."""
+
+
+def damaged(file: Path, offset: int, what: str) -> Damaged:
     """The error of a file that is not as it was written.
 
     Args:
@@ -123,7 +127,7 @@ def damaged(file: Path, offset: int, what: str) -> ValueError:
         offset: Where the damage begins, in bytes; or the block with it does.
         what: What is wrong there.
     """
-    return ValueError(
+    return Damaged(
         f"{file}: {what} at byte {offset}: the file was altered or damaged after it was written; "
         "restore the store's folder from a copy, or create it anew from its texts"
     )

@@ -91,10 +91,14 @@ class Snapshot:
         """The row of each key [n]; -1 where no row that is alive has it.
 
         Raises:
-            ValueError: `keys` is one text, or the journal is damaged where it is read.
+            ValueError: `keys` is one text, a key is not a text, or the journal is damaged where it
+                is read.
         """
         if isinstance(keys, str):
             raise ValueError(f"keys is one text, {shown(keys)}; give a list of keys")
+        for place, key in enumerate(keys):
+            if not isinstance(key, str):
+                raise ValueError(f"keys[{place}] is {shown(key)}; a key is a text")
         names = [key.encode(errors="surrogatepass") for key in keys]
         found = self.state.keys.find(names, self.rows)
         there = found >= 0

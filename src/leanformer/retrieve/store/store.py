@@ -37,12 +37,12 @@ class VectorStore:
 
     def __init__(self, folder: Path, *, write: bool) -> None:
         self.folder = folder
-        self._versions, self._held = Versions(folder), ExitStack()
-        self._writer = os.getpid() if write else 0
+        self._versions, self._writer = Versions(folder), 0
         if write:
-            self._held.enter_context(locked_folder(folder, "VectorStore.open(write=True)"))
             with _taking:
                 self._turns = _turns.setdefault(folder.resolve(), _Turns())
+                self._turns.enter(folder)
+            self._writer = os.getpid()
 
     @classmethod
     def create(
@@ -112,8 +112,10 @@ class VectorStore:
 
     def close(self) -> None:
         """Let others write. Snapshots can still be read."""
-        self._writer = 0
-        self._held.close()
+        with _taking:
+            held, self._writer = self._writer == os.getpid(), 0
+            if held:
+                self._turns.leave()
 
     def __enter__(self) -> Self:
         """The store itself."""
@@ -273,10 +275,29 @@ class VectorStore:
 
 
 class _Turns:
-    """The lock of a folder's writers in this process."""
+    """The writers of a folder in this process: stores of one thread, which share the folder's lock
+    and give it up with the last one."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self._held, self._stores, self._owner = ExitStack(), 0, (0, 0)
+
+    def enter(self, folder: Path) -> None:
+        """Take the folder's lock, unless a store of this thread holds it.
+
+        Raises:
+            FolderInUse: Somebody else does.
+        """
+        own = (os.getpid(), threading.get_ident())
+        if not self._stores or self._owner != own:
+            self._held.enter_context(locked_folder(folder, "VectorStore.open(write=True)"))
+        self._stores, self._owner = self._stores + 1, own
+
+    def leave(self) -> None:
+        """Let others write if this was the last store."""
+        self._stores -= 1
+        if not self._stores:
+            self._held.close()
 
 
 _turns: WeakValueDictionary[Path, _Turns] = WeakValueDictionary()

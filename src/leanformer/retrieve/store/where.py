@@ -9,6 +9,7 @@ satisfies != alone. Numbers compare with numbers and texts with texts; null is n
 greater than anything; any other comparison of order is refused.
 """
 
+import functools
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -43,10 +44,21 @@ class Condition:
         if self.operator in ("=", "!="):
             return _equals(there, self.value) == (self.operator == "=")
         if self.operator == "in":
-            return any(_equals(there, one) for one in self.value)
+            values = [there, *there] if _is_list(there) else [there]
+            found = any(_kinded(one) in self._known for one in values)
+            return found or any(_equals(there, one) for one in self._lists)
         compare = _ORDER[self.operator]
         elements = there if isinstance(there, list) else [there]
         return any(compare(one, self.value) for one in elements if self._comparable(one))
+
+    @functools.cached_property
+    def _known(self) -> frozenset[Any]:
+        """Of "in": the values that are no lists, with their kinds; there may be many of them."""
+        return frozenset(_kinded(one) for one in self.value if not _is_list(one))
+
+    @functools.cached_property
+    def _lists(self) -> list[Any]:
+        return [one for one in self.value if _is_list(one)]
 
     def holds_without(self) -> bool:
         """Whether a row without the field satisfies it."""
@@ -115,6 +127,11 @@ def _elements(value: Any) -> list[Any]:
     """A value, and what is in it where it is a list."""
     inside = value if isinstance(value, list | tuple) else []
     return [value, *(leaf for one in inside for leaf in (one, *(one if _is_list(one) else ())))]
+
+
+def _kinded(value: Any) -> tuple[str, Any]:
+    """A value with its kind, by which true and 1 differ; of a list, the kind alone."""
+    return (_kind(value), None if _is_list(value) else value)
 
 
 def _is_list(value: Any) -> bool:

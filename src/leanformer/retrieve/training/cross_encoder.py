@@ -3,7 +3,8 @@
     t(a, x) = the logit of a model that reads both together
 
 It judges a pair better than two vectors can, and costs a pass per pair. So its scores are kept on
-disk: one file of safetensors per teacher and list of pairs, named by a digest of both.
+disk: one file of safetensors per teacher and list of pairs, named by a digest of both, with a
+digest of the scores in its header.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from leanformer.core.identity.digest import chunks, digest, short
 from leanformer.core.storage.files import write_bytes
@@ -26,7 +27,7 @@ from leanformer.models.io.load import has_head, load_model
 from leanformer.train.evaluate import outputs
 from leanformer.train.ranks import decide
 
-_KIND, _SCORES = "ranking", "scores"
+_KIND, _SCORES, _CHECKSUM = "ranking", "scores", "checksum"
 
 
 def score_candidates(
@@ -103,7 +104,7 @@ def _scores(
         key = digest(sorted(whose.items()), precision, tokenizer.model_max_length, chunks(pairs))
         file = cache / f"{short(key)}.safetensors"
         if file.is_file():
-            return _kept(file, len(pairs))
+            return _kept(file, key, len(pairs))
     texts, others = (list(column) for column in zip(*pairs, strict=True))
     examples = Examples(texts=texts, pairs=others)
     encoded = encode_examples(examples, tokenizer, _KIND, tokenizer.model_max_length)
@@ -111,15 +112,23 @@ def _scores(
     found = np.concatenate(outputs(model, encoded, _KIND, precision)).astype(np.float32)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(file, save({_SCORES: found}))
+        write_bytes(file, save({_SCORES: found}, {_CHECKSUM: _checksum(key, found)}))
     return found
 
 
-def _kept(file: Path, pairs: int) -> NDArray[np.float32]:
+def _kept(file: Path, key: str, pairs: int) -> NDArray[np.float32]:
     try:
-        found: NDArray[np.float32] = load_file(file)[_SCORES]
-    except (SafetensorError, KeyError) as error:
+        with safe_open(file, framework="np") as held:
+            told = (held.metadata() or {}).get(_CHECKSUM)
+            found: NDArray[np.float32] = held.get_tensor(_SCORES)
+    except SafetensorError as error:
         raise ValueError(f"{file} is damaged ({error}); remove it") from error
     if found.shape != (pairs,):
         raise ValueError(f"{file} is damaged: {found.shape} scores for {pairs} pairs; remove it")
+    if found.dtype != np.float32 or told != _checksum(key, found):
+        raise ValueError(f"{file} is damaged: its checksum is wrong; remove it")
     return found
+
+
+def _checksum(key: str, scores: NDArray[np.float32]) -> str:
+    return digest(key, scores.tobytes())

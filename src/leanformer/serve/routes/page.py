@@ -20,6 +20,6 @@ _KINDS = {"page.html": "text/html", "page.js": "text/javascript", "page.css": "t
 
 async def page(service: Service, request: Request) -> Response:
     """Show the page, or one of its files."""
-    name = request.url.path.removeprefix("/") or "page.html"
+    name = request.url.path.rpartition("/")[2] or "page.html"
     text = files("leanformer.serve").joinpath("page", name).read_text(encoding="utf-8")
     return Response(text, headers=_HEADERS, media_type=_KINDS[name])
