@@ -68,6 +68,4 @@ class IvfPq(FaissDescription):
         lists = number_of_lists(self.lists, rows)
         least = rows * (width // self.group // 2 + 8) + 4 * width * (lists + 2**_BITS)
         table = 4 * lists * (width // self.group) * 2**_BITS
-        return Expected(
-            fourcc="IwPf", width=width, rows=rows, least_bytes=least, table_bytes=table
-        )
+        return Expected(fourcc="IwPf", width=width, rows=rows, least_bytes=least, table_bytes=table)
