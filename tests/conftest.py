@@ -29,7 +29,7 @@ def _handed_over(file: Any) -> None:
 
 os.fsync = _handed_over
 torch.set_num_threads(1)
-settings.register_profile("shared", deadline=None, max_examples=60)  # no test asserts a time
+settings.register_profile("shared", deadline=None, max_examples=30)  # no test asserts a time
 settings.load_profile("shared")
 
 

@@ -54,13 +54,17 @@ FORMS: dict[str, Callable[[Any], None]] = {
 STAY = ("attended", "latent")  # forms that a loaded model still has
 
 
+def saved(form: str, folder: Path) -> Path:
+    """A model of a form, in a folder."""
+    model, tokenizer = tiny_model("bert")
+    FORMS[form](model)
+    save_model(model, tokenizer, folder)
+    return folder
+
+
 @pytest.fixture(scope="module", params=FORMS)
 def stored(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    model, tokenizer = tiny_model("bert")
-    FORMS[request.param](model)
-    folder = tmp_path_factory.mktemp("forms") / request.param
-    save_model(model, tokenizer, folder)
-    return request.param, folder
+    return request.param, saved(request.param, tmp_path_factory.mktemp("forms") / request.param)
 
 
 def test_it_loads_and_is_saved_again_as_what_it_is(
@@ -101,21 +105,22 @@ PLAIN = """
 import sys
 import transformers
 transformers.utils.logging.set_verbosity_error()
-for name in ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification", "BertModel",
-             "BertForSequenceClassification"):
+for folder in sys.argv[1:]:
+    for name in ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification", "BertModel",
+                 "BertForSequenceClassification"):
+        try:
+            getattr(transformers, name).from_pretrained(folder)
+        except ValueError as error:
+            assert ("leanformer-bert" if "Auto" in name else "quant_method") in str(error), error
+        else:
+            raise SystemExit(f"{name} loaded {folder}")
     try:
-        getattr(transformers, name).from_pretrained(sys.argv[1])
+        transformers.pipeline("text-classification", folder)
     except ValueError as error:
-        assert ("leanformer-bert" if "Auto" in name else "quant_method") in str(error), error
+        assert "leanformer-bert" in str(error), error
     else:
-        raise SystemExit(f"{name} loaded it")
-try:
-    transformers.pipeline("text-classification", sys.argv[1])
-except ValueError as error:
-    assert "leanformer-bert" in str(error), error
-else:
-    raise SystemExit("a pipeline loaded it")
-assert type(transformers.AutoTokenizer.from_pretrained(sys.argv[1])).__name__ == "BertTokenizer"
+        raise SystemExit(f"a pipeline loaded {folder}")
+    assert type(transformers.AutoTokenizer.from_pretrained(folder)).__name__ == "BertTokenizer"
 """
 
 ORDERS = ("import leanformer", "import transformers", "from transformers import AutoModel")
@@ -156,8 +161,8 @@ def run(code: str, *arguments: str) -> str:
     return done.stdout
 
 
-def test_plain_transformers_refuses_it(stored: tuple[str, Path]) -> None:
-    run(PLAIN, str(stored[1]))
+def test_plain_transformers_refuses_each_form(tmp_path: Path) -> None:
+    run(PLAIN, *(str(saved(form, tmp_path / form)) for form in FORMS))
 
 
 @pytest.mark.parametrize("place", range(len(ORDERS)))
@@ -165,9 +170,7 @@ def test_a_fresh_process_loads_them_in_either_order_of_imports(place: int, tmp_p
     """Another form comes first after each order of imports."""
     forms = [*list(FORMS)[place:], *list(FORMS)[:place]]
     for form in forms:
-        model, tokenizer = tiny_model("bert")
-        FORMS[form](model)
-        save_model(model, tokenizer, tmp_path / form)
+        saved(form, tmp_path / form)
     code = KNOWN.format(body=BODY.strip().replace("\n", "\n    "))
     found = json.loads(run(f"{ORDERS[place]}\n{code}", *(str(tmp_path / form) for form in forms)))
     for form, logits in zip(forms, found, strict=True):

@@ -12,7 +12,7 @@ from leanformer.retrieve.indexes.binary import Binary
 from leanformer.retrieve.indexes.building import build_index
 from leanformer.retrieve.indexes.exact import Exact, exact_search
 from leanformer.retrieve.indexes.hnsw import Hnsw
-from leanformer.retrieve.indexes.int8 import Int8
+from leanformer.retrieve.indexes.int8_codes import Int8Codes
 from leanformer.retrieve.indexes.interface import BuiltIndex, Index
 from leanformer.retrieve.indexes.ivf import Ivf
 from leanformer.retrieve.indexes.ivf_pq import IvfPq
@@ -29,7 +29,7 @@ __all__ = [
     "Exact",
     "Hnsw",
     "Index",
-    "Int8",
+    "Int8Codes",
     "Ivf",
     "IvfPq",
     "IvfRabitq",

@@ -30,7 +30,7 @@ from leanformer.retrieve.indexes.advice.tuning import Tuned, tune
 from leanformer.retrieve.indexes.binary import Binary
 from leanformer.retrieve.indexes.exact import Exact
 from leanformer.retrieve.indexes.hnsw import Hnsw
-from leanformer.retrieve.indexes.int8 import Int8
+from leanformer.retrieve.indexes.int8_codes import Int8Codes
 from leanformer.retrieve.indexes.interface import BuiltIndex, Index, checked_vectors
 from leanformer.retrieve.indexes.ivf import Ivf
 from leanformer.retrieve.indexes.ivf_pq import IvfPq
@@ -41,7 +41,7 @@ Preference = Literal["latency", "throughput", "memory"]
 CANDIDATES: tuple[Index, ...] = (
     Exact(),
     Scalar(),
-    Int8(),
+    Int8Codes(),
     Binary(),
     Hnsw(),
     Hnsw(links=32),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from index_cases import clustered
 
-from leanformer.retrieve.indexes import Int8
+from leanformer.retrieve.indexes import Int8Codes
 
 pytest.importorskip("faiss")
 
@@ -12,7 +12,7 @@ def test_candidates_are_the_nearest_by_distances_of_whole_numbers(width: int) ->
     """Also where FAISS computes them with integer instructions: there a query beyond the grid
     would wrap around, so queries are made as long as the rows and are clipped."""
     vectors, queries = clustered(800, width), 50 * clustered(30, width, seed=3)
-    built = Int8(rescored=1).build(vectors, threads=1)
+    built = Int8Codes(rescored=1).build(vectors, threads=1)
     mean = vectors.mean(0, dtype=float)
     scale = 127 / abs(vectors - mean).max()
     asked = queries / np.linalg.norm(queries, axis=1, keepdims=True)

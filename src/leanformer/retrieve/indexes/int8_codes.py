@@ -1,4 +1,4 @@
-"""Int8: all coordinates on one symmetric grid of whole numbers, as embeddings in int8 are sent.
+"""Int8 codes: all coordinates on one symmetric grid of whole numbers, as embeddings are often sent.
 
     c = round(127 x / max |x|)
 
@@ -16,8 +16,8 @@ from leanformer.retrieve.indexes.interface import Growth
 from leanformer.retrieve.indexes.scalar import Rescored
 
 
-@technique("int8", paper="")
-class Int8(FaissDescription):
+@technique("int8-codes", paper="")
+class Int8Codes(FaissDescription):
     """Score every row by whole numbers of one grid: a quarter of the memory, nothing to train."""
 
     growth: ClassVar[Growth] = "linear"
