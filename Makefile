@@ -11,11 +11,12 @@ PYTEST_ARGS ?=
 export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 
-.PHONY: help env demo test lint docs clean
+.PHONY: help env demo test thorough lint docs clean
 
 help:
 	@echo "make demo   compress the embedded model on the embedded data; ends with the report's path"
 	@echo "make test   run the tests; PYTEST_ARGS='-k name' for some of them"
+	@echo "make thorough  run further forms of some tests, which make test leaves out"
 	@echo "make lint   ruff, mypy and the import contract"
 	@echo "make docs   build the site into site/"
 	@echo "make env    make $(VENV)"
@@ -53,6 +54,10 @@ demo: env
 
 test: env
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+# Further forms of what `make test` checks in one: before a release, and after changes to what they test.
+thorough: env
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m thorough $(PYTEST_ARGS)
 
 lint: $(VENV)/.lint
 	$(VENV)/bin/ruff check .

@@ -184,7 +184,7 @@ def test_quantizing(tmp_path: Path, steps: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scales", ["nncf", "own"])
+@pytest.mark.parametrize("scales", [pytest.param("nncf", marks=pytest.mark.thorough), "own"])
 def test_an_int8_graph_is_made_of_a_copy_on_the_cpu(tmp_path: Path, scales: Any) -> None:
     pytest.importorskip("openvino", reason="the int8 step writes an OpenVINO graph")
     pytest.importorskip("nncf", reason="the int8 step calibrates with NNCF")

@@ -31,7 +31,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short")]
 _MODULE = sys.modules["leanformer.search.compress"]  # the package has a function of this name
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[pytest.mark.thorough] if kind in ("regression", "pairs") else [])
+        for kind in KINDS
+    ],
+)
 def test_the_record_tells_the_whole_search(search: Callable[[str], Search], kind: str) -> None:
     done = search(kind)
     assert (done.out / "report.html").read_text().rstrip().endswith("</html>")

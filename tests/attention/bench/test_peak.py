@@ -14,6 +14,7 @@ def test_a_call_that_writes_its_scores_down_has_a_higher_peak() -> None:
     assert peak_bytes(Linear(), work) < scores
 
 
+@pytest.mark.thorough
 def test_padded_texts_bring_their_mask() -> None:
     """Of a causal call it has 4,096 x 4,096 bytes, 16 MiB, beside 8 MiB of outputs; without
     padding causality needs no mask."""

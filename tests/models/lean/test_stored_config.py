@@ -165,7 +165,10 @@ def test_plain_transformers_refuses_each_form(tmp_path: Path) -> None:
     run(PLAIN, *(str(saved(form, tmp_path / form)) for form in FORMS))
 
 
-@pytest.mark.parametrize("place", range(len(ORDERS)))
+@pytest.mark.parametrize(
+    "place",
+    [0, *(pytest.param(place, marks=pytest.mark.thorough) for place in range(1, len(ORDERS)))],
+)
 def test_a_fresh_process_loads_them_in_either_order_of_imports(place: int, tmp_path: Path) -> None:
     """Another form comes first after each order of imports."""
     forms = [*list(FORMS)[place:], *list(FORMS)[:place]]

@@ -88,7 +88,13 @@ def _answers_of(predictor, texts):
     return predictor.predict(texts)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(backend, marks=[] if backend == "openvino" else [pytest.mark.thorough])
+        for backend in BACKENDS
+    ],
+)
 def test_a_pickle_opens_its_folder_again(backend, everywhere):
     predictor = load(everywhere, backend, threads=1)
     expected = predictor.predict(list(TEXTS))

@@ -70,8 +70,10 @@ def assert_same(ours: Result, expected: Result, most: float = 1e-10) -> None:
             Parallel(data=4, zero=3),
             [Parallel(), Parallel(data=2, zero=1), Parallel(data=3, zero=3), Parallel(data=2)],
         ),
-        (Parallel(), [Parallel(data=2, zero=3), Parallel(data=2)]),
-        (Parallel(data=2), [Parallel(data=2, zero=2)]),
+        pytest.param(
+            Parallel(), [Parallel(data=2, zero=3), Parallel(data=2)], marks=pytest.mark.thorough
+        ),
+        pytest.param(Parallel(data=2), [Parallel(data=2, zero=2)], marks=pytest.mark.thorough),
     ],
 )
 def test_any_number_of_ranks_goes_on(
@@ -94,7 +96,7 @@ def test_any_number_of_ranks_goes_on(
             assert_same(ours, expected)
 
 
-@pytest.mark.parametrize("zero", [0, 3])
+@pytest.mark.parametrize("zero", [pytest.param(0, marks=pytest.mark.thorough), 3])
 def test_dropout_goes_on_as_it_would_have(tmp_path: Path, zero: Any) -> None:
     layout = Parallel(data=2, zero=zero)
     expected = on_ranks(2, run, layout, None, 0, 0.3)
@@ -131,7 +133,13 @@ def _killed(stage: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "stage", ["before a shard", "before state.json", "before parts.json", "before the rename"]
+    "stage",
+    [
+        pytest.param("before a shard", marks=pytest.mark.thorough),
+        pytest.param("before state.json", marks=pytest.mark.thorough),
+        "before parts.json",
+        "before the rename",
+    ],
 )
 def test_a_checkpoint_that_was_cut_short_is_not_taken_for_whole(tmp_path: Path, stage: str) -> None:
     with pytest.raises(RankFailed, match="SIGKILL"):

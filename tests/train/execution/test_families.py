@@ -81,11 +81,11 @@ def _applied(kind: str, folder: Path) -> list[dict[str, Tensor]]:
     [
         "distill",
         "moving-average",
-        "dynamic",
-        "loss-aware",
-        "magnitude",
+        pytest.param("dynamic", marks=pytest.mark.thorough),
+        pytest.param("loss-aware", marks=pytest.mark.thorough),
+        pytest.param("magnitude", marks=pytest.mark.thorough),
         "movement",
-        "soft-movement",
+        pytest.param("soft-movement", marks=pytest.mark.thorough),
         "routing",
     ],
 )
