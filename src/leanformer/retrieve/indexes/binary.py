@@ -11,18 +11,15 @@ from typing import Any, ClassVar
 
 from leanformer.core.technique import technique
 from leanformer.retrieve.indexes.faiss_file import Expected
-from leanformer.retrieve.indexes.faiss_index import FaissDescription
-from leanformer.retrieve.indexes.interface import Growth
-from leanformer.retrieve.indexes.scalar import Rescored
+from leanformer.retrieve.indexes.scalar import FlatCodes, Rescored
 
 
 @technique("binary", paper="Yamada et al. 2021, arXiv:2106.00882")
-class Binary(FaissDescription):
+class Binary(FlatCodes):
     """Score every row by the signs of its coordinates: a 32nd of the memory, for wide vectors."""
 
-    growth: ClassVar[Growth] = "linear"
-    effort_field: ClassVar[str] = "rescored"
     signs: ClassVar[bool] = True
+    most_rescored: ClassVar[int] = 256
 
     rescored: Rescored = 16
     """Candidates per result that are scored exactly."""
@@ -30,18 +27,6 @@ class Binary(FaissDescription):
     def make(self, faiss: Any, width: int, rows: int, metric: int) -> Any:
         """Flat bits."""
         return faiss.IndexBinaryFlat(_bits(width))
-
-    def parameters(self, faiss: Any, effort: int, selector: Any) -> Any:
-        """Only the filter: all rows are scored."""
-        return faiss.SearchParameters(sel=selector)
-
-    def proposed(self, k: int, effort: int) -> int:
-        """The effort is the number of candidates per result."""
-        return k * effort
-
-    def efforts(self, rows: int) -> tuple[int, int]:
-        """Up to 256 candidates per result."""
-        return 1, 256
 
     def expected(self, width: int, rows: int) -> Expected:
         """Bits, one row after the other."""

@@ -11,17 +11,13 @@ from typing import Any, ClassVar
 
 from leanformer.core.technique import technique
 from leanformer.retrieve.indexes.faiss_file import Expected
-from leanformer.retrieve.indexes.faiss_index import FaissDescription
-from leanformer.retrieve.indexes.interface import Growth
-from leanformer.retrieve.indexes.scalar import Rescored
+from leanformer.retrieve.indexes.scalar import FlatCodes, Rescored
 
 
 @technique("int8-codes", paper="")
-class Int8Codes(FaissDescription):
+class Int8Codes(FlatCodes):
     """Score every row by whole numbers of one grid: a quarter of the memory, nothing to train."""
 
-    growth: ClassVar[Growth] = "linear"
-    effort_field: ClassVar[str] = "rescored"
     whole: ClassVar[bool] = True
 
     rescored: Rescored = 4
@@ -31,18 +27,6 @@ class Int8Codes(FaissDescription):
         """Flat codes."""
         kind = faiss.ScalarQuantizer.QT_8bit_direct_signed
         return faiss.IndexScalarQuantizer(width, kind, metric)
-
-    def parameters(self, faiss: Any, effort: int, selector: Any) -> Any:
-        """Only the filter: all rows are scored."""
-        return faiss.SearchParameters(sel=selector)
-
-    def proposed(self, k: int, effort: int) -> int:
-        """The effort is the number of candidates per result."""
-        return k * effort
-
-    def efforts(self, rows: int) -> tuple[int, int]:
-        """Up to 64 candidates per result."""
-        return 1, 64
 
     def expected(self, width: int, rows: int) -> Expected:
         """Codes, one row after the other."""

@@ -36,12 +36,36 @@ def listed(made: Any, centroids: Any) -> Any:
     return made
 
 
-@technique("ivf", paper="Sivic & Zisserman 2003; Jégou et al. 2011, doi:10.1109/TPAMI.2010.57")
-class Ivf(FaissDescription):
-    """Look into the nearest of many lists: cheap to build, close to a graph's latency."""
+class InvertedLists(FaissDescription):
+    """What all indexes of lists have in common: how many lists a query looks into.
+
+    Attributes:
+        lists: Number of lists; None = by the number of rows.
+        rescored: Candidates per result that are scored exactly.
+    """
 
     growth: ClassVar[Growth] = "root"
     effort_field: ClassVar[str] = "nprobe"
+
+    lists: int | None
+    rescored: int
+
+    def parameters(self, faiss: Any, effort: int, selector: Any) -> Any:
+        """`nprobe`, and the filter."""
+        return faiss.SearchParametersIVF(nprobe=effort, sel=selector)
+
+    def proposed(self, k: int, effort: int) -> int:
+        """`rescored` per result."""
+        return k * self.rescored
+
+    def efforts(self, rows: int) -> tuple[int, int]:
+        """Up to all lists."""
+        return 1, number_of_lists(self.lists, rows)
+
+
+@technique("ivf", paper="Sivic & Zisserman 2003; Jégou et al. 2011, doi:10.1109/TPAMI.2010.57")
+class Ivf(InvertedLists):
+    """Look into the nearest of many lists: cheap to build, close to a graph's latency."""
 
     lists: Count | None = None
     """Number of lists; None = 4 √N, at most 2048 up to a million rows."""
@@ -61,18 +85,6 @@ class Ivf(FaissDescription):
         kind = faiss.ScalarQuantizer.QT_8bit
         made = faiss.IndexIVFScalarQuantizer(centroids, width, lists, kind, metric)
         return listed(made, centroids)
-
-    def parameters(self, faiss: Any, effort: int, selector: Any) -> Any:
-        """`nprobe`, and the filter."""
-        return faiss.SearchParametersIVF(nprobe=effort, sel=selector)
-
-    def proposed(self, k: int, effort: int) -> int:
-        """`rescored` per result."""
-        return k * self.rescored
-
-    def efforts(self, rows: int) -> tuple[int, int]:
-        """Up to all lists."""
-        return 1, number_of_lists(self.lists, rows)
 
     def expected(self, width: int, rows: int) -> Expected:
         """Codes with their row numbers, and the centroids."""

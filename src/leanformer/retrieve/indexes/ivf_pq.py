@@ -13,9 +13,7 @@ from typing import Annotated, Any, ClassVar
 from leanformer.core.ranges import Count, Range
 from leanformer.core.technique import technique
 from leanformer.retrieve.indexes.faiss_file import Expected
-from leanformer.retrieve.indexes.faiss_index import FaissDescription
-from leanformer.retrieve.indexes.interface import Growth
-from leanformer.retrieve.indexes.ivf import Probes, listed, number_of_lists
+from leanformer.retrieve.indexes.ivf import InvertedLists, Probes, listed, number_of_lists
 
 _BITS = 4
 
@@ -23,11 +21,9 @@ _BITS = 4
 @technique(
     "ivf-pq", paper="Jégou et al. 2011, doi:10.1109/TPAMI.2010.57; André et al. 2015 (fast scan)"
 )
-class IvfPq(FaissDescription):
+class IvfPq(InvertedLists):
     """Lists of product codes: the highest throughput of many queries at once, small codes."""
 
-    growth: ClassVar[Growth] = "root"
-    effort_field: ClassVar[str] = "nprobe"
     least_rows: ClassVar[int] = 2**_BITS
 
     lists: Count | None = None
@@ -50,18 +46,6 @@ class IvfPq(FaissDescription):
         made = faiss.IndexIVFPQFastScan(centroids, width, lists, width // self.group, _BITS, metric)
         made.pq.cp.min_points_per_centroid = 1
         return listed(made, centroids)
-
-    def parameters(self, faiss: Any, effort: int, selector: Any) -> Any:
-        """`nprobe`, and the filter."""
-        return faiss.SearchParametersIVF(nprobe=effort, sel=selector)
-
-    def proposed(self, k: int, effort: int) -> int:
-        """`rescored` per result."""
-        return k * self.rescored
-
-    def efforts(self, rows: int) -> tuple[int, int]:
-        """Up to all lists."""
-        return 1, number_of_lists(self.lists, rows)
 
     def expected(self, width: int, rows: int) -> Expected:
         """Codes with their row numbers, the centroids and the codebooks."""

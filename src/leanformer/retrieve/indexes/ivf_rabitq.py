@@ -7,22 +7,17 @@ as many bytes. Rows are centred on the centroid of their list; the best candidat
 by their vectors.
 """
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from leanformer.core.ranges import Count, Range
 from leanformer.core.technique import technique
 from leanformer.retrieve.indexes.faiss_file import Expected
-from leanformer.retrieve.indexes.faiss_index import FaissDescription
-from leanformer.retrieve.indexes.interface import Growth
-from leanformer.retrieve.indexes.ivf import Probes, listed, number_of_lists
+from leanformer.retrieve.indexes.ivf import InvertedLists, Probes, listed, number_of_lists
 
 
 @technique("ivf-rabitq", paper="Gao & Long 2024, arXiv:2405.12497")
-class IvfRabitq(FaissDescription):
+class IvfRabitq(InvertedLists):
     """Lists of one bit per coordinate: the least memory at a high recall, cheap to build."""
-
-    growth: ClassVar[Growth] = "root"
-    effort_field: ClassVar[str] = "nprobe"
 
     lists: Count | None = None
     """Number of lists; None = 4 √N, at most 2048 up to a million rows."""
@@ -37,18 +32,6 @@ class IvfRabitq(FaissDescription):
         lists = number_of_lists(self.lists, rows)
         made = faiss.IndexIVFRaBitQFastScan(centroids, width, lists, metric)
         return listed(made, centroids)
-
-    def parameters(self, faiss: Any, effort: int, selector: Any) -> Any:
-        """`nprobe`, and the filter."""
-        return faiss.SearchParametersIVF(nprobe=effort, sel=selector)
-
-    def proposed(self, k: int, effort: int) -> int:
-        """`rescored` per result."""
-        return k * self.rescored
-
-    def efforts(self, rows: int) -> tuple[int, int]:
-        """Up to all lists."""
-        return 1, number_of_lists(self.lists, rows)
 
     def expected(self, width: int, rows: int) -> Expected:
         """Codes with their row numbers, and the centroids."""

@@ -19,22 +19,13 @@ Rescored = Annotated[int, Range(at_least=1, at_most=256)]
 """Candidates per result."""
 
 
-@technique("scalar", paper="")
-class Scalar(FaissDescription):
-    """Score every row by small codes: a quarter of the memory, for single queries."""
+class FlatCodes(FaissDescription):
+    """What all indexes have in common that score the codes of every row."""
 
     growth: ClassVar[Growth] = "linear"
     effort_field: ClassVar[str] = "rescored"
-
-    bits: Literal[8, 6, 4] = 8
-    """Bits per coordinate."""
-    rescored: Rescored = 4
-    """Candidates per result that are scored exactly."""
-
-    def make(self, faiss: Any, width: int, rows: int, metric: int) -> Any:
-        """Flat codes."""
-        kind = getattr(faiss.ScalarQuantizer, f"QT_{self.bits}bit")
-        return faiss.IndexScalarQuantizer(width, kind, metric)
+    most_rescored: ClassVar[int] = 64
+    """Candidates per result beyond which more make no difference."""
 
     def parameters(self, faiss: Any, effort: int, selector: Any) -> Any:
         """Only the filter: all rows are scored."""
@@ -45,8 +36,23 @@ class Scalar(FaissDescription):
         return k * effort
 
     def efforts(self, rows: int) -> tuple[int, int]:
-        """Up to 64 candidates per result."""
-        return 1, 64
+        """Up to `most_rescored` candidates per result."""
+        return 1, self.most_rescored
+
+
+@technique("scalar", paper="")
+class Scalar(FlatCodes):
+    """Score every row by small codes: a quarter of the memory, for single queries."""
+
+    bits: Literal[8, 6, 4] = 8
+    """Bits per coordinate."""
+    rescored: Rescored = 4
+    """Candidates per result that are scored exactly."""
+
+    def make(self, faiss: Any, width: int, rows: int, metric: int) -> Any:
+        """Flat codes."""
+        kind = getattr(faiss.ScalarQuantizer, f"QT_{self.bits}bit")
+        return faiss.IndexScalarQuantizer(width, kind, metric)
 
     def expected(self, width: int, rows: int) -> Expected:
         """Codes, one row after the other."""
