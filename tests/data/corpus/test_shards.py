@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leanformer.core.shards import shard_name
 from leanformer.data.corpus.shards import (
     Texts,
     Tokenized,
     dtype_of,
-    shard_name,
     split_of,
     write_shard,
     written_shards,

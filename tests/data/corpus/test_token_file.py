@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leanformer.data.corpus.shards import Texts, Tokenized, shard_name, write_shard
+from leanformer.core.shards import parts_of_shards, shard_name
+from leanformer.data.corpus.shards import Texts, Tokenized, write_shard
 from leanformer.data.corpus.token_file import (
     Listing,
     TokenFile,
     check_tokens,
-    listed_parts,
     read_listing,
     write_listing,
 )
@@ -27,7 +27,14 @@ def write(folder: Path, shards: int = 3, dtype: str = "<u2") -> list[list[int]]:
             kept += [ids] if split == "train" else []
             documents.append(Tokenized(str(ids), ids, split))
         made.append(write_shard(folder / shard_name(number), documents, texts, dtype, 999))
-    listing = Listing({"kind": "x"}, dtype, (1,), (2,), tuple(made), listed_parts(folder, made))
+    listing = Listing(
+        {"kind": "x"},
+        dtype,
+        (1,),
+        (2,),
+        tuple(made),
+        parts_of_shards(folder, [one.name for one in made]),
+    )
     write_listing(folder, listing)
     assert read_listing(folder) == listing
     return kept

@@ -5,8 +5,6 @@ jsonl      one object per line, the document in one of its columns
 parquet    one document per row, read page by page
 """
 
-import gzip
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,11 +14,10 @@ from leanformer.core.technique import nearest
 from leanformer.data.chosen_columns import TEXT, found_column
 from leanformer.data.corpus.lines import MOST, lines
 from leanformer.data.formats.objects import json_line
-from leanformer.data.formats.parquet import import_pyarrow
+from leanformer.data.formats.parquet import stream_rows
 from leanformer.text.texts import refusal, repair
 
 FORMATS = (".txt", ".jsonl", ".parquet")
-_PARQUET_ROWS = 64  # rows that are decoded at once
 
 
 class Document(NamedTuple):
@@ -169,22 +166,8 @@ def _of_json(path: Path, asked: str | None) -> Iterator[Document]:
 
 
 def _of_parquet(path: Path, asked: str | None) -> Iterator[Document]:
-    pyarrow, parquet = import_pyarrow(path)
-    with path.open("rb") as disk:
-        # a .gz is unpacked anew for each jump backwards: memory stays small, and time is lost
-        file = gzip.GzipFile(fileobj=disk) if path.suffix.lower() == ".gz" else disk
-        try:
-            opened = parquet.ParquetFile(
-                file, buffer_size=2**20, pre_buffer=False, page_checksum_verification=True
-            )
-            column = column_of(opened.schema_arrow.names, asked, path)
-            number, rows = 0, max(1, opened.metadata.num_rows)
-            size = path.stat().st_size
-            for batch in opened.iter_batches(_PARQUET_ROWS, columns=[column], use_threads=False):
-                for value in batch.column(0).to_pylist():
-                    number += 1
-                    place = f"{path} row {number}"
-                    if text := read_value(value, column, place):
-                        yield Document(text, place, size * number // rows)
-        except (pyarrow.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: damaged Parquet file ({one_line(error)})") from error
+    for row, number, done in stream_rows(path, lambda names: [column_of(names, asked, path)]):
+        place = f"{path} row {number}"
+        ((column, value),) = row.items()
+        if text := read_value(value, column, place):
+            yield Document(text, place, done)

@@ -9,8 +9,6 @@ Each plain or gzipped. Blank lines are passed over. Nothing here holds more than
 page of a Parquet file, in memory.
 """
 
-import gzip
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -24,12 +22,11 @@ from leanformer.data.corpus.lines import MOST, Line, lines
 from leanformer.data.corpus.texts import readable_files
 from leanformer.data.formats.delimited import fields_of, header_of, records_of, separator_of
 from leanformer.data.formats.objects import json_line
-from leanformer.data.formats.parquet import import_pyarrow
+from leanformer.data.formats.parquet import stream_rows
 from leanformer.text.texts import refusal, repair
 
 FORMATS = (".txt", ".csv", ".tsv", ".jsonl", ".parquet")
 _HEAD_LINES, _HEAD = 4096, 2**22  # lines and characters that tell what separates fields
-_PARQUET_ROWS = 64  # rows that are decoded at once
 
 
 class Record(NamedTuple):
@@ -249,21 +246,8 @@ def _row(path: Path, header: list[str], fields: list[str], line: Line) -> _Read:
 
 
 def _of_parquet(path: Path, records: Records) -> Iterator[_Read]:
-    pyarrow, parquet = import_pyarrow(path)
-    with path.open("rb") as disk:
-        # a .gz is unpacked anew for each jump backwards: memory stays small, and time is lost
-        file = gzip.GzipFile(fileobj=disk) if path.suffix.lower() == ".gz" else disk
-        try:
-            opened = parquet.ParquetFile(
-                file, buffer_size=2**20, pre_buffer=False, page_checksum_verification=True
-            )
-            asked = _columns(opened.schema_arrow.names, records, path)
-            names = list(dict.fromkeys(name for name in asked if name is not None))
-            number, count = 0, max(1, opened.metadata.num_rows)
-            size = path.stat().st_size
-            for batch in opened.iter_batches(_PARQUET_ROWS, columns=names, use_threads=False):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield _Read(row, number, size * number // count)
-        except (pyarrow.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: damaged Parquet file ({one_line(error)})") from error
+    def choose(names: list[str]) -> list[str]:
+        asked = _columns(names, records, path)
+        return list(dict.fromkeys(name for name in asked if name is not None))
+
+    return (_Read(row, number, done) for row, number, done in stream_rows(path, choose))

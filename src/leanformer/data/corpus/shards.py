@@ -20,9 +20,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from leanformer.core.storage.files import new_folder, recover_folder
+from leanformer.core.shards import whole_shards
+from leanformer.core.storage.files import new_folder
 from leanformer.core.storage.json_file import read_json
-from leanformer.core.storage.parts import check_parts, list_parts
+from leanformer.core.storage.parts import list_parts
 
 Split = Literal["train", "held_out"]
 SPLITS: tuple[Split, ...] = ("train", "held_out")
@@ -107,11 +108,6 @@ def split_of(text: str, held_out: float) -> Split:
     return "held_out" if int.from_bytes(found, "little") < held_out * 2**64 else "train"
 
 
-def shard_name(number: int) -> str:
-    """The folder of a shard."""
-    return f"shard-{number:05}"
-
-
 def dtype_of(largest: int) -> str:
     """The smallest type that holds ids up to `largest`, as numpy writes it."""
     return "<u2" if largest < 2**16 else "<u4"
@@ -164,15 +160,7 @@ def written_shards(folder: Path) -> Iterator[Shard]:
     Raises:
         ValueError: One was altered or damaged.
     """
-    number = 0
-    while True:
-        place = folder / shard_name(number)
-        recover_folder(place)
-        if not place.is_dir():
-            return
-        check_parts(place, f"remove {place} and those after it, and give the command again")
-        yield Shard(**read_json(place / FACTS))
-        number += 1
+    return (Shard(**read_json(place / FACTS)) for place in whole_shards(folder))
 
 
 class _Writer:

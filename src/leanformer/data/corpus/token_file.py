@@ -6,8 +6,6 @@ A token of a split is found by its number in all shards together. Sizes are comp
 corpus is opened, checksums where somebody asks for it.
 """
 
-import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.core.identity.digest import digest
-from leanformer.core.storage.files import write_text
-from leanformer.core.storage.json_file import read_json
-from leanformer.core.storage.parts import LIST, compare_parts
+from leanformer.core.shards import read_table, write_table
+from leanformer.core.storage.parts import compare_parts
 from leanformer.data.corpus.shards import Shard, Split
 
 LISTING = "tokens.json"
@@ -56,9 +52,7 @@ class Listing:
 
 def write_listing(folder: Path, listing: Listing) -> None:
     """Write `tokens.json`, when all shards are whole."""
-    table = {"format": _FORMAT, **asdict(listing)}
-    table["digest"] = digest(json.dumps(table, sort_keys=True))
-    write_text(folder / LISTING, json.dumps(table, sort_keys=True))
+    write_table(folder / LISTING, asdict(listing), _FORMAT)
 
 
 def read_listing(folder: Path) -> Listing:
@@ -67,32 +61,13 @@ def read_listing(folder: Path) -> Listing:
     Raises:
         ValueError: It is missing, damaged, or of another version, or a file has another size.
     """
-    file, way_out = folder / LISTING, f"remove {folder} and prepare the corpus again"
-    if not file.is_file():
-        raise ValueError(f"{file} is missing: the corpus was not prepared to its end; {way_out}")
-    try:
-        table = read_json(file)
-    except ValueError as error:
-        raise ValueError(f"{error}; {way_out}") from error
-    if table.pop("format", None) != _FORMAT:
-        raise ValueError(f"{file} is not of format {_FORMAT}, which this version reads; {way_out}")
-    own = table.pop("digest", None)
-    if own != digest(json.dumps({"format": _FORMAT, **table}, sort_keys=True)):
-        raise ValueError(f"{file} was altered after it was written: it is damaged; {way_out}")
+    unfinished = "the corpus was not prepared to its end"
+    table = read_table(folder / LISTING, _FORMAT, unfinished, _way_out(folder))
     shards = tuple(Shard(**one) for one in table.pop("shards"))
     before, after = tuple(table.pop("before")), tuple(table.pop("after"))
     listing = Listing(shards=shards, before=before, after=after, **table)
     _compare(folder, listing, checksums=False)
     return listing
-
-
-def listed_parts(folder: Path, shards: Sequence[Shard]) -> dict[str, Any]:
-    """Sizes and checksums of all files of some shards, from their own lists."""
-    return {
-        f"{shard.name}/{name}": part
-        for shard in shards
-        for name, part in read_json(folder / shard.name / LIST)["parts"].items()
-    }
 
 
 def check_tokens(folder: Path, listing: Listing) -> None:
@@ -105,10 +80,18 @@ def check_tokens(folder: Path, listing: Listing) -> None:
 
 
 def _compare(folder: Path, listing: Listing, *, checksums: bool) -> None:
-    way_out = f"remove {folder} and prepare the corpus again"
     compare_parts(
-        folder, listing.parts, way_out, extra="ignore", named_by=LISTING, checksums=checksums
+        folder,
+        listing.parts,
+        _way_out(folder),
+        extra="ignore",
+        named_by=LISTING,
+        checksums=checksums,
     )
+
+
+def _way_out(folder: Path) -> str:
+    return f"remove {folder} and prepare the corpus again"
 
 
 class TokenFile:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from leanformer.core.identity.claim import changes, keep
+from leanformer.core.shards import parts_of_shards, shard_name
 from leanformer.core.storage.files import contents, recover_folder
 from leanformer.core.storage.lock import locked_folder
 from leanformer.data.corpus.documents import Document
@@ -24,7 +25,6 @@ from leanformer.data.corpus.shards import (
     Shard,
     Tokenized,
     dtype_of,
-    shard_name,
     split_of,
     write_shard,
     written_shards,
@@ -33,7 +33,6 @@ from leanformer.data.corpus.texts import Corpus, sources
 from leanformer.data.corpus.token_file import (
     LISTING,
     Listing,
-    listed_parts,
     read_listing,
     write_listing,
 )
@@ -124,7 +123,7 @@ def _written(
         path = folder / shard_name(len(shards))
         shards.append(write_shard(path, left, documents.texts, dtype, shard_tokens))
     documents.tell(end=True)
-    parts = listed_parts(folder, shards)
+    parts = parts_of_shards(folder, [shard.name for shard in shards])
     return Listing({}, dtype, read.before, read.after, tuple(shards), parts)
 
 

@@ -3,17 +3,22 @@
 Files that 🤗 datasets wrote carry the features of their columns, and so the names of the classes.
 """
 
+import gzip
 import io
 import json
 import re
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from leanformer.core.shown import one_line
 from leanformer.data.formats.class_names import NamedClasses, class_names, with_names
 from leanformer.data.formats.text_file import read_bytes
 from leanformer.data.rows import Row
 
 _INDEX = re.compile(r"__index_level_\d+__")  # the index that pandas writes beside the columns
+_AT_ONCE = 64  # rows that are decoded at once
 
 
 def parquet_rows(path: Path) -> list[Row]:
@@ -40,6 +45,39 @@ def parquet_rows(path: Path) -> list[Row]:
         Row(with_names(row, classes, f"{source}{number}"), source, number)
         for number, row in enumerate(values, 1)
     ]
+
+
+def stream_rows(
+    path: Path, choose: Callable[[list[str]], list[str]]
+) -> Iterator[tuple[dict[str, Any], int, int]]:
+    """The rows of a Parquet file, plain or .gz, one after the other in constant memory.
+
+    Args:
+        path: The file.
+        choose: Names of all columns -> of those that are read; it may raise.
+
+    Yields:
+        The row, its number from 1, and about how many bytes of the file were read up to it.
+
+    Raises:
+        ValueError: pyarrow is not installed, or the file is damaged.
+    """
+    pyarrow, parquet = import_pyarrow(path)
+    with path.open("rb") as disk:
+        # a .gz is unpacked anew for each jump backwards: memory stays small, and time is lost
+        file = gzip.GzipFile(fileobj=disk) if path.suffix.lower() == ".gz" else disk
+        try:
+            opened = parquet.ParquetFile(
+                file, buffer_size=2**20, pre_buffer=False, page_checksum_verification=True
+            )
+            names, size = choose(opened.schema_arrow.names), path.stat().st_size
+            number, count = 0, max(1, opened.metadata.num_rows)
+            for batch in opened.iter_batches(_AT_ONCE, columns=names, use_threads=False):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield row, number, size * number // count
+        except (pyarrow.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: damaged Parquet file ({one_line(error)})") from error
 
 
 def import_pyarrow(path: Path) -> tuple[Any, Any]:

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.core.identity.claim import changes, keep
+from leanformer.core.shards import parts_of_shards, shard_name
 from leanformer.core.storage.files import check_free
 from leanformer.core.storage.lock import one_at_a_time
 from leanformer.data.corpus.records import Record, Records, record_files, stream_records
-from leanformer.data.corpus.shards import Texts, shard_name
+from leanformer.data.corpus.shards import Texts
 from leanformer.retrieve.embed.encoder import Encoder, open_encoder
 from leanformer.retrieve.embed.progress import Meter, Progress
 from leanformer.retrieve.embed.shards import Shard, take_in, write_shard, written_shards
@@ -31,7 +32,6 @@ from leanformer.retrieve.embed.stored import (
     LISTING,
     Embeddings,
     Listing,
-    listed_parts,
     read_embeddings,
     write_listing,
 )
@@ -268,5 +268,5 @@ def _listing(job: _Job, out: Path, shards: Sequence[Shard]) -> Listing:
         dtype=job.dtype,
         normalized=job.normalized,
         shards=tuple(shards),
-        parts=listed_parts(out, shards),
+        parts=parts_of_shards(out, [shard.name for shard in shards]),
     )

@@ -22,11 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.core.storage.files import new_folder, recover_folder
+from leanformer.core.shards import whole_shards
+from leanformer.core.storage.files import new_folder
 from leanformer.core.storage.json_file import read_json
-from leanformer.core.storage.parts import check_parts, list_parts
+from leanformer.core.storage.parts import list_parts
 from leanformer.data.corpus.records import Record
-from leanformer.data.corpus.shards import Texts, shard_name
+from leanformer.data.corpus.shards import Texts
 
 VECTORS, IDS, ENDS, SKIPPED = "vectors.npy", "ids.utf8", "ids.ends", "skipped.jsonl"
 _FACTS = "shard.json"
@@ -94,15 +95,7 @@ def written_shards(folder: Path) -> Iterator[Shard]:
     Raises:
         ValueError: One was altered or damaged; it is named.
     """
-    number = 0
-    while True:
-        place = folder / shard_name(number)
-        recover_folder(place)
-        if not place.is_dir():
-            return
-        check_parts(place, f"remove {place} and those after it, and give the command again")
-        yield Shard(**read_json(place / _FACTS))
-        number += 1
+    return (Shard(**read_json(place / _FACTS)) for place in whole_shards(folder))
 
 
 def skipped_rows(folder: Path, shards: Iterable[Shard]) -> Iterator[dict[str, str]]:

@@ -7,7 +7,6 @@ The file is written when all shards are whole, and it has the checksums of all o
 Legend: N vectors, D width of a vector.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,10 +15,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from leanformer.core.identity.digest import digest
-from leanformer.core.storage.files import recover_folder, write_text
-from leanformer.core.storage.json_file import read_json
-from leanformer.core.storage.parts import LIST, compare_parts
+from leanformer.core.shards import read_table, write_table
+from leanformer.core.storage.files import recover_folder
+from leanformer.core.storage.parts import compare_parts
 from leanformer.retrieve.embed.shards import ENDS, IDS, VECTORS, Shard, skipped_rows
 
 LISTING = "embeddings.json"
@@ -187,9 +185,7 @@ def read_embeddings(folder: str | Path, *, check: bool = True) -> Embeddings:
 
 def write_listing(folder: Path, listing: Listing) -> None:
     """Write `embeddings.json`, when all shards are whole."""
-    table = {"format": _FORMAT, **asdict(listing)}
-    table["digest"] = digest(json.dumps(table, sort_keys=True))
-    write_text(folder / LISTING, json.dumps(table, sort_keys=True))
+    write_table(folder / LISTING, asdict(listing), _FORMAT)
 
 
 def read_listing(folder: Path) -> Listing:
@@ -198,24 +194,8 @@ def read_listing(folder: Path) -> Listing:
     Raises:
         ValueError: It is missing, damaged or of another version.
     """
-    file, way_out = folder / LISTING, "give the command that embeds the texts again"
-    if not file.is_file():
-        raise ValueError(f"{file} is missing: nothing was embedded there to its end; {way_out}")
-    table = read_json(file)
-    if table.get("format") != _FORMAT:
-        raise ValueError(f"{file} is not of format {_FORMAT}, which this version reads; {way_out}")
-    own = table.pop("digest", None)
-    if own != digest(json.dumps(table, sort_keys=True)):
-        raise ValueError(f"{file} was altered after it was written: it is damaged; {way_out}")
-    del table["format"]
+    unfinished = "nothing was embedded there to its end"
+    way_out = "give the command that embeds the texts again"
+    table = read_table(folder / LISTING, _FORMAT, unfinished, way_out)
     shards = tuple(Shard(**one) for one in table.pop("shards"))
     return Listing(shards=shards, **table)
-
-
-def listed_parts(folder: Path, shards: Sequence[Shard]) -> dict[str, Any]:
-    """Sizes and checksums of all files of some shards, from their own lists."""
-    return {
-        f"{shard.name}/{name}": part
-        for shard in shards
-        for name, part in read_json(folder / shard.name / LIST)["parts"].items()
-    }
