@@ -15,6 +15,7 @@ from unittest import mock
 
 import pytest
 import torch
+from chromium import browser  # noqa: F401  a fixture
 from hypothesis import settings
 
 # OpenVINO and NNCF tell nobody of our tests: each telling is a fork of the whole process.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from conformance.damage import Kind, try_all
+from conformance.retrieval import found_rows, indexed, scored, searched, stored
 from runtime_samples import LABELS, TEXTS, calibration_of, plain_folder, uneven
 from torch import Tensor
 
@@ -16,7 +17,6 @@ from leanformer.attention.hf.attach import attach
 from leanformer.core.record import Record, read
 from leanformer.data import Examples, Task, encode_examples
 from leanformer.data.corpus import Corpus, open_prepared, prepare
-from leanformer.data.relations import Relations
 from leanformer.distill.ngrams import fit_ngrams
 from leanformer.distill.objective import Outputs
 from leanformer.distill.teachers.teacher_cache import TeacherCache
@@ -32,9 +32,6 @@ from leanformer.prune.sparse.sparse_weights import encode_sparse, sparse_layers
 from leanformer.quantize.packed import codes_of_layers, hold
 from leanformer.quantize.quantizers import Uniform
 from leanformer.quantize.swap import swap
-from leanformer.retrieve.indexes import Hnsw, StoredIndex, build_index
-from leanformer.retrieve.store import VectorStore
-from leanformer.retrieve.training.cross_encoder import score_candidates
 from leanformer.runtime.backends import find_backend
 from leanformer.runtime.manifest import read_manifest, write_manifest
 from leanformer.runtime.systems.cascade import save_cascade
@@ -237,50 +234,6 @@ def rows_of(folder: Path) -> Any:
     inputs = prepared.rows.batch(np.arange(len(prepared.rows))).inputs
     held_out = [row["input_ids"] for row in prepared.held_out().rows]
     return {name: tensor.numpy() for name, tensor in inputs.items()}, held_out
-
-
-def stored(folder: Path) -> None:
-    """A vector store of two segments, with a row that is deleted."""
-    with VectorStore.create(folder, width=3, normalized=False, segment_rows=4) as store:
-        vectors = np.arange(15).reshape(5, 3)
-        records = [{"text": f"text {n}", "metadata": {"n": n}} for n in range(5)]
-        store.add(list("abcde"), vectors, records)
-        store.update(["b"], vectors[:1])
-
-
-def found_rows(folder: Path) -> Any:
-    snapshot = VectorStore.open(folder).snapshot()
-    rows = np.arange(snapshot.rows)
-    values = (snapshot.vectors(rows), snapshot.alive(), snapshot.rows_of(["b", "e", "z"]))
-    return values, snapshot.keys(rows), snapshot.records(rows)
-
-
-INDEXED = np.random.default_rng(0).integers(-9, 9, (48, 4))  # whole: their products are exact
-
-
-def indexed(folder: Path) -> None:
-    """A store with a graph, which misses a row of it that was appended later."""
-    with VectorStore.create(folder, width=4, normalized=False) as store:
-        store.add([f"k{n}" for n in range(47)], INDEXED[:47])
-        build_index(folder, Hnsw(links=4), threads=1)
-        store.add(["k47"], INDEXED[47:])
-    assert StoredIndex.open(folder, threads=1).unindexed == 1
-
-
-def searched(folder: Path) -> Any:
-    scores, rows, snapshot = StoredIndex.open(folder, threads=1).search(INDEXED[:6] + 0.5, 5)
-    return scores, np.sort(scores), [snapshot.keys(one[:3]) for one in rows]
-
-
-PAIRS = Relations(anchors=TEXTS[:2], positives=TEXTS[2:4], negatives=((TEXTS[4],), ()))
-
-
-def scored(folder: Path) -> Any:
-    """The scores that a cross-encoder gave to pairs, kept or computed."""
-    judge = folder.parent / "judge"
-    if not judge.exists():
-        save_model(*tiny_model("bert", num_labels=1), judge)
-    return score_candidates(PAIRS, str(judge), precision="fp32", cache=folder).scores
 
 
 FORM = "config.json:quantization_config"

@@ -1,32 +1,16 @@
 """The page in headless Chromium, opened from the disk as a reader opens it."""
 
 import itertools
-from pathlib import Path
 
 import pytest
+from chromium import IN_CHROMIUM
 from report import rivals_sample, sample, test_attention, test_training
 
 from leanformer.report import write_comparison, write_report
 from leanformer.report.attention import write_page
 from leanformer.report.training import write_training_page
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
-        yield chromium
-        chromium.close()
+pytestmark = IN_CHROMIUM
 
 
 @pytest.fixture(scope="module")

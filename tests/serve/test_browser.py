@@ -4,30 +4,14 @@ import asyncio
 import os
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+from chromium import IN_CHROMIUM
 
 from leanformer.serve.server import Server
 from leanformer.serve.sockets import address_of, bind
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
-        yield chromium
-        chromium.close()
+pytestmark = IN_CHROMIUM
 
 
 @contextmanager

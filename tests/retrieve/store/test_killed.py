@@ -19,14 +19,6 @@ KINDS = ("vectors", "journal")
 CALLS = ("open", "write", "fsync", "replace", "truncate", "unlink")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def no_waiting():
-    """A kill loses nothing that was written; what reaches the disk first is tested by itself."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda handle: None)
-        yield
-
-
 def rows(keys, value):
     return keys, np.full((len(keys), 2), value), [{"text": f"{key}{value}"} for key in keys]
 

@@ -1,6 +1,5 @@
 """Any sequence of changes gives what a dictionary gives."""
 
-import os
 import shutil
 
 import numpy as np
@@ -17,14 +16,6 @@ steps = st.lists(
     ),
     max_size=12,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_waiting():
-    """Nothing is killed here: what is written need not reach the disk."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda handle: None)
-        yield
 
 
 @settings(max_examples=25, deadline=None)

@@ -12,14 +12,6 @@ from leanformer.retrieve.store import VectorStore
 BATCH = 5
 
 
-@pytest.fixture(autouse=True, scope="module")
-def no_waiting():
-    """Nothing is killed here: what is written need not reach the disk."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda handle: None)
-        yield
-
-
 def write(store, batches):
     """Batches of equal rows; each third one is deleted, and twice everything is compacted."""
     for number in range(batches):

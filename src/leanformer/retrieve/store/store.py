@@ -2,26 +2,24 @@
 
 import os
 import secrets
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
-from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from leanformer.core.shown import shown
 from leanformer.core.storage.files import check_free
-from leanformer.core.storage.lock import locked_folder
 from leanformer.retrieve.store.appending import Appending, cut
 from leanformer.retrieve.store.batch import Batch, check_keys, check_records, check_vectors
 from leanformer.retrieve.store.compaction import write_compacted
 from leanformer.retrieve.store.layout import SEGMENT_BYTES
 from leanformer.retrieve.store.manifest import Manifest, publish, read_manifest
 from leanformer.retrieve.store.snapshot import Snapshot
+from leanformer.retrieve.store.turns import entering, take_turns
 from leanformer.retrieve.store.versions import Versions
 
 Records = Sequence[Mapping[str, Any]]
@@ -39,9 +37,7 @@ class VectorStore:
         self.folder = folder
         self._versions, self._writer = Versions(folder), 0
         if write:
-            with _taking:
-                self._turns = _turns.setdefault(folder.resolve(), _Turns())
-                self._turns.enter(folder)
+            self._turns = take_turns(folder)
             self._writer = os.getpid()
 
     @classmethod
@@ -112,7 +108,7 @@ class VectorStore:
 
     def close(self) -> None:
         """Let others write. Snapshots can still be read."""
-        with _taking:
+        with entering:
             held, self._writer = self._writer == os.getpid(), 0
             if held:
                 self._turns.leave()
@@ -272,33 +268,3 @@ class VectorStore:
             )
         with self._turns.lock:
             yield self.snapshot()
-
-
-class _Turns:
-    """The writers of a folder in this process: stores of one thread, which share the folder's lock
-    and give it up with the last one."""
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self._held, self._stores, self._owner = ExitStack(), 0, (0, 0)
-
-    def enter(self, folder: Path) -> None:
-        """Take the folder's lock, unless a store of this thread holds it.
-
-        Raises:
-            FolderInUse: Somebody else does.
-        """
-        own = (os.getpid(), threading.get_ident())
-        if not self._stores or self._owner != own:
-            self._held.enter_context(locked_folder(folder, "VectorStore.open(write=True)"))
-        self._stores, self._owner = self._stores + 1, own
-
-    def leave(self) -> None:
-        """Let others write if this was the last store."""
-        self._stores -= 1
-        if not self._stores:
-            self._held.close()
-
-
-_turns: WeakValueDictionary[Path, _Turns] = WeakValueDictionary()
-_taking = threading.Lock()
