@@ -137,7 +137,8 @@ async function open() {
   complain(null);
   $("key-form").hidden = true;
   $("name").textContent = document.title = card.id;
-  const said = [card.task, card.system, card.backend, card.precision].filter(Boolean);
+  const described = [card.task, card.system, card.backend, card.precision];
+  const said = [...new Set(described.filter(Boolean))];  // a cascade is its own backend
   $("about").textContent = said.join(" · ");
   const path = card.routes.includes("/rerank") ? "/rerank" : card.routes[0];
   const route = ROUTES[path];
