@@ -154,23 +154,26 @@ measure = false
 [data]
 path = "{data}"
 kind = "ranking"
-max_length = 256
 
 [[steps]]
 use = "finetune"
+max_length = 256
 train = {{ epochs = {epochs}, learning_rate = 5e-5, batch_size = 16 }}
 """
 
 
 def training_rows(model: Path) -> list[list[dict]]:
-    """Per question its paragraph and the nearest ones that do not answer it."""
+    """Per question its paragraph and the nearest ones that do not answer it, of the same articles:
+    none of those that are held out is read.
+    """
     given = xquad(False, DATA, trained=True)
     encoder = open_encoder(model, threads=1)
     answers = by_vectors(given, encoder)
+    seen = {name for right in given.judgments.values() for name in right}
     groups = []
     for key, text in given.questions.items():
         right = next(iter(given.judgments[key]))
-        wrong = [name for name, _ in answers[key] if name != right][:NEGATIVES]
+        wrong = [name for name, _ in answers[key] if name in seen - {right}][:NEGATIVES]
         groups.append(
             [
                 {

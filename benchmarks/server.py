@@ -42,7 +42,6 @@ HERE = Path(__file__).resolve().parent
 CLIENTS = (1, 16, 64)
 OVERLOAD = 10
 TEXTS_PER_REQUEST = 16  # under overload, so that one process of clients can offer ten times enough
-QUEUE_TOKENS = 16_384
 _HEAD = 40.0  # factor on the head's weights
 
 
@@ -136,8 +135,7 @@ def ask(
 
 
 COMMANDS = {
-    "leanformer": [sys.executable, "-m", "leanformer", "serve", "FOLDER", "--port", "PORT",
-                   "--queue-tokens", str(QUEUE_TOKENS)],
+    "leanformer": [sys.executable, "-m", "leanformer", "serve", "FOLDER", "--port", "PORT"],
     "plain": [sys.executable, str(HERE / "plain_server.py"), "FOLDER", "PORT", "1"],
     "plain, all cores": [sys.executable, str(HERE / "plain_server.py"), "FOLDER", "PORT", "0"],
 }  # fmt: skip

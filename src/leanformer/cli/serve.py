@@ -26,8 +26,11 @@ def serve(
         typer.Option(help="Keys, one per line; else the environment's LEANFORMER_API_KEY."),
     ] = None,
     batch_tokens: Annotated[int, typer.Option(help="Tokens per batch.")] = 2048,
+    queue_seconds: Annotated[
+        float, typer.Option(help="Seconds of work that may wait; more is answered with 429.")
+    ] = 2.0,
     queue_tokens: Annotated[
-        int, typer.Option(help="Tokens that may wait; more is answered with 429.")
+        int, typer.Option(help="Tokens that may wait, however fast they are computed.")
     ] = 65_536,
     seconds: Annotated[float, typer.Option(help="Time limit per request.")] = 30.0,
     max_body_mib: Annotated[int, typer.Option(help="MiB per request body.")] = 8,
@@ -62,6 +65,7 @@ def serve(
         concurrency=concurrency,
         batch_tokens=batch_tokens,
         queue_tokens=queue_tokens,
+        queue_seconds=queue_seconds,
         seconds=seconds,
         max_body_bytes=max_body_mib * 2**20,
         max_texts=max_texts,

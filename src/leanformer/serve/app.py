@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leanformer.core.version import __version__
-from leanformer.serve.batcher import Batcher
+from leanformer.serve.batching.batcher import Batcher
 from leanformer.serve.bodies import Body, EmbeddingsBody, PredictBody, RerankBody, SearchBody
 from leanformer.serve.description import describe, form_of
 from leanformer.serve.errors import Refused
@@ -69,6 +69,7 @@ def create_app(
         counts,
         batch_tokens=settings.batch_tokens,
         queue_tokens=settings.queue_tokens,
+        queue_seconds=settings.queue_seconds,
         concurrency=served.concurrency,
     )
     service = Service(served, batcher, settings, counts)

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from leanformer.serve.api_keys import check_api_key
-from leanformer.serve.batcher import Batcher, QueueFull
+from leanformer.serve.batching.batcher import Batcher
+from leanformer.serve.batching.waiting import too_many
 from leanformer.serve.errors import Refused
 from leanformer.serve.metrics import Metrics
 
@@ -104,15 +105,4 @@ def stopping() -> Refused:
         "this server is stopping; ask another one, or later",
         code="stopping",
         headers={"Connection": "close", "Retry-After": "5"},
-    )
-
-
-def too_many(full: QueueFull) -> Refused:
-    """What a request is told that finds no room."""
-    seconds = max(1, round(full.seconds))
-    return Refused(
-        429,
-        f"the queue is full; try again in {seconds} s",
-        code="queue_full",
-        headers={"Retry-After": str(seconds)},
     )

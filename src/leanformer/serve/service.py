@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from leanformer.serve.batcher import Batcher
+from leanformer.serve.batching.batcher import Batcher
 from leanformer.serve.bodies import Body, read_form
 from leanformer.serve.errors import Refused
 from leanformer.serve.metrics import Metrics

@@ -26,7 +26,10 @@ class Settings:
     batch_tokens: Count = MAX_TOKENS
     """Tokens per batch, padding included; a longer text has a batch of its own."""
     queue_tokens: Count = 65_536
-    """Tokens that may wait; a request beyond them is answered with 429."""
+    """Tokens that may wait, however fast they are computed."""
+    queue_seconds: Positive = 2.0
+    """Seconds of work that may wait, at the speed of late; a request beyond them is answered with
+    429."""
     seconds: Positive = 30.0
     """Time limit per request, from its first byte to its answer."""
     max_body_bytes: Count = 8 * 2**20

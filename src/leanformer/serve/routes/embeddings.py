@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leanformer.core.shown import shown
+from leanformer.serve.batching.waiting import computed
 from leanformer.serve.bodies import EmbeddingsBody, check_text, check_texts
 from leanformer.serve.errors import Refused, json_response
 from leanformer.serve.served import Model
 from leanformer.serve.service import Service, counted
 from leanformer.serve.settings import Settings
-from leanformer.serve.waiting import computed
 
 _UNIT = 1e-3  # how far from one the length of a normalized vector may be
 

@@ -6,11 +6,11 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from leanformer.serve.batching.waiting import computed
 from leanformer.serve.bodies import PredictBody, check_texts
 from leanformer.serve.errors import Refused, json_response
 from leanformer.serve.served import Model
 from leanformer.serve.service import Service, counted
-from leanformer.serve.waiting import computed
 
 
 class Usage(BaseModel):

@@ -7,12 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leanformer.core.shown import shown
+from leanformer.serve.batching.waiting import computed
 from leanformer.serve.bodies import RerankBody, check_text, check_texts
 from leanformer.serve.errors import Refused, json_response
 from leanformer.serve.routes.predict import Usage
 from leanformer.serve.served import Model
 from leanformer.serve.service import Service, counted
-from leanformer.serve.waiting import computed
 
 
 class Document(BaseModel):

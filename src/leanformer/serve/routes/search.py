@@ -8,11 +8,11 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from leanformer.serve.batching.waiting import computed
 from leanformer.serve.bodies import SearchBody, check_text, check_texts
 from leanformer.serve.errors import Refused, json_response
 from leanformer.serve.served import Asked, Index
 from leanformer.serve.service import Service
-from leanformer.serve.waiting import computed
 
 
 class Hit(BaseModel):

@@ -11,9 +11,8 @@ from typing import Any
 
 from starlette.requests import Request
 
-from leanformer.serve.batcher import Batcher, Job, QueueFull
+from leanformer.serve.batching.batcher import Batcher, Job, QueueFull
 from leanformer.serve.errors import Refused
-from leanformer.serve.guard import too_many
 
 
 async def computed(
@@ -73,4 +72,15 @@ def _unanswered(job: Job, *, gone_client: bool) -> Refused:
         "the time limit passed before this was begun; try again later",
         code="overloaded",
         headers={"Retry-After": "1"},
+    )
+
+
+def too_many(full: QueueFull) -> Refused:
+    """What a request is told that finds no room."""
+    seconds = max(1, round(full.seconds))
+    return Refused(
+        429,
+        f"the queue is full; try again in {seconds} s",
+        code="queue_full",
+        headers={"Retry-After": str(seconds)},
     )

@@ -7,8 +7,9 @@ at once, and batches grow with the load while earlier ones are computed. Each te
 request and its place in it, so answers cannot be mixed up. A request whose client has gone, or
 whose time is up, leaves the queue; a text that is being computed is finished and dropped.
 
-The queue is bounded in tokens, because tokens are what computing costs: a request beyond the bound
-is refused at once with the time in which there will be room. An empty queue takes any request.
+The queue is bounded in seconds of work, because its length is what those who are answered wait.
+Work is counted in tokens, at the speed of late; a request beyond the bound is refused at once with
+the time in which there will be room. An empty queue takes any request.
 """
 
 import asyncio
@@ -21,14 +22,14 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from leanformer.serve.batching.speed import Speed
+from leanformer.serve.batching.token_batches import WINDOW, choose_batch
 from leanformer.serve.metrics import Metrics
-from leanformer.serve.token_batches import WINDOW, choose_batch
 
 Answer = Callable[[Hashable, list[Any]], list[Any]]
 """What computes: the group of a batch and its texts → one answer per text."""
 
 _log = logging.getLogger(__name__)
-_FEWEST_TOKENS = 100.0  # per second: assumed before anything was computed
 
 
 class QueueFull(Exception):
@@ -74,7 +75,8 @@ class Batcher:
     """Computes the texts of many requests together.
 
     Attributes:
-        queue_tokens: Tokens that may wait.
+        queue_tokens: Tokens that may wait, however fast they are computed.
+        queue_seconds: Seconds of work that may wait.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Batcher:
         *,
         batch_tokens: int,
         queue_tokens: int,
+        queue_seconds: float,
         concurrency: int = 1,
     ) -> None:
         """Start `concurrency` threads that compute.
@@ -92,18 +95,20 @@ class Batcher:
             answer: Computes a batch, from any thread.
             metrics: Where batches are counted.
             batch_tokens: Tokens per batch, padding included.
-            queue_tokens: Tokens that may wait.
+            queue_tokens: Tokens that may wait, however fast they are computed.
+            queue_seconds: Seconds of work that may wait, at the speed of late.
             concurrency: Batches that are computed at a time.
         """
         self._answer, self._metrics = answer, metrics
         self._batch_tokens, self.queue_tokens = batch_tokens, queue_tokens
+        self.queue_seconds, self._speed = queue_seconds, Speed()
         self._items: OrderedDict[int, _Item] = OrderedDict()
         self._numbers, self._tokens, self._closed = count(), 0, False
         self._computing: dict[int, float] = {}  # thread → when its batch began
-        self._rate = 0.0  # tokens per second of one thread
         self._some = threading.Condition()
         metrics.gauge("leanformer_queue_texts", "Texts that wait.", lambda: len(self._items))
         metrics.gauge("leanformer_queue_tokens", "Tokens that wait.", lambda: self._tokens)
+        metrics.gauge("leanformer_queue_room_tokens", "Tokens that may wait.", lambda: self._most)
         self._threads = [
             threading.Thread(target=self._work, name=f"compute-{index}", daemon=True)
             for index in range(concurrency)
@@ -114,7 +119,12 @@ class Batcher:
     @property
     def full(self) -> bool:
         """Whether a request would be refused whatever its size."""
-        return self._tokens >= self.queue_tokens
+        return self._tokens > 0 and self._tokens >= self._most
+
+    @property
+    def _most(self) -> int:
+        """Tokens that may wait."""
+        return self._speed.tokens_in(self.queue_seconds, otherwise=self.queue_tokens)
 
     @property
     def computing_for(self) -> float:
@@ -124,8 +134,7 @@ class Batcher:
 
     def refusal(self) -> QueueFull:
         """What a request is refused with while the queue is full."""
-        rate = max(self._rate, _FEWEST_TOKENS) * len(self._threads)
-        return QueueFull(max(1.0, self._tokens / rate))
+        return QueueFull(max(1.0, self._speed.seconds_for(self._tokens)))
 
     def submit(self, given: Sequence[Any], tokens: Sequence[int], group: Hashable = None) -> Job:
         """Queue the texts of a request, from its event loop.
@@ -144,7 +153,7 @@ class Batcher:
         with self._some:
             if self._closed:
                 raise RuntimeError("this application was shut down; make another by create_app")
-            if self._tokens and self._tokens + sum(tokens) > self.queue_tokens:
+            if self._tokens and self._tokens + sum(tokens) > self._most:
                 raise self.refusal()
             for place, (one, size) in enumerate(zip(given, tokens, strict=True)):
                 number = next(self._numbers)
@@ -174,8 +183,10 @@ class Batcher:
                 answers = self._compute(batch)
             finally:
                 with self._some:
+                    seconds, threads = time.monotonic() - began, len(self._computing)
                     del self._computing[threading.get_ident()]
-            self._note(batch, time.monotonic() - began)
+                    self._speed.note(sum(item.tokens for item in batch), seconds, threads)
+            self._note(batch, seconds)
             self._deliver(batch, answers)
 
     def _take(self) -> list[_Item] | None:
@@ -225,8 +236,6 @@ class Batcher:
 
     def _note(self, batch: list[_Item], seconds: float) -> None:
         tokens, now = sum(item.tokens for item in batch), time.monotonic()
-        rate = tokens / max(seconds, 1e-6)
-        self._rate = rate if not self._rate else 0.9 * self._rate + 0.1 * rate
         self._metrics.count("leanformer_texts_total", len(batch))
         self._metrics.count("leanformer_tokens_total", tokens)
         self._metrics.observe("leanformer_batch_texts", len(batch))

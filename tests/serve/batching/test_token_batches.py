@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanformer.serve.token_batches import WINDOW, choose_batch
+from leanformer.serve.batching.token_batches import WINDOW, choose_batch
 
 TOKENS = st.lists(st.integers(1, 600), min_size=1, max_size=80)
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from leanformer.serve.batcher import Batcher, QueueFull
+from leanformer.serve.batching.batcher import Batcher, QueueFull
 from leanformer.serve.metrics import Metrics
 
 
@@ -37,7 +37,7 @@ def batcher(computer):
     made = []
 
     def make(**settings):
-        chosen = {"batch_tokens": 100, "queue_tokens": 1000, **settings}
+        chosen = {"batch_tokens": 100, "queue_tokens": 1000, "queue_seconds": 1e9, **settings}
         made.append(Batcher(computer, Metrics("w"), **chosen))
         return made[-1]
 
@@ -159,6 +159,38 @@ def test_a_full_queue_refuses_and_says_when_to_return(batcher, computer):
         assert queue.computing_for > 0
 
     asyncio.run(ask())
+
+
+def test_what_may_wait_is_seconds_of_work_at_the_speed_of_late(batcher, computer):
+    async def ask():
+        queue = batcher(queue_seconds=2.0)
+        assert queue._most == 1000  # nothing was computed: the bound in tokens alone
+        queue._speed.tokens_per_second = 50.0
+        assert queue._most == 100
+        computer.go.clear()
+        queue.submit(["first"], [500])  # an empty queue takes it
+        await entered(computer)
+        queue.submit(["a"], [60])
+        with pytest.raises(QueueFull):
+            queue.submit(["b"], [41])
+        queue.submit(["c"], [40])
+        assert queue.full
+        assert queue.refusal().seconds == 2.0
+        queue._speed.tokens_per_second = 1e9
+        assert queue._most == 1000
+        assert not queue.full
+
+    asyncio.run(ask())
+
+
+def test_the_speed_is_learnt_from_every_batch(batcher, computer):
+    async def ask():
+        queue = batcher()
+        for _ in range(3):
+            await queue.submit(["a", "b"], [10, 20]).done
+        return queue._speed.tokens_per_second
+
+    assert asyncio.run(ask()) > 0
 
 
 def test_an_answer_after_the_end_of_its_loop_harms_nobody(batcher, computer):
