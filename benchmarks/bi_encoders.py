@@ -101,7 +101,7 @@ def trained(on: str, asked: argparse.Namespace) -> dict[str, Any]:
 
 def student(on: str, asked: argparse.Namespace) -> dict[str, Any]:
     """The recipe of the student: cut, and taught its teacher's vectors on texts without labels."""
-    setup = {"epochs": 5, "batch_size": 32, "learning_rate": 4e-4, "evaluations": 1}
+    setup = {"epochs": 3, "batch_size": 32, "learning_rate": 4e-4, "evaluations": 1}
     teach = {
         "use": "distill",
         "objectives": [{"use": "cosine", "weight": 10.0}, {"use": "hidden-states"}],
