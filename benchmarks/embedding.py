@@ -5,7 +5,8 @@
 
 MiniLM is run by every CPU backend that works for its users: sentence-transformers in fp32 and,
 where the processor multiplies bf16 numbers, bf16; leanformer's PyTorch, OpenVINO and ONNX Runtime
-in fp32, bf16 and int8. The student is a folder that leanformer exported, or any embedding model.
+in fp32, bf16 and int8. The student is a folder that leanformer exported, or any embedding model,
+which is exported to OpenVINO in int8 and in bf16, or in fp32 where there is no bf16.
 All systems embed the same 400 texts of mixed length in turn: sentences of STS-B, paragraphs of
 XQuAD, abstracts of Cranfield. Beside the speed stand Spearman's correlation on STS-B's test split
 and nDCG@10 on Cranfield.
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from embedding_page import MEASURED, write_page
-from embedding_systems import EXPORTS, PLACE, Encode, encoders
+from embedding_systems import EXPORTS, PLACE, STUDENT, Encode, encoders, students
 from embedding_texts import Pairs, mixed_texts, stsb
 from retrieval_sets import Collection, collection
 from rivals_sets import MINILM
@@ -30,12 +31,11 @@ from leanformer.core.record import Record
 from leanformer.measure.environment import environment
 from leanformer.measure.interleave import interleave
 from leanformer.numerics.metrics.ranking import Ndcg
-from leanformer.retrieve.embed import open_encoder
 from leanformer.retrieve.indexes.exact import Exact
 from leanformer.retrieve.searching.judging.evaluation import quality as judged_by
 
 TEXTS, ROUNDS, TOP = 400, 5, 100
-REFERENCE, STUDENT = "leanformer pytorch fp32", "student"
+REFERENCE = "leanformer pytorch fp32"
 
 
 def main() -> None:
@@ -89,7 +89,7 @@ def clock(
     judged once, with the fastest of them.
     """
     systems = encoders(model, texts[:128], place, exports=exports)
-    systems[STUDENT] = open_encoder(student).encode
+    systems |= students(student, texts[:128], place.with_name("student"))
     sample = systems[REFERENCE](texts[:32])
     calls: dict[str, Callable[[], object]] = {
         name: partial(encode, texts) for name, encode in systems.items()
@@ -107,7 +107,9 @@ def clock(
             texts=len(texts),
             rate=timings[name].rate(len(texts)),
             contended=timings[name].contended,
-            agreement=None if name == STUDENT else agreement(sample, systems[name](texts[:32])),
+            agreement=None
+            if name.startswith(STUDENT)
+            else agreement(sample, systems[name](texts[:32])),
             **judged[numbers],
             environment=environment(),
         )
@@ -115,7 +117,12 @@ def clock(
 
 def _numbers(system: str) -> str:
     """What decides the quality of a system: fp32 and bf16 are the same in every backend."""
-    return system.rpartition(" ")[2] if system.endswith(("fp32", "bf16")) else system
+    exact = system.endswith(("fp32", "bf16")) and not system.startswith(STUDENT)
+    return system.rpartition(" ")[2] if exact else system
+
+
+def _agreement(system: str, sample_ND: np.ndarray, vectors_ND: np.ndarray) -> float | None:
+    return None if system.startswith(STUDENT) else agreement(sample_ND, vectors_ND)
 
 
 def agreement(first_ND: np.ndarray, second_ND: np.ndarray) -> float:

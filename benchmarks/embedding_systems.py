@@ -27,6 +27,7 @@ EXPORTS = (
     ("onnxruntime", "fp32"),
 )
 PLACE = ROOT / "runs" / "embedding"
+STUDENT = "student"
 
 
 def halves() -> list[str]:
@@ -50,13 +51,31 @@ def encoders(
     }
     for precision in ["fp32", *halves()]:
         found[f"leanformer pytorch {precision}"] = open_encoder(model, precision=precision).encode
+    exports = (*exports, *(("openvino", precision) for precision in halves()))
     export(model, "embedding", place, texts, exports)
-    for backend, stored in exports:
-        runs = [stored, *halves()] if (backend, stored) == ("openvino", "fp32") else [stored]
-        for precision in runs:
-            encoder = open_encoder(place, backend=backend, precision=precision)
-            found[f"leanformer {backend} {precision}"] = encoder.encode
+    for backend, precision in exports:
+        encoder = open_encoder(place, backend=backend, precision=precision)
+        found[f"leanformer {backend} {precision}"] = encoder.encode
     return found
+
+
+def students(folder: Path, texts: list[str], place: Path) -> dict[str, Encode]:
+    """A compressed encoder in OpenVINO, by the name of the system: in int8, and in bf16 where the
+    processor multiplies it; or as a folder that leanformer exported says.
+
+    Args:
+        folder: The folder of an embedding model, or an exported one.
+        texts: Which int8 is calibrated on.
+        place: Where it is exported to, once.
+    """
+    if (folder / "leanformer.json").is_file():
+        return {STUDENT: open_encoder(folder).encode}
+    precisions = ["int8", *(halves() or ["fp32"])]
+    export(str(folder), "embedding", place, texts, [("openvino", one) for one in precisions])
+    return {
+        f"{STUDENT} openvino {one}": open_encoder(place, backend="openvino", precision=one).encode
+        for one in precisions
+    }
 
 
 def export(model: str, kind: str, place: Path, texts: list[str], exports: Any = EXPORTS) -> None:
@@ -92,9 +111,10 @@ def cross_encoders(model: str, texts: list[str], place: Path) -> dict[str, Score
     """Cross-encoders of the model's shape: sentence-transformers' class, and our OpenVINO."""
     from sentence_transformers import CrossEncoder
 
-    export(model, "ranking", place, texts, (("openvino", "fp32"),))
+    precision: Any = [*halves(), "fp32"][0]
+    export(model, "ranking", place, texts, (("openvino", precision),))
     theirs = CrossEncoder(str(place), device="cpu")
-    ours = load(place, "openvino", precision=[*halves(), "fp32"][0])
+    ours = load(place, "openvino", precision=precision)
 
     def score(first: Sequence[str], second: Sequence[str]) -> Any:
         return theirs.predict(list(zip(first, second, strict=True)), show_progress_bar=False)

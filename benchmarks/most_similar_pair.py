@@ -105,9 +105,10 @@ def bi_encoders(model: str, texts: list[str], place: Path) -> dict[str, tuple[En
     """How each library encodes, and how it finds the most similar pair of the vectors."""
     from sentence_transformers import SentenceTransformer
 
-    export(model, "embedding", place, texts, (("openvino", "fp32"),))
+    precision: Any = [*halves(), "fp32"][0]
+    export(model, "embedding", place, texts, (("openvino", precision),))
     theirs = SentenceTransformer(model, device="cpu")
-    ours = open_encoder(place, backend="openvino", precision=[*halves(), "fp32"][0])
+    ours = open_encoder(place, backend="openvino", precision=precision)
 
     def encode(chosen: Sequence[str]) -> np.ndarray:
         return theirs.encode(list(chosen), show_progress_bar=False)  # type: ignore[no-any-return]
