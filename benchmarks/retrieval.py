@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--reranker", type=Path)
     parser.add_argument("--student", type=Path)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=3)
     asked = parser.parse_args()
     if asked.what == "page":
         write_page()
