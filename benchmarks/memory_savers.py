@@ -55,6 +55,7 @@ ON_A_GPU: dict[str, tuple[Any, ...]] = {
     "activations to host": (OffloadActivations(),),
     "optimizer to host": (OffloadOptimizer(),),
     "swap layers": (SwapLayers(),),
+    "swap layers, 1 row": (SwapLayers(rows=1),),
 }
 ROUNDS, STEPS = 2, 2
 SIZES = {"full": (12, 768, 12, 4, 128), "tiny": (2, 32, 2, 2, 16)}  # layers, width, heads, B, T

@@ -22,8 +22,8 @@ training of the same model: below 1 is less. Times are medians over rounds, with
 most in brackets.
 """
 NOT_RUN = (
-    "Not run here, since it needs a GPU: activations to host, optimizer to host, swap layers. On a "
-    "CPU they move nothing."
+    "Not run here, since it needs a GPU: activations to host, optimizer to host, swap layers, swap "
+    "layers with 1 row at a time. On a CPU they move nothing."
 )
 
 

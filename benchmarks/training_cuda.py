@@ -50,6 +50,7 @@ SAVERS: dict[str, tuple[MemorySaver, ...]] = {
     "offload-activations": (OffloadActivations(),),
     "offload-optimizer": (OffloadOptimizer(),),
     "swap-layers": (SwapLayers(),),
+    "swap-layers, 8 rows": (SwapLayers(rows=8),),
     "checkpoint-activations + chunked-cross-entropy": (
         CheckpointActivations(),
         ChunkedCrossEntropy(),

@@ -9,4 +9,10 @@ import torch
 
 def runs_again() -> bool:
     """Whether a backward pass is running, so that what computes now is computed once more."""
-    return torch._C._current_graph_task_id() != -1
+    return backward_pass() is not None
+
+
+def backward_pass() -> int | None:
+    """The number of the backward pass that is running, unlike that of any other; None = none is."""
+    number: int = torch._C._current_graph_task_id()
+    return None if number == -1 else number

@@ -129,7 +129,7 @@ class Scaled(nn.Module):
 
 def test_a_layer_runs_again_only_where_gradients_are_asked_for() -> None:
     layer, x = Scaled(), torch.randn(2, 3, requires_grad=True)
-    run = checkpointed(layer)
+    run = checkpointed(layer, layer.forward)
     run(x, scale=2.0).sum().backward()
     assert layer.calls == 2
     with torch.no_grad():

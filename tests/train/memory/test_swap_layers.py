@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import torch
 from shadow_device import shadow
-from torch import Tensor, nn
+from torch import nn
+from train.memory.blocks import Block, Blocks, slopes_of
 from train.memory.languages import language_batch, language_model
 from train.toy import FAST, toy
 from train.two_terms import same
@@ -15,7 +16,7 @@ from leanformer.models.tied import cpu_state
 from leanformer.train import Supervised, fit
 from leanformer.train.memory import ChunkedCrossEntropy, OffloadOptimizer, SwapLayers
 from leanformer.train.memory.layers import layers_of
-from leanformer.train.memory.swap_layers import Swap, _resident
+from leanformer.train.memory.row_groups import Rows
 
 
 def trained(
@@ -61,96 +62,70 @@ def test_it_goes_on_after_a_kill(tmp_path: Path) -> None:
     assert same(resumed, weights)
 
 
+def slopes(family: str, memory: list[Any], grouped: int | None = None, drop: bool = True) -> Any:
+    """The gradients of a pass, after which the model has evaluated the batch too.
+
+    Args:
+        family: The model.
+        memory: At most one saver.
+        grouped: Rows that pass a layer at a time, with nothing swapped or checkpointed.
+        drop: Whether there is dropout.
+    """
+    model, kind = language_model(family)
+    model.config.use_cache = False
+    for module in model.modules():
+        if isinstance(module, nn.Dropout) and not drop:
+            module.p = 0.0
+    model.to(shadow())
+    for place, layer in enumerate(layers_of(model, "") if grouped else ()):
+        real, apart = layer.forward, Rows(grouped or 1, layer, str(place))
+        layer.forward = (  # type: ignore[method-assign]
+            lambda *own, real=real, apart=apart, **named: apart.run(real, real, own, named)
+        )
+    batch = shadowed(language_batch(model.config.vocab_size))
+    loss = Supervised(kind)
+    with memory[0].apply(model, loss) if memory else torch.enable_grad():
+        torch.manual_seed(1)
+        loss.mean(model, batch).backward()
+        found = slopes_of(model)
+        with torch.no_grad():
+            model.eval()(**batch.inputs)
+        return found
+
+
+def shadowed(batch: Batch) -> Batch:
+    assert batch.labels is not None
+    inputs = {name: tensor.to(shadow()) for name, tensor in batch.inputs.items()}
+    return Batch(inputs, batch.labels.to(shadow()), batch.index)
+
+
 @pytest.mark.parametrize("family", ["gpt2", "modernbert"])
 def test_gradients_are_equal_to_the_last_bit(family: str) -> None:
-    def slopes(memory: list[Any]) -> dict[str, Tensor]:
-        model, kind = language_model(family)
-        model.config.use_cache = False
-        model.to(shadow())
-        batch = language_batch(model.config.vocab_size)
-        assert batch.labels is not None
-        inputs = {name: tensor.to(shadow()) for name, tensor in batch.inputs.items()}
-        batch = Batch(inputs, batch.labels.to(shadow()), batch.index)
-        loss = Supervised(kind)
-        with memory[0].apply(model, loss) if memory else torch.enable_grad():
-            torch.manual_seed(1)
-            loss.mean(model, batch).backward()
-            with torch.no_grad():
-                model.eval()(**inputs)
-            return {n: p.grad.cpu().clone() for n, p in model.named_parameters()}
-
-    expected, ours = slopes([]), slopes([SwapLayers()])
+    expected, ours = slopes(family, []), slopes(family, [SwapLayers()])
     assert ours.keys() == expected.keys()
     for name, slope in expected.items():
         assert torch.equal(ours[name], slope), name
 
 
-class Block(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.map = nn.Linear(4, 4)
-        self.frozen = nn.Parameter(torch.ones(4), requires_grad=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.map(x) * self.frozen
-
-
-class Blocks(nn.Module):
-    def __init__(self, count: int = 3) -> None:
-        super().__init__()
-        self.first = nn.Linear(4, 4)
-        self.blocks = nn.ModuleList(Block() for _ in range(count))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.first(x)
-        for block in self.blocks:
-            x = block(x)
-        return x
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("family", ["bert", "gpt2", "llama", "modernbert"])
+def test_a_few_rows_at_a_time_give_the_gradients_of_all(family: str, rows: int) -> None:
+    """Of a batch of three rows, one of which is shorter."""
+    expected = slopes(family, [], drop=False)
+    ours = slopes(family, [SwapLayers(rows=rows)], drop=False)
+    assert ours.keys() == expected.keys()
+    for name, slope in expected.items():
+        torch.testing.assert_close(ours[name], slope, rtol=1e-12, atol=1e-12)
 
 
-def test_each_weight_crosses_the_bus_twice_and_its_gradient_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    made: list[Swap] = []
-    real = Swap.__init__
-
-    def noted(swap: Swap, *arguments: Any) -> None:
-        real(swap, *arguments)
-        made.append(swap)
-
-    monkeypatch.setattr(Swap, "__init__", noted)
-    model = Blocks().to(shadow())
-    with SwapLayers().apply(model, Supervised("classification")):
-        (swap,) = made
-        own = list(model.blocks.parameters())
-        weights, trained = 4 * sum(p.numel() for p in own), 4 * 20 * 3
-        for passes in (1, 2):
-            model(torch.ones(2, 4).to(shadow())).sum().backward()
-            assert swap.fetched_bytes == 2 * weights * passes
-            assert swap.returned_bytes == trained * passes
-        assert swap._coming == {}
-        assert all(p.grad is None for p in own if not p.requires_grad)
-        assert all(p.grad.device.type == "cpu" for p in own if p.grad is not None)
-
-
-def test_weights_that_changed_on_their_way_are_fetched_again() -> None:
-    model = Blocks().to(shadow())
-    with SwapLayers().apply(model, Supervised("classification")), torch.no_grad():
-        model.first(torch.ones(1, 4).to(shadow()))
-        model.blocks[0](torch.ones(1, 4).to(shadow()))  # the second one is on its way now
-        for parameter in model.blocks[1].parameters():
-            parameter.zero_()
-        x = torch.ones(1, 4).to(shadow())
-        assert torch.equal(model.blocks[1](x).cpu(), x.cpu())
-
-
-def test_weights_are_put_back_also_after_an_error() -> None:
-    layer = Block()
-    own = dict(layer.named_parameters())
-    with pytest.raises(KeyError), _resident(layer, {id(p): p.detach() for p in own.values()}):
-        assert layer.map.weight is not own["map.weight"]
-        raise KeyError
-    assert dict(layer.named_parameters()) == own
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_each_group_computes_again_with_the_dropout_that_it_had(family: str) -> None:
+    expected, ours = slopes(family, [], grouped=2), slopes(family, [SwapLayers(rows=2)])
+    whole = slopes(family, [SwapLayers()])
+    assert ours.keys() == expected.keys()
+    for name, slope in expected.items():
+        torch.testing.assert_close(ours[name], slope, rtol=1e-12, atol=1e-12)
+    assert any(not torch.allclose(ours[name], slope) for name, slope in whole.items())
 
 
 def test_what_cannot_be_swapped_is_refused() -> None:
@@ -185,10 +160,7 @@ def test_another_saver_beside_it_works_too() -> None:
     model, kind = language_model("gpt2")
     model.to(shadow())
     loss = Supervised(kind)
-    batch = language_batch(model.config.vocab_size)
-    assert batch.labels is not None
-    inputs = {name: tensor.to(shadow()) for name, tensor in batch.inputs.items()}
-    batch = Batch(inputs, batch.labels.to(shadow()), batch.index)
-    with SwapLayers().apply(model, loss), ChunkedCrossEntropy(tokens=3).apply(model, loss):
+    batch = shadowed(language_batch(model.config.vocab_size))
+    with SwapLayers(rows=2).apply(model, loss), ChunkedCrossEntropy(tokens=3).apply(model, loss):
         loss.mean(model, batch).backward()
     assert all(p.grad is not None for layer in layers_of(model, "") for p in layer.parameters())

@@ -74,25 +74,26 @@ class CheckpointActivations(MemorySaver):
             if getattr(config, "use_cache", False):
                 replace(config, "use_cache", False)
             for layer in layers[:: self.every]:
-                replace(layer, "forward", checkpointed(layer, contexts))
+                replace(layer, "forward", checkpointed(layer, layer.forward, contexts))
             yield
 
 
-def checkpointed(layer: nn.Module, contexts: Any = noop_context_fn) -> Callable[..., Any]:
-    """The forward of a layer, which keeps its inputs alone while gradients are asked for.
+def checkpointed(
+    layer: nn.Module, forward: Callable[..., Any], contexts: Any = noop_context_fn
+) -> Callable[..., Any]:
+    """What computes a layer, and keeps its inputs alone while gradients are asked for.
 
     Args:
-        layer: Its present `forward` is what runs, once in each pass.
+        layer: It is checkpointed while it `is_checkpointed`.
+        forward: What runs, once in each pass.
         contexts: As `context_fn` of torch's `checkpoint`.
     """
-    forward = layer.forward
 
     def kept(*arguments: Any, **named: Any) -> Any:
-        if not (layer.training and torch.is_grad_enabled()):
+        if not is_checkpointed(layer):
             return forward(*arguments, **named)
-        named |= {name: None for name in _CACHES if name in named}
         # one by one, since torch keeps as saved tensors only those that it is given so
-        leaves, shape = tree_flatten((arguments, named))
+        leaves, shape = tree_flatten((arguments, without_caches(named)))
 
         def run(*leaves: Any) -> Any:
             again, by_name = tree_unflatten(leaves, shape)
@@ -102,6 +103,16 @@ def checkpointed(layer: nn.Module, contexts: Any = noop_context_fn) -> Callable[
 
     kept.keeps_inputs = True  # type: ignore[attr-defined]
     return kept
+
+
+def is_checkpointed(layer: nn.Module) -> bool:
+    """Whether a layer with such a forward is checkpointed now: gradients are asked for."""
+    return layer.training and torch.is_grad_enabled()
+
+
+def without_caches(named: dict[str, Any]) -> dict[str, Any]:
+    """The named arguments of a layer, with None in place of caches."""
+    return named | {name: None for name in _CACHES if name in named}
 
 
 def refuse_checkpointed(layers: list[nn.Module]) -> None:
