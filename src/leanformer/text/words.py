@@ -14,18 +14,8 @@ that was split here, so training and serving give it the same token ids.
 import unicodedata
 from collections.abc import Sequence
 
-_UNSPACED = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x1000, 0x109F),  # Burmese
-    (0x1780, 0x17FF),  # Khmer
-    (0x3040, 0x30FF),  # kana
-    (0x31F0, 0x31FF),
-    (0x3400, 0x9FFF),  # Chinese characters
-    (0xAA60, 0xAA7F),
-    (0xF900, 0xFAFF),
-    (0xFF66, 0xFF9F),
-    (0x20000, 0x3FFFF),
-)
+from leanformer.text.scripts import is_unspaced
+
 _INSIDE = frozenset("'’.-")
 _JOINERS = frozenset("\u00ad\u200c\u200d\u2060")  # invisible, inside words of many scripts
 
@@ -94,7 +84,7 @@ def _combines(character: str) -> bool:
 def _in_word(character: str) -> bool:
     if character.isascii():
         return character.isalnum() or character == "_"
-    return character.isalnum() and not _unspaced(ord(character))
+    return character.isalnum() and not is_unspaced(character)
 
 
 def _joins(text: str, place: int) -> bool:
@@ -105,7 +95,3 @@ def _joins(text: str, place: int) -> bool:
         and (_in_word(text[place - 1]) or _combines(text[place - 1]))
         and _in_word(text[place + 1])
     )
-
-
-def _unspaced(code: int) -> bool:
-    return code >= _UNSPACED[0][0] and any(low <= code <= high for low, high in _UNSPACED)

@@ -1,5 +1,7 @@
 """Stored embeddings read like a matrix in memory, and damage is named."""
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +63,6 @@ def test_there_are_no_rows_past_the_end(stored: Embeddings) -> None:
 
 
 def test_damage_is_named(stored: Embeddings, tmp_path: Path) -> None:
-    import shutil
-
     out = Path(shutil.copytree(stored.folder, tmp_path / "out"))
     ids = out / "shard-00001" / "ids.utf8"
     kept = ids.read_bytes()
@@ -84,3 +84,31 @@ def test_damage_is_named(stored: Embeddings, tmp_path: Path) -> None:
     listing.unlink()
     with pytest.raises(ValueError, match=r"embeddings\.json is missing: nothing was embedded"):
         read_embeddings(out)
+
+
+@pytest.mark.parametrize("name", ["vectors.npy", "ids.utf8", "ids.ends"])
+def test_a_file_that_was_cut_is_refused_before_it_is_mapped(
+    stored: Embeddings, tmp_path: Path, name: str
+) -> None:
+    out = Path(shutil.copytree(stored.folder, tmp_path / "out"))
+    file = out / "shard-00001" / name
+    for size in (file.stat().st_size - 1, file.stat().st_size // 2, 0):
+        os.truncate(file, size)
+        with pytest.raises(ValueError, match=rf"{name} has {size} bytes and had \d+"):
+            read_embeddings(out, check=False)
+
+
+def test_a_shard_of_another_shape_than_the_listing_says_is_named(
+    stored: Embeddings, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(stored.folder, tmp_path / "out"))
+    file = out / "shard-00001" / "vectors.npy"
+    raw = file.read_bytes()
+    file.write_bytes(raw.replace(b"(16, 6)", b"(15, 6)"))
+    with pytest.raises(ValueError, match=r"vectors\.npy holds float32 of shape \(15, 6\), and"):
+        read_embeddings(out, check=False)
+    file.write_bytes(raw)
+    ends = out / "shard-00001" / "ids.ends"
+    ends.write_bytes(ends.read_bytes()[:-8] + bytes(8))
+    with pytest.raises(ValueError, match=r"ids\.utf8 does not hold the 16 ids that"):
+        read_embeddings(out, check=False)

@@ -6,6 +6,7 @@ from hypothesis.extra import numpy as hnp
 from index_cases import clustered
 
 from leanformer.retrieve.indexes.augmentation import Space, augment, augment_queries, norms
+from leanformer.retrieve.indexes.vector_rows import HeldRows
 
 NUMBERS = st.floats(-1e3, 1e3, allow_subnormal=False)
 ROWS = st.tuples(st.integers(1, 9), st.integers(1, 5)).flatmap(
@@ -49,7 +50,7 @@ def test_a_row_longer_than_the_longest_gets_nothing() -> None:
 def test_nearest_in_the_space_is_the_largest_inner_product(unit: bool, width: int) -> None:
     rows = clustered(300, width, unit=unit, shift=2.0)
     queries = clustered(20, width, unit=False, seed=1)
-    space = Space.of(rows)
+    space = Space.of(HeldRows(rows))
     assert space.augmented is not unit
     assert space.placed_width % 4 == 0
     placed, asked = space.rows(rows), space.queries(queries)
@@ -61,7 +62,7 @@ def test_nearest_in_the_space_is_the_largest_inner_product(unit: bool, width: in
 
 def test_whole_numbers_fill_the_grid_and_keep_the_order() -> None:
     rows = clustered(300, 32, unit=False)
-    space = Space.of(rows, whole=True)
+    space = Space.of(HeldRows(rows), whole=True)
     placed = space.rows(rows)
     assert (placed == np.rint(placed)).all()
     assert abs(placed).max() == 127
@@ -72,7 +73,7 @@ def test_whole_numbers_fill_the_grid_and_keep_the_order() -> None:
 def test_rows_of_zeros_and_queries_of_zeros_stay_finite() -> None:
     rows = np.zeros((3, 4), np.float32)
     for whole in (False, True):
-        space = Space.of(rows, whole)
+        space = Space.of(HeldRows(rows), whole)
         assert np.isfinite(space.rows(rows)).all()
         assert np.isfinite(space.queries(rows)).all()
 
@@ -81,14 +82,14 @@ def test_rows_of_zeros_and_queries_of_zeros_stay_finite() -> None:
 @given(st.integers(1, 40), st.booleans(), st.booleans())
 def test_a_space_survives_its_arrays(width: int, unit: bool, whole: bool) -> None:
     rows = clustered(20, width, unit=unit)
-    space = Space.of(rows, whole)
+    space = Space.of(HeldRows(rows), whole)
     again = Space.read(space.arrays(), width)
     assert (again.rows(rows) == space.rows(rows)).all()
     assert (again.queries(rows) == space.queries(rows)).all()
 
 
 def test_arrays_that_are_no_space_are_refused() -> None:
-    arrays = Space.of(clustered(20, 6)).arrays()
+    arrays = Space.of(HeldRows(clustered(20, 6))).arrays()
     with pytest.raises(ValueError, match="not the space of vectors of width 9"):
         Space.read(arrays, 9)
     for wrong in (np.array([-1.0, 0, 0]), np.array([np.nan, 0, 0])):
@@ -98,9 +99,9 @@ def test_arrays_that_are_no_space_are_refused() -> None:
 
 def test_rows_that_are_not_augmented_are_compared_by_inner_products() -> None:
     rows, queries = clustered(200, 6, unit=False), clustered(9, 6, seed=1)
-    space = Space.of(rows, augmenting=False)
+    space = Space.of(HeldRows(rows), augmenting=False)
     assert space.inner
     assert not space.augmented
     products = space.queries(queries) @ space.rows(rows).T
     assert (products.argmax(1) == (queries @ rows.T).argmax(1)).all()
-    assert not Space.of(clustered(200, 6), augmenting=False).inner
+    assert not Space.of(HeldRows(clustered(200, 6)), augmenting=False).inner

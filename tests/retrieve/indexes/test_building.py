@@ -1,5 +1,6 @@
 import json
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,24 @@ import pytest
 from index_cases import clustered
 
 from leanformer.core.storage.parts import LIST, list_parts
-from leanformer.retrieve.indexes import Exact, Hnsw, Ivf, StoredIndex, build_index
+from leanformer.retrieve.indexes import (
+    Binary,
+    Exact,
+    Hnsw,
+    Index,
+    Int8Codes,
+    Ivf,
+    IvfPq,
+    IvfRabitq,
+    Scalar,
+    StoredIndex,
+    build_index,
+    faiss_index,
+    vector_rows,
+)
 from leanformer.retrieve.indexes.advice import Truth, Tuned, true_answers, tune
 from leanformer.retrieve.indexes.building import NAME, load_derived
+from leanformer.retrieve.indexes.vector_rows import StoredRows
 from leanformer.retrieve.store import VectorStore
 
 pytest.importorskip("faiss")
@@ -86,7 +102,8 @@ def test_recall_is_not_measured_on_the_rows_that_the_effort_was_tuned_on(
     monkeypatch.setattr(building, "advise", lambda *args, **settings: chosen)
     monkeypatch.setattr(building, "tune", note)
     about = build_index(folder, threads=1)
-    rows, vectors = building.alive_vectors(VectorStore.open(folder).snapshot())
+    stored = StoredRows(VectorStore.open(folder).snapshot())
+    rows, vectors = stored.rows_N, np.concatenate(list(stored.blocks()))
     derived, _ = load_derived(VectorStore.open(folder), folder / NAME, 1)
     assert derived.index is not None
     own = np.random.default_rng(0).permutation(len(rows))[:200]
@@ -94,6 +111,50 @@ def test_recall_is_not_measured_on_the_rows_that_the_effort_was_tuned_on(
     measured = true_answers(vectors, vectors[own], 10, own_Q=own).recall(derived.index)
     assert about["recall"]["value"] == measured
     assert about["recall"]["queries"] == 200
+
+
+INDEXES = [
+    Ivf(lists=20), IvfPq(lists=20), IvfRabitq(lists=20), Hnsw(links=4, ef_construction=8),
+    Scalar(), Int8Codes(), Binary(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("index", INDEXES, ids=lambda index: type(index).__name__)
+def test_an_index_of_a_store_is_that_of_its_vectors_in_memory(
+    index: Index, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_rows, "BLOCK_ROWS", 700)
+    monkeypatch.setattr(faiss_index, "_TRAINED", 900)
+    about = build_index(folder, index, threads=1)
+    rows = np.delete(clustered(ROWS), 7, axis=0)
+    held = index.build(rows, threads=1)
+    held.save(tmp_path / "held")
+    for name in ("index.faiss", "space.safetensors"):
+        assert (folder / NAME / name).read_bytes() == (tmp_path / "held" / name).read_bytes()
+    own = np.random.default_rng(0).permutation(len(rows))[:200]
+    measured = true_answers(rows, rows[own], 10, own_Q=own).recall(held)
+    assert about["recall"]["value"] == pytest.approx(measured, abs=1e-3)
+
+
+def test_vectors_of_a_store_stay_on_the_disk_while_an_index_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from leanformer.retrieve.indexes import building
+
+    rows, width = 20_000, 64
+    with VectorStore.create(tmp_path / "s", width=width) as store:
+        store.add([str(row) for row in range(rows)], clustered(rows, width))
+    monkeypatch.setattr(vector_rows, "BLOCK_ROWS", 512)
+    monkeypatch.setattr(faiss_index, "_TRAINED", 1000)
+    monkeypatch.setattr(building, "_QUERIES", 20)
+    build_index(tmp_path / "s", Ivf(lists=16), threads=1)  # what is imported
+    tracemalloc.start()
+    try:
+        build_index(tmp_path / "s", Ivf(lists=16), threads=1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < rows * width * 4 / 3
 
 
 def test_an_exact_search_and_an_empty_store_need_no_files(folder: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from index_cases import APPROXIMATE, clustered
 
-from leanformer.retrieve.indexes import Index, Scalar, faiss_index
+from leanformer.retrieve.indexes import Index, Scalar, faiss_index, vector_rows
 
 pytest.importorskip("faiss")
 
@@ -11,7 +11,7 @@ pytest.importorskip("faiss")
 def test_rows_that_are_added_in_blocks_and_trained_on_a_part_are_found(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(faiss_index, "_BLOCK", 70)
+    monkeypatch.setattr(vector_rows, "BLOCK_ROWS", 70)
     monkeypatch.setattr(faiss_index, "_TRAINED", 200)
     vectors = clustered(400)
     rows = index.build(vectors, threads=1).search(vectors[::40], 1)[1]

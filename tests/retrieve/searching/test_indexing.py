@@ -83,17 +83,52 @@ def test_a_changed_folder_is_followed_and_what_only_moved_is_not_read_again(
         ]
 
 
+def passages_of(folder: Path, source: str) -> list[str]:
+    snapshot = VectorStore.open(folder / "store").snapshot()
+    records = snapshot.records(snapshot.alive().nonzero()[0])
+    return [one["text"] for one in records if one["metadata"]["source"] == source]
+
+
+def test_the_passages_of_a_changed_document_are_replaced_in_one_commit(
+    notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adding_module, "_BATCH", 2)
+    out, seen, upsert = tmp_path / "out", list[list[str]](), VectorStore.upsert
+    (notes / "long.md").write_text("\n\n".join(f"Old {n} of a long text." for n in range(9)))
+    index_texts(Texts(path=notes), out, asked())
+    old = passages_of(out, "long.md")
+    assert len(old) == 9
+    letters = len(passages_of(out, "post/letter.txt"))
+    (notes / "long.md").write_text("\n\n".join(f"New {n} of the same text." for n in range(7)))
+    (notes / "post" / "letter.txt").unlink()
+    (notes / "added.md").write_text("\n\n".join(f"Added {n} at the very end." for n in range(5)))
+
+    def seeing(self: VectorStore, *args: Any, **more: Any) -> Any:
+        rows = upsert(self, *args, **more)
+        seen.append(passages_of(out, "long.md"))
+        return rows
+
+    monkeypatch.setattr(VectorStore, "upsert", seeing)
+    done = index_texts(Texts(path=notes), out, asked())
+    new = passages_of(out, "long.md")
+    assert new == [f"New {n} of the same text." for n in range(7)]
+    assert len(seen) == 5  # three of what was added, in twos; the long text; what is gone
+    assert [one for one in seen if one != old] == [new] * 2
+    assert (done.added, done.deleted) == (5 + 7, 9 + letters)
+    assert passages_of(out, "post/letter.txt") == []
+
+
 def killed(notes: Path, out: Path, batches: int) -> None:
     """Index in batches of two passages, and die before another commit."""
     adding_module._BATCH = 2
-    add, count = VectorStore.add, iter(range(100))
+    upsert, count = VectorStore.upsert, iter(range(100))
 
-    def add_or_die(self: VectorStore, *args: Any) -> Any:
+    def upsert_or_die(self: VectorStore, *args: Any, **more: Any) -> Any:
         if next(count) == batches:
             os._exit(9)
-        return add(self, *args)
+        return upsert(self, *args, **more)
 
-    VectorStore.add = add_or_die  # type: ignore[method-assign]
+    VectorStore.upsert = upsert_or_die  # type: ignore[method-assign]
     index_texts(Texts(path=notes), out, asked())
     os._exit(0)
 

@@ -29,6 +29,7 @@ COMMITS = (
     lambda store: store.delete(["c", "a"]),
     lambda store: store.compact(),
     lambda store: store.add(*rows(["f"], 3)),
+    lambda store: store.upsert(*rows(["g", "e", "h"], 4), delete=["f", "none"]),
 )
 
 

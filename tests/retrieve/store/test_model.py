@@ -12,7 +12,8 @@ from leanformer.retrieve.store import VectorStore
 keys = st.lists(st.sampled_from("abcdefé\0"), unique=True, max_size=5)
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["add", "add", "update", "keep", "delete", "compact", "reopen"]), keys
+        st.sampled_from(["add", "add", "update", "keep", "upsert", "delete", "compact", "reopen"]),
+        keys,
     ),
     max_size=12,
 )
@@ -51,6 +52,12 @@ def change(store, model, verb, names, number):
         assert store.delete(names) == sum(there)
         for name in names:
             model.pop(name, None)
+    elif verb == "upsert":
+        gone = [name for name in model if name not in names][:1]
+        store.upsert(names, values.reshape(-1, 3), records, delete=[*gone, "none"])
+        for name in [*gone, *names]:
+            model.pop(name, None)
+        model |= dict(zip(names, zip(values, records, strict=True), strict=True))
     elif any(there) if verb == "add" else not all(there):
         with pytest.raises(ValueError, match=r"which (no )?row"):
             getattr(store, "add" if verb == "add" else "update")(names, values.reshape(-1, 3))

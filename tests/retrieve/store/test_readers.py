@@ -13,13 +13,16 @@ BATCH = 5
 
 
 def write(store, batches):
-    """Batches of equal rows; each third one is deleted, and twice everything is compacted."""
+    """Batches of equal rows; each third one is replaced, another one deleted, and twice everything
+    is compacted."""
     for number in range(batches):
         keys = [f"{number}-{place}" for place in range(BATCH)]
         records = [{"text": key, "metadata": {"batch": number}} for key in keys]
         store.add(keys, np.full((BATCH, 3), number), records)
         if number % 3 == 2:
             store.update(keys, np.full((BATCH, 3), number + 0.5))
+            others = [f"{key}-new" for key in keys]
+            store.upsert(others, np.full((BATCH, 3), number + 0.75), records, delete=keys)
         if number % 3 == 1:
             assert store.delete(keys) == BATCH
         if number in (batches // 2, batches - 2):

@@ -76,6 +76,34 @@ def test_an_update_replaces_rows_in_one_commit(store):
     assert (before.alive().tolist(), len(before)) == ([True] * 3, 3)
 
 
+def test_an_upsert_replaces_adds_and_deletes_in_one_commit(store):
+    store.add(["a", "b", "c"], unit(3), [{"text": key} for key in "abc"])
+    before = store.snapshot()
+    assert store.upsert(["d", "b"], unit(2, seed=1), delete=["a", "none"]).tolist() == [3, 4]
+    after = store.snapshot()
+    assert (after.version, len(after)) == (before.version + 1, 3)
+    assert after.rows_of(["a", "b", "c", "d"]).tolist() == [-1, 4, 2, 3]
+    assert [one["text"] for one in after.records([3, 4])] == ["", "b"]
+    assert np.array_equal(after.vectors([3, 4]), unit(2, seed=1))
+    assert before.rows_of(["a", "b", "c", "d"]).tolist() == [0, 1, 2, -1]
+    store.upsert(["b"], unit(1), [{"text": "new"}])
+    assert store.snapshot().records(store.snapshot().rows_of(["b"]))[0]["text"] == "new"
+    assert store.upsert([], [], delete=["c"]).tolist() == []
+    assert len(store.snapshot()) == 2
+    store.verify()
+
+
+def test_an_upsert_refuses_a_key_that_is_put_in_and_deleted(store):
+    store.add(["a", "b"], unit(2))
+    with pytest.raises(ValueError, match=r"delete\[1\] is 'b', which is put in by the same call"):
+        store.upsert(["b"], unit(1), delete=["a", "b"])
+    with pytest.raises(ValueError, match=r"delete\[1\] is 'a', as delete\[0\] is"):
+        store.upsert(["c"], unit(1), delete=["a", "a"])
+    with pytest.raises(ValueError, match="delete is one text"):
+        store.upsert(["c"], unit(1), delete="a")
+    assert store.snapshot().version == 1
+
+
 def test_a_deleted_key_may_come_again(store):
     store.add(["a", "b"], unit(2))
     assert store.delete(["a"]) == 1
@@ -88,6 +116,7 @@ def test_a_deleted_key_may_come_again(store):
 def test_nothing_to_do_is_no_commit(store):
     assert store.add([], np.empty((0, WIDTH))).tolist() == []
     assert store.update([], []).tolist() == []
+    assert store.upsert([], [], delete=["a"]).tolist() == []
     assert store.delete(["a"]) == 0
     assert store.snapshot().version == 0
     assert store.snapshot().vectors([]).shape == (0, WIDTH)

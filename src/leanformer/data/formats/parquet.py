@@ -31,15 +31,11 @@ def parquet_rows(path: Path) -> list[Row]:
     raw = io.BytesIO(read_bytes(path))
     try:
         file = parquet.ParquetFile(raw, page_checksum_verification=True)
-        names = [name for name in file.schema_arrow.names if not _INDEX.fullmatch(name)]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        read = iter(()) if twice else file.iter_batches(columns=names)
-        values = [row for batch in read for row in batch.to_pylist()]
+        names = _chosen(file, path, list)
+        values = [row for batch in file.iter_batches(columns=names) for row in batch.to_pylist()]
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         said = " ".join(str(error).split())
         raise ValueError(f"{path}: damaged Parquet file ({said})") from error
-    if twice:
-        raise ValueError(f"{path}: two columns are called {twice[0]!r}; rename one")
     classes, source = _classes(file.schema_arrow.metadata or {}), f"{path} row "
     return [
         Row(with_names(row, classes, f"{source}{number}"), source, number)
@@ -54,13 +50,15 @@ def stream_rows(
 
     Args:
         path: The file.
-        choose: Names of all columns -> of those that are read; it may raise.
+        choose: Names of all columns -> of those that are read; it may raise. The index that pandas
+            writes is not among them.
 
     Yields:
         The row, its number from 1, and about how many bytes of the file were read up to it.
 
     Raises:
-        ValueError: pyarrow is not installed, or the file is damaged.
+        ValueError: pyarrow is not installed, the file is damaged, or two columns that are read have
+            one name.
     """
     pyarrow, parquet = import_pyarrow(path)
     with path.open("rb") as disk:
@@ -70,11 +68,14 @@ def stream_rows(
             opened = parquet.ParquetFile(
                 file, buffer_size=2**20, pre_buffer=False, page_checksum_verification=True
             )
-            names, size = choose(opened.schema_arrow.names), path.stat().st_size
+            names, size = _chosen(opened, path, choose), path.stat().st_size
+            known = _classes(opened.schema_arrow.metadata or {})
+            classes = {name: known[name] for name in names if name in known}
             number, count = 0, max(1, opened.metadata.num_rows)
             for batch in opened.iter_batches(_AT_ONCE, columns=names, use_threads=False):
                 for row in batch.to_pylist():
                     number += 1
+                    row = with_names(row, classes, f"{path} row {number}")
                     yield row, number, size * number // count
         except (pyarrow.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: damaged Parquet file ({one_line(error)})") from error
@@ -95,6 +96,20 @@ def import_pyarrow(path: Path) -> tuple[Any, Any]:
             "pip install 'leanformer[parquet]'"
         ) from None
     return pyarrow, parquet
+
+
+def _chosen(file: Any, path: Path, choose: Callable[[list[str]], list[str]]) -> list[str]:
+    """The columns that are read.
+
+    Raises:
+        ValueError: Two of them have one name.
+    """
+    names = [name for name in file.schema_arrow.names if not _INDEX.fullmatch(name)]
+    chosen = choose(list(dict.fromkeys(names)))
+    for name in sorted(chosen):
+        if names.count(name) > 1:
+            raise ValueError(f"{path}: two columns are called {name!r}; rename one")
+    return chosen
 
 
 def _classes(metadata: dict[bytes, bytes]) -> NamedClasses:

@@ -2,10 +2,10 @@
 
     read a window of rows -> compute each text once, long ones first -> write a shard -> go on
 
-Memory holds one window, whatever the size of the input. A run that was killed goes on where its
-last whole shard ends: the rows up to there are read again, without computing their vectors, so that
-a changed input is noticed. The result is the same to the last byte as that of a run in one go, on
-the same machine with the same number of threads.
+Memory holds one window, whatever the size of the input, and 8 bytes per row where ids are read. A
+run that was killed goes on where its last whole shard ends: the rows up to there are read again,
+without computing their vectors, so that a changed input is noticed. The result is the same to the
+last byte as that of a run in one go, on the same machine with the same number of threads.
 
 Legend: N texts, D width of a vector.
 """
@@ -25,6 +25,7 @@ from leanformer.core.storage.files import check_free
 from leanformer.core.storage.lock import one_at_a_time
 from leanformer.data.corpus.records import Record, Records, record_files, stream_records
 from leanformer.data.corpus.shards import Texts
+from leanformer.retrieve.embed.distinct import with_distinct_ids
 from leanformer.retrieve.embed.encoder import Encoder, open_encoder
 from leanformer.retrieve.embed.progress import Meter, Progress
 from leanformer.retrieve.embed.shards import Shard, take_in, write_shard, written_shards
@@ -89,7 +90,7 @@ def embed_files(
         path: A file (.txt, .csv, .tsv, .jsonl or .parquet, each plain or .gz), or a folder of them.
         out: The folder of the embeddings.
         column: Column of the text; None = found by its usual names.
-        id: Column of the ids; None = the lines or rows are counted.
+        id: Column of the ids, each there once; None = the lines or rows are counted.
         prompt: Name of the prompt to put before each text; "" = none; None = the model's prompt for
             documents where it has one, else its default prompt.
         dtype: What is stored.
@@ -104,24 +105,35 @@ def embed_files(
         command: What a second writer of the folder is told.
 
     Raises:
-        ValueError: A row cannot be read, the model is not an embedding model, a shard is damaged,
-            the folder holds other work, or the input changed since.
+        ValueError: A row cannot be read, two have one id, the model is not an embedding model, a
+            shard is damaged, the folder holds other work, or the input changed since.
         OSError: There is no such file; the folder holds something else; or somebody else writes
             there (`FolderInUse`).
     """
-    if dtype not in get_args(DType):
-        raise ValueError(f"dtype: {dtype!r} is not one of {', '.join(get_args(DType))}")
-    if shard_texts < 1:
-        raise ValueError(f"shard_texts: {shard_texts} is not a positive number of rows")
+    _check_settings(dtype, shard_texts)
     records, out = Records(path=Path(path).expanduser(), column=column, id=id), Path(out)
     total = sum(file.stat().st_size for file in record_files(records.path))
     if not isinstance(model, Encoder):
         model = open_encoder(model, threads=threads, backend=backend, batch_tokens=batch_tokens)
     job = _Job(encoder=model, prompt=_prompt(model, prompt), dtype=dtype)
     _claim(out, job, asdict(records) | {"path": str(path)}, skip_errors, shard_texts, overwrite)
+    return _embed(job, _windows(records, out, skip_errors, shard_texts), out, Meter(total), tell)
+
+
+def _check_settings(dtype: str, shard_texts: int) -> None:
+    if dtype not in get_args(DType):
+        raise ValueError(f"dtype: {dtype!r} is not one of {', '.join(get_args(DType))}")
+    if shard_texts < 1:
+        raise ValueError(f"shard_texts: {shard_texts} is not a positive number of rows")
+
+
+def _windows(
+    records: Records, out: Path, skip_errors: bool, shard_texts: int
+) -> Iterator[list[Record]]:
+    """The rows of each shard; ids that were asked for are compared with all before."""
     rows = stream_records(records, keep_errors=True)
     windows = windows_of(rows if skip_errors else _without_errors(rows), shard_texts)
-    return _embed(job, windows, out, Meter(total), tell)
+    return windows if records.id is None else with_distinct_ids(windows, out)
 
 
 def windows_of(records: Iterable[Record], rows: int) -> Iterator[list[Record]]:

@@ -15,7 +15,7 @@ Legend: N texts, D width of a vector.
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,12 @@ def written_shards(folder: Path) -> Iterator[Shard]:
         ValueError: One was altered or damaged; it is named.
     """
     return (Shard(**read_json(place / _FACTS)) for place in whole_shards(folder))
+
+
+def ids_in(shard: Path) -> list[str]:
+    """The ids of a shard, in order."""
+    raw, ends = (shard / IDS).read_bytes(), np.fromfile(shard / ENDS, "<i8").tolist()
+    return [raw[begin:end].decode() for begin, end in pairwise([0, *ends])]
 
 
 def skipped_rows(folder: Path, shards: Iterable[Shard]) -> Iterator[dict[str, str]]:

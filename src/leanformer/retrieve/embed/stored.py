@@ -67,7 +67,14 @@ class StoredVectors:
         self.shape = (sum(shard.rows for shard in shards), listing.width)
         self.dtype = np.dtype(listing.dtype)
         self._begins = np.cumsum([0, *(shard.rows for shard in shards)])
-        self._parts = [np.load(folder / one.name / VECTORS, mmap_mode="r") for one in shards]
+        files = [folder / one.name / VECTORS for one in shards]
+        self._parts = [np.load(file, mmap_mode="r", allow_pickle=False) for file in files]
+        for file, part, shard in zip(files, self._parts, shards, strict=True):
+            if part.shape != (shard.rows, listing.width) or part.dtype != self.dtype:
+                raise ValueError(
+                    f"{file} holds {part.dtype} of shape {part.shape}, and {LISTING} names "
+                    f"{self.dtype} of shape {(shard.rows, listing.width)}; {_way_out(folder)}"
+                )
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -111,6 +118,14 @@ class StoredIds(Sequence[str]):
         self._ends = [np.memmap(folder / one.name / ENDS, "<i8", "r") for one in shards]
         self._files = [folder / one.name / IDS for one in shards]
         self._bytes = [np.memmap(file, "u1", "r") for file in self._files]
+        for file, ends, raw, shard in zip(
+            self._files, self._ends, self._bytes, shards, strict=True
+        ):
+            if len(ends) != shard.rows or ends[-1] != len(raw):
+                raise ValueError(
+                    f"{file} does not hold the {shard.rows} ids that {LISTING} names; "
+                    f"{_way_out(folder)}"
+                )
 
     def __len__(self) -> int:
         return int(self._begins[-1])
@@ -178,9 +193,13 @@ def read_embeddings(folder: str | Path, *, check: bool = True) -> Embeddings:
     folder = Path(folder)
     recover_folder(folder)
     listing = read_listing(folder)
-    way_out = f"remove {folder} and embed the texts again"
+    way_out = _way_out(folder)
     compare_parts(folder, listing.parts, way_out, extra="ignore", named_by=LISTING, checksums=check)
     return Embeddings(folder, StoredIds(folder, listing), StoredVectors(folder, listing), listing)
+
+
+def _way_out(folder: Path) -> str:
+    return f"remove {folder} and embed the texts again"
 
 
 def write_listing(folder: Path, listing: Listing) -> None:

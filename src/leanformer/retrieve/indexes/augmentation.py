@@ -12,12 +12,14 @@ common part that would take all of a code's bits.
 Legend: N row, D width of a vector, E width of an augmented vector, Q query.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from leanformer.retrieve.indexes.vector_rows import VectorRows
 
 _EQUAL = 1e-3  # relative spread of norms up to which rows count as equally long
 _SMALLEST = 1e-30  # length below which a query is taken as it is
@@ -73,29 +75,31 @@ class Space:
     inner: bool = False
 
     @classmethod
-    def of(
-        cls, vectors_ND: NDArray[np.float32], whole: bool = False, *, augmenting: bool = True
-    ) -> "Space":
-        """The space of these rows.
+    def of(cls, vectors: VectorRows, whole: bool = False, *, augmenting: bool = True) -> "Space":
+        """The space of these rows, which are read twice at most, block by block.
 
         Args:
-            vectors_ND: The rows, at least one.
+            vectors: The rows, at least one.
             whole: Whether coordinates become whole numbers; the largest of all becomes 127.
             augmenting: Whether rows of different lengths are augmented; otherwise they stay as they
                 are, and inner products are compared.
         """
-        lengths_N = norms(vectors_ND)
-        longest = float(lengths_N.max())
-        mean = vectors_ND.mean(0, dtype=np.float64)
+        count, width = vectors.shape
+        lengths_N, total = np.empty(count), np.zeros(width)
+        start = 0
+        for block in vectors.blocks():
+            lengths_N[start : start + len(block)] = norms(block)
+            total += block.sum(0, dtype=np.float64)
+            start += len(block)
+        longest, mean = float(lengths_N.max()), total / count
         if lengths_N.min() < (1 - _EQUAL) * longest:
             if not augmenting:
-                still = np.zeros(vectors_ND.shape[1], np.float32)
-                return cls(longest, still, vectors_ND.shape[1], inner=True)
+                return cls(longest, np.zeros(width, np.float32), width, inner=True)
             mean = np.append(mean, np.sqrt(np.maximum(longest**2 - lengths_N**2, 0)).mean())
-        made = cls(longest, mean.astype(np.float32), vectors_ND.shape[1])
+        made = cls(longest, mean.astype(np.float32), width)
         if not whole:
             return made
-        farthest = max(float(np.abs(made.rows(block)).max()) for block in _blocks(vectors_ND))
+        farthest = max(float(np.abs(made.rows(block)).max()) for block in vectors.blocks())
         return replace(made, scale=_LARGEST_CODE / farthest if farthest else 1.0)
 
     @property
@@ -153,7 +157,3 @@ class Space:
             part *= self.scale
             np.clip(np.rint(part, out=part), -_LARGEST_CODE, _LARGEST_CODE, out=part)
         return placed_NE
-
-
-def _blocks(vectors_ND: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    return (vectors_ND[start : start + 65536] for start in range(0, len(vectors_ND), 65536))

@@ -10,8 +10,8 @@ checksums tell a store from an older copy of itself that went on in another way.
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ from leanformer.core.codec import encode
 from leanformer.core.ranges import Count, check_number
 from leanformer.measure.interleave import Tell, silent
 from leanformer.retrieve.indexes.advice.advise import Advice, Preference, advise
-from leanformer.retrieve.indexes.advice.recall import true_answers
+from leanformer.retrieve.indexes.advice.recall import Truth, true_answers
 from leanformer.retrieve.indexes.advice.tuning import tune
 from leanformer.retrieve.indexes.exact import Exact, ExactIndex
+from leanformer.retrieve.indexes.exact_scores import score_blocks
 from leanformer.retrieve.indexes.faiss_index import FaissIndex
-from leanformer.retrieve.indexes.interface import BuiltIndex, Index
+from leanformer.retrieve.indexes.interface import BuiltIndex, Index, checked_queries
 from leanformer.retrieve.indexes.saving import (
     WAY_OUT,
     read_about,
@@ -35,6 +36,7 @@ from leanformer.retrieve.indexes.saving import (
     write_arrays,
     write_index,
 )
+from leanformer.retrieve.indexes.vector_rows import StoredRows
 from leanformer.retrieve.store import Snapshot, VectorStore
 
 NAME = "index"
@@ -97,35 +99,38 @@ def build_index(
     check_number(Count, k, "k")
     place = Path(folder)
     snapshot = VectorStore.open(place).snapshot()
-    rows_N, vectors_ND = alive_vectors(snapshot)
-    advice = None
-    if index is None:
-        settings: Any = {"target_recall": target_recall, "k": k, "prefer": prefer}
-        advice = advise(vectors_ND, queries_QD, **settings, threads=threads, tell=tell)
-    described = index if advice is None else advice.index
-    assert described is not None
-    tell(f"building {described!r} of {len(rows_N):,} rows")
-    built = described.build(vectors_ND, threads=threads)
-    built, recall = _measured(built, vectors_ND, queries_QD, k, advice)
-    more = {
-        "recall": recall,
-        "built_of": _origin(snapshot, rows_N),
-        "asked": {
-            "index": None if index is None else encode(index),
-            "target_recall": target_recall,
-            "k": k,
-            "prefer": prefer,
-        },
-        "candidates": [] if advice is None else candidates_of(advice),
-    }
+    stored = StoredRows(snapshot)
+    asked: dict[str, Any] = {"target_recall": target_recall, "k": k, "prefer": prefer}
+    described, advice = index, None
+    if described is None:
+        vectors_ND = stored.take(np.arange(len(stored.rows_N)))
+        advice = advise(vectors_ND, queries_QD, **asked, threads=threads, tell=tell)
+        described = advice.index
+        del vectors_ND  # the adviser alone needs all of them in memory
+    tell(f"building {described!r} of {len(stored.rows_N):,} rows")
+    built = described.build_of(stored, threads=threads)
+    built, recall = _measured(built, stored, queries_QD, k, advice)
+    _write(
+        place / NAME,
+        built,
+        stored.rows_N,
+        recall=recall,
+        built_of=_origin(snapshot, stored.rows_N),
+        asked={"index": None if index is None else encode(index), **asked},
+        candidates=[] if advice is None else candidates_of(advice),
+    )
+    return read_about(place / NAME)
+
+
+def _write(folder: Path, built: BuiltIndex, rows_N: NDArray[np.int64], **more: Any) -> None:
+    """Write the folder of the index of these rows of a store, whole or not at all."""
 
     def write(temporary: Path) -> None:
         if isinstance(built, FaissIndex):
             built.write(temporary)
             write_arrays(temporary / ROWS, {"rows": rows_N})
 
-    write_index(place / NAME, built, write, **more)
-    return read_about(place / NAME)
+    write_index(folder, built, write, **more)
 
 
 def load_derived(store: VectorStore, folder: Path, threads: int | None) -> tuple[Derived, Snapshot]:
@@ -182,18 +187,6 @@ def check_origin(
         raise ValueError(f"{folder} was built of the vectors of another store; {WAY_OUT}")
 
 
-def alive_vectors(snapshot: Snapshot) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The rows of a snapshot that are alive [N] and their vectors [N, D], in memory."""
-    rows_N = np.empty(len(snapshot), np.int64)
-    vectors_ND = np.empty((len(snapshot), snapshot.width), np.float32)
-    start = 0
-    for rows, vectors in snapshot.blocks():
-        rows_N[start : start + len(rows)] = rows
-        vectors_ND[start : start + len(rows)] = vectors
-        start += len(rows)
-    return rows_N, vectors_ND
-
-
 def candidates_of(advice: Advice) -> list[dict[str, Any]]:
     """What the adviser tried, ready for JSON."""
     return [
@@ -212,7 +205,7 @@ def candidates_of(advice: Advice) -> list[dict[str, Any]]:
 
 def _measured(
     built: BuiltIndex,
-    vectors_ND: NDArray[np.float32],
+    stored: StoredRows,
     queries_QD: NDArray[np.floating] | None,
     k: int,
     advice: Advice | None,
@@ -221,19 +214,52 @@ def _measured(
     if isinstance(built, ExactIndex):
         return built, {"value": 1.0, "k": k, "queries": 0, "of": "an exact search"}
     if queries_QD is None:
-        drawn = np.random.default_rng(0).permutation(len(vectors_ND))
-        own_Q, others_Q = drawn[:_QUERIES], drawn[-_QUERIES:]
+        drawn = np.random.default_rng(0).permutation(len(stored.rows_N))
         of = "rows of the store, which do not count as results"
-        truth = tuned_on = true_answers(vectors_ND, vectors_ND[own_Q], k, own_Q=own_Q)
+        truth = tuned_on = _truth_of_rows(stored, drawn[:_QUERIES], k)
         if advice is not None:  # what is tuned on some rows does a little better on these
-            tuned_on = true_answers(vectors_ND, vectors_ND[others_Q], k, own_Q=others_Q)
+            tuned_on = _truth_of_rows(stored, drawn[-_QUERIES:], k)
     else:
-        truth = tuned_on = true_answers(vectors_ND, queries_QD, k)
+        truth = tuned_on = _truth(stored, queries_QD, k)
         of = "given queries" if advice is None else "given queries, which its effort was tuned on"
     if advice is not None:
         built = tune(built, tuned_on, advice.target_recall).index
     value = truth.recall(built)
     return built, {"value": value, "k": k, "queries": len(truth.queries_QD), "of": of}
+
+
+def _truth_of_rows(stored: StoredRows, own_Q: NDArray[np.int64], k: int) -> Truth:
+    """The true answers to rows as queries, which are not answers to themselves."""
+    truth = _truth(stored, stored.take(own_Q), k, own_Q)
+    return replace(truth, own_Q=own_Q)
+
+
+def _truth(
+    stored: StoredRows,
+    queries_QD: NDArray[np.floating],
+    k: int,
+    own_Q: NDArray[np.int64] | None = None,
+) -> Truth:
+    """The true answers, of which only the best rows of each query come into memory.
+
+    The k best rows of all, and the row that a query is itself, are the same among these.
+    """
+    queries_QD = checked_queries(queries_QD, stored.shape[1])
+    _, rows_QK = score_blocks(queries_QD, _numbered(stored.blocks()), k + 1)
+    own = rows_QK[:0, 0] if own_Q is None else own_Q
+    best = np.unique(np.concatenate([rows_QK[rows_QK >= 0], own]))
+    among = None if own_Q is None else np.searchsorted(best, own_Q)
+    return true_answers(stored.take(best), queries_QD, k, own_Q=among)
+
+
+def _numbered(
+    blocks: Iterable[NDArray[np.float32]],
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Blocks of vectors with the numbers of their rows."""
+    start = 0
+    for block in blocks:
+        yield np.arange(start, start + len(block)), block
+        start += len(block)
 
 
 def _origin(snapshot: Snapshot, rows_N: NDArray[np.int64]) -> dict[str, Any]:

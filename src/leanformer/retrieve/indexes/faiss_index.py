@@ -35,8 +35,8 @@ from leanformer.retrieve.indexes.interface import (
 )
 from leanformer.retrieve.indexes.saving import WAY_OUT, read_arrays, write_arrays, write_index
 from leanformer.retrieve.indexes.selection import Selection
+from leanformer.retrieve.indexes.vector_rows import HeldRows, VectorRows
 
-_BLOCK = 65536  # rows that are placed at once
 _TRAINED = 2**18  # rows that training sees at most
 _FEW = 20_000  # allowed rows up to which all of them are scored: a few milliseconds
 SPACE = "space.safetensors"
@@ -80,15 +80,19 @@ class FaissDescription(Index):
         self, vectors_ND: NDArray[np.floating], *, threads: int | None = None
     ) -> "FaissIndex":
         """See `Index.build`."""
-        held_ND, threads = checked_vectors(vectors_ND), checked_threads(threads)
-        check_rows(self, len(held_ND), self.least_rows)
-        space = Space.of(held_ND, self.whole, augmenting=self.augmenting)
+        return self.build_of(HeldRows(checked_vectors(vectors_ND)), threads=threads)
+
+    def build_of(self, vectors: VectorRows, *, threads: int | None = None) -> "FaissIndex":
+        """See `Index.build_of`; trained on a sample, the rows are added block by block."""
+        threads, (rows, width) = checked_threads(threads), vectors.shape
+        check_rows(self, rows, self.least_rows)
+        space = Space.of(vectors, self.whole, augmenting=self.augmenting)
         with threads_of_faiss(threads) as faiss:
-            index = self.make(faiss, space.placed_width, len(held_ND), _metric(faiss, space))
-            index.train(self.given(space.rows(_some(held_ND))))
-            for start in range(0, len(held_ND), _BLOCK):
-                index.add(self.given(space.rows(held_ND[start : start + _BLOCK])))
-        return FaissIndex(self, index, space, held_ND.shape[1], held_ND.__getitem__, threads)
+            index = self.make(faiss, space.placed_width, rows, _metric(faiss, space))
+            index.train(self.given(space.rows(vectors.take(_some(rows)))))
+            for block in vectors.blocks():
+                index.add(self.given(space.rows(block)))
+        return FaissIndex(self, index, space, width, vectors.take, threads)
 
     def given(self, placed: NDArray[np.float32]) -> NDArray[Any]:
         """Vectors of the space as FAISS takes them: numbers, or their signs as packed bits."""
@@ -213,9 +217,9 @@ def _metric(faiss: Any, space: Space) -> int:
     return int(faiss.METRIC_INNER_PRODUCT if space.inner else faiss.METRIC_L2)
 
 
-def _some(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+def _some(rows: int) -> NDArray[np.int64]:
     """Rows to train with: all, or as many as training can use, drawn with a fixed seed."""
-    if len(vectors_ND) <= _TRAINED:
-        return vectors_ND
-    drawn = np.random.default_rng(0).choice(len(vectors_ND), _TRAINED, replace=False)
-    return vectors_ND[np.sort(drawn)]
+    if rows <= _TRAINED:
+        return np.arange(rows)
+    drawn = np.random.default_rng(0).choice(rows, _TRAINED, replace=False)
+    return np.sort(drawn)

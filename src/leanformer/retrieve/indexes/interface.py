@@ -21,6 +21,7 @@ from leanformer.core.machine.threads import check_threads
 from leanformer.core.ranges import Count, check_number
 from leanformer.retrieve.indexes.exact_scores import Scored, Source, merge, nothing
 from leanformer.retrieve.indexes.selection import Selection, selection
+from leanformer.retrieve.indexes.vector_rows import VectorRows
 
 Growth = Literal["linear", "root", "logarithmic"]
 """How the time of a query grows with the number of rows."""
@@ -47,6 +48,18 @@ class Index(ABC):
             ValueError: The vectors are not a matrix of finite numbers, or too few for this index.
             ImportError: `faiss` is missing, for indexes that need it.
         """
+
+    def build_of(self, vectors: VectorRows, *, threads: int | None = None) -> "BuiltIndex":
+        """Build the index of rows that need not be in memory; it takes its candidates' vectors
+        from them.
+
+        Indexes that train on a sample hold that and one block at a time; others read all rows.
+
+        Raises:
+            ValueError: As `build`.
+            ImportError: As `build`.
+        """
+        return self.build(vectors.take(np.arange(vectors.shape[0])), threads=threads)
 
     @abstractmethod
     def restore(

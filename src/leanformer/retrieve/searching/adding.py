@@ -1,9 +1,8 @@
 """Passages on their way into the store: embedded and committed batch by batch."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +52,21 @@ class Reports:
             self.watch(IndexProgress(what, share, passages, left))
 
 
+@dataclass
+class _Commit:
+    """What one commit changes: the passages that it adds, and the keys that it deletes."""
+
+    new: list[Keyed] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+
+
 class Adding:
-    """Stores the passages that are new.
+    """Stores the passages that are new, and deletes those that they replace.
 
     Attributes:
         added: Passages that were stored.
         embedded: Texts that the encoder read.
+        deleted: Passages that were deleted.
     """
 
     def __init__(
@@ -73,24 +81,37 @@ class Adding:
         """Prepare to add `new` passages of so many characters."""
         self.store, self.encoder, self.report = store, encoder, report
         self.new, self.characters = new, max(1, characters)
-        self.added = self.embedded = self._done = 0
+        self.added = self.embedded = self.deleted = self._done = 0
         self._began = time.monotonic()
 
-    def all(self, material: Material, present: dict[str, int]) -> None:
-        """Embed and commit every passage whose key is not present."""
+    def all(
+        self,
+        material: Material,
+        present: Mapping[str, int],
+        gone: Mapping[str, Sequence[str]],
+    ) -> None:
+        """Embed and commit every passage whose key is not present, and delete what is gone.
+
+        Args:
+            material: The texts.
+            present: The row of each key that the store has.
+            gone: Of each document, the keys that are to be deleted: in the commit that has its new
+                passages, or in the last one where the document itself is gone.
+        """
         known = {text_digest_in(key): row for key, row in present.items()}
         before = self.store.snapshot()
-        new = (
-            passage
-            for document in material.documents()
-            if isinstance(document, Document)
-            for passage in material.passages(document)
-            if passage.key not in present
-        )
-        for batch in _batches(new, _BATCH_OF_TEXTS if self.encoder is None else _BATCH):
-            vectors_ND = self._vectors([one.text for one in batch], known, before)
-            self.store.add([one.key for one in batch], vectors_ND, [one.record for one in batch])
-            self._tell(batch)
+        changes = _changes(material, present, gone)
+        for commit in _commits(changes, _BATCH_OF_TEXTS if self.encoder is None else _BATCH):
+            vectors_ND = self._vectors([one.text for one in commit.new], known, before)
+            self.store.upsert(
+                [one.key for one in commit.new],
+                vectors_ND,
+                [one.record for one in commit.new],
+                delete=commit.gone,
+            )
+            self.deleted += len(commit.gone)
+            if commit.new:
+                self._tell(commit.new)
 
     def _vectors(
         self, texts: list[str], known: dict[str, int], before: Snapshot
@@ -98,6 +119,8 @@ class Adding:
         """The vectors of texts: those that the store has, and the encoder's for the others."""
         if self.encoder is None:
             return np.ones((len(texts), 1), np.float32)
+        if not texts:
+            return before.vectors([])
         rows = {text: known.get(digest_of_text(text), -1) for text in dict.fromkeys(texts)}
         old = [text for text, row in rows.items() if row >= 0]
         fresh = [text for text, row in rows.items() if row < 0]
@@ -125,6 +148,31 @@ def unit(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
     return vectors_ND / np.maximum(lengths_N1, _TINY)
 
 
-def _batches(passages: Iterator[Keyed], size: int) -> Iterator[list[Keyed]]:
-    while batch := list(islice(passages, size)):
-        yield batch
+def _changes(
+    material: Material, present: Mapping[str, int], gone: Mapping[str, Sequence[str]]
+) -> Iterator[_Commit]:
+    """What is new and what is gone of each document; last, what is gone with its document."""
+    left = dict(gone)
+    for document in material.documents():
+        if isinstance(document, Document):
+            new = [one for one in material.passages(document) if one.key not in present]
+            yield _Commit(new, list(left.pop(document.name, ())))
+    yield _Commit(gone=[key for keys in left.values() for key in keys])
+
+
+def _commits(changes: Iterable[_Commit], size: int) -> Iterator[_Commit]:
+    """Commits of so many new passages. A document that replaces passages is never split, so that
+    its commit may have more; new documents are."""
+    waiting = _Commit()
+    for change in changes:
+        if change.gone and waiting.new and len(waiting.new) + len(change.new) > size:
+            yield waiting
+            waiting = _Commit()
+        waiting.new += change.new
+        waiting.gone += change.gone
+        while len(waiting.new) >= size:
+            end = len(waiting.new) if change.gone else size
+            yield _Commit(waiting.new[:end], waiting.gone)
+            waiting = _Commit(waiting.new[end:])
+    if waiting.new or waiting.gone:
+        yield waiting

@@ -4,7 +4,8 @@
 
 Each batch of passages is committed to the store before the next is embedded. Killed, the same call
 goes on behind the last commit. Called again, it embeds what is new or was changed, deletes what is
-gone, and takes over the vectors of passages that only moved.
+gone, and takes over the vectors of passages that only moved. The passages of a changed document
+are replaced in one commit, so that no search finds it in both states or in none.
 """
 
 from collections.abc import Callable, Iterator
@@ -95,16 +96,14 @@ def index_texts(
         agreed.description.write(out)
     with _writing(out, agreed) as store:
         adding = Adding(store, agreed.encoder, report, new=found.new, characters=found.characters)
-        adding.all(material, present)
-        gone = store.snapshot().keys(found.gone)
-        if gone:
-            store.delete(gone)
+        adding.all(material, present, found.gone)
         report("indexing", 0.0, adding.added, None)
         derive(out, agreed.description, store, threads, **index)
         report("indexing", 1.0, adding.added, 0.0, now=True)
         passages = len(store.snapshot())
     reasons = tuple(one.reason for one in found.unreadable)
-    return Indexed(found.documents, passages, adding.added, adding.embedded, len(gone), reasons)
+    counts = (adding.added, adding.embedded, adding.deleted)
+    return Indexed(found.documents, passages, *counts, reasons)
 
 
 def _present(out: Path) -> dict[str, int]:

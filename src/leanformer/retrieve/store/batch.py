@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from leanformer.core.shown import shown
 from leanformer.retrieve.store.manifest import Manifest
 
+Records = Sequence[Mapping[str, Any]]
+"""{"text": "…", "metadata": {…}} per row, both optional."""
 _TOLERANCE = 1e-3
 """How far from 1 the length of a normalized vector may be."""
 _FIELDS = {"text", "metadata"}
@@ -30,22 +32,26 @@ class Batch:
     texts: Sequence[tuple[bytes, ...]]
 
 
-def check_keys(keys: Sequence[str]) -> list[bytes]:
+def check_keys(keys: Sequence[str], name: str = "keys") -> list[bytes]:
     """The bytes of keys that differ.
+
+    Args:
+        keys: The keys.
+        name: What the caller knows them by, for messages.
 
     Raises:
         ValueError: A key is not a text, is empty, or is there twice.
     """
     if isinstance(keys, str):
-        raise ValueError(f"keys is one text, {shown(keys)}; give a list of keys")
+        raise ValueError(f"{name} is one text, {shown(keys)}; give a list of keys")
     found: dict[bytes, int] = {}
     for place, key in enumerate(keys):
         if not isinstance(key, str) or not key:
-            raise ValueError(f"keys[{place}] is {shown(key)}; a key is a text that is not empty")
-        raw = _encoded(key, f"keys[{place}]")
+            raise ValueError(f"{name}[{place}] is {shown(key)}; a key is a text that is not empty")
+        raw = _encoded(key, f"{name}[{place}]")
         if raw in found:
             raise ValueError(
-                f"keys[{place}] is {shown(key)}, as keys[{found[raw]}] is; give each key once"
+                f"{name}[{place}] is {shown(key)}, as {name}[{found[raw]}] is; give each key once"
             )
         found[raw] = place
     return list(found)
@@ -105,9 +111,7 @@ def _check_normalized(vectors_ND: NDArray[Any]) -> None:
         )
 
 
-def check_records(
-    records: Sequence[Mapping[str, Any]] | None, count: int
-) -> list[tuple[bytes, bytes]]:
+def check_records(records: Records | None, count: int) -> list[tuple[bytes, bytes]]:
     """Text and metadata of each row, in bytes.
 
     Raises:

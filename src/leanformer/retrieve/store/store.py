@@ -2,11 +2,11 @@
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,15 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from leanformer.core.shown import shown
 from leanformer.core.storage.files import check_free
 from leanformer.retrieve.store.appending import Appending, cut
-from leanformer.retrieve.store.batch import Batch, check_keys, check_records, check_vectors
+from leanformer.retrieve.store.batch import Batch, Records, check_keys
+from leanformer.retrieve.store.changes import rows_to_delete, rows_to_write
 from leanformer.retrieve.store.compaction import write_compacted
 from leanformer.retrieve.store.layout import SEGMENT_BYTES
 from leanformer.retrieve.store.manifest import Manifest, publish, read_manifest
 from leanformer.retrieve.store.snapshot import Snapshot
 from leanformer.retrieve.store.turns import entering, take_turns
 from leanformer.retrieve.store.versions import Versions
-
-Records = Sequence[Mapping[str, Any]]
 
 
 class VectorStore:
@@ -157,18 +156,13 @@ class VectorStore:
             DiskFull: There is no space; the store stays as it was.
         """
         with self._turn() as snapshot:
-            names = check_keys(keys)
-            vectors = check_vectors(vectors_ND, len(names), snapshot.manifest)
-            texts = check_records(records, len(names))
-            found = snapshot.rows_of(keys)
-            for place in np.flatnonzero(found >= 0)[:1]:
+            batch, former = rows_to_write(snapshot, keys, vectors_ND, records)
+            for place in np.flatnonzero(former >= 0)[:1]:
                 raise ValueError(
-                    f"keys[{place}] is {shown(keys[place])}, which row {found[place]} has; replace "
-                    "it with update, or delete it first"
+                    f"keys[{place}] is {shown(keys[place])}, which row {former[place]} has; "
+                    "replace it with update or upsert, or delete it first"
                 )
-            rows = [(key, *parts) for key, parts in zip(names, texts, strict=True)]
-            with self._commit(snapshot) as to:
-                return to.append(Batch(vectors, rows))
+            return self._replace(snapshot, former[:0], batch)
 
     def update(
         self, keys: Sequence[str], vectors_ND: ArrayLike, records: Records | None = None
@@ -188,20 +182,44 @@ class VectorStore:
             DiskFull: There is no space; the store stays as it was.
         """
         with self._turn() as snapshot:
-            names = check_keys(keys)
-            vectors = check_vectors(vectors_ND, len(names), snapshot.manifest)
-            former = snapshot.rows_of(keys)
+            batch, former = rows_to_write(snapshot, keys, vectors_ND, records)
             for place in np.flatnonzero(former < 0)[:1]:
                 raise ValueError(
-                    f"keys[{place}] is {shown(keys[place])}, which no row has; put it in with add"
+                    f"keys[{place}] is {shown(keys[place])}, which no row has; put it in with add "
+                    "or upsert"
                 )
-            texts: Sequence[tuple[bytes, ...]] = check_records(records, len(names))
-            if records is None:
-                texts = snapshot.state.blocks.pieces(former, (1, 2))
-            rows = [(key, *parts) for key, parts in zip(names, texts, strict=True)]
-            with self._commit(snapshot) as to:
-                to.bury(former)
-                return to.append(Batch(vectors, rows))
+            return self._replace(snapshot, former, batch)
+
+    def upsert(
+        self,
+        keys: Sequence[str],
+        vectors_ND: ArrayLike,
+        records: Records | None = None,
+        *,
+        delete: Sequence[str] = (),
+    ) -> NDArray[np.int64]:
+        """Put rows in, in place of those that have their keys, and delete others, in one commit.
+
+        A reader, and whoever opens the store after a kill, sees all of it or nothing.
+
+        Args:
+            keys: A text per row; whether a row of the store has it or not.
+            vectors_ND: [N, D].
+            records: As of `add`; None = keys that are there keep their text and metadata.
+            delete: Further keys, whose rows are deleted; those that no row has are passed over.
+
+        Returns:
+            Row numbers [N].
+
+        Raises:
+            ValueError: A key is there twice, also as one to be deleted; or a vector or record does
+                not fit.
+            DiskFull: There is no space; the store stays as it was.
+        """
+        with self._turn() as snapshot:
+            batch, former = rows_to_write(snapshot, keys, vectors_ND, records)
+            buried = np.concatenate([former, rows_to_delete(snapshot, delete, keys)])
+            return self._replace(snapshot, buried[buried >= 0], batch)
 
     def delete(self, keys: Sequence[str]) -> int:
         """Delete rows in one commit; their space is free after `compact`.
@@ -235,6 +253,14 @@ class VectorStore:
         """
         with self._turn() as snapshot, self._cutting():
             publish(self.folder, write_compacted(self.folder, snapshot))
+
+    def _replace(
+        self, snapshot: Snapshot, buried: NDArray[np.int64], batch: Batch
+    ) -> NDArray[np.int64]:
+        """Delete rows [n] and append others in one commit; returns the numbers of these [N]."""
+        with self._commit(snapshot) as to:
+            to.bury(buried)
+            return to.append(batch)
 
     @contextmanager
     def _commit(self, snapshot: Snapshot) -> Iterator[Appending]:

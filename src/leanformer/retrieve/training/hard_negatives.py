@@ -78,20 +78,18 @@ def mine_hard_negatives(
             left = [text for text in left if scores[query, text] <= limit]
         rows.append((*own, *left)[: max(negatives, len(own))])
     mined = replace(relations, negatives=tuple(rows), scores=None)
-    if score is None:
-        return mined
-    missing = {
-        (anchor, text): None
+    return mined if score is None else _with_scores(mined, scores, score)
+
+
+def _with_scores(mined: Relations, scores: dict[tuple[str, str], float], score: Score) -> Relations:
+    """The tuples with the scores of their candidates; those that are not known yet are asked."""
+    pairs = [
+        [(anchor, text) for text in mined.candidates(row)]
         for row, anchor in enumerate(mined.anchors)
-        for text in mined.candidates(row)
-        if (anchor, text) not in scores
-    }
-    scores |= _asked(list(missing), score)
-    kept = tuple(
-        tuple(scores[anchor, text] for text in mined.candidates(row))
-        for row, anchor in enumerate(mined.anchors)
-    )
-    return replace(mined, scores=kept)
+    ]
+    missing = dict.fromkeys(pair for own in pairs for pair in own if pair not in scores)
+    known = scores | _asked(list(missing), score)
+    return replace(mined, scores=tuple(tuple(known[pair] for pair in own) for own in pairs))
 
 
 def _check(negatives: int, k: int, skip: int, margin: float, score: Score | None) -> None:

@@ -1,5 +1,6 @@
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from search_cases import write_notes
 
+from leanformer.data.corpus import tables
 from leanformer.retrieve.searching.texts.documents import Document, Texts, Unreadable
 
 
@@ -133,3 +135,42 @@ def test_rows_that_cannot_be_read_are_given_with_the_reason(tmp_path: Path) -> N
     assert "t.jsonl:5: byte 0xe9 is not UTF-8" in fifth.reason
     assert isinstance(third, Document)
     assert third.name == "4"
+
+
+def test_a_row_of_csv_that_cannot_be_read_is_given_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,text\na,iron\nb,too,many\nc,oxygen\n")
+    first, second, third = read(tmp_path / "t.csv")
+    assert (first.name, third.name) == ("a", "c")
+    assert second.name == "t.csv:3"
+    assert "t.csv:3: 3 fields where the header has 2" in second.reason
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "parquet"])
+def test_tables_are_streamed(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_HEAD", 2**16)  # of a csv, which tells its separator
+
+    def peak(count: int) -> int:
+        file = tmp_path / f"{count}.{form}"
+        words = "word " * 200
+        if form == "parquet":
+            texts = {
+                "id": [*map(str, range(count))],
+                "text": [f"{n} {words}" for n in range(count)],
+            }
+            pq.write_table(pa.table(texts), file)
+        elif form == "jsonl":
+            lines = [json.dumps({"id": str(n), "text": f"{n} {words}"}) for n in range(count)]
+            file.write_text("\n".join(lines))
+        else:
+            mark = "," if form == "csv" else "\t"
+            lines = [f"id{mark}text", *(f"{n}{mark}{n} {words}" for n in range(count))]
+            file.write_text("\n".join(lines))
+        tracemalloc.start()
+        try:
+            assert sum(isinstance(one, Document) for one in Texts(path=file).read()) == count
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(10)  # what is imported
+    assert peak(8000) < 8000 * 1000 / 8

@@ -5,8 +5,9 @@
     texts.csv, .tsv, .json, .jsonl, .parquet     each row is a document: a column of text, a column
                                    of ids if there is one, and the other columns as metadata
 
-Files may be gzipped. A document that cannot be read is yielded as `Unreadable`, with the reason, so
-that the caller can name all of them at once. Blank documents are left out.
+Files may be gzipped. Tables are streamed, so that memory holds one row; a .json file is held whole.
+A document that cannot be read is yielded as `Unreadable`, with the reason, so that the caller can
+name all of them at once. Blank documents are left out.
 """
 
 import json
@@ -20,8 +21,8 @@ from leanformer.core.shown import one_line, shown
 from leanformer.core.technique import nearest
 from leanformer.data.chosen_columns import found_column
 from leanformer.data.corpus.documents import column_of
-from leanformer.data.corpus.lines import lines
-from leanformer.data.formats.objects import json_line
+from leanformer.data.corpus.tables import FORMATS as STREAMED
+from leanformer.data.corpus.tables import source_of, stream_table
 from leanformer.data.formats.table import FORMATS, format_of, read_rows
 from leanformer.data.formats.text_file import read_text
 from leanformer.data.rows import Row
@@ -185,25 +186,19 @@ def _whole(file: Path, name: str, size: int, done: int) -> Document | Unreadable
 
 
 def _table(file: Path, size: int) -> Iterator[tuple[Row | Unreadable, int]]:
-    """The rows of a table with the bytes that were read; JSON lines are read one at a time."""
-    if format_of(file) == ".jsonl":
-        yield from _json_lines(file)
+    """The rows of a table with the bytes that were read: one at a time, but for .json files, whose
+    end has to be read before their first row is known to be one."""
+    if format_of(file) not in STREAMED:
+        rows = read_rows(file)
+        for number, row in enumerate(rows, 1):
+            yield row, size * number // len(rows)
         return
-    rows = read_rows(file)
-    for number, row in enumerate(rows, 1):
-        yield row, size * number // len(rows)
-
-
-def _json_lines(file: Path) -> Iterator[tuple[Row | Unreadable, int]]:
-    for line in lines(file, keep_errors=True):
-        place, wrong = f"{file}:{line.number}", line.error
-        if not line.text.strip() and not wrong:
-            continue
-        try:
-            row = Row({} if wrong else json_line(line.text, place), f"{file}:", line.number)
-        except ValueError as error:
-            wrong = str(error)
-        yield Unreadable(f"{file.name}:{line.number}", wrong) if wrong else row, line.done
+    source = source_of(file)
+    for one in stream_table(file, list):
+        if one.error:
+            yield Unreadable(f"{file.name}:{one.number}", one.error), one.done
+        else:
+            yield Row(one.row, source, one.number), one.done
 
 
 def _document(

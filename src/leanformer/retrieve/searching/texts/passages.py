@@ -20,13 +20,10 @@ from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from leanformer.core.ranges import Count, Index, ranged
+from leanformer.text.scripts import HANGUL, UNSPACED, characters_of
 
-UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uac00-\ud7af\U00020000-\U0003ffff"
-)
-"""Ranges of characters of scripts without spaces between words, for a regular expression."""
-_WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]{{1,48}}")
+_SINGLE = characters_of(*UNSPACED, HANGUL)
+_WORD = re.compile(rf"[{_SINGLE}]|[^\s{_SINGLE}]{{1,48}}")
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\r?\n")
 _SENTENCE = re.compile(
     r"(?:[.!?\u2026\u061f\u06d4\u0964][\"')\]\u201d\u2019\u00bb]*|[\u3002\uff01\uff1f][\u300d\u300f\uff09]*)$"

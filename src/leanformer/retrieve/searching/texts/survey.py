@@ -4,12 +4,9 @@ It costs no pass of the encoder, so that damaged files are all named before anyt
 the time that is left can be told from the characters that are left.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from leanformer.core.shown import one_line
 from leanformer.retrieve.searching.texts.documents import Document, Texts, Unreadable
@@ -67,7 +64,7 @@ class Survey:
         new: Passages that are not indexed yet.
         characters: Characters of these.
         unreadable: Documents that cannot be read.
-        gone: Rows of the store whose passages are there no more.
+        gone: Of each document, the keys of passages that the store has and the texts no more.
     """
 
     documents: int = 0
@@ -75,7 +72,7 @@ class Survey:
     new: int = 0
     characters: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
-    gone: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    gone: dict[str, list[str]] = field(default_factory=dict)
 
     def refuse_unreadable(self) -> None:
         """Name the documents that cannot be read.
@@ -94,7 +91,7 @@ class Survey:
 
 
 def look(
-    material: Material, present: dict[str, int], watch: Callable[[int], None] | None = None
+    material: Material, present: Mapping[str, int], watch: Callable[[int], None] | None = None
 ) -> Survey:
     """Compare the passages of all documents with those that are indexed.
 
@@ -126,8 +123,7 @@ def look(
         raise ValueError(f"{material.texts.path}: all texts are blank; there is nothing to search")
     # What cannot be read now is not gone: its passages of a former run stay.
     kept = {one.name for one in found.unreadable}
-    gone = [
-        row for key, row in present.items() if key not in wanted and document_in(key) not in kept
-    ]
-    found.gone = np.array(gone, np.int64)
+    for key in present.keys() - wanted:
+        if (name := document_in(key)) not in kept:
+            found.gone.setdefault(name, []).append(key)
     return found

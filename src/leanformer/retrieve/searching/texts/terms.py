@@ -1,19 +1,21 @@
 """The terms of a text by which BM25 finds it: its words in lower case, without the commonest ones.
 
 Scripts without spaces between words have no words that can be read off; as in Lucene, each two
-neighbouring characters of them are a term. Marks that combine with letters, such as the vowel signs
-of Hindi, belong to the word; characters that are not seen (soft hyphens, joiners) do not count.
+neighbouring characters of them, and of Korean, are a term. Marks that combine with letters, such as
+the vowel signs of Hindi, belong to the word; characters that are not seen (soft hyphens, joiners)
+do not count.
 """
 
 import re
 import unicodedata
 from functools import cache
 
-from leanformer.retrieve.searching.texts.passages import UNSPACED
+from leanformer.text.scripts import HANGUL, UNSPACED, characters_of
 
 _ASCII = re.compile(r"\w{2,}")  # what `_pattern` finds there, in a quarter of the time
 _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200c\u200d\u2060"))
-_UNSPACED = re.compile(rf"[{UNSPACED}]")
+_PAIRED = characters_of(*UNSPACED, HANGUL)
+_UNSPACED = re.compile(rf"[{_PAIRED}]")
 _LONGEST = 64  # characters of a term; what is longer is not a word, and no question asks for it
 
 _COMMON = """a an and are as at be but by for if in into is it no not of on or such that the their
@@ -29,8 +31,8 @@ def _pattern() -> re.Pattern[str]:
     marks = "".join(
         one for one in points if unicodedata.category(one)[0] == "M" and not _UNSPACED.match(one)
     )
-    letter = rf"[^\W{UNSPACED}]"
-    return re.compile(rf"[{UNSPACED}]+|{letter}+(?:[{marks}]+{letter}*)*")
+    letter = rf"[^\W{_PAIRED}]"
+    return re.compile(rf"[{_PAIRED}]+|{letter}+(?:[{marks}]+{letter}*)*")
 
 
 def terms(text: str) -> list[str]:
