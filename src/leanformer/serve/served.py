@@ -1,7 +1,8 @@
 """What a folder can answer over HTTP: an exported system, or a search index.
 
 Both give the batcher one function, `answer(group, texts)`, and say of a request how many tokens it
-has before anything is computed.
+has before anything is computed. A model's texts are tokenized once: they are queued as they were
+read.
 """
 
 import json
@@ -16,6 +17,7 @@ import numpy as np
 
 from leanformer.core.machine.threads import cores
 from leanformer.runtime.manifest import NAME
+from leanformer.runtime.prepared import Prepared
 from leanformer.runtime.serving.predictor import Predictor, load
 from leanformer.serve.errors import Refused
 from leanformer.serve.settings import Settings
@@ -53,6 +55,24 @@ class Served(ABC):
         """Compute a batch: one answer per text. Any thread may call it."""
 
 
+@dataclass(frozen=True)
+class Given:
+    """A text of a request, read once and queued.
+
+    Attributes:
+        text: The text, or the first one of a pair.
+        prepared: What the system read of it, or of the pair.
+    """
+
+    text: str
+    prepared: Prepared
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are read; of a system without a tokenizer, words."""
+        return self.prepared.length
+
+
 class Model(Served):
     """An exported system: a text, or a pair of texts, is answered in the words of its task.
 
@@ -86,29 +106,29 @@ class Model(Served):
         reranks = self.pairs and self.task in ("ranking", "regression")
         return ("predict", "rerank") if reranks else ("predict",)
 
-    def lengths(
+    def prepare(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, truncate: bool = True
-    ) -> list[int]:
-        """Tokens that are read of each text.
+    ) -> list[Given]:
+        """Each text as it is queued, read and with its length in tokens.
 
         Raises:
             ValueError: One cannot be read, or is too long where `truncate` is false.
         """
-        return self.predictor.lengths(texts, pairs, truncate=truncate)
+        prepared = self.predictor.prepare(texts, pairs, truncate=truncate)
+        return [Given(text, one) for text, one in zip(texts, prepared, strict=True)]
 
     def answer(self, group: Hashable, given: list[Any]) -> list[Any]:
         """See `Served.answer`: vectors, or answers as JSON; of a cascade with their part's name."""
-        texts = [text for text, _ in given]
+        texts, prepared = [one.text for one in given], [one.prepared for one in given]
+        named = bool(self.predictor.system.sources)
+        found = self.predictor.answer_prepared(texts, prepared, sources=named)
         if self.widths:
-            vectors = self.predictor.encode(texts)
-            if not np.isfinite(vectors).all():
+            if not np.isfinite(np.stack(found)).all():
                 raise ValueError("a vector is not finite")
-            return list(vectors)
-        pairs = [pair for _, pair in given] if self.pairs else None
+            return found
         plain = self.predictor.about.plain
-        if not self.predictor.system.sources:
-            return [_finite(plain(one)) for one in self.predictor.predict(texts, pairs)]
-        found = self.predictor.predict(texts, pairs, sources=True)
+        if not named:
+            return [_finite(plain(one)) for one in found]
         return [{**_finite(plain(one.answer)), "source": one.source} for one in found]
 
 
