@@ -6,6 +6,7 @@ read.
 """
 
 import json
+import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from leanformer.retrieve.searching import Searcher
     from leanformer.retrieve.searching.searcher import By
 
+_log = logging.getLogger(__name__)
+
 SEARCH = "search.json"
 _BYTES_PER_TOKEN = 4  # of a query, about; only the size of batches depends on it
 
@@ -36,14 +39,17 @@ class Served(ABC):
     Attributes:
         name: Model name in answers and requests.
         task: Its task: a name of `leanformer.tasks`, or "search".
-        about: What /v1/models says of it.
         concurrency: Batches that it computes at a time.
     """
 
     name: str
     task: str
-    about: dict[str, Any]
     concurrency: int = 1
+
+    @property
+    @abstractmethod
+    def about(self) -> dict[str, Any]:
+        """What /v1/models says of it."""
 
     @property
     @abstractmethod
@@ -85,16 +91,20 @@ class Model(Served):
         self, predictor: Predictor, name: str, *, concurrency: int = 1, widths: Sequence[int] = ()
     ) -> None:
         """Serve an open system."""
-        about = predictor.manifest
-        self.predictor, self.name, self.task = predictor, name, about.kind
+        self.predictor, self.name, self.task = predictor, name, predictor.manifest.kind
         self.concurrency, self.widths = concurrency, tuple(widths)
-        self.pairs = about.pairs
-        self.about = {
+        self.pairs = predictor.manifest.pairs
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """See `Served.about`."""
+        about = self.predictor.manifest
+        return {
             "task": about.kind,
             "system": about.system,
             "backend": about.backend,
             "precision": about.precision,
-            "max_tokens": predictor.system.max_length,
+            "max_tokens": self.predictor.system.max_length,
             "pairs": about.pairs,
         }
 
@@ -169,14 +179,37 @@ class Index(Served):
     task = "search"
 
     def __init__(self, searcher: "Searcher", name: str, *, concurrency: int = 1) -> None:
-        """Serve an open index, in the version that it was opened in."""
+        """Serve an open index, in the version that it was opened in until `follow` is called."""
         self.searcher, self.name, self.concurrency = searcher, name, concurrency
-        self.about = {"task": "search"}
+        self._refused = ""
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """See `Served.about`: the version that is searched, and how many passages it has."""
+        searcher = self.searcher
+        return {"task": "search", "version": searcher.version, "passages": len(searcher)}
 
     @property
     def routes(self) -> tuple[str, ...]:
         """See `Served.routes`."""
         return ("search",)
+
+    def follow(self) -> bool:
+        """Go over to the newest version if there is another one; say whether this was done.
+
+        A version that cannot be read is logged, once for each reason, and passed over.
+        """
+        try:
+            if not self.searcher.outdated:
+                return False
+            self.searcher.refresh()
+        except Exception as error:
+            if str(error) != self._refused:
+                _log.warning("%s is served on in its former version: %s", self.name, error)
+            self._refused = str(error)
+            return False
+        self._refused = ""
+        return True
 
     def lengths(self, queries: Sequence[str]) -> list[int]:
         """Tokens of each query, about."""
