@@ -28,9 +28,13 @@ class Searcher:
     """Answers each query with the passages that share the most words with it; counts its calls."""
 
     passages = ("the lazy dog", "the quick fox", "my card was charged")
+    version, outdated = 1, False
 
     def __init__(self):
         self.calls = []
+
+    def __len__(self):
+        return len(self.passages)
 
     def search(self, queries, k=10, *, by=None, rerank=False, where=None):
         self.calls.append((tuple(queries), k, by, rerank, where))

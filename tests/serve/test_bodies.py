@@ -37,10 +37,24 @@ def test_a_body_of_another_form_is_refused_with_its_place(server, refused, body,
     assert re.search(said, message), message
 
 
-def test_a_body_that_is_not_declared_as_json_is_refused(server, refused):
-    response = server().raw("/predict", b'{"texts": ["a"]}', "text/plain")
-    assert "'text/plain' is not application/json" in refused(response, 415)
-    assert server().raw("/predict", b'{"texts": ["a"]}', "Application/JSON; x=y").status_code == 200
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", None])
+def test_a_body_that_is_not_declared_as_json_is_refused(server, refused, kind):
+    own = server()
+    headers = {} if kind is None else {"content-type": kind}
+    sent = own.ask("POST", "/predict", content=b'{"texts": ["a"]}', headers=headers)
+    response = asyncio.run(sent)
+    said = f"'{kind}' is not application/json" if kind else "no content-type"
+    message = refused(response, 415)
+    assert said in message
+    assert message.endswith("send JSON with the header Content-Type: application/json")
+    assert response.json()["error"]["code"] == "unsupported_media_type"
+    described = own.get("/openapi.json").json()["paths"]["/predict"]["post"]["responses"]["415"]
+    assert "Content-Type: application/json" in described["description"]
+
+
+def test_a_body_that_is_declared_as_json_in_any_case_is_read(server):
+    sent = server().raw("/predict", b'{"texts": ["a"]}', "Application/JSON; x=y")
+    assert sent.status_code == 200
 
 
 def test_a_body_that_is_too_large_is_refused_announced_or_not(server, refused):

@@ -94,7 +94,7 @@ def test_times_that_pass_and_clients_that_leave(server, opened, refused):
     computed = []
     answer = held.answer
     own.guard.batcher._answer = lambda group, given: (
-        computed.extend(text for text, _ in given) or answer(group, given)
+        computed.extend(one.text for one in given) or answer(group, given)
     )
 
     async def ask():

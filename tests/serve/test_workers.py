@@ -1,6 +1,5 @@
 """What is done about a worker that ended; whole servers of several are in test_running.py."""
 
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -9,20 +8,80 @@ from leanformer.serve import workers
 from leanformer.serve.settings import Settings
 
 
-def dead(code, age=0.0, deaths=0):
-    process = SimpleNamespace(exitcode=code, pid=1)
-    return workers._Worker(process, time.monotonic() - age, deaths)
+def process(code=None, pid=1):
+    return SimpleNamespace(exitcode=code, pid=pid)
+
+
+def place(code, started=0.0, deaths=0):
+    return workers._Place(process(code), started, deaths)
 
 
 def test_one_that_cannot_open_the_folder_ends_them_all():
     with pytest.raises(ValueError, match="a worker could not open the folder"):
-        workers._again(dead(3), lambda deaths: deaths, [])
+        workers._tend(place(3), process, 1.0)
 
 
-@pytest.mark.parametrize(("age", "deaths"), [(0, 2), (1000, 0)])
-def test_another_is_replaced_after_a_pause_if_it_died_young(caplog, age, deaths):
-    assert workers._again(dead(-9, age, 1), lambda number: number, [15]) == deaths
-    assert "worker 1 ended (-9); another starts" in caplog.text
+def test_one_that_lives_is_left_alone():
+    one = place(None)
+    before = one.process
+    workers._tend(one, process, 1000.0)
+    assert one.process is before
+
+
+def test_one_that_ended_after_a_healthy_life_is_replaced_at_once(caplog):
+    one = place(-9, started=0.0, deaths=7)
+    workers._tend(one, lambda: process(pid=2), 61.0)
+    assert (one.process.pid, one.started, one.deaths, one.resumes) == (2, 61.0, 0, None)
+    assert "worker 1 ended (-9); another starts now" in caplog.text
+
+
+def test_one_that_keeps_dying_young_waits_longer_and_longer():
+    one, now, pauses = place(1), 0.0, []
+    for _ in range(12):
+        workers._tend(one, process, now)
+        assert one.resumes is not None
+        pauses.append(one.resumes - now)
+        before = one.process
+        workers._tend(one, process, one.resumes - 0.01)
+        assert one.process is before
+        now = one.resumes
+        workers._tend(one, process, now)
+        assert one.process.exitcode is None
+        one.process = process(1)
+    assert pauses == pytest.approx([min(30, 0.1 * 2**deaths) for deaths in range(1, 13)])
+
+
+def test_a_pause_in_one_place_holds_up_no_other(monkeypatch, tmp_path):
+    """Two places: the worker of one keeps dying; that of the other dies once, after a long life."""
+    started, clock = [], iter(range(0, 100_000, 5))
+    codes = [1, None]  # of the first two
+
+    def make(target, args):
+        code = codes[len(started)] if len(started) < 2 else None
+        made = SimpleNamespace(
+            exitcode=code, pid=len(started), sentinel=None, start=lambda: started.append(made),
+            terminate=lambda: None, join=lambda: None,
+        )  # fmt: skip
+        return made
+
+    context = SimpleNamespace(Process=make)
+    monkeypatch.setattr(workers.multiprocessing, "get_context", lambda kind: context)
+    monkeypatch.setattr(workers.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(workers, "_SHORTEST_PAUSE", 1e6)
+    monkeypatch.setattr(workers, "_LONGEST_PAUSE", 1e6)
+    turns = iter(range(50))
+
+    def wait(sentinels, timeout):
+        turn = next(turns)
+        if turn == 20:  # after more than a minute by this clock
+            started[1].exitcode = -9
+        if turn == 21:
+            assert len(started) == 3
+            workers.os.kill(workers.os.getpid(), workers.signal.SIGTERM)
+
+    monkeypatch.setattr(workers, "wait", wait)
+    workers.supervise(tmp_path, Settings(threads=1), None, (), 2, lambda: None)
+    assert len(started) == 3
 
 
 def test_a_worker_tells_why_it_cannot_open_its_folder(tmp_path, caplog):

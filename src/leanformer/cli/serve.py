@@ -40,6 +40,9 @@ def serve(
         list[int] | None,
         typer.Option(help="Shorter embeddings that the model was trained for; once per width."),
     ] = None,
+    refresh_seconds: Annotated[
+        float, typer.Option(help="Seconds between looks for new passages of an index; 0 = never.")
+    ] = 5.0,
     reranker: Annotated[
         str | None, typer.Option(help="Folder of the cross-encoder that a search reranks by.")
     ] = None,
@@ -71,6 +74,7 @@ def serve(
         max_texts=max_texts,
         max_characters=max_characters,
         dimensions=tuple(dimensions or ()),
+        refresh_seconds=refresh_seconds,
         reranker=reranker,
     )
     keys = read_api_keys(api_key_file)

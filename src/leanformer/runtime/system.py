@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from leanformer.core.registry import Registry
 from leanformer.runtime.manifest import NAME, Manifest
+from leanformer.runtime.prepared import Prepared, unpacked
 from leanformer.runtime.session import Precision
 from leanformer.text import split_words
 
@@ -145,21 +146,29 @@ class System(ABC):
         """How long a text is, in the unit that this system reads: tokens, or by default words."""
         return len(split_words(text))
 
-    def lengths(
+    def prepare(
         self,
         texts: Sequence[Any],
         pairs: Sequence[str] | None = None,
         *,
         on_cut: Cut | None = None,
-    ) -> list[int]:
-        """How much is read of each text, or of both texts of a pair: tokens, or by default words.
+    ) -> list[Prepared]:
+        """Read each text, or both texts of a pair; nothing is computed.
 
-        A server fills its batches by it. Arguments are those of `answer`.
+        A server fills its batches by their lengths: tokens, or by default words. Arguments are
+        those of `answer`.
         """
-        own = [len(text if isinstance(text, list) else split_words(text)) for text in texts]
-        if pairs is None:
-            return own
-        return [a + len(split_words(b)) for a, b in zip(own, pairs, strict=True)]
+        seconds = [None] * len(texts) if pairs is None else pairs
+        return [
+            Prepared(text, pair, _words(text) + (0 if pair is None else _words(pair)))
+            for text, pair in zip(texts, seconds, strict=True)
+        ]
+
+    def answer_prepared(
+        self, prepared: Sequence[Prepared], *, on_cut: Cut | None = None
+    ) -> tuple[Outputs, list[str]]:
+        """As `answer_with_sources`, of texts that `prepare` has read, of any calls."""
+        return self.answer_with_sources(*unpacked(prepared), on_cut=on_cut)
 
     def try_out(self) -> float:
         """Answer once what may crash or go wrong, before anybody is served.
@@ -172,6 +181,10 @@ class System(ABC):
             ValueError: An answer is not finite, or answers are missing.
         """
         return 0.0
+
+
+def _words(text: Any) -> int:
+    return len(text if isinstance(text, list) else split_words(text))
 
 
 _REGISTRY = Registry[type[System]]("system")

@@ -10,8 +10,8 @@ Texts of all requests share one queue and are computed in batches by their token
     settings = Settings()
     app = create_app(open_served(Path("lean/model"), settings), settings)   # ASGI
 
-`served` opens a folder, `batcher` computes, `routes/` answers, `running`, `server`,
-`sockets` and `workers` own processes and their sockets.
+`served` opens a folder, `following` keeps an index up to date, `batching` computes, `routes/`
+answers, `running`, `server`, `sockets` and `workers` own processes and their sockets.
 """
 
 from typing import Any

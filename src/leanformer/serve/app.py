@@ -8,8 +8,8 @@ every folder                /v1/models /metrics /health /ready /openapi.json /
 """
 
 import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -23,6 +23,7 @@ from leanformer.serve.batching.batcher import Batcher
 from leanformer.serve.bodies import Body, EmbeddingsBody, PredictBody, RerankBody, SearchBody
 from leanformer.serve.description import describe, form_of
 from leanformer.serve.errors import Refused
+from leanformer.serve.following import Follower
 from leanformer.serve.guard import Guard
 from leanformer.serve.metrics import Metrics
 from leanformer.serve.routes.embeddings import Embeddings, embeddings
@@ -76,7 +77,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
+        with _followed(served, settings):
+            yield
         batcher.close()
 
     app = FastAPI(
@@ -96,6 +98,20 @@ def create_app(
     guard.batcher = batcher
     app.state.guard = guard
     return guard
+
+
+@contextmanager
+def _followed(served: Model | Index, settings: Settings) -> Iterator[None]:
+    """Let an index follow its folder within the block."""
+    if not isinstance(served, Index):
+        yield
+        return
+    follower = Follower(served, settings.refresh_seconds)
+    follower.start()
+    try:
+        yield
+    finally:
+        follower.close()
 
 
 def _add_routes(app: FastAPI, service: Service) -> None:

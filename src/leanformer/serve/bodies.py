@@ -105,18 +105,28 @@ async def read_form(request: Request, form: type[Form], settings: Settings, ends
         ends: When the request's time is up, by the event loop's clock.
 
     Raises:
-        Refused: It is not JSON, not of the form, too large or too slow.
+        Refused: It is not declared as JSON, not JSON, not of the form, too large or too slow.
     """
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
-    if kind.lower() != "application/json":
-        raise Refused(
-            415, f"content-type: {shown(kind)} is not application/json; send JSON and say so"
-        )
+    _check_declared(request)
     body = await _read(request, settings.max_body_bytes, ends)
     try:
         return form.model_validate_json(body)
     except ValidationError as error:
         raise _refused(error) from None
+
+
+def _check_declared(request: Request) -> None:
+    """Refuse a body that is not declared as JSON, also because browsers let every page send others
+    to this server without asking it first (CORS)."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind.lower() == "application/json":
+        return
+    said = f"content-type: {shown(kind)} is not application/json" if kind else "no content-type"
+    raise Refused(
+        415,
+        f"{said}; send JSON with the header Content-Type: application/json",
+        code="unsupported_media_type",
+    )
 
 
 async def _read(request: Request, most: int, ends: float) -> bytes:

@@ -32,7 +32,7 @@ _ERRORS = {
     404: "The model is not served here.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
-    415: "The body is not application/json.",
+    415: "The header Content-Type: application/json is missing, or says something else.",
     429: "The queue is full; Retry-After says when to come back.",
     500: "The server failed.",
     503: "The server stops, or had no time to begin.",

@@ -1,10 +1,12 @@
 """What a folder can answer over HTTP: an exported system, or a search index.
 
 Both give the batcher one function, `answer(group, texts)`, and say of a request how many tokens it
-has before anything is computed.
+has before anything is computed. A model's texts are tokenized once: they are queued as they were
+read.
 """
 
 import json
+import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
@@ -16,6 +18,7 @@ import numpy as np
 
 from leanformer.core.machine.threads import cores
 from leanformer.runtime.manifest import NAME
+from leanformer.runtime.prepared import Prepared
 from leanformer.runtime.serving.predictor import Predictor, load
 from leanformer.serve.errors import Refused
 from leanformer.serve.settings import Settings
@@ -23,6 +26,8 @@ from leanformer.serve.settings import Settings
 if TYPE_CHECKING:
     from leanformer.retrieve.searching import Searcher
     from leanformer.retrieve.searching.searcher import By
+
+_log = logging.getLogger(__name__)
 
 SEARCH = "search.json"
 _BYTES_PER_TOKEN = 4  # of a query, about; only the size of batches depends on it
@@ -34,14 +39,17 @@ class Served(ABC):
     Attributes:
         name: Model name in answers and requests.
         task: Its task: a name of `leanformer.tasks`, or "search".
-        about: What /v1/models says of it.
         concurrency: Batches that it computes at a time.
     """
 
     name: str
     task: str
-    about: dict[str, Any]
     concurrency: int = 1
+
+    @property
+    @abstractmethod
+    def about(self) -> dict[str, Any]:
+        """What /v1/models says of it."""
 
     @property
     @abstractmethod
@@ -51,6 +59,24 @@ class Served(ABC):
     @abstractmethod
     def answer(self, group: Hashable, given: list[Any]) -> list[Any]:
         """Compute a batch: one answer per text. Any thread may call it."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A text of a request, read once and queued.
+
+    Attributes:
+        text: The text, or the first one of a pair.
+        prepared: What the system read of it, or of the pair.
+    """
+
+    text: str
+    prepared: Prepared
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are read; of a system without a tokenizer, words."""
+        return self.prepared.length
 
 
 class Model(Served):
@@ -65,16 +91,20 @@ class Model(Served):
         self, predictor: Predictor, name: str, *, concurrency: int = 1, widths: Sequence[int] = ()
     ) -> None:
         """Serve an open system."""
-        about = predictor.manifest
-        self.predictor, self.name, self.task = predictor, name, about.kind
+        self.predictor, self.name, self.task = predictor, name, predictor.manifest.kind
         self.concurrency, self.widths = concurrency, tuple(widths)
-        self.pairs = about.pairs
-        self.about = {
+        self.pairs = predictor.manifest.pairs
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """See `Served.about`."""
+        about = self.predictor.manifest
+        return {
             "task": about.kind,
             "system": about.system,
             "backend": about.backend,
             "precision": about.precision,
-            "max_tokens": predictor.system.max_length,
+            "max_tokens": self.predictor.system.max_length,
             "pairs": about.pairs,
         }
 
@@ -86,29 +116,29 @@ class Model(Served):
         reranks = self.pairs and self.task in ("ranking", "regression")
         return ("predict", "rerank") if reranks else ("predict",)
 
-    def lengths(
+    def prepare(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, truncate: bool = True
-    ) -> list[int]:
-        """Tokens that are read of each text.
+    ) -> list[Given]:
+        """Each text as it is queued, read and with its length in tokens.
 
         Raises:
             ValueError: One cannot be read, or is too long where `truncate` is false.
         """
-        return self.predictor.lengths(texts, pairs, truncate=truncate)
+        prepared = self.predictor.prepare(texts, pairs, truncate=truncate)
+        return [Given(text, one) for text, one in zip(texts, prepared, strict=True)]
 
     def answer(self, group: Hashable, given: list[Any]) -> list[Any]:
         """See `Served.answer`: vectors, or answers as JSON; of a cascade with their part's name."""
-        texts = [text for text, _ in given]
+        texts, prepared = [one.text for one in given], [one.prepared for one in given]
+        named = bool(self.predictor.system.sources)
+        found = self.predictor.answer_prepared(texts, prepared, sources=named)
         if self.widths:
-            vectors = self.predictor.encode(texts)
-            if not np.isfinite(vectors).all():
+            if not np.isfinite(np.stack(found)).all():
                 raise ValueError("a vector is not finite")
-            return list(vectors)
-        pairs = [pair for _, pair in given] if self.pairs else None
+            return found
         plain = self.predictor.about.plain
-        if not self.predictor.system.sources:
-            return [_finite(plain(one)) for one in self.predictor.predict(texts, pairs)]
-        found = self.predictor.predict(texts, pairs, sources=True)
+        if not named:
+            return [_finite(plain(one)) for one in found]
         return [{**_finite(plain(one.answer)), "source": one.source} for one in found]
 
 
@@ -149,14 +179,37 @@ class Index(Served):
     task = "search"
 
     def __init__(self, searcher: "Searcher", name: str, *, concurrency: int = 1) -> None:
-        """Serve an open index, in the version that it was opened in."""
+        """Serve an open index, in the version that it was opened in until `follow` is called."""
         self.searcher, self.name, self.concurrency = searcher, name, concurrency
-        self.about = {"task": "search"}
+        self._refused = ""
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """See `Served.about`: the version that is searched, and how many passages it has."""
+        searcher = self.searcher
+        return {"task": "search", "version": searcher.version, "passages": len(searcher)}
 
     @property
     def routes(self) -> tuple[str, ...]:
         """See `Served.routes`."""
         return ("search",)
+
+    def follow(self) -> bool:
+        """Go over to the newest version if there is another one; say whether this was done.
+
+        A version that cannot be read is logged, once for each reason, and passed over.
+        """
+        try:
+            if not self.searcher.outdated:
+                return False
+            self.searcher.refresh()
+        except Exception as error:
+            if str(error) != self._refused:
+                _log.warning("%s is served on in its former version: %s", self.name, error)
+            self._refused = str(error)
+            return False
+        self._refused = ""
+        return True
 
     def lengths(self, queries: Sequence[str]) -> list[int]:
         """Tokens of each query, about."""

@@ -14,7 +14,7 @@ from leanformer.serve.batching.batcher import Batcher
 from leanformer.serve.bodies import Body, read_form
 from leanformer.serve.errors import Refused
 from leanformer.serve.metrics import Metrics
-from leanformer.serve.served import Index, Model
+from leanformer.serve.served import Given, Index, Model
 from leanformer.serve.settings import Settings
 from leanformer.text.texts import TextError
 
@@ -60,20 +60,20 @@ class Service:
         return body, ends
 
 
-async def counted(texts: list[str], lengths: Callable[[], list[int]]) -> list[int]:
-    """Tokens of texts, counted without holding up other requests.
+async def prepared(texts: list[str], prepare: Callable[[], list[Given]]) -> list[Given]:
+    """Texts that were read, without holding up other requests.
 
     Args:
         texts: The texts.
-        lengths: What counts them.
+        prepare: What reads them.
 
     Raises:
         Refused: One cannot be read.
     """
     try:
         if sum(map(len, texts)) <= _FEW_CHARACTERS:
-            return lengths()
-        return await asyncio.to_thread(lengths)
+            return prepare()
+        return await asyncio.to_thread(prepare)
     except TextError as error:
         place = f"{error.name}[{error.index}]"
         raise Refused(400, f"{place} {error.reason}", param=place) from error

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from leanformer.core.ranges import Count, Positive, Threads, ranged
+from leanformer.core.ranges import Count, NotNegative, Positive, Threads, ranged
 from leanformer.runtime.batching import MAX_TOKENS
 
 
@@ -44,5 +44,7 @@ class Settings:
     """Widths of embeddings that a request may ask for beside the whole vector, for models that were
     trained so that prefixes are vectors too (Matryoshka); those in the folder's config.json count
     too."""
+    refresh_seconds: NotNegative = 5.0
+    """Seconds between looks for a new version of a search index; 0 = never."""
     reranker: str | None = None
     """Folder of a cross-encoder that a search index may rerank by."""

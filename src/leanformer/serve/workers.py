@@ -1,8 +1,13 @@
 """Several processes that answer at one socket, and the one that looks after them.
 
 The system hands each connection to a worker that is free to accept it. A worker that dies is
-started again, after a pause if it died young; requests that it had begun are lost with it. One that
-cannot open the folder ends them all with its reason, because the next would not open it either.
+replaced at once; requests that it had begun are lost with it. Only in the place of one that died
+young, again and again, another waits, longer each time, while the other places are looked after:
+
+    pause = 0 after a minute of life, else min(30 s, 0.1 s · 2^n)      n young deaths in a row
+
+A worker that cannot open the folder ends them all with its reason, because the next would not open
+it either.
 """
 
 import logging
@@ -25,14 +30,25 @@ from leanformer.serve.settings import Settings
 _log = logging.getLogger(__name__)
 _CANNOT_OPEN = 3  # exit code
 _YOUNG = 60.0  # seconds
-_LONGEST_PAUSE = 30.0  # seconds
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds
+_TICK = 0.2  # seconds after which signals and pauses are looked at
 
 
 @dataclass
-class _Worker:
+class _Place:
+    """A worker, or the pause after it.
+
+    Attributes:
+        process: The last process that was started here.
+        started: When, by the monotonic clock.
+        deaths: Young deaths here, one after the other.
+        resumes: When the next process starts; None = this one has not ended, as far as is known.
+    """
+
     process: BaseProcess
     started: float
     deaths: int = 0
+    resumes: float | None = None
 
 
 def supervise(
@@ -65,41 +81,49 @@ def supervise(
         for one in (signal.SIGTERM, signal.SIGINT)
     }
 
-    def start(deaths: int = 0) -> _Worker:
+    def start() -> BaseProcess:
         arguments = (folder, settings, bound, tuple(keys), os.getpid())
         process = context.Process(target=work, args=arguments)
         process.start()
-        return _Worker(process, time.monotonic(), deaths)
+        return process
 
-    workers = [start() for _ in range(count)]
+    places = [_Place(start(), time.monotonic()) for _ in range(count)]
     try:
         tell()
         while not stopping:
-            wait([one.process.sentinel for one in workers], timeout=0.2)
-            for place, one in enumerate(workers):
-                if not stopping and one.process.exitcode is not None:
-                    workers[place] = _again(one, start, stopping)
+            wait([one.process.sentinel for one in places if one.resumes is None], timeout=_TICK)
+            for one in places:
+                if not stopping:
+                    _tend(one, start, time.monotonic())
     finally:
-        for one in workers:
+        for one in places:
             one.process.terminate()  # SIGTERM: it answers what it accepted
-        for one in workers:
+        for one in places:
             one.process.join()
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _again(dead: _Worker, start: Callable[[int], _Worker], stopping: list[int]) -> _Worker:
-    """A new worker in the place of a dead one."""
-    code = dead.process.exitcode
-    if code == _CANNOT_OPEN:
-        raise ValueError("a worker could not open the folder; its reason is told above")
-    young = time.monotonic() - dead.started < _YOUNG
-    deaths = dead.deaths + 1 if young else 0
-    _log.warning("leanformer: worker %d ended (%s); another starts", dead.process.pid, code)
-    resumes = time.monotonic() + min(_LONGEST_PAUSE, 0.1 * 2**deaths)
-    while time.monotonic() < resumes and not stopping:
-        time.sleep(0.05)
-    return start(deaths)
+def _tend(place: _Place, start: Callable[[], BaseProcess], now: float) -> None:
+    """Start another process where one has ended and its pause is over.
+
+    Raises:
+        ValueError: It could not open the folder.
+    """
+    code = place.process.exitcode
+    if place.resumes is None and code is not None:
+        if code == _CANNOT_OPEN:
+            raise ValueError("a worker could not open the folder; its reason is told above")
+        young = now - place.started < _YOUNG
+        place.deaths = place.deaths + 1 if young else 0
+        pause = min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2**place.deaths) if young else 0.0
+        place.resumes = now + pause
+        when = f"in {pause:.1f} s" if young else "now"
+        _log.warning(
+            "leanformer: worker %d ended (%s); another starts %s", place.process.pid, code, when
+        )
+    if place.resumes is not None and now >= place.resumes:
+        place.process, place.started, place.resumes = start(), now, None
 
 
 def work(

@@ -202,8 +202,9 @@ def test_lengths_are_those_of_the_second_and_each_part_tells_what_it_cuts(
     made = leanformer.load(cascade(tmp_path / "c", short, parts[1], 0.5))
     second, told = leanformer.load(parts[1]), list[list[int]]()
     assert made.lengths([TEXTS[0], LONG]) == second.lengths([TEXTS[0], LONG])
-    made.system.lengths([TEXTS[0], LONG], on_cut=told.append)
+    prepared = made.system.prepare([TEXTS[0], LONG], on_cut=told.append)
     assert told == [[1], [1]]
+    assert made.answer_prepared([TEXTS[0], LONG], prepared) == made.predict([TEXTS[0], LONG])
 
 
 def test_parts_that_refuse_one_after_the_other_leave_the_rest_answered(

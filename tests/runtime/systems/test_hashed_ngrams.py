@@ -57,9 +57,12 @@ def fitted(kind: str = "classification") -> tuple[HashedNgrams, list[Any], list[
 
 
 def test_lengths_are_words() -> None:
-    assert fitted()[0].lengths(["one two", "three"]) == [2, 1]
-    assert fitted("regression")[0].lengths(["one two"], ["three four five"]) == [5]
-    assert fitted("tokens")[0].lengths([["one", "two"], []]) == [2, 0]
+    def lengths(system, *given):
+        return [one.length for one in system.prepare(*given)]
+
+    assert lengths(fitted()[0], ["one two", "three"]) == [2, 1]
+    assert lengths(fitted("regression")[0], ["one two"], ["three four five"]) == [5]
+    assert lengths(fitted("tokens")[0], [["one", "two"], []]) == [2, 0]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -107,3 +107,9 @@ def test_a_damaged_store_is_a_fault_of_the_server(server, refused, notes, tmp_pa
         file.write(b"?!?")
     said = refused(own.post("/search", {"query": "oxygen"}), 500)
     assert str(folder) not in said
+
+
+def test_the_version_that_is_searched_is_told(server, notes, refused):
+    searcher = Searcher.open(notes / "both", encoder=WordHashes())
+    (card,) = server(served=Index(searcher, "notes")).get("/v1/models").json()["data"]
+    assert (card["version"], card["passages"]) == (searcher.version, len(searcher))

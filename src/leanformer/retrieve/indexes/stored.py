@@ -10,6 +10,7 @@ says why.
 Legend: Q query, K result, R row of the store, N row of the index.
 """
 
+import copy
 import logging
 import threading
 from collections.abc import Mapping
@@ -118,6 +119,11 @@ class StoredIndex:
         return {} if derived is None else derived.about
 
     @property
+    def outdated(self) -> bool:
+        """Whether another index was written since; costs a glance at a file."""
+        return self._written() != self._state.written
+
+    @property
     def unindexed(self) -> int:
         """Rows that every search scores one by one."""
         return sum(len(rows) for rows, _ in self._state.blocks)
@@ -157,11 +163,22 @@ class StoredIndex:
         """
         with self._lock:
             state, snapshot = self._state, self._store.snapshot()
-            if not _follows(snapshot, state.snapshot) or self._written() != state.written:
+            if not _follows(snapshot, state.snapshot) or self.outdated:
                 self._state = self._loaded()
             elif snapshot.version != state.snapshot.version:
                 self._state = state.appended(snapshot)
             return self._state.snapshot
+
+    def refreshed(self) -> "StoredIndex":
+        """The same in the newest version, with the newest index; this one stays in its own.
+
+        Raises:
+            ValueError: The store is damaged.
+        """
+        other = copy.copy(self)
+        other._lock = threading.Lock()
+        other.refresh()
+        return other
 
     def needs_rebuild(self, share: float = 0.2) -> bool:
         """Whether the index is missing, or much has changed since it was built.

@@ -100,9 +100,28 @@ class Searcher:
         return cls(place, description, chosen, opened, reranker, threads=threads)
 
     def refresh(self) -> None:
-        """Answer from the newest version of the folder from now on."""
+        """Answer from the newest version of the folder from now on.
+
+        Searches that have begun end in the version that they began in.
+
+        Raises:
+            OSError: A file is missing.
+            ValueError: The newest version is damaged, or the folder was made anew in another way.
+                The searcher goes on in its own version.
+        """
         with self._lock:
+            _check_same_parts(self.folder, self.description)
             self._view = self._view.newest()
+
+    @property
+    def outdated(self) -> bool:
+        """Whether `refresh` would find another version; costs a glance at three files."""
+        return self._view.outdated
+
+    @property
+    def version(self) -> int:
+        """Commits to the store up to the version that is searched."""
+        return self._view.snapshot.version
 
     def __len__(self) -> int:
         """Passages that can be found."""
@@ -228,6 +247,21 @@ def _chosen(folder: Path, description: Description, by: By | None) -> By:
 
 def _only(description: Description) -> By:
     return "dense" if description.dense else "bm25"
+
+
+def _check_same_parts(folder: Path, former: Description) -> None:
+    """Refuse a folder that was made anew, so that what is open does not fit it.
+
+    Raises:
+        ValueError: Its vectors are of another encoder, or one of its parts has come or gone.
+    """
+    made = read_description(folder)
+    for name in ("identity", "bm25"):
+        was, now = getattr(former, name), getattr(made, name)
+        if was != now:
+            raise ValueError(
+                f"{folder} was made anew: {name} was {was!r} and is {now!r}; open it again"
+            )
 
 
 def _opened(

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leanformer.runtime.manifest import Manifest
+from leanformer.runtime.prepared import Prepared
 from leanformer.runtime.serving.answers import Sourced, Unanswered, readings_of
 from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.session import Precision, concurrency_of
@@ -170,7 +171,19 @@ class Predictor:
         """How much is read of each text, or of both of a pair: tokens, special ones included; of a
         system without a tokenizer, words.
 
-        Nothing is computed. A server fills its batches by it and refuses what cannot be read.
+        Nothing is computed.
+
+        Raises:
+            ValueError: As `predict`.
+        """
+        return [one.length for one in self.prepare(texts, pairs, truncate=truncate)]
+
+    def prepare(
+        self, texts: Iterable[str], pairs: Iterable[str] | None = None, *, truncate: bool = True
+    ) -> list[Prepared]:
+        """Read each text, or both of a pair, for `answer_prepared`; nothing is computed.
+
+        A server refuses what cannot be read before it queues the rest by length.
 
         Raises:
             ValueError: As `predict`.
@@ -178,7 +191,23 @@ class Predictor:
         first, second = check_pairs(texts, pairs)
         self._check_pairs(second)
         refuse = None if truncate else partial(self._told_of_cut, truncate, len(first))
-        return self.system.lengths(self._given(first), second, on_cut=refuse)
+        return self.system.prepare(self._given(first), second, on_cut=refuse)
+
+    def answer_prepared(
+        self, texts: Sequence[str], prepared: Sequence[Prepared], *, sources: bool = False
+    ) -> list[Any]:
+        """What `predict`, or for embeddings `encode`, gives for texts that `prepare` has read.
+
+        Args:
+            texts: The texts, of any calls of `prepare`.
+            prepared: What was made of each.
+            sources: See `predict`; a vector has none.
+        """
+        on_cut = partial(self._told_of_cut, True, len(texts))
+        rows, given_by = self.system.answer_prepared(prepared, on_cut=on_cut)
+        if self.about.output == "vector":
+            return list(rows)
+        return self._said(list(texts), rows, given_by, sources)
 
     def sources(
         self, texts: Iterable[str], pairs: Iterable[str] | None = None, *, truncate: bool = True
@@ -248,7 +277,12 @@ class Predictor:
         self, texts: list[str], pairs: list[str] | None, truncate: bool, sources: bool
     ) -> list[Any]:
         """What a user gets for texts that are already checked."""
-        rows, given_by = self._run(texts, pairs, truncate)
+        return self._said(texts, *self._run(texts, pairs, truncate), sources)
+
+    def _said(
+        self, texts: list[str], rows: Outputs, given_by: list[str], sources: bool
+    ) -> list[Any]:
+        """Raw outputs in the words of the task."""
         readings = []
         if self.about.reads_words:
             readings = readings_of(rows)

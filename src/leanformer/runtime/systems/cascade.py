@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from leanformer.runtime.gates import shifted
 from leanformer.runtime.manifest import Manifest, read_manifest
+from leanformer.runtime.prepared import Prepared
 from leanformer.runtime.session import Precision
 from leanformer.runtime.system import Cut, Outputs, System, find_system, served
 from leanformer.runtime.systems.cascade_folder import (
@@ -155,17 +156,19 @@ class Cascade(System):
         """As long as the second system reads a text."""
         return self.second.length(text)
 
-    def lengths(
+    def prepare(
         self,
         texts: Sequence[Any],
         pairs: Sequence[str] | None = None,
         *,
         on_cut: Cut | None = None,
-    ) -> list[int]:
-        """See `System.lengths`: as the second system reads; each part tells what it would cut."""
+    ) -> list[Prepared]:
+        """See `System.prepare`: as long as the second system reads; each part tells what it would
+        cut. No reading is kept, since each part reads in its own way."""
         if on_cut is not None:
-            self.first.lengths(texts, pairs, on_cut=on_cut)
-        return self.second.lengths(texts, pairs, on_cut=on_cut)
+            self.first.prepare(texts, pairs, on_cut=on_cut)
+        second = self.second.prepare(texts, pairs, on_cut=on_cut)
+        return [replace(one, reading=None) for one in second]
 
     def try_out(self) -> float:
         """See `System.try_out`: the larger change of both parts."""

@@ -27,6 +27,7 @@ from leanformer.runtime.batching import (
     stack,
 )
 from leanformer.runtime.manifest import Manifest, candidates_of
+from leanformer.runtime.prepared import Prepared
 from leanformer.runtime.session import Precision, Session, feed
 from leanformer.runtime.system import Cut, Outputs, System, served
 from leanformer.runtime.tokenizer import open_tokenizer
@@ -103,11 +104,7 @@ class Transformer(System):
         on_cut: Cut | None = None,
     ) -> Outputs:
         """See `System.answer`."""
-        readings = self._told(texts, pairs, on_cut)
-        rows = self._run(readings)
-        if not self.about.reads_words:
-            return rows
-        return [_by_word(row, one.firsts) for row, one in zip(rows, readings, strict=True)]
+        return self._run(_told(self._read(texts, pairs), on_cut))
 
     @classmethod
     def choose(
@@ -157,15 +154,28 @@ class Transformer(System):
         """Tokens of a text, special ones included."""
         return len(self.reader(text).ids)
 
-    def lengths(
+    def prepare(
         self,
         texts: Sequence[Any],
         pairs: Sequence[str] | None = None,
         *,
         on_cut: Cut | None = None,
-    ) -> list[int]:
-        """See `System.lengths`: tokens, special ones included, at most `max_length`."""
-        return [len(reading.ids) for reading in self._told(texts, pairs, on_cut)]
+    ) -> list[Prepared]:
+        """See `System.prepare`: tokens, special ones included, at most `max_length`."""
+        readings = _told(self._read(texts, pairs), on_cut)
+        seconds = [None] * len(texts) if pairs is None else pairs
+        return [
+            Prepared(text, pair, len(reading.ids), reading)
+            for text, pair, reading in zip(texts, seconds, readings, strict=True)
+        ]
+
+    def answer_prepared(
+        self, prepared: Sequence[Prepared], *, on_cut: Cut | None = None
+    ) -> tuple[Outputs, list[str]]:
+        """See `System.answer_prepared`; nothing is tokenized again."""
+        readings = [one.reading for one in prepared if one.reading is not None]
+        assert len(readings) == len(prepared), "prepared by another system"
+        return self._run(_told(readings, on_cut)), [self.name] * len(prepared)
 
     def padding(self, texts: Sequence[Any], pairs: Sequence[str] | None = None) -> Padding:
         """Real and padded tokens of a call with these texts."""
@@ -186,15 +196,6 @@ class Transformer(System):
             return self.reader.read_words(texts, parallel=parallel)
         return self.reader.read(texts, pairs, parallel=parallel)
 
-    def _told(
-        self, texts: Sequence[Any], pairs: Sequence[str] | None, on_cut: Cut | None
-    ) -> list[Reading]:
-        """The readings, after `on_cut` was told of those that are not whole."""
-        readings = self._read(texts, pairs)
-        if on_cut is not None and (cut := [i for i, one in enumerate(readings) if one.cut]):
-            on_cut(cut)
-        return readings
-
     def _few_shapes(self, lengths: list[int]) -> list[Batch]:
         return plan_batches(
             lengths, self.reader.max_length, threads=self.threads, max_tokens=self.max_tokens
@@ -204,7 +205,10 @@ class Transformer(System):
         batches = self.plan([len(reading.ids) for reading in readings])
         pad = self.reader.pad_id
         results = [feed(self.session, stack(readings, batch, pad)) for batch in batches]
-        return restore(batches, results)
+        rows = restore(batches, results)
+        if not self.about.reads_words:
+            return rows
+        return [_by_word(row, one.firsts) for row, one in zip(rows, readings, strict=True)]
 
 
 def open_graph(
@@ -229,6 +233,13 @@ def open_graph(
         concurrency=concurrency,
         layout=manifest.format,
     )
+
+
+def _told(readings: list[Reading], on_cut: Cut | None) -> list[Reading]:
+    """The readings, after `on_cut` was told of those that are not whole."""
+    if on_cut is not None and (cut := [i for i, one in enumerate(readings) if one.cut]):
+        on_cut(cut)
+    return readings
 
 
 def _by_word(row_TL: np.ndarray, firsts: Sequence[int | None]) -> np.ndarray:

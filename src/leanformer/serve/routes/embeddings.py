@@ -18,7 +18,7 @@ from leanformer.serve.batching.waiting import computed
 from leanformer.serve.bodies import EmbeddingsBody, check_text, check_texts
 from leanformer.serve.errors import Refused, json_response
 from leanformer.serve.served import Model
-from leanformer.serve.service import Service, counted
+from leanformer.serve.service import Service, prepared
 from leanformer.serve.settings import Settings
 
 _UNIT = 1e-3  # how far from one the length of a normalized vector may be
@@ -57,10 +57,9 @@ async def embeddings(service: Service, request: Request) -> Response:
     width = body.dimensions or model.widths[-1]
     if width not in model.widths:
         raise Refused(400, _other_widths(width, model.widths), param="dimensions")
-    tokens = await counted(texts, lambda: model.lengths(texts))
-    vectors = await computed(
-        request, service.batcher, [(text, None) for text in texts], tokens, ends
-    )
+    given = await prepared(texts, lambda: model.prepare(texts))
+    tokens = [one.tokens for one in given]
+    vectors = await computed(request, service.batcher, given, tokens, ends)
     written = _base64 if body.encoding_format == "base64" else _numbers
     data = [
         {"object": "embedding", "index": index, "embedding": written(cut(vector, width))}

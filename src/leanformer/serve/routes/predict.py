@@ -10,7 +10,7 @@ from leanformer.serve.batching.waiting import computed
 from leanformer.serve.bodies import PredictBody, check_texts
 from leanformer.serve.errors import Refused, json_response
 from leanformer.serve.served import Model
-from leanformer.serve.service import Service, counted
+from leanformer.serve.service import Service, prepared
 
 
 class Usage(BaseModel):
@@ -40,10 +40,10 @@ async def predict(service: Service, request: Request) -> Response:
         raise Refused(
             400, f"pairs: {len(pairs)} for {len(texts)} texts; give as many", param="pairs"
         )
-    tokens = await counted(
-        [*texts, *(pairs or ())], lambda: model.lengths(texts, pairs, truncate=body.truncate)
+    given = await prepared(
+        [*texts, *(pairs or ())], lambda: model.prepare(texts, pairs, truncate=body.truncate)
     )
-    given = [(text, pairs[index] if pairs else None) for index, text in enumerate(texts)]
+    tokens = [one.tokens for one in given]
     answers = await computed(request, service.batcher, given, tokens, ends)
     return json_response(
         {

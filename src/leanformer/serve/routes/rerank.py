@@ -12,7 +12,7 @@ from leanformer.serve.bodies import RerankBody, check_text, check_texts
 from leanformer.serve.errors import Refused, json_response
 from leanformer.serve.routes.predict import Usage
 from leanformer.serve.served import Model
-from leanformer.serve.service import Service, counted
+from leanformer.serve.service import Service, prepared
 
 
 class Document(BaseModel):
@@ -45,8 +45,8 @@ async def rerank(service: Service, request: Request) -> Response:
     query = check_text(body.query, "query", settings)
     documents = check_texts(_texts(body.documents), "documents", settings)
     queries = [query] * len(documents)
-    tokens = await counted([*queries, *documents], lambda: model.lengths(queries, documents))
-    given = list(zip(queries, documents, strict=True))
+    given = await prepared([*queries, *documents], lambda: model.prepare(queries, documents))
+    tokens = [one.tokens for one in given]
     answers = await computed(request, service.batcher, given, tokens, ends)
     scores = [_score(answer) for answer in answers]
     order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))

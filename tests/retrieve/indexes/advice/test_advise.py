@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from index_cases import clustered
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from leanformer.core.quantity import Quantity
 from leanformer.retrieve.indexes import Advice, Binary, Exact, Hnsw, Index, Ivf, Scalar, advise
@@ -47,6 +48,23 @@ def test_the_same_vectors_get_the_same_efforts(advice: Advice) -> None:
     again = advise(clustered(4000), candidates=TRIED, sample=2500, rounds=1, threads=1)
     assert [one.index for one in again.candidates] == [one.index for one in advice.candidates]
     assert [one.recall for one in again.candidates] == [one.recall for one in advice.candidates]
+
+
+def blas_threads() -> set[int]:
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_numpy_has_the_threads_that_were_asked_for_and_gets_its_own_back(threads: int) -> None:
+    seen: list[set[int]] = []
+    with threadpool_limits(3, user_api="blas"):
+        advise(
+            clustered(2200), candidates=(Exact(),), rounds=1, threads=threads,
+            tell=lambda text: seen.append(blas_threads()),
+        )  # fmt: skip
+        assert blas_threads() == {3}
+    assert seen
+    assert all(one == {threads} for one in seen)
 
 
 def test_memory_takes_the_smallest_index_on_given_queries() -> None:

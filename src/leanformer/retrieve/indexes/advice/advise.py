@@ -21,7 +21,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
+from leanformer.core.machine.threads import cores
 from leanformer.core.quantity import Quantity
 from leanformer.core.ranges import Count, Seed, Share, check_number
 from leanformer.measure.interleave import Tell, Timing, interleave, silent, spread
@@ -31,7 +33,12 @@ from leanformer.retrieve.indexes.binary import Binary
 from leanformer.retrieve.indexes.exact import Exact
 from leanformer.retrieve.indexes.hnsw import Hnsw
 from leanformer.retrieve.indexes.int8_codes import Int8Codes
-from leanformer.retrieve.indexes.interface import BuiltIndex, Index, checked_vectors
+from leanformer.retrieve.indexes.interface import (
+    BuiltIndex,
+    Index,
+    checked_threads,
+    checked_vectors,
+)
 from leanformer.retrieve.indexes.ivf import Ivf
 from leanformer.retrieve.indexes.ivf_pq import IvfPq
 from leanformer.retrieve.indexes.ivf_rabitq import IvfRabitq
@@ -159,7 +166,7 @@ def advise(
         sample: Rows that candidates are built of, at most.
         fast_enough_s: Seconds per query up to which an exact search wins; 0 = never by that.
         rounds: How often each is timed.
-        threads: Threads that build and search; None = all cores.
+        threads: Threads that build and search, numpy's too; None = all cores.
         seed: What the sample is drawn with.
         tell: Told what is being done.
 
@@ -178,28 +185,30 @@ def advise(
         reason = f"fewer than {SMALL:,} rows: an exact search takes microseconds"
         return Advice(index=Exact(), reason=reason, candidates=(), sample=0, **about)  # type: ignore[arg-type]
     rows_SD, queries_QD = _drawn(held_ND, queries_QD, sample, seed)
-    truth = true_answers(rows_SD, queries_QD, k)
-    tuned: list[Tuned] = []
-    build_s: list[float] = []
-    for described in candidates:
-        tell(f"building and tuning {described!r}")
-        started = time.perf_counter()
-        built = described.build(rows_SD, threads=threads)
-        build_s.append(time.perf_counter() - started)
-        tuned.append(tune(built, truth, target_recall))
-    single, batch = _timed([one.index for one in tuned], truth.queries_QD, k, rounds, tell)
+    # FAISS is told at each call; numpy's products, of the exact search, have no such argument.
+    with threadpool_limits(checked_threads(threads) or cores(), user_api="blas"):
+        truth = true_answers(rows_SD, queries_QD, k)
+        tuned: list[Tuned] = []
+        build_s: list[float] = []
+        for described in candidates:
+            tell(f"building and tuning {described!r}")
+            started = time.perf_counter()
+            built = described.build(rows_SD, threads=threads)
+            build_s.append(time.perf_counter() - started)
+            tuned.append(tune(built, truth, target_recall))
+        timings = _timed([one.index for one in tuned], truth.queries_QD, k, rounds, tell)
     tried = tuple(
         Candidate(
             index=one.index.description,
             recall=one.recall,
             met=one.met,
-            latency=single[place],
-            throughput=batch[place],
+            latency=latency,
+            throughput=throughput,
             size_bytes=one.index.size_bytes,
-            build_s=build_s[place],
+            build_s=seconds,
             growth=growth(one.index.description, len(rows_SD), len(held_ND)),
         )
-        for place, one in enumerate(tuned)
+        for one, seconds, latency, throughput in zip(tuned, build_s, *timings, strict=True)
     )
     chosen, reason = choose(tried, prefer, fast_enough_s)
     return Advice(index=chosen, reason=reason, candidates=tried, sample=len(rows_SD), **about)  # type: ignore[arg-type]
