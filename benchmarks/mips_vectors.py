@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from embedding_systems import fast_encoder
 from rivals_sets import MINILM, ROOT, SHARED
 
 from leanformer.core.storage.files import write_bytes
@@ -35,18 +36,13 @@ def texts(shared: Path = SHARED) -> list[str]:
 
 def embed(folder: Path = FOLDER, shared: Path = SHARED) -> None:
     """Embed what is not yet embedded; a shard is there whole or not at all."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-
-    half = {"dtype": torch.bfloat16}  # vectors keep a cosine of 1.000; norms are made anew in fp32
-    asked, model = texts(shared), None
+    asked, encoder = texts(shared), None
     for start in range(0, len(asked), _SHARD):
         place = folder / f"{start:08}.npy"
         if place.is_file():
             continue
-        model = model or SentenceTransformer(MINILM, device="cpu", model_kwargs=half)
-        found = model.encode(asked[start : start + _SHARD], convert_to_tensor=True).float().numpy()
-        made = found / np.linalg.norm(found, axis=1, keepdims=True)
+        encoder = encoder or fast_encoder(MINILM, asked[:128])
+        made = encoder(asked[start : start + _SHARD])
         held = io.BytesIO()
         np.save(held, made, allow_pickle=False)
         write_bytes(place, held.getvalue())

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from embedding_systems import PLACE, Encode, cross_encoders, export, halves
+from embedding_systems import PLACE, Encode, cross_encoders, fast_encoder
 from embedding_texts import sentences
 from most_similar_pair_page import MEASURED, write_page
 from rivals_sets import MINILM
@@ -27,7 +27,6 @@ from rivals_sets import MINILM
 from leanformer.core.record import Record
 from leanformer.measure.environment import environment
 from leanformer.measure.interleave import Call, timed
-from leanformer.retrieve.embed import open_encoder
 from leanformer.retrieve.indexes.exact import Exact
 
 SIZES = (100, 300, 1_000, 3_000, 10_000)
@@ -105,17 +104,14 @@ def bi_encoders(model: str, texts: list[str], place: Path) -> dict[str, tuple[En
     """How each library encodes, and how it finds the most similar pair of the vectors."""
     from sentence_transformers import SentenceTransformer
 
-    precision: Any = [*halves(), "fp32"][0]
-    export(model, "embedding", place, texts, (("openvino", precision),))
     theirs = SentenceTransformer(model, device="cpu")
-    ours = open_encoder(place, backend="openvino", precision=precision)
 
     def encode(chosen: Sequence[str]) -> np.ndarray:
         return theirs.encode(list(chosen), show_progress_bar=False)  # type: ignore[no-any-return]
 
     return {
         "sentence-transformers": (encode, by_semantic_search),
-        "leanformer": (ours.encode, by_index),
+        "leanformer": (fast_encoder(model, texts, place), by_index),
     }
 
 
