@@ -14,9 +14,12 @@ def serve(
     port: Annotated[int, typer.Option(help="Port; 0 = one that is free.")] = 8000,
     workers: Annotated[int, typer.Option(help="Processes; each opens the folder.")] = 1,
     threads: Annotated[
-        int | None, typer.Option(help="Threads per batch; all cores without it.")
+        int | None, typer.Option(help="Threads per batch; the cores are shared out without it.")
     ] = None,
-    concurrency: Annotated[int, typer.Option(help="Batches computed at a time.")] = 1,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(help="Batches at a time; up to 4 without it, 1 for a lone request's sake."),
+    ] = None,
     backend: Annotated[
         str | None, typer.Option(help="openvino, onnxruntime or pytorch; the winner without it.")
     ] = None,
@@ -25,7 +28,9 @@ def serve(
         Path | None,
         typer.Option(help="Keys, one per line; else the environment's LEANFORMER_API_KEY."),
     ] = None,
-    batch_tokens: Annotated[int, typer.Option(help="Tokens per batch.")] = 2048,
+    batch_tokens: Annotated[
+        int | None, typer.Option(help="Tokens per batch; 512 per thread without it.")
+    ] = None,
     queue_seconds: Annotated[
         float, typer.Option(help="Seconds of work that may wait; more is answered with 429.")
     ] = 2.0,

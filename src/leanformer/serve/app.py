@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from leanformer.core.machine.threads import cores
 from leanformer.core.version import __version__
 from leanformer.serve.batching.batcher import Batcher
 from leanformer.serve.bodies import Body, EmbeddingsBody, PredictBody, RerankBody, SearchBody
@@ -68,7 +69,7 @@ def create_app(
     batcher = Batcher(
         served.answer,
         counts,
-        batch_tokens=settings.batch_tokens,
+        batch_tokens=settings.shares(cores()).batch_tokens,
         queue_tokens=settings.queue_tokens,
         queue_seconds=settings.queue_seconds,
         concurrency=served.concurrency,

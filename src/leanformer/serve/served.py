@@ -241,18 +241,15 @@ def open_served(folder: Path, settings: Settings) -> Model | Index:
         ImportError: What it needs is not installed.
     """
     name = settings.name or folder.resolve().name
-    concurrency = settings.concurrency
+    threads, concurrency, _ = settings.shares(cores())
     if is_index(folder):
         from leanformer.retrieve.searching import Searcher
 
-        threads = settings.threads or cores()
         index = Searcher.open(folder, threads=threads, reranker=settings.reranker)
         return Index(index, name, concurrency=concurrency)
     if settings.reranker is not None:
         raise ValueError(f"reranker: {folder} is not a search index; leave the reranker out")
-    predictor = load(
-        folder, settings.backend, settings.threads or None, concurrency=settings.concurrency
-    )
+    predictor = load(folder, settings.backend, threads, concurrency=concurrency)
     widths: tuple[int, ...] = ()
     if predictor.about.output == "vector":
         widths = _widths(folder, settings, predictor.encode(["width"]).shape[1])

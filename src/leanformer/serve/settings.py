@@ -1,9 +1,20 @@
 """What a server may be asked, and how long it may take: every limit in one place."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from leanformer.core.ranges import Count, NotNegative, Positive, Threads, ranged
-from leanformer.runtime.batching import MAX_TOKENS
+
+_MOST = 4  # batches at a time; each keeps kernels for the shapes that it has seen
+_TOKENS = 512  # per thread
+
+
+class Shares(NamedTuple):
+    """How the cores compute: threads per batch, batches at a time, and tokens per batch."""
+
+    threads: int
+    concurrency: int
+    batch_tokens: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +31,13 @@ class Settings:
     backend: str | None = None
     """Backend that computes; None = the winner of the race at export."""
     threads: Threads | None = None
-    """Threads per computed batch; None = all cores."""
-    concurrency: Count = 1
-    """Batches that are computed at a time."""
-    batch_tokens: Count = MAX_TOKENS
-    """Tokens per batch, padding included; a longer text has a batch of its own."""
+    """Threads per computed batch; None = the cores, shared out among the batches."""
+    concurrency: Count | None = None
+    """Batches that are computed at a time; None = as many as there are cores for, at most four.
+    1 answers a lone request soonest, since it has all cores to itself."""
+    batch_tokens: Count | None = None
+    """Tokens per batch, padding included; a longer text has a batch of its own. None = 512 per
+    thread: larger ones are hardly faster, and a text waits longer for its mates."""
     queue_tokens: Count = 65_536
     """Tokens that may wait, however fast they are computed."""
     queue_seconds: Positive = 2.0
@@ -48,3 +61,9 @@ class Settings:
     """Seconds between looks for a new version of a search index; 0 = never."""
     reranker: str | None = None
     """Folder of a cross-encoder that a search index may rerank by."""
+
+    def shares(self, cores: int) -> Shares:
+        """How so many cores are shared out: what is None here is chosen."""
+        concurrency = self.concurrency or max(1, min(_MOST, cores // (self.threads or 1)))
+        threads = self.threads or max(1, cores // concurrency)
+        return Shares(threads, concurrency, self.batch_tokens or _TOKENS * threads)

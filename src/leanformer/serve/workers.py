@@ -63,7 +63,7 @@ def supervise(
 
     Args:
         folder: What each serves.
-        settings: Their limits; threads are shared out among them where none are named.
+        settings: Their limits; the cores are shared out among them.
         bound: The listening socket.
         keys: Valid API keys.
         count: Workers.
@@ -72,8 +72,7 @@ def supervise(
     Raises:
         ValueError: A worker cannot open the folder.
     """
-    if not settings.threads:
-        settings = replace(settings, threads=max(1, cores() // count))
+    settings = replace(settings, **settings.shares(max(1, cores() // count))._asdict())
     context = multiprocessing.get_context("spawn")
     stopping: list[int] = []
     before = {
