@@ -1,6 +1,6 @@
 """What a phrase vocabulary costs in accuracy and gains in tokens, after training.
 
-    python benchmarks/phrases.py train       (some 20 minutes on one core; goes on where it stopped)
+    python benchmarks/phrases.py train       (some 15 minutes on one core; goes on where it stopped)
     python benchmarks/phrases.py clock       (on a quiet machine! a minute)
     python benchmarks/phrases.py page        (writes docs/results/phrases.md)
 
@@ -16,19 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from rivals_sets import ROOT, RUNS, SETS
+from rivals_teachers import exported_int8
 
 from leanformer.core.record import Record, read
 from leanformer.core.storage.files import write_text
-from leanformer.data import Source
+from leanformer.data import Dataset, Source
 from leanformer.distill.objectives import HiddenStates, SoftTargets
 from leanformer.distill.step import Distill
 from leanformer.measure.environment import environment
 from leanformer.measure.interleave import interleave, speedup
 from leanformer.prune.cut_vocabulary import CutVocabulary
 from leanformer.prune.shrink import Shrink
-from leanformer.quantize.int8 import Int8
 from leanformer.recipe import Recipe, run
 from leanformer.runtime.serving.predictor import load
+from leanformer.runtime.tokenizer import compared_tokenizer
 from leanformer.train import TrainSetup
 
 RESULTS = ROOT / "docs" / "results" / "phrases.jsonl"
@@ -51,7 +52,7 @@ def recipe_of(name: str, model: str, data: Source, phrases: int, epochs: float) 
         train=TrainSetup(epochs=epochs, learning_rate=5e-4, evaluations=1),
         load_best_at_end=False,
     )
-    steps = (CutVocabulary(phrases=phrases), Shrink(layers=3, ffn=0.5), learnt, Int8())
+    steps = (CutVocabulary(phrases=phrases), Shrink(layers=3, ffn=0.5), learnt)
     return Recipe(name=name, model=model, data=data, steps=steps)
 
 
@@ -65,8 +66,9 @@ def train() -> None:
 
 def clock() -> None:
     """Time both, and count what they read and how often they are right."""
-    test = SETS["banking77"].source().read().test
-    models = {name: load(served(name), threads=1) for name in PHRASES}
+    dataset = SETS["banking77"].source().read()
+    test = dataset.test
+    models = {name: load(served(name, dataset), threads=1) for name in PHRASES}
     calls = {name: partial(model.predict, test.texts) for name, model in models.items()}
     timings = interleave(calls, rounds=ROUNDS, warmup=1, tell=print)
     for name, model in models.items():
@@ -85,10 +87,12 @@ def clock() -> None:
         )
 
 
-def served(name: str) -> Path:
-    """The folder of a student that is served."""
-    (folder,) = (PLACE / name.replace(" ", "-")).glob("*-int8/model")
-    return folder
+def served(name: str, dataset: Dataset) -> Path:
+    """The folder of a student that is served, in OpenVINO int8."""
+    place = PLACE / name.replace(" ", "-")
+    saved = place / "02-distill" / "model"
+    tokenizer = compared_tokenizer(saved, [*dataset.train.texts, *dataset.dev.texts])
+    return exported_int8(place / "served", dataset, saved, tokenizer)
 
 
 def page() -> None:

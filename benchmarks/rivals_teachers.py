@@ -21,17 +21,25 @@ _LENGTH = 128
 def plain_teacher(name: str, dataset: Dataset, saved: Path) -> Path:
     """Read by Hugging Face's tokenizer, its last layer computed for every token."""
     with patch("leanformer.runtime.openvino.export.first_token_alone", _whole):
-        return _exported(RUNS / name / "int8-plain", dataset, saved, {})
+        return exported_int8(RUNS / name / "int8-plain", dataset, saved, {})
 
 
 def fast_teacher(name: str, dataset: Dataset, saved: Path) -> Path:
     """As leanformer exports it: our graph, and the fast tokenizer if its ids are equal."""
     texts = [*dataset.train.texts, *dataset.dev.texts, *(dataset.train.pairs or ())]
     tokenizer = compared_tokenizer(saved, texts)
-    return _exported(RUNS / name / "int8-ours", dataset, saved, tokenizer)
+    return exported_int8(RUNS / name / "int8-ours", dataset, saved, tokenizer)
 
 
-def _exported(folder: Path, dataset: Dataset, saved: Path, tokenizer: dict[str, str]) -> Path:
+def exported_int8(folder: Path, dataset: Dataset, saved: Path, tokenizer: dict[str, str]) -> Path:
+    """The folder of a model in OpenVINO int8, made once.
+
+    Args:
+        folder: Where it lies.
+        dataset: Its first training texts calibrate it.
+        saved: The model.
+        tokenizer: What `compared_tokenizer` found; {} = Hugging Face's.
+    """
     if (folder / "leanformer.json").is_file():
         return folder
     about, pairs = dataset.task.about, dataset.train.pairs is not None

@@ -1,6 +1,8 @@
 """`leanformer serve` beside a plain server: requests per second, waiting times, an overload.
 
     python benchmarks/server.py clock     (on a quiet machine! seven minutes)
+    python benchmarks/server.py overload  (the last part of it, a minute and a half)
+    python benchmarks/server.py alone     (on a quiet machine! the model without a server)
     python benchmarks/server.py page      (writes docs/results/server.md)
 
 MiniLM-L6 with a head for the bundled intents, exported in OpenVINO int8; its texts are those
@@ -18,6 +20,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +30,23 @@ from foundation_tables import ROOT
 from server_page import MEASURED, write_page
 from serving import MODEL, mixed_texts
 
+from leanformer.core.machine.threads import cores
 from leanformer.core.record import Record
 from leanformer.data import Source
 from leanformer.measure.environment import environment
+from leanformer.measure.interleave import interleave
 from leanformer.models.io.save import save_model
 from leanformer.models.tiny import tiny_model
 from leanformer.recipe import open_model
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, write_manifest
 from leanformer.runtime.openvino.export import export_openvino
-from leanformer.runtime.serving.predictor import load
+from leanformer.runtime.serving.predictor import Predictor, load
 from leanformer.tasks.answers import softmax
 
 HERE = Path(__file__).resolve().parent
 CLIENTS = (1, 16, 64)
-OVERLOAD = 10
+OVERLOAD, BATCH = 10, 64
 TEXTS_PER_REQUEST = 16  # under overload, so that one process of clients can offer ten times enough
 _HEAD = 40.0  # factor on the head's weights
 
@@ -48,23 +54,22 @@ _HEAD = 40.0  # factor on the head's weights
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["clock", "page"])
+    parser.add_argument("what", choices=["clock", "overload", "alone", "page"])
     parser.add_argument("--tiny", action="store_true", help="a tiny model, for a second each")
     parser.add_argument("--record", type=Path, default=MEASURED)
     asked = parser.parse_args()
     if asked.what == "page":
         write_page(asked.record)
         return
-    clock(Record(asked.record), tiny=asked.tiny)
+    {"clock": clock, "overload": overload, "alone": alone}[asked.what](
+        Record(asked.record), tiny=asked.tiny
+    )
 
 
 def clock(record: Record, *, tiny: bool) -> None:
     """Measure all servers side by side, round by round, and then overload two of them."""
     seconds, rounds = (0.5, 1) if tiny else (8.0, 3)
-    folder = served_model(tiny)
-    texts = mixed_texts(64 if tiny else 1024)
-    expected = folder.parent / "expected.json"
-    expected.write_text(json.dumps(expectations(folder, texts)))
+    folder, expected = served_model(tiny), expected_answers(tiny)
     with contextlib.ExitStack() as stack:
         servers = {name: stack.enter_context(running(name, folder)) for name in COMMANDS}
         for clients in (1, 4) if tiny else CLIENTS:
@@ -73,9 +78,7 @@ def clock(record: Record, *, tiny: bool) -> None:
                 for name, address in servers.items():
                     found[name].append(ask(address, expected, clients=clients, seconds=seconds))
             record.write("clients", clients=clients, found=found, environment=environment())
-        for name in ("leanformer", "plain"):
-            for event, rate in overloads(servers[name], expected, seconds):
-                record.write("overload", server=name, rate=rate, **event, environment=environment())
+    overload(record, tiny=tiny)
 
 
 def overloads(
@@ -86,6 +89,42 @@ def overloads(
     able = ask(address, expected, clients=16, seconds=seconds, **several)["per_second"]
     rate = OVERLOAD * max(able, 1.0)
     yield ask(address, expected, rate=rate, seconds=2 * seconds, **several), rate
+
+
+def overload(record: Record, *, tiny: bool) -> None:
+    """Ask ten times as much as each of two servers can answer."""
+    seconds = 0.5 if tiny else 8.0
+    folder, expected = served_model(tiny), expected_answers(tiny)
+    for name in ("leanformer", "plain"):
+        with running(name, folder) as address:
+            for event, rate in overloads(address, expected, seconds):
+                record.write("overload", server=name, rate=rate, **event, environment=environment())
+
+
+def expected_answers(tiny: bool) -> Path:
+    """A file of the texts that are asked, with the right answers."""
+    folder = served_model(tiny)
+    expected = folder.parent / "expected.json"
+    expected.write_text(json.dumps(expectations(folder, mixed_texts(64 if tiny else 1024))))
+    return expected
+
+
+def alone(record: Record, *, tiny: bool) -> None:
+    """Texts per second of the predictor, a thread per core, one at a time and in batches."""
+    predictor = load(served_model(tiny), threads=1, concurrency=cores())
+    texts = mixed_texts(64 if tiny else 1024)
+    calls = {}
+    for name, rows in (("single", 1), ("batch", BATCH)):
+        parts = [texts[place : place + rows] for place in range(0, len(texts), rows)]
+        calls[name] = partial(_answer, predictor, parts)
+    timings = interleave(calls, rounds=1 if tiny else 7, warmup=1)
+    found = {name: timing.rate(len(texts)).value for name, timing in timings.items()}
+    record.write("alone", rows=BATCH, **found, environment=environment())
+
+
+def _answer(predictor: Predictor, parts: list[list[str]]) -> None:
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(predictor.predict, parts))
 
 
 def served_model(tiny: bool) -> Path:

@@ -23,6 +23,13 @@ with all cores. Bar: at 16 clients at least {faster} times the requests per seco
 plain server. Numbers are medians over rounds in which all servers took turns; *wrong* counts
 answers that are not the predictor's (bar: none).
 """
+ALONE = """
+## What the model alone allows
+
+Without a server, one thread per core, the predictor answers {single:.0f} texts per second one at a
+time and {batch:.0f} in batches of {rows}: {ratio:.2f}x is what batches could bring on this machine
+if HTTP cost nothing. Clients and servers share its cores.
+"""
 OVERLOAD = """
 ## Ten times as much as it can answer
 
@@ -47,7 +54,12 @@ def write_page(record: Path = MEASURED) -> None:
         "| server | sent per second | answered per second | 429 | other | p50 | p99 | wrong |"
     ]
     lines += [f"|{'---|' * 8}", *(_overload(name, one) for name, one in overloads.items())]
-    machines = {json.dumps(one["environment"], sort_keys=True) for one in events}
+    alone = next((one for one in reversed(events) if one["event"] == "alone"), None)
+    lines += (
+        [] if alone is None else [ALONE.format(**alone, ratio=alone["batch"] / alone["single"])]
+    )
+    used = (*rows.values(), *overloads.values())
+    machines = {json.dumps(one["environment"], sort_keys=True) for one in used}
     lines += [f"\nMachine: `{machine}`" for machine in sorted(machines)]
     write_text(record.with_suffix(".md"), "\n".join(lines) + "\n")
 

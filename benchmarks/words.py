@@ -172,7 +172,8 @@ def table() -> None:
     from leanformer.core.record import read
     from leanformer.core.storage.files import write_text
 
-    rows = [event for event in read(RESULTS) if event["event"] == "words"]
+    found = [event for event in read(RESULTS) if event["event"] == "words"]
+    rows = list({(_machine(row), row["student"]): row for row in found}.values())
     lines = [
         "# From strings to answers: the same students, before and after",
         "",
@@ -182,18 +183,23 @@ def table() -> None:
         "without the last layer for the first token alone and without the fast",
         "tokenizer. The bar is 1.5x. Brackets are quartiles of the rounds' ratios.",
         "",
-        "| student | before, texts/s | after, texts/s | ratio | bar |",
-        "|---|---|---|---|---|",
+        "| processor | student | before, texts/s | after, texts/s | ratio | bar |",
+        "|---|---|---|---|---|---|",
     ]
     for row in rows:
         met = "met" if row["ratio"] >= 1.5 else "missed"
         lines.append(
-            f"| {row['student']} | {row['before']:,.0f} | {row['after']:,.0f} | "
+            f"| {_machine(row)} | {row['student']} | {row['before']:,.0f} | {row['after']:,.0f} | "
             f"{row['ratio']:.2f}x [{row['low']:.2f}, {row['high']:.2f}] | {met} |"
         )
     machines = {json.dumps(row["environment"], sort_keys=True) for row in rows}
     lines += ["", *(f"Machine: `{machine}`" for machine in sorted(machines))]
     write_text(RESULTS.with_suffix(".md"), "\n".join(lines) + "\n")
+
+
+def _machine(row: dict[str, Any]) -> str:
+    """The processor and the widest of its instructions."""
+    return f"{row['environment']['cpu']}, {row['environment']['instructions'][-1]}"
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from leanformer.serve.batching.speed import Speed
 BATCHES = st.lists(st.tuples(st.integers(1, 4096), st.floats(1e-3, 10.0)), min_size=1)
 
 
-def speed_after(batches):
+def speed_after(batches, *, loaded=True):
     speed = Speed()
     for tokens, seconds in batches:
-        speed.note(tokens, seconds)
+        speed.note(tokens, seconds, loaded=loaded)
     return speed
 
 
@@ -22,21 +22,27 @@ def test_nothing_is_known_before_the_first_batch():
     assert speed.seconds_for(1000) == 0
 
 
-def test_a_faster_batch_counts_at_once_and_slower_ones_little_by_little():
-    speed = speed_after([(10, 1.0), (100, 1.0)])
+def test_batches_without_company_raise_the_speed_and_never_lower_it():
+    speed = speed_after([(10, 1.0), (100, 1.0), (10, 1.0)], loaded=False)
     assert speed.tokens_per_second == 100
-    speed.note(10, 1.0)
-    assert speed.tokens_per_second == pytest.approx(0.95 * 100 + 0.05 * 10)
 
 
-def test_a_server_that_became_slow_is_known_to_be_slow_after_some_fifty_batches():
-    speed = speed_after([(1000, 1.0)] + [(10, 1.0)] * 60)
-    assert 10 < speed.tokens_per_second < 60
+def test_under_load_the_speed_is_what_the_last_batches_took():
+    speed = speed_after([(10, 1.0)], loaded=False)
+    speed.note(100, 1.0, loaded=True)
+    assert speed.tokens_per_second == 100
+    speed.note(100, 4.0, loaded=True)
+    assert speed.tokens_per_second == pytest.approx((0.9 * 100 + 100) / (0.9 * 1 + 4))
+
+
+def test_a_server_that_became_slow_is_known_to_be_slow_after_some_twenty_batches():
+    speed = speed_after([(1000, 1.0)] * 50 + [(10, 1.0)] * 20)
+    assert 10 < speed.tokens_per_second < 200
 
 
 def test_threads_that_compute_side_by_side_are_added():
     speed = Speed()
-    speed.note(100, 2.0, threads=3)
+    speed.note(100, 2.0, threads=3, loaded=True)
     assert speed.tokens_per_second == 150
 
 

@@ -177,20 +177,21 @@ class Batcher:
             self._some.notify_all()
 
     def _work(self) -> None:
-        while (batch := self._take()) is not None:
-            began = time.monotonic()
+        while (taken := self._take()) is not None:
+            (batch, loaded), began = taken, time.monotonic()
             try:
                 answers = self._compute(batch)
             finally:
                 with self._some:
                     seconds, threads = time.monotonic() - began, len(self._computing)
                     del self._computing[threading.get_ident()]
-                    self._speed.note(sum(item.tokens for item in batch), seconds, threads)
+                    tokens = sum(item.tokens for item in batch)
+                    self._speed.note(tokens, seconds, threads=threads, loaded=loaded)
             self._note(batch, seconds)
             self._deliver(batch, answers)
 
-    def _take(self) -> list[_Item] | None:
-        """The next batch, waited for; None when there will be none."""
+    def _take(self) -> tuple[list[_Item], bool] | None:
+        """The next batch, waited for, and whether others wait on; None when there will be none."""
         with self._some:
             while not self._items:
                 if self._closed:
@@ -206,7 +207,7 @@ class Batcher:
                 self._tokens -= item.tokens
                 batch.append(item)
             self._computing[threading.get_ident()] = time.monotonic()
-        return batch
+            return batch, bool(self._items)
 
     def _candidates(self) -> list[int]:
         """Numbers of the oldest texts that may be computed with the oldest one."""

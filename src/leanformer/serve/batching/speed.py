@@ -1,14 +1,13 @@
 """Tokens per second that a server computes, as seen in its last batches.
 
-    speed ← max(seen, (1 - λ) · speed + λ · seen)        λ = 0.05
+    while others wait        speed ← Σ wᵢ tokensᵢ / Σ wᵢ secondsᵢ        wᵢ = (1 - λ)^age, λ = 0.1
+    while none waits         speed ← max(speed, seen)
 
-A lone short text takes about as long as several, so that batches computed without company say
-less than what is possible. A faster batch therefore counts at once and slower ones little by
-little: the speed is one that was reached of late, and falls within some fifty batches where it is
-reached no longer.
+A lone short text takes about as long as several, so that batches computed without company say less
+than what is possible: they raise the speed and never lower it.
 """
 
-_SHARE = 0.05
+_SHARE = 0.1  # λ: a former speed is forgotten within some twenty batches
 
 
 class Speed:
@@ -20,18 +19,24 @@ class Speed:
 
     def __init__(self) -> None:
         self.tokens_per_second = 0.0
+        self._tokens = self._seconds = 0.0
 
-    def note(self, tokens: int, seconds: float, threads: int = 1) -> None:
+    def note(self, tokens: int, seconds: float, *, threads: int = 1, loaded: bool) -> None:
         """Learn from a batch.
 
         Args:
             tokens: Its tokens, padding left out.
             seconds: How long it was computed.
             threads: How many threads computed batches meanwhile, this one included.
+            loaded: Whether others waited when it began.
         """
-        seen = threads * tokens / max(seconds, 1e-6)
-        mixed = (1 - _SHARE) * self.tokens_per_second + _SHARE * seen
-        self.tokens_per_second = max(seen, mixed)
+        tokens, seconds = threads * tokens, max(seconds, 1e-6)
+        if loaded:
+            self._tokens = (1 - _SHARE) * self._tokens + tokens
+            self._seconds = (1 - _SHARE) * self._seconds + seconds
+            self.tokens_per_second = self._tokens / self._seconds
+        else:
+            self.tokens_per_second = max(self.tokens_per_second, tokens / seconds)
 
     def tokens_in(self, seconds: float, otherwise: int) -> int:
         """Tokens computed in that time; `otherwise` where nothing is known, and at most that."""
