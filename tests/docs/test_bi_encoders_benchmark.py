@@ -42,6 +42,8 @@ def write_collections(folder: Path) -> None:
         cranfield / "cran.all.1400.gz": ".I 1\n.W\nthe quick fox\n",
         cranfield / "cran.qry.gz": ".I 001\n.W\nwho ?\n",
         cranfield / "cranqrel.gz": "1 1 1\n",
+        folder / "lm" / "wikitext2" / "valid.txt.gz": " = A = \n The fox is quick and red . \n",
+        folder / "lm" / "wikitext2" / "test.txt.gz": " The dog is lazy and brown . \n",
         xquad / "xquad.en.json.gz": json.dumps({"data": [{"paragraphs": [paragraph]}]}),
     }
     for place, text in texts.items():
