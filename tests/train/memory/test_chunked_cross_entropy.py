@@ -51,20 +51,22 @@ def test_heads_may_be_tied_or_not(family: str, tied: bool) -> None:
 @pytest.mark.parametrize("tokens", [0, 2])
 def test_in_half_precision_it_is_as_exact_as_the_plain_loss(tokens: int) -> None:
     model, kind = language_model("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    batch, loss = language_batch(model.config.vocab_size), Supervised(kind)
-    _, exact = step(model, loss, batch)
+    loss, seeds = Supervised(kind), range(8)  # what one batch rounds to is chance
+    batches = [language_batch(model.config.vocab_size, seed=seed) for seed in seeds]
+    exact = [step(model, loss, batch)[1] for batch in batches]
     model.float()
     with torch.autocast("cpu", torch.bfloat16):
-        _, plain = step(model, loss, batch)
+        plain = [step(model, loss, batch)[1] for batch in batches]
         with ChunkedCrossEntropy(tokens=tokens).apply(model, loss):
-            _, ours = step(model, loss, batch)
+            ours = [step(model, loss, batch)[1] for batch in batches]
 
-    def error(slopes: dict[str, Tensor]) -> float:
-        pairs = [(slopes[name].double(), slope) for name, slope in exact.items()]
+    def error(found: list[dict[str, Tensor]]) -> float:
+        both = zip(found, exact, strict=True)
+        pairs = [(own[name].double(), slope) for own, true in both for name, slope in true.items()]
         return float(sum((a - b).square().sum() for a, b in pairs) ** 0.5)
 
-    assert error(ours) <= 1.2 * error(plain)  # AMX sums in another order: 1.11
-    assert all(slope.dtype == torch.float32 for slope in ours.values())
+    assert error(ours) <= 1.1 * error(plain)
+    assert all(slope.dtype == torch.float32 for own in ours for slope in own.values())
 
 
 def test_a_batch_without_targets_gives_zero_gradients_to_every_parameter() -> None:
