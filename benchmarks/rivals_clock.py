@@ -8,7 +8,7 @@ its test quality is at least what was asked for.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from leanformer.data import Dataset
 from leanformer.measure.environment import environment
 from leanformer.measure.gates import choose_threshold, find_gate
 from leanformer.measure.promise import Promise, judge_promise
-from leanformer.measure.systems import measure_systems
+from leanformer.measure.systems import Measured, measure_systems
 from leanformer.runtime.serving.opening import open_system
 from leanformer.runtime.serving.predictor import Predictor
 from leanformer.runtime.systems.cascade import save_cascade
@@ -44,7 +44,8 @@ def clock(name: str) -> None:
     found = {keep: facts for keep in KEEPS if (facts := _found(name, keep))}
     places = _places(name, dataset, found)
     tested = _tested(dataset, places, found)
-    times = _times(places, dataset)
+    loads = ("throughput", "throughput_unsorted")
+    times = timed_on_test(places, dataset, loads=loads).quantities
     record = Record(RESULTS)
     for keep, facts in found.items():
         record.write("rival", set=name, keep=keep, **_row(name, keep, facts, tested, times))
@@ -132,8 +133,10 @@ def _tested(
     return tested
 
 
-def _times(places: dict[str, Place], dataset: Dataset) -> dict[str, dict[str, Quantity]]:
-    """Texts per second of each system, by load."""
+def timed_on_test(
+    places: dict[str, Place], dataset: Dataset, *, loads: Sequence[str], rounds: int = ROUNDS
+) -> Measured:
+    """Systems on the same texts of the test split, in turn, from strings, on one thread."""
     rng = np.random.default_rng(0)
     drawn = rng.permutation(len(dataset.test))[:TEXTS].tolist()
     texts = dataset.test.take(drawn)
@@ -141,17 +144,15 @@ def _times(places: dict[str, Place], dataset: Dataset) -> dict[str, dict[str, Qu
     def opener(place: Place) -> Callable[..., Any]:
         return lambda threads, rows: Predictor(open_system(*place, threads, rows=rows))
 
-    systems = {one: opener(place) for one, place in places.items()}
-    measured = measure_systems(
-        systems,
+    return measure_systems(
+        {one: opener(place) for one, place in places.items()},
         lambda text: len(text.split()),
         texts.texts,
         texts.pairs,
-        rounds=ROUNDS,
+        rounds=rounds,
         threads=1,
-        loads=("throughput", "throughput_unsorted"),
+        loads=loads,
     )
-    return measured.quantities
 
 
 def _row(

@@ -13,13 +13,11 @@ reviews the first 10,000 of the training split.
 
 import argparse
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rivals import show
+from rivals_clock import Place, timed_on_test
 from rivals_sets import MINILM, ROOT, SHARED
 from rivals_teachers import plain_teacher
 
@@ -27,16 +25,13 @@ from leanformer.core.record import Record, read
 from leanformer.core.storage.files import write_text
 from leanformer.data import Source
 from leanformer.measure.environment import environment
-from leanformer.measure.systems import measure_systems
-from leanformer.runtime.serving.opening import open_system
-from leanformer.runtime.serving.predictor import Predictor
 from leanformer.search import Request, compress
 from leanformer.search.entry import INT8_TEACHER, TEACHER
 
 RESULTS = ROOT / "docs" / "results" / "unseen.jsonl"
 PLACE = ROOT / "runs" / "unseen"
 KEEP, MINUTES, BAR = 0.97, 15.0, 2.0
-TEXTS, ROUNDS = 128, 7
+ROUNDS = 7
 
 
 @dataclass(frozen=True)
@@ -92,15 +87,6 @@ def search(name: str, minutes: float) -> None:
     compress(request, PLACE / name / "search", watch=show)
 
 
-def opener(folder: Path, backend: str | None, precision: str | None) -> Callable[..., Predictor]:
-    """Opens a system for some threads and shapes."""
-
-    def opened(threads: int | None, rows: Any) -> Predictor:
-        return Predictor(open_system(folder, backend, precision, threads, rows=rows))
-
-    return opened
-
-
 def clock(name: str) -> None:
     """Time what was chosen beside the int8 teacher, and record what the search said."""
     dataset, place = source_of(name).read(), PLACE / name / "search"
@@ -108,19 +94,11 @@ def clock(name: str) -> None:
     verdict = next(event for event in reversed(events) if event["event"] == "verdict")
     tested = {e["name"]: e["quality"]["test"] for e in events if e["event"] == "model"}
     teacher = plain_teacher(f"../unseen/{name}", dataset, place / "baselines")
-    places = {INT8_TEACHER: (teacher, "openvino", "int8"), "chosen": (place / "model", None, None)}
-    systems = {one: opener(*given) for one, given in places.items()}
-    drawn = np.random.default_rng(0).permutation(len(dataset.test))[:TEXTS].tolist()
-    texts = dataset.test.take(drawn)
-    measured = measure_systems(
-        systems,
-        lambda text: len(text.split()),
-        texts.texts,
-        texts.pairs,
-        rounds=ROUNDS,
-        threads=1,
-        loads=("throughput",),
-    )
+    places: dict[str, Place] = {
+        INT8_TEACHER: (teacher, "openvino", "int8"),
+        "chosen": (place / "model", None, None),
+    }
+    measured = timed_on_test(places, dataset, loads=("throughput",), rounds=ROUNDS)
     promise = verdict.get("promise") or {}
     Record(RESULTS).write(
         "unseen",

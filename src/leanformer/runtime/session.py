@@ -69,7 +69,12 @@ def concurrency_of(threads: int | None, concurrency: int | None) -> tuple[int, i
         check_number(Count, concurrency, "concurrency")
         check_number(Threads, concurrency, "concurrency")
     threads = threads or cores()
-    return threads, concurrency or max(1, min(cores() // threads, _MOST_AT_A_TIME))
+    return threads, concurrency or calls_at_a_time(cores(), threads)
+
+
+def calls_at_a_time(cores: int, threads: int) -> int:
+    """How many calls of so many threads the cores have room for: at least one, at most four."""
+    return max(1, min(cores // threads, _MOST_AT_A_TIME))
 
 
 def feed(session: Session, arrays: dict[str, np.ndarray]) -> np.ndarray:

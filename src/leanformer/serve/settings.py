@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from leanformer.core.ranges import Count, NotNegative, Positive, Threads, ranged
+from leanformer.runtime.session import calls_at_a_time
 
-_MOST = 4  # batches at a time; each keeps kernels for the shapes that it has seen
 _TOKENS = 512  # per thread
 
 
@@ -64,6 +64,6 @@ class Settings:
 
     def shares(self, cores: int) -> Shares:
         """How so many cores are shared out: what is None here is chosen."""
-        concurrency = self.concurrency or max(1, min(_MOST, cores // (self.threads or 1)))
+        concurrency = self.concurrency or calls_at_a_time(cores, self.threads or 1)
         threads = self.threads or max(1, cores // concurrency)
         return Shares(threads, concurrency, self.batch_tokens or _TOKENS * threads)

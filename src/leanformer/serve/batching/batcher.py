@@ -179,15 +179,15 @@ class Batcher:
     def _work(self) -> None:
         while (taken := self._take()) is not None:
             (batch, loaded), began = taken, time.monotonic()
+            tokens = sum(item.tokens for item in batch)
             try:
                 answers = self._compute(batch)
             finally:
                 with self._some:
                     seconds, threads = time.monotonic() - began, len(self._computing)
                     del self._computing[threading.get_ident()]
-                    tokens = sum(item.tokens for item in batch)
                     self._speed.note(tokens, seconds, threads=threads, loaded=loaded)
-            self._note(batch, seconds)
+            self._note(batch, tokens, seconds)
             self._deliver(batch, answers)
 
     def _take(self) -> tuple[list[_Item], bool] | None:
@@ -235,8 +235,8 @@ class Batcher:
             _log.warning("a batch of %d failed; its texts are computed one by one", len(batch))
         return [self._compute([item])[0] for item in batch]
 
-    def _note(self, batch: list[_Item], seconds: float) -> None:
-        tokens, now = sum(item.tokens for item in batch), time.monotonic()
+    def _note(self, batch: list[_Item], tokens: int, seconds: float) -> None:
+        now = time.monotonic()
         self._metrics.count("leanformer_texts_total", len(batch))
         self._metrics.count("leanformer_tokens_total", tokens)
         self._metrics.observe("leanformer_batch_texts", len(batch))
