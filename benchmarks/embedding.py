@@ -121,10 +121,6 @@ def _numbers(system: str) -> str:
     return system.rpartition(" ")[2] if exact else system
 
 
-def _agreement(system: str, sample_ND: np.ndarray, vectors_ND: np.ndarray) -> float | None:
-    return None if system.startswith(STUDENT) else agreement(sample_ND, vectors_ND)
-
-
 def agreement(first_ND: np.ndarray, second_ND: np.ndarray) -> float:
     """The lowest cosine of two systems' vectors of one text."""
     return float(_cosines(first_ND, second_ND).min())
