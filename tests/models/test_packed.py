@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 import torch
+from models.softmax import exact_softmax  # noqa: F401  # a fixture
 from transformers import BloomConfig, BloomForCausalLM
 
 from leanformer.data import Encoded
@@ -14,6 +15,7 @@ from leanformer.train.loss import Supervised
 KIND = "causal-lm"
 
 
+@pytest.mark.usefixtures("exact_softmax")
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_packed_texts_are_answered_as_if_they_stood_alone(family: str, attention: str) -> None:

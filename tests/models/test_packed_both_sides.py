@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from data.corpus.corpora import prepared, texts_of
+from models.softmax import exact_softmax  # noqa: F401  # a fixture
 
 from leanformer.data import IGNORE, Batch
 from leanformer.models.packed import model_inputs, packs
@@ -57,6 +58,7 @@ def loss(logits: Any, labels: Any) -> Any:
     )
 
 
+@pytest.mark.usefixtures("exact_softmax")
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_packed_equals_unpacked_with_all_gradients(packed: Any, attention: str) -> None:
     model, _, batch = packed
@@ -73,13 +75,9 @@ def test_packed_equals_unpacked_with_all_gradients(packed: Any, attention: str) 
         single = model(**inputs).logits[0]
         torch.testing.assert_close(logits[row, place], single, rtol=1e-10, atol=1e-12)
         loss(single, labels).backward()
-    upcast = attention == "eager" and model.config.model_type == "modernbert"
-    close = (
-        {"rtol": 1e-5, "atol": 1e-7} if upcast else {"rtol": 1e-9, "atol": 1e-11}
-    )  # fp32 softmax
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
-            torch.testing.assert_close(ours[name], parameter.grad, **close)
+            torch.testing.assert_close(ours[name], parameter.grad, rtol=1e-9, atol=1e-11)
 
 
 def test_special_tokens_and_padding_are_never_hidden(packed: Any) -> None:
