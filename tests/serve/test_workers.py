@@ -66,7 +66,9 @@ def test_a_pause_in_one_place_holds_up_no_other(monkeypatch, tmp_path):
 
     context = SimpleNamespace(Process=make)
     monkeypatch.setattr(workers.multiprocessing, "get_context", lambda kind: context)
-    monkeypatch.setattr(workers.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    handlers = {}  # a real signal might end the process that runs the tests
+    monkeypatch.setattr(workers.signal, "signal", handlers.__setitem__)
     monkeypatch.setattr(workers, "_SHORTEST_PAUSE", 1e6)
     monkeypatch.setattr(workers, "_LONGEST_PAUSE", 1e6)
     turns = iter(range(50))
@@ -77,7 +79,7 @@ def test_a_pause_in_one_place_holds_up_no_other(monkeypatch, tmp_path):
             started[1].exitcode = -9
         if turn == 21:
             assert len(started) == 3
-            workers.os.kill(workers.os.getpid(), workers.signal.SIGTERM)
+            handlers[workers.signal.SIGTERM](workers.signal.SIGTERM, None)
 
     monkeypatch.setattr(workers, "wait", wait)
     workers.supervise(tmp_path, Settings(threads=1), None, (), 2, lambda: None)
