@@ -19,7 +19,7 @@ def slowly(self, group, given):
 Model.answer = slowly  # in each worker too: it imports this file
 
 if __name__ == "__main__":
-    settings = Settings(threads=1, concurrency=1, batch_tokens=40)
+    settings = Settings(threads=1, concurrency=1, batch_tokens=40, queue_seconds=600)
     serve(
         Path(FOLDER),
         settings,

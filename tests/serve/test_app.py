@@ -55,7 +55,7 @@ def test_other_protocols_are_passed_on(server):
 
 def test_64_clients_get_their_own_answers(server):
     """Mixed lengths, several texts per request, some requests wrong: each as one thread answers."""
-    own, rng = server(batch_tokens=256), random.Random(0)
+    own, rng = server(batch_tokens=256, queue_seconds=600, seconds=600), random.Random(0)
     texts = [" ".join(rng.choices(" ".join(TEXTS).split(), k=k)) for k in (1, 2, 5, 9, 17, 40)]
     right = {
         text: own.served.predictor.about.plain(own.served.predictor.predict([text])[0])
@@ -72,6 +72,7 @@ def test_64_clients_get_their_own_answers(server):
                 assert response.status_code == 400
                 continue
             response = await own.ask("POST", "/predict", json={"texts": asked})
+            assert response.status_code == 200, response.text
             answers = response.json()["answers"]
             assert [one["label"] for one in answers] == [right[text]["label"] for text in asked]
             for one, text in zip(answers, asked, strict=True):

@@ -16,20 +16,24 @@ def speed_after(batches, *, loaded=True):
     return speed
 
 
-def test_nothing_is_known_before_the_first_batch():
-    speed = Speed()
+@pytest.mark.parametrize("lone", [(), ((3, 2.0),)], ids=["none", "a lone slow one"])
+def test_nothing_is_known_before_the_first_batch_under_load(lone):
+    speed = speed_after(lone, loaded=False)
     assert speed.tokens_in(2.0, otherwise=77) == 77
     assert speed.seconds_for(1000) == 0
 
 
 def test_batches_without_company_raise_the_speed_and_never_lower_it():
-    speed = speed_after([(10, 1.0), (100, 1.0), (10, 1.0)], loaded=False)
-    assert speed.tokens_per_second == 100
+    speed = speed_after([(50, 1.0)])
+    seen = []
+    for tokens in (10, 100, 10):
+        speed.note(tokens, 1.0, loaded=False)
+        seen.append(speed.tokens_per_second)
+    assert seen == [50, 100, 100]
 
 
 def test_under_load_the_speed_is_what_the_last_batches_took():
-    speed = speed_after([(10, 1.0)], loaded=False)
-    speed.note(100, 1.0, loaded=True)
+    speed = speed_after([(100, 1.0)])
     assert speed.tokens_per_second == 100
     speed.note(100, 4.0, loaded=True)
     assert speed.tokens_per_second == pytest.approx((0.9 * 100 + 100) / (0.9 * 1 + 4))

@@ -1,10 +1,11 @@
 """Tokens per second that a server computes, as seen in its last batches.
 
     while others wait        speed ← Σ wᵢ tokensᵢ / Σ wᵢ secondsᵢ        wᵢ = (1 - λ)^age, λ = 0.1
-    while none waits         speed ← max(speed, seen)
+    while none waits         speed ← max(speed, seen), once there is one
 
-A lone short text takes about as long as several, so that batches computed without company say less
-than what is possible: they raise the speed and never lower it.
+A lone short text takes about as long as several, and the first of all pays for what is done once,
+so that batches computed without company say less than what is possible: they raise a known speed
+and never lower it, and from them alone no speed is known.
 """
 
 _SHARE = 0.1  # λ: a former speed is forgotten within some twenty batches
@@ -14,7 +15,7 @@ class Speed:
     """Tokens per second of late.
 
     Attributes:
-        tokens_per_second: Of all threads together; 0 = nothing was computed yet.
+        tokens_per_second: Of all threads together; 0 = nothing was computed under load yet.
     """
 
     def __init__(self) -> None:
@@ -35,7 +36,7 @@ class Speed:
             self._tokens = (1 - _SHARE) * self._tokens + tokens
             self._seconds = (1 - _SHARE) * self._seconds + seconds
             self.tokens_per_second = self._tokens / self._seconds
-        else:
+        elif self.tokens_per_second:
             self.tokens_per_second = max(self.tokens_per_second, tokens / seconds)
 
     def tokens_in(self, seconds: float, otherwise: int) -> int:
