@@ -26,6 +26,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 from leanformer.core.record import Record
 from leanformer.data import IGNORE, Batch
 from leanformer.measure.environment import environment
+from leanformer.models.reversible.decoder import make_reversible
 from leanformer.train import Supervised, TrainSetup
 from leanformer.train.account import measure_memory
 from leanformer.train.attention import short_attention
@@ -37,7 +38,6 @@ from leanformer.train.memory import (
     OffloadOptimizer,
     SwapLayers,
 )
-from leanformer.train.memory.reversible_decoder import make_reversible
 
 WAYS: dict[str, tuple[Any, ...]] = {
     "plain": (),

@@ -1,8 +1,9 @@
 """leanformer makes transformer NLP models small and fast, and proves it on the clock.
 
 Importing it takes no time: torch and transformers are imported by what needs them. All that it does
-is to leave a note for transformers, so that models of uneven shape, of few bits, of many zeros
-and with attention of another kind load with `AutoModel….from_pretrained` like any other.
+is to leave a note for transformers, so that models of uneven shape, of few bits, of many zeros,
+with attention of another kind and with reversible layers load with `AutoModel….from_pretrained`
+like any other.
 """
 
 from typing import Any
@@ -17,10 +18,11 @@ __all__ = ["__version__"]
 def _register_forms() -> None:
     from leanformer.attention.hf.checkpoint import AttentionForm
     from leanformer.models.lean.stored_form import register
+    from leanformer.models.reversible.checkpoint import ReversibleForm
     from leanformer.prune.sparse.sparse_checkpoint import SparseForm
     from leanformer.quantize.checkpoint import QuantizedForm
 
-    for form in (AttentionForm, QuantizedForm, SparseForm):
+    for form in (AttentionForm, QuantizedForm, ReversibleForm, SparseForm):
         register(form)
 
 

@@ -23,7 +23,9 @@ def test_copies_pickles_and_dictionaries() -> None:
         assert again.to_dict() == config.to_dict()
         assert again.model_type == "bert"
         assert again.quantization_config["quant_method"] == "leanformer-attention"
-    mark_stored(config, {"quant_method": "leanformer"})
+    with pytest.raises(ValueError, match="is stored as leanformer-attention already"):
+        mark_stored(config, {"quant_method": "leanformer"})
+    mark_stored(config, {"quant_method": "leanformer-attention"})
     mark_plain(config)
     mark_plain(config)
     assert type(config) is BertConfig

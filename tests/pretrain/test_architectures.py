@@ -57,3 +57,15 @@ def test_settings_reach_the_configuration_and_unknown_ones_are_refused() -> None
         build(wrong, "masked-lm", tokenizer, 16, 0)
     with pytest.raises(ValueError, match="kind: gpt2 has no head for masked-lm"):
         build(Architecture(), "masked-lm", tokenizer, 16, 0)
+
+
+def test_reversible_layers_are_those_of_a_decoder() -> None:
+    small: dict[str, Any] = {"layers": 2, "width": 32, "heads": 2}
+    tokenizer = tiny_tokenizer("llama")
+    made = build(
+        Architecture(architecture="llama", reversible=True, **small), "causal-lm", tokenizer, 16, 0
+    )
+    assert made.config.quantization_config == {"quant_method": "leanformer-reversible"}
+    with pytest.raises(ValueError, match="'bert' has no reversible form"):
+        bert = Architecture(architecture="bert", reversible=True, **small)
+        build(bert, "masked-lm", tiny_tokenizer("bert"), 16, 0)

@@ -1,5 +1,6 @@
 """Whole pre-trainings: from texts to a folder that transformers opens, also after a kill."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -171,3 +172,17 @@ def test_the_best_weights_may_be_kept_and_nothing_held_out(tmp_path, corpus):
     assert ended.evaluation == {}
     last = read(tmp_path / "plain/events.jsonl")[-1]
     assert [sample["prompt"] for sample in last["samples"]] == ["the cat"]
+
+
+def test_a_reversible_decoder_is_stopped_saved_and_trained_further(tmp_path, corpus):
+    asked = recipe(corpus, "causal-lm", "model.reversible=true", "train.checkpoint_seconds=1e6")
+    ended = run(asked, tmp_path / "whole")
+    assert run(asked, tmp_path / "half", patience=patience(4)).stopped
+    run(asked, tmp_path / "half")
+    assert same(weights(tmp_path / "half"), weights(tmp_path / "whole"))
+    folder = tmp_path / "whole" / "model"
+    said = json.loads((folder / "config.json").read_text())
+    assert said["quantization_config"] == {"stored_as": "leanformer-reversible"}
+    table = {"model": str(folder), "tokenizer": None}
+    further = run(recipe(corpus, "causal-lm", **table), tmp_path / "further")
+    assert further.evaluation["loss"] < ended.evaluation["loss"]

@@ -21,6 +21,7 @@ from leanformer.core.ranges import Count, Length, ranged
 from leanformer.core.shown import one_line, shown
 from leanformer.core.technique import nearest
 from leanformer.models.io.quiet import quiet
+from leanformer.models.reversible.decoder import make_reversible
 
 Kind = Literal["masked-lm", "causal-lm"]
 SIZES = {"mini": (4, 256, 4), "small": (6, 384, 6), "base": (12, 768, 12), "large": (24, 1024, 16)}
@@ -56,6 +57,9 @@ class Architecture:
     """Attention heads of a layer; None = the size's, or with `width` one per 64 of it."""
     max_length: Length | None = None
     """Tokens that it has positions for; None = those of a row of the training."""
+    reversible: bool = False
+    """Whether its layers are reversible: a decoder of two streams whose activations need no memory,
+    however deep it is (gpt2 and llama; see `make_reversible`)."""
     settings: dict[str, Any] = field(default_factory=dict)
     """More fields of its configuration, e.g. { hidden_dropout_prob = 0.0 }."""
 
@@ -111,6 +115,8 @@ def build(asked: Architecture, kind: Kind, tokenizer: Any, max_length: int, seed
             config = transformers.AutoConfig.for_model(asked.architecture, **fields)
             _check_settings(asked, config)
             model = getattr(transformers, auto).from_config(config)
+            if asked.reversible:
+                make_reversible(model)
         except _REFUSALS as error:
             raise ValueError(
                 f"model: transformers does not build {asked.architecture} with these settings "

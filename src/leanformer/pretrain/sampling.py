@@ -7,10 +7,10 @@ import torch
 from transformers import GenerationConfig
 
 from leanformer.core.machine.device import device_of
+from leanformer.core.machine.generators import kept_generators
 from leanformer.data import Encoded
 from leanformer.models.io.quiet import quiet
 from leanformer.pretrain.recipe import Samples
-from leanformer.train.generators import kept_generators
 
 _BEGUN = 8  # tokens of a held-out document that a text begins with
 _TEXTS = 3

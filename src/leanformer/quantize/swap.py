@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from leanformer.core.codec import decode, encode
-from leanformer.models.lean.stored_config import mark_stored
+from leanformer.models.lean.stored_config import check_unstored, mark_stored
 from leanformer.quantize.activations import Activations
 from leanformer.quantize.fake import QATEmbedding, QATLinear
 from leanformer.quantize.quantizer import Quantizer
@@ -37,8 +37,10 @@ def swap(
         clip: Latent weights beyond ±clip are clipped.
 
     Raises:
-        ValueError: A name is not that of a linear layer or embedding. Nothing is changed then.
+        ValueError: A name is not that of a linear layer or embedding, or the model is stored in
+            another form. Nothing is changed then.
     """
+    check_unstored(model.config, METHOD)
     kinds = {
         name: module
         for name, module in model.named_modules()

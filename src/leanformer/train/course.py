@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch import nn
 
+from leanformer.core.machine.generators import kept_generators
 from leanformer.train.batches import Batches
 from leanformer.train.execution import Execution
 from leanformer.train.execution.finite import NotFinite, ended_by
-from leanformer.train.generators import kept_generators
 from leanformer.train.scheduled_module import scheduled_modules
 from leanformer.train.setup import TrainSetup
 from leanformer.train.state import State

@@ -234,7 +234,7 @@ def test_what_does_not_fit_is_refused_before_anything_changes() -> None:
     assert not attached(model)
     assert model.config._attn_implementation != "leanformer-attention"
     model.config.quantization_config = {"quant_method": "leanformer"}
-    with pytest.raises(ValueError, match="round their weights"):
+    with pytest.raises(ValueError, match="layers of the model are not plain ones"):
         attach(model, NEAR)
 
 

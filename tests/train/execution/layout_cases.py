@@ -21,6 +21,7 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from leanformer.data import IGNORE, Batch, Encoded
 from leanformer.data.encode import next_tokens
+from leanformer.models.reversible.decoder import make_reversible
 from leanformer.train import Supervised, Term, TrainSetup
 from leanformer.train.masking import Masking
 from leanformer.train.optimizers import AdamW, Lamb, Lars
@@ -126,6 +127,12 @@ def tied() -> Trained:
 
 def untied() -> Trained:
     return Trained(llama(), texts("causal-lm"), Supervised("causal-lm"), SETUP)
+
+
+def reversible() -> Trained:
+    made = untied()
+    make_reversible(made.model)
+    return made
 
 
 def masked() -> Trained:

@@ -39,6 +39,7 @@ Make = Callable[[], Trained]
         (cases.tied, [D2, Z21, Z23, Z32, HYBRID]),
         (cases.tagging, [D3, Z22, Z33]),
         (cases.untied, [D2, Z23]),
+        (cases.reversible, [D2]),
         (cases.masked, [D2, Z22, Z33]),
         (cases.with_unused, [D2, Z21, Z23]),
         (cases.frozen, [D2, Z22, Z23]),

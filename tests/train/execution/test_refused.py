@@ -23,6 +23,11 @@ def _compiled(zero: int) -> None:
     fit(made.model, made.data, made.loss, setup)
 
 
+def _reversible() -> None:
+    made = cases.reversible()
+    fit(made.model, made.data, made.loss, cases.replace(made.setup, parallel=Parallel(zero=1)))
+
+
 class Contrasting(Supervised):
     additive = False
 
@@ -79,6 +84,7 @@ def _refused_saver() -> None:
     [
         (_refused_saver, "refusing: not with this optimizer"),
         (functools.partial(_compiled, 2), "compile: weights that zero = 2 shares out"),
+        (_reversible, "parallel: zero = 1: all layers of a reversible decoder run within"),
         (_contrasting, "Contrasting compares the examples of a batch with each other"),
         (_handing_on, "HandingOn hands something on from step to step"),
         (_silent_penalty, "Silent adds a penalty and does not say of which weights"),

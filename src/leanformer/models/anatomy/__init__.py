@@ -49,14 +49,16 @@ def require_prunable(model: Any) -> Anatomy:
     """The anatomy of a model that is about to be cut.
 
     Raises:
-        ValueError: The architecture is not known, or the model's layers round: groups of their
-            scales and names in their configuration would not fit what is left.
+        ValueError: The architecture is not known, or the model is stored in a form of its own:
+            scales of groups, and names in its configuration, would not fit what is left.
     """
     anatomy = anatomy_of(model)
     if getattr(model.config, "quantization_config", None) is not None:
         raise ValueError(
-            "the layers of the model round their weights, and nothing was changed; cut it before "
-            "it is quantized (shrink and cut-vocabulary before quantize-aware)"
+            "the layers of the model round their weights, or are no plain ones otherwise (see the "
+            "quantization_config of its configuration), and nothing was changed; cut it before it "
+            "is quantized or its attention is exchanged (shrink and cut-vocabulary before "
+            "quantize-aware)"
         )
     return anatomy
 

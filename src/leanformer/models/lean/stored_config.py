@@ -30,12 +30,41 @@ def mark_stored(config: Any, settings: dict[str, Any]) -> None:
     Args:
         config: The configuration of a transformers model.
         settings: What stands under `quantization_config`, with its `quant_method`.
+
+    Raises:
+        ValueError: The model is in another form already.
     """
+    check_unstored(config, settings[_METHOD])
     config.quantization_config = settings
     kind: Any = type(config)
     known = import_module(_AUTO).CONFIG_MAPPING_NAMES
     if not is_stored(config) and getattr(kind, "model_type", None) in known:
         config.__class__ = stored_config(kind)
+
+
+def form_of(config: Any) -> str | None:
+    """The name of the form that a model is in, as it is called in memory; None = it is plain."""
+    there = getattr(config, "quantization_config", None)
+    name: Any = there.get(_METHOD) if isinstance(there, dict) else getattr(there, _METHOD, None)
+    return None if name is None else str(name)
+
+
+def check_unstored(config: Any, form: str) -> None:
+    """Refuse a second form: config.json has room for one, and the first would be lost on disk.
+
+    Args:
+        config: The configuration of a transformers model.
+        form: What the model is about to be stored in.
+
+    Raises:
+        ValueError: The model is in another form already.
+    """
+    method = form_of(config)
+    if method not in (None, form):
+        raise ValueError(
+            f"{form}: the model is stored as {method} already, and config.json has room for one "
+            "form; begin with a model that is in none, or undo the first"
+        )
 
 
 def mark_plain(config: Any) -> None:

@@ -18,7 +18,7 @@ from transformers.pytorch_utils import Conv1D
 
 from leanformer.models.anatomy import layers_of
 from leanformer.models.anatomy.channels import conv1d, is_linear, weight_of
-from leanformer.models.lean.stored_config import mark_stored
+from leanformer.models.lean.stored_config import check_unstored, mark_stored
 from leanformer.models.tied import weights
 from leanformer.numerics.bits import pack, packed_bytes, unpack
 
@@ -106,7 +106,11 @@ def encode_sparse(model: Any, names: Mapping[str, int]) -> None:
     """Replace layers of `model` by their sparse form, in place, for `save_pretrained` to store.
 
     The model cannot compute until `to_dense`.
+
+    Raises:
+        ValueError: The model is stored in another form. Nothing is changed then.
     """
+    check_unstored(model.config, METHOD)
     for name in names:
         layer = model.get_submodule(name)
         weight_OI = weight_of(layer).detach()

@@ -27,14 +27,15 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from leanformer.core.machine.device import device_of
+from leanformer.core.machine.generators import generator_states, set_generator_states
 from leanformer.data import Batch
+from leanformer.models.reversible.decoder import refuse_reversible
 from leanformer.numerics.over_ranks import sharing_rows
 from leanformer.train.checkpoints import sharded
 from leanformer.train.execution.alike import require_alike, require_alike_buffers
 from leanformer.train.execution.execution import Groups, T
 from leanformer.train.execution.one_device import OneDevice
 from leanformer.train.execution.sharding import Sharding, like
-from leanformer.train.generators import generator_states, set_generator_states
 from leanformer.train.loss import Carry, Loss
 from leanformer.train.optimizers.norms import local_piece, whole_norms
 from leanformer.train.precision import has_bf16
@@ -57,7 +58,7 @@ class DataParallel(OneDevice):
 
     Raises:
         ValueError: The plan is for another number of processes; the loss compares the examples of a
-            batch; or it is to be compiled together with sharing.
+            batch; or the model is to be compiled, or is reversible, together with sharing.
     """
 
     def __init__(self, model: nn.Module, loss: Loss, setup: TrainSetup) -> None:
@@ -73,6 +74,8 @@ class DataParallel(OneDevice):
                 "the model runs, which a compiled one does not allow; leave compile out, or set "
                 "zero = 0"
             )
+        if self.ranks.plan.zero:
+            refuse_reversible(model, f"parallel: zero = {self.ranks.plan.zero}")
         self.ranks.take_over([*model.state_dict().values(), *loss.state_dict().values()])
         self.sharding: Sharding | None = None
         if self.ranks.plan.zero:

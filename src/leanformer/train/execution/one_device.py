@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from leanformer.core.identity.differences import listed
 from leanformer.core.machine.device import device_of
+from leanformer.core.machine.generators import generator_states, set_generator_states
 from leanformer.data import Batch
 from leanformer.train.checkpoints import checkpoint, sharded
 from leanformer.train.execution.execution import Execution, Groups, T
 from leanformer.train.execution.finite import NotFinite
 from leanformer.train.execution.transformed import transformed
-from leanformer.train.generators import generator_states, set_generator_states
 from leanformer.train.loss import Carry, Counts, Loss, detached, loss_share, summed
 from leanformer.train.optimizers.interface import grouped
 from leanformer.train.precision import Precision

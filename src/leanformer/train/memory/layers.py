@@ -3,6 +3,7 @@
 from torch import nn
 
 from leanformer.models.layers import repeated_layers
+from leanformer.models.reversible.decoder import refuse_reversible
 
 
 def layers_of(model: nn.Module, saver: str) -> list[nn.Module]:
@@ -13,8 +14,9 @@ def layers_of(model: nn.Module, saver: str) -> list[nn.Module]:
         saver: Who asks, for the message.
 
     Raises:
-        ValueError: No layers are found.
+        ValueError: No layers are found, or they are reversible.
     """
+    refuse_reversible(model, saver)
     found = repeated_layers(model)
     if not found:
         raise ValueError(

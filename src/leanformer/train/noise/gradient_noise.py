@@ -17,11 +17,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from leanformer.core.machine.device import device_of
+from leanformer.core.machine.generators import kept_generators
 from leanformer.data import Batch
 from leanformer.train.attention import short_attention
 from leanformer.train.batches import Batches
 from leanformer.train.course import Progress
-from leanformer.train.generators import kept_generators
 from leanformer.train.loss import Loss, loss_share, summed
 from leanformer.train.noise.noise_scale import (
     GradientNoise,

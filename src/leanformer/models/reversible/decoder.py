@@ -8,10 +8,12 @@
     fit(model, ...)
 
 Its parameters have the names and shapes of the plain decoder, and it computes something else with
-them: weights of a plain decoder are of no use in it, and the other way round.
+them: weights of a plain decoder are of no use in it, and the other way round. `save_pretrained`
+says so in config.json, and `from_pretrained` brings the reversible decoder back where leanformer is
+imported (`leanformer.models.reversible.checkpoint`).
 """
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,8 +21,10 @@ from torch import Tensor, nn
 
 from leanformer.models.anatomy import layers_of
 from leanformer.models.families import family_of
-from leanformer.train.memory.reversible import Pair, couple, run_reversible, trained
+from leanformer.models.lean.stored_config import check_unstored, form_of, mark_stored
+from leanformer.models.reversible.layers import Pair, couple, run_reversible, trained
 
+METHOD = "leanformer-reversible"
 _CACHES = ("cache", "past_key_values", "layer_past")
 _PARTS = {"gpt2": ("ln_1", "attn", "ln_2", "mlp")} | {
     "llama": ("input_layernorm", "self_attn", "post_attention_layernorm", "mlp")
@@ -34,7 +38,8 @@ def make_reversible(model: Any) -> None:
         model: GPT-2 or Llama, with any head.
 
     Raises:
-        ValueError: It is of another family, has cross-attention, or is reversible already.
+        ValueError: It is of another family, its layers were replaced already, or it is stored in
+            another form. Nothing is changed.
     """
     family = family_of(model.config.model_type)
     if family not in _PARTS:
@@ -48,11 +53,30 @@ def make_reversible(model: Any) -> None:
             "make_reversible: the forward of the model's layers was replaced already; make it "
             "reversible once, before anything else"
         )
+    check_unstored(model.config, METHOD)
     first, *others = layers
-    first.forward = _stack(layers, _PARTS[family])
+    # no closures: a deep copy of the model runs its own layers
+    first.forward = partial(_run, layers, _PARTS[family])
     for layer in others:
         layer.forward = _pass
-    model.save_pretrained = _refuse_to_save
+    mark_stored(model.config, {"quant_method": METHOD})
+
+
+def refuse_reversible(model: Any, asked: str) -> None:
+    """Refuse what handles layers one by one: those of a reversible decoder run within the first.
+
+    Args:
+        model: Any model.
+        asked: What was asked for.
+
+    Raises:
+        ValueError: The model is reversible.
+    """
+    if form_of(getattr(model, "config", None)) == METHOD:
+        raise ValueError(
+            f"{asked}: all layers of a reversible decoder run within the first one, and none can "
+            "be handled alone; leave it out, or train a plain decoder"
+        )
 
 
 def _pass(hidden_states: Tensor, *arguments: Any, **named: Any) -> Tensor:
@@ -60,28 +84,30 @@ def _pass(hidden_states: Tensor, *arguments: Any, **named: Any) -> Tensor:
     return hidden_states
 
 
-def _stack(layers: list[Any], names: tuple[str, ...]) -> Callable[..., Tensor]:
+def _run(
+    layers: list[Any],
+    names: tuple[str, ...],
+    hidden_states: Tensor,
+    cache: Any = None,
+    mask: Any = None,
+    *_: Any,
+    **named: Any,
+) -> Tensor:
     """The forward of the first layer, in which all layers run: all are given the same arguments."""
+    named.setdefault("attention_mask", mask)
+    named.setdefault("cache", cache)
+    keeps = layers[0].training and torch.is_grad_enabled()
+    if keeps:  # a layer that runs twice would fill a cache twice
+        named |= {name: None for name in _CACHES if name in named} | {"use_cache": False}
     parts = [[layer.get_submodule(name) for name in names] for layer in layers]
-
-    def forward(
-        hidden_states: Tensor, cache: Any = None, mask: Any = None, *_: Any, **named: Any
-    ) -> Tensor:
-        named.setdefault("attention_mask", mask)
-        named.setdefault("cache", cache)
-        keeps = layers[0].training and torch.is_grad_enabled()
-        if keeps:  # a layer that runs twice would fill a cache twice
-            named |= {name: None for name in _CACHES if name in named} | {"use_cache": False}
-        pairs = [_pair(modules, named) for modules in parts]
-        x1 = x2 = hidden_states
-        if keeps:
-            x1, x2 = run_reversible(pairs, x1, x2)
-        else:
-            for pair in pairs:
-                x1, x2 = couple(x1, x2, pair.f, pair.g)
-        return (x1 + x2) / 2
-
-    return forward
+    pairs = [_pair(modules, named) for modules in parts]
+    x1 = x2 = hidden_states
+    if keeps:
+        x1, x2 = run_reversible(pairs, x1, x2)
+    else:
+        for pair in pairs:
+            x1, x2 = couple(x1, x2, pair.f, pair.g)
+    return (x1 + x2) / 2
 
 
 def _pair(modules: list[nn.Module], named: dict[str, Any]) -> Pair:
@@ -96,11 +122,3 @@ def _pair(modules: list[nn.Module], named: dict[str, Any]) -> Pair:
         return fed
 
     return Pair(attend, feed, trained(first, attention), trained(second, ffn))
-
-
-def _refuse_to_save(*arguments: Any, **named: Any) -> None:
-    raise ValueError(
-        "save_pretrained: transformers would load a reversible decoder as a plain one, which "
-        "computes something else; save its state_dict, and load it into a model that "
-        "make_reversible was given"
-    )

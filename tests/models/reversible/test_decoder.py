@@ -1,5 +1,5 @@
+import copy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,12 +8,15 @@ from torch import Tensor
 from train.memory.languages import language_batch, language_model, step
 from train.toy import FAST, TEXTS
 
+from leanformer.attention import SlidingWindow
+from leanformer.attention.hf.attach import attach
 from leanformer.data import Examples, encode_examples
+from leanformer.models.reversible.decoder import make_reversible
+from leanformer.models.reversible.layers import couple
 from leanformer.models.tiny import tiny_model
 from leanformer.train import Supervised, fit
 from leanformer.train.account.saved_tensors import saved_tensors
-from leanformer.train.memory.reversible import couple
-from leanformer.train.memory.reversible_decoder import make_reversible
+from leanformer.train.memory import CheckpointActivations, MemorySaver, SwapLayers
 
 LOSS = Supervised("causal-lm")
 
@@ -34,7 +37,7 @@ def test_gradients_are_those_of_plain_autograd(
     assert [name for name, _ in model.named_parameters()] == names
     batch = language_batch(model.config.vocab_size)
     value, ours = step(model, LOSS, batch)
-    monkeypatch.setattr("leanformer.train.memory.reversible_decoder.run_reversible", plain)
+    monkeypatch.setattr("leanformer.models.reversible.decoder.run_reversible", plain)
     other, expected = step(model, LOSS, batch)
     torch.testing.assert_close(value, other, rtol=1e-12, atol=0)
     assert ours.keys() == expected.keys() == set(names)
@@ -55,7 +58,7 @@ def test_it_keeps_as_much_of_few_layers_as_of_many(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
-def test_it_learns_and_generates_with_a_cache(family: str, tmp_path: Path) -> None:
+def test_it_learns_and_generates_with_a_cache(family: str) -> None:
     model, tokenizer = tiny_model(family, head="causal")
     make_reversible(model)
     encoded = encode_examples(Examples(texts=TEXTS), tokenizer, "causal-lm", 32)
@@ -67,8 +70,17 @@ def test_it_learns_and_generates_with_a_cache(family: str, tmp_path: Path) -> No
         for cache in (True, False)
     ]
     assert torch.equal(*made)
-    with pytest.raises(ValueError, match="transformers would load a reversible decoder as a plain"):
-        model.save_pretrained(tmp_path)
+
+
+def test_a_copy_runs_its_own_layers() -> None:
+    model, _ = language_model("gpt2")
+    make_reversible(model)
+    batch = language_batch(model.config.vocab_size)
+    copied = copy.deepcopy(model)
+    before = LOSS.mean(copied.eval(), batch)
+    for parameter in model.parameters():
+        parameter.data.zero_()
+    assert torch.equal(LOSS.mean(copied, batch), before)
 
 
 def test_other_models_are_refused() -> None:
@@ -79,3 +91,16 @@ def test_other_models_are_refused() -> None:
     make_reversible(model)
     with pytest.raises(ValueError, match="was replaced already"):
         make_reversible(model)
+    model, _ = language_model("gpt2")
+    attach(model, SlidingWindow(left=3, right=0))
+    with pytest.raises(ValueError, match="stored as leanformer-attention already"):
+        make_reversible(model)
+
+
+@pytest.mark.parametrize("saver", [CheckpointActivations(), SwapLayers()])
+def test_what_handles_layers_one_by_one_is_refused(saver: MemorySaver) -> None:
+    model, tokenizer = tiny_model("gpt2", head="causal")
+    make_reversible(model)
+    encoded = encode_examples(Examples(texts=TEXTS), tokenizer, "causal-lm", 32)
+    with pytest.raises(ValueError, match="layers of a reversible decoder run within the first"):
+        fit(model, encoded, LOSS, replace(FAST, memory=(saver,)))

@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from leanformer.train.generators import generator_states, kept_generators, set_generator_states
+from leanformer.core.machine.generators import (
+    generator_states,
+    kept_generators,
+    set_generator_states,
+)
 
 CPU = torch.device("cpu")
 

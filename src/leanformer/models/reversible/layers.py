@@ -21,7 +21,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from leanformer.train.generators import generator_states, kept_generators, set_generator_states
+from leanformer.core.machine.generators import (
+    generator_states,
+    kept_generators,
+    set_generator_states,
+)
 
 Part = Callable[[Tensor], Tensor]
 

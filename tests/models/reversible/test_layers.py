@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from shadow_device import shadow
 from torch import Tensor, nn
 
+from leanformer.models.reversible.layers import ReversibleStack, couple, invert
 from leanformer.train.account.saved_tensors import saved_tensors
-from leanformer.train.memory.reversible import ReversibleStack, couple, invert
 
 
 def part(width: int = 6, dropout: float = 0.0) -> nn.Module:

@@ -1,0 +1,1 @@
+"""Models with reversible residual layers."""
