@@ -50,7 +50,8 @@ def page(rows: list[Row]) -> str:
     for name in dict.fromkeys(row["set"] for row in rows):
         mine = [row for row in rows if row["set"] == name]
         metric = mine[0].get("metric")
-        lines += [f"\n## {name}{f', {metric}' if metric else ''}\n", *_head(HEADS)]
+        lines += [f"\n## {name}{f', {metric}' if metric else ''}\n"]
+        lines += [f"Measured on {_machines(mine)}.\n", *_head(HEADS)]
         lines += [_line(_cells(row)) for row in mine]
         lines += ["", *_head(WORK), *(_line(_work(row)) for row in mine)]
     short = [row for row in rows if not (_met(row) and _ahead(row))]
@@ -63,10 +64,9 @@ def page(rows: list[Row]) -> str:
 
 def readme_table(rows: list[Row]) -> str:
     """README's short table: what was chosen, what test says, and how much faster it is."""
-    machine = rows[-1]["machine"]
-    sets = ", ".join(machine.get("instructions", []))
-    lines = [SUMMARY.format(machine=f"{machine['cpu']}, {sets}"), *_head(SHORT)]
-    for row in _latest(rows):
+    rows = _latest(rows)
+    lines = [SUMMARY.format(machines=_machines(rows)), *_head(SHORT)]
+    for row in rows:
         lines.append(
             _line(
                 [
@@ -85,6 +85,19 @@ def readme_table(rows: list[Row]) -> str:
         "[docs/results/rivals.md](docs/results/rivals.md).\n"
     )
     return "\n".join(lines)
+
+
+def _machines(rows: list[Row]) -> str:
+    """The processors that rows were measured on; with their sets where there are several."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        machine = row["machine"]
+        known = ", ".join(machine.get("instructions", []))
+        name = f"{machine['cpu']}, {known}" if known else machine["cpu"]
+        found.setdefault(name, []).append(row["set"])
+    if len(found) == 1:
+        return next(iter(found))
+    return "; ".join(f"{name} ({', '.join(dict.fromkeys(sets))})" for name, sets in found.items())
 
 
 def _latest(rows: list[Row]) -> list[Row]:
@@ -260,14 +273,15 @@ strings to answers, with the widest spread that the quartiles of both allow:
 - **(c)** over PyTorch fp32 of the teacher as its users run it,
 - **(d)** over the fastest rival that keeps on test what was asked.
 
-A target is for (a), and is met only where the test split holds too. Sets and shares that are not
-listed were not searched for yet (SST-2 is one of them).
+A target is for (a), and is met only where the test split holds too. The more of a processor's
+instructions are for products of int8, the faster is the int8 teacher, and the smaller are ratios
+over it: compare sets of one machine only.
 """
 HEADS = ["keep", "chosen", "dev", "test kept", "(a)", "(b)", "(c)", "(d)", "target for (a)"]
 WORK = ["keep", "chosen, texts/s", "(a), texts/s", "(b), texts/s", "(c), texts/s", "passed on",
         "test quality (teacher's)", "minutes", "training"]  # fmt: skip
 SHORT = ["data", "asked", "chosen", "test keeps", "over int8 teacher", "over PyTorch fp32",
          "over the fastest rival that keeps it too"]  # fmt: skip
-SUMMARY = """What `leanformer compress` chose on dev, on one thread ({machine}), from strings to
-answers. *asked* and *test keeps* are shares of the teacher's quality.
+SUMMARY = """What `leanformer compress` chose on dev, on one thread, from strings to answers. *asked*
+and *test keeps* are shares of the teacher's quality. Measured on {machines}.
 """

@@ -86,7 +86,13 @@ class Set:
 
 
 _ALL = (
-    Set(name="banking77", path="intent/banking77", epochs=6, bars={0.99: 20, 0.97: 150}),
+    Set(
+        name="banking77",
+        path="intent/banking77",
+        epochs=6,
+        bars={0.99: 20, 0.97: 150},
+        minutes=20,
+    ),
     Set(
         name="trec",
         path="topic/trec",
@@ -108,6 +114,7 @@ _ALL = (
         path="topic/ag_news",
         epochs=2,
         bars={0.99: 15, 0.97: 40},
+        minutes=20,
         splits={"train.tsv.gz": "train10k.tsv.gz", "test.tsv.gz": "test.tsv.gz"},
     ),
     Set(

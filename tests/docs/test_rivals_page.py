@@ -73,6 +73,16 @@ def test_a_miss_that_nobody_explained_says_so(rivals):
     assert "(20.0× of 500×): not examined yet." in rivals.page([row(bar=500)])
 
 
+def test_machines_are_named_with_their_sets_where_there_are_several(rivals):
+    assert "Measured on made-up.\n" in rivals.page([row()])
+    other = row(set="other", machine={"cpu": "new", "instructions": ["amx", "vnni"]})
+    text = rivals.page([row(), other])
+    assert "Measured on made-up.\n" in text
+    assert "Measured on new, amx, vnni.\n" in text
+    said = "Measured on made-up (made-up); new, amx, vnni (other)."
+    assert said in rivals.readme_table([row(), row(keep=0.97), other])
+
+
 def test_below_what_was_asked_is_said_also_where_there_is_no_target(rivals):
     text = rivals.page([row(bar=None, rival=None, test_kept=0.95, deferral=None, kind="student")])
     line = line_of(text, "| 0.99 | n-grams")
