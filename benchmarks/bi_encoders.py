@@ -1,6 +1,6 @@
 """Sentence vectors: MiniLM as it is, trained on STS-B and on SNLI, and a compressed student.
 
-    python benchmarks/bi_encoders.py train      (about a core-hour in all, resumable)
+    python benchmarks/bi_encoders.py train      (some 75 minutes, resumable)
     python benchmarks/bi_encoders.py measure    (a minute: STS-B dev and test)
     python benchmarks/bi_encoders.py page       (writes docs/results/bi-encoders.md)
 

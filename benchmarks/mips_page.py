@@ -69,7 +69,7 @@ def line(event: Event) -> str:
 
 
 def exponents(events: list[Event]) -> list[str]:
-    """The fitted exponent b of latency = a N^b of each index, with its bar."""
+    """The exponent b of latency = a N^b of each index, with its bar and its lowest recall."""
     said = []
     for name in dict.fromkeys(event["index"] for event in events):
         mine = [event for event in events if event["index"] == name]
@@ -80,7 +80,10 @@ def exponents(events: list[Event]) -> list[str]:
         if name != "exact":
             met = fitted < EXPONENT and all(event["met"] for event in mine)
             bar = f" (bar: below {EXPONENT}; {'met' if met else '**missed**'})"
-        said.append(f"- {name}: latency grows as N^{fitted:.2f}{bar}.")
+        recall = min(event["recall"] for event in mine)
+        said.append(
+            f"- {name}: latency grows as N^{fitted:.2f}{bar}; recall@10 is at least {recall:.3f}."
+        )
     return said
 
 

@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanformer.data.formats.delimited import comma_separated, tab_separated
+from leanformer.data.formats.delimited import (
+    LONGEST_FIELD,
+    comma_separated,
+    separator_of,
+    tab_separated,
+)
 
 PATH = Path("a.csv")
 
@@ -84,6 +89,17 @@ def test_headers_lose_their_spaces_and_keep_their_case() -> None:
     assert comma_separated(" Text , \ufeffLabel\r\na,b\r\n", PATH) == [{"Text": "a", "Label": "b"}]
 
 
+def test_a_separator_is_found_in_a_beginning_that_ends_within_a_field() -> None:
+    beginning = 'id;text\n1;"a line, it is\na second, of many\n'
+    assert separator_of(beginning, PATH) == ";"
+
+
+def test_a_field_may_be_as_long_as_a_book() -> None:
+    book = "a line of it\n" * 100_000
+    (row,) = comma_separated(f'text,label\n"{book}",b\n', PATH)
+    assert row["text"] == book
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -91,7 +107,7 @@ def test_headers_lose_their_spaces_and_keep_their_case() -> None:
         ("text,label, ,\na,b,,\n", r"a\.csv:1: 2 have no name; give each column a name"),
         ("text,label\na,b,c\n", r"a\.csv:2: 3 fields where the header has 2 \(text, label\)"),
         ('text,label\n"a\nb",c\n"d\ne",f,g\n', r"a\.csv:4: 3 fields where the header has 2"),
-        ('text,label\n"' + "x" * 140_000 + '",b\n', r"a\.csv:2: not CSV \(field larger"),
+        ('text,label\n"' + "x" * (LONGEST_FIELD + 1) + '",b\n', r"a\.csv:2: not CSV \(field larger"),
         ('text,label\na,b\n"c\nd",e\nf,"g\nh,i\n', r"a\.csv:5: not CSV \(unexpected end of data\)"),
         ('text,label\n"so "good" a film",b\n', r"a\.csv:2: not CSV .*a quote within quotes is written"),
         ("id;text,label\n1;a,b\n2;c,d\n", r"a\.csv: its fields may be separated by commas or by semicolons"),

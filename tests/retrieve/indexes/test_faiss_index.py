@@ -30,3 +30,15 @@ def test_vectors_may_come_from_elsewhere() -> None:
     assert built.search(vectors[3:4], 1)[1].tolist() == [[3]]
     assert len(asked) == 1
     assert len(asked[0]) == 4
+
+
+@pytest.mark.parametrize("index", APPROXIMATE, ids=repr)
+def test_rows_as_long_as_float32_can_square_are_found_and_longer_ones_refused(index: Index) -> None:
+    vectors = clustered(200)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = index.build(vectors * np.float32(9e17), threads=1).search(vectors[:3], 1)[1]
+    assert found.ravel().tolist() == [0, 1, 2]
+    longer = vectors.copy()
+    longer[7] *= np.float32(2e18)
+    with pytest.raises(ValueError, match="row 7 has length 2e\\+18"):
+        index.build(longer, threads=1)

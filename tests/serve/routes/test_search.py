@@ -95,7 +95,9 @@ def test_an_index_of_terms_says_what_it_lacks(server, refused, notes):
     assert "oxygen" in found[0]["hits"][0]["text"].lower()
     assert "dense" in refused(own.post("/search", {"query": "a", "by": "dense"}), 400)
     response = own.post("/search", {"query": "a", "rerank": True})
-    assert "the searcher has no reranker" in refused(response, 400)
+    said = refused(response, 400)
+    assert "the searcher has no reranker" in said
+    assert "leanformer serve --reranker" in said
 
 
 def test_a_damaged_store_is_a_fault_of_the_server(server, refused, notes, tmp_path):

@@ -8,7 +8,6 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 from leanformer.core.shown import one_line, shown
@@ -17,6 +16,9 @@ from leanformer.data.rows import Row
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _TRIED = 20  # rows, the header among them, that decide what separates fields
+LONGEST_FIELD = 2**24
+"""Characters of a field, at most: a book has a million. A quote that is left open would otherwise
+take the rest of a file of any size into memory."""
 
 
 def tab_separated(text: str, path: Path) -> list[Row]:
@@ -65,6 +67,8 @@ def records_of(
         ValueError: The text is not CSV.
     """
     reader = csv.reader(lines, delimiter=separator, strict=True)
+    if csv.field_size_limit() < LONGEST_FIELD:  # of the whole process; never lowered
+        csv.field_size_limit(LONGEST_FIELD)
     begins = 1
     try:
         for fields in reader:
@@ -100,12 +104,19 @@ def separator_of(text: str, path: Path) -> str:
 
 
 def _first_records(text: str, separator: str) -> list[list[str]]:
-    """The first records that are not blank; none where one is not CSV."""
+    """The first records that are not blank; none where one is not CSV.
+
+    A record that the end of `text` cuts off is left out: the text may be the beginning of a file.
+    """
+    lines, found = _lines(text), list[list[str]]()
     try:
-        filled = (fields for _, fields in records_of(_lines(text), separator, "") if fields)
-        return list(islice(filled, _TRIED))
+        for _, fields in records_of(lines, separator, ""):
+            found += [fields] if fields else []
+            if len(found) == _TRIED:
+                break
     except ValueError:
-        return []
+        return [] if next(lines, None) is not None else found
+    return found
 
 
 def header_of(names: list[str], place: str) -> list[str]:
@@ -136,5 +147,5 @@ def fields_of(header: list[str], fields: list[str], source: str, number: int) ->
     return dict(zip(header, fields, strict=True))
 
 
-def _lines(text: str) -> Iterable[str]:
+def _lines(text: str) -> Iterator[str]:
     return io.StringIO(text, newline="")

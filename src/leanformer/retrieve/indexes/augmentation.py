@@ -24,6 +24,7 @@ from leanformer.retrieve.indexes.vector_rows import VectorRows
 _EQUAL = 1e-3  # relative spread of norms up to which rows count as equally long
 _SMALLEST = 1e-30  # length below which a query is taken as it is
 _LARGEST_CODE = 127.0
+_LONGEST = 1e18  # rows are at most twice this apart, and float32 holds the square of that
 _MULTIPLE = 4  # widths that product quantization can split
 
 
@@ -83,6 +84,9 @@ class Space:
             whole: Whether coordinates become whole numbers; the largest of all becomes 127.
             augmenting: Whether rows of different lengths are augmented; otherwise they stay as they
                 are, and inner products are compared.
+
+        Raises:
+            ValueError: A row is so long that float32 does not hold the squares of distances.
         """
         count, width = vectors.shape
         lengths_N, total = np.empty(count), np.zeros(width)
@@ -92,6 +96,7 @@ class Space:
             total += block.sum(0, dtype=np.float64)
             start += len(block)
         longest, mean = float(lengths_N.max()), total / count
+        _check_longest(longest, int(lengths_N.argmax()))
         if lengths_N.min() < (1 - _EQUAL) * longest:
             if not augmenting:
                 return cls(longest, np.zeros(width, np.float32), width, inner=True)
@@ -157,3 +162,16 @@ class Space:
             part *= self.scale
             np.clip(np.rint(part, out=part), -_LARGEST_CODE, _LARGEST_CODE, out=part)
         return placed_NE
+
+
+def _check_longest(longest: float, row: int) -> None:
+    """Refuse rows whose distances overflow: where they do, FAISS ends the whole process.
+
+    Raises:
+        ValueError: There are some.
+    """
+    if longest > _LONGEST:
+        raise ValueError(
+            f"vectors: row {row} has length {longest:.3g}, and squares of distances are computed "
+            f"in float32, which takes lengths up to {_LONGEST:g}; divide all vectors by one number"
+        )

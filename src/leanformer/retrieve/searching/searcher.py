@@ -164,7 +164,7 @@ class Searcher:
         if rerank and self.reranker is None:
             raise ValueError(
                 "rerank: the searcher has no reranker; open it with one: "
-                "Searcher.open(folder, reranker=…)"
+                "Searcher.open(folder, reranker=…), or leanformer serve --reranker FOLDER"
             )
         limit = max(k, reranked) if rerank else k
         depth = max(limit, candidates) if chosen == "fused" else limit
