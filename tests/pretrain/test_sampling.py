@@ -1,4 +1,5 @@
 import torch
+from transformers import BloomConfig, BloomForCausalLM
 
 from leanformer.data import Encoded
 from leanformer.models.tiny import tiny_model
@@ -24,6 +25,16 @@ def test_prompts_that_fill_the_model_are_cut_and_empty_ones_left_out() -> None:
     prompts = ("the fox " * 60, "")
     (found,) = write_samples(model, tokenizer, Samples(tokens=9), prompts, 0)
     assert len(tokenizer(found["text"])["input_ids"]) <= 3
+
+
+def test_a_model_whose_positions_have_no_end_writes_as_much_as_is_asked() -> None:
+    _, tokenizer = tiny_model("gpt2", head="causal")
+    config = BloomConfig(vocab_size=len(tokenizer), hidden_size=8, n_layer=1, n_head=2)
+    torch.manual_seed(0)
+    model = BloomForCausalLM(config)
+    (found,) = write_samples(model, tokenizer, Samples(tokens=3), ("the fox " * 60,), 0)
+    assert found["prompt"] == "the fox " * 60
+    assert found["text"]
 
 
 def test_texts_begin_as_asked_or_as_held_out_documents_do() -> None:

@@ -10,6 +10,7 @@ from leanformer.core.machine.device import device_of
 from leanformer.core.machine.generators import kept_generators
 from leanformer.data import Encoded
 from leanformer.models.io.quiet import quiet
+from leanformer.models.io.tokenizer_files import usable_positions
 from leanformer.pretrain.recipe import Samples
 
 _BEGUN = 8  # tokens of a held-out document that a text begins with
@@ -49,14 +50,17 @@ def write_samples(
     model.eval()
     found = []
     how = settings_of(asked, tokenizer)
-    room = model.config.max_position_embeddings - 1
+    room = usable_positions(model)  # None: relative positions or a recurrent state, without end
     with quiet(), kept_generators(device), torch.no_grad():
         torch.manual_seed(seed)
         for prompt in prompts:
-            ids = tokenizer(prompt, add_special_tokens=False)["input_ids"][:room]
+            ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+            ids = ids if room is None else ids[: room - 1]
             if not ids:
                 continue
-            how.max_new_tokens = min(asked.tokens, room + 1 - len(ids))
+            how.max_new_tokens = (
+                asked.tokens if room is None else min(asked.tokens, room - len(ids))
+            )
             given = torch.tensor([ids], device=device)
             answer = model.generate(
                 given, attention_mask=torch.ones_like(given), generation_config=how

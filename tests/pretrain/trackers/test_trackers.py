@@ -13,7 +13,7 @@ from leanformer.pretrain.trackers import TRACKERS, TrackedRun, chosen
 
 
 def run(folder: Path, step: int = 0) -> TrackedRun:
-    settings = {"train": {"steps": 8}, "name": "x" * 600}
+    settings = {"train": {"steps": 8}, "paths": ["a", "b"], "name": "x" * 600}
     return TrackedRun(name="r", key="abc", folder=folder, settings=settings, step=step)
 
 
@@ -63,7 +63,9 @@ def test_wandb_goes_on_under_the_same_id(fake: Noted, tmp_path: Path) -> None:
 def test_mlflow_goes_on_with_the_run_that_its_folder_names(fake: Noted, tmp_path: Path) -> None:
     told("mlflow", tmp_path)
     assert fake.calls[0] == ("start_run", {"run_name": "r"})
-    assert fake.calls[1] == ("log_params", {"train.steps": "8", "name": "x" * 500}, {})
+    # names of parameters may hold letters, digits and _ - . / and no brackets
+    settings = {"train.steps": "8", "paths.0": "a", "paths.1": "b", "name": "x" * 500}
+    assert fake.calls[1] == ("log_params", settings, {})
     assert fake.calls[2] == ("log_metrics", {"train/loss": 1.5}, {"step": 2})
     assert fake.calls[3] == ("log_text", "once upon", "sample/1-2.txt", {})
     assert fake.calls[4] == ("end_run", {})

@@ -25,7 +25,7 @@ class MLflow(Tracker):
             return
         begun = mlflow.start_run(run_name=run.name)
         write_text(kept, begun.info.run_id)
-        mlflow.log_params({place: str(one)[:_LONGEST] for place, one in flat(run.settings)})
+        mlflow.log_params({_name(at): str(one)[:_LONGEST] for at, one in flat(run.settings)})
 
     def numbers(self, step: int, values: Mapping[str, float]) -> None:
         """See `Tracker.numbers`."""
@@ -38,3 +38,8 @@ class MLflow(Tracker):
     def end(self) -> None:
         """See `Tracker.end`."""
         self._mlflow.end_run()
+
+
+def _name(place: str) -> str:
+    """A place in the recipe as MLflow takes it, which refuses brackets: "corpus.paths.0"."""
+    return place.replace("[", ".").replace("]", "")
