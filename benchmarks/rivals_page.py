@@ -282,6 +282,6 @@ WORK = ["keep", "chosen, texts/s", "(a), texts/s", "(b), texts/s", "(c), texts/s
         "test quality (teacher's)", "minutes", "training"]  # fmt: skip
 SHORT = ["data", "asked", "chosen", "test keeps", "over int8 teacher", "over PyTorch fp32",
          "over the fastest rival that keeps it too"]  # fmt: skip
-SUMMARY = """What `leanformer compress` chose on dev, on one thread, from strings to answers. *asked*
-and *test keeps* are shares of the teacher's quality. Measured on {machines}.
+SUMMARY = """What `leanformer compress` chose on dev, on one thread, from strings to answers.
+*asked* and *test keeps* are shares of the teacher's quality. Measured on {machines}.
 """

@@ -23,6 +23,8 @@ ABOUT: dict[str, Any] = {
     "ranks": 2,
     "flops_per_token": 7e7,
     "peak_flops": 5e10,
+    "account": {"weights": 2**25, "gradients": 2**25, "optimizer": 2**26, "activations": 2**28}
+    | {"temporary": 0},
     "environment": {"cpu": "A CPU", "threads": 1},
 }
 
@@ -61,7 +63,7 @@ def test_a_page_has_the_curves_the_evaluations_the_settings_and_the_last_samples
     tmp_path: Path,
 ) -> None:
     page = write_training_page(record(tmp_path, EVENTS)).read_text()
-    for key in ("loss", "speed", "memory"):
+    for key in ("loss", "speed", "memory", "account"):
         assert f'data-chart="{key}"' in page
     assert "GPT2LMHeadModel of 11.5 M parameters has read 8,000 tokens in 8 of 8 steps" in page
     assert "held-out perplexity 2 per token" in page
@@ -75,7 +77,14 @@ def test_a_page_has_the_curves_the_evaluations_the_settings_and_the_last_samples
 def test_a_run_that_has_just_begun_has_a_page_too(tmp_path: Path) -> None:
     page = write_training_page(record(tmp_path, [ABOUT]), tmp_path / "other.html").read_text()
     assert "no step is done yet" in page
-    assert "data-chart" not in page.split("<script>")[0]
+    assert page.split("<script>")[0].count("data-chart") == 1  # what will take the memory
+
+
+def test_why_nothing_is_foreseen_is_said(tmp_path: Path) -> None:
+    about = {**ABOUT, "account": None, "without": "swap-layers moves memory elsewhere"}
+    page = write_training_page(record(tmp_path, [about])).read_text()
+    assert "It was not predicted: swap-layers moves memory elsewhere" in page
+    assert 'data-chart="account"' not in page
 
 
 def test_a_record_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from leanformer.models.io.quiet import quiet
 from leanformer.models.io.save import save_model
 from leanformer.pretrain.evaluation import Evaluation, Evaluator
 from leanformer.pretrain.journal import Journal, Status
+from leanformer.pretrain.memory import foreseen
 from leanformer.pretrain.opening import Opened, loss_for
 from leanformer.pretrain.recipe import Pretraining
 from leanformer.pretrain.sampling import prompts_of, settings_of, write_samples
@@ -200,7 +201,7 @@ class Training:
     def _about(self, command: str, flops: float, peak: float) -> dict[str, Any]:
         """What the record says of the run at its beginning."""
         opened, setup = self.opened, self.setup
-        listing = opened.prepared.listing
+        listing, ranks = opened.prepared.listing, count_ranks()
         return {
             "name": self.recipe.name,
             "kind": opened.kind,
@@ -217,7 +218,8 @@ class Training:
             "packing": opened.prepared.packing,
             "max_length": opened.prepared.max_length,
             "steps": self.batches.steps(setup.duration),
-            "ranks": count_ranks(),
+            "ranks": ranks,
+            **foreseen(opened.model, self._loss(), self.batches.at(0), setup, ranks),
             "flops_per_token": flops,
             "peak_flops": peak,
             "environment": environment(torch.get_num_threads()),

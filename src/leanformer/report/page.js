@@ -59,7 +59,7 @@
     list.replaceChildren(...(traces.length > 1 ? traces : []).map((trace) => {
       const key = `${chart.dataset.chart}/${trace.name}`;
       const [item, button, mark] = ["li", "button", "i"].map((tag) => document.createElement(tag));
-      const line = trace.mode !== "markers";
+      const line = trace.mode !== "markers" && trace.type !== "bar";
       const look = trace.meta ?? trace.marker; // a hollow mark is filled with the paper's colour
       mark.textContent = line ? "" : glyphs[look.symbol];
       mark.style.cssText = line ? `border-top: 2px ${{ dash: "dashed", dot: "dotted" }[trace.line.dash] ?? "solid"} ${trace.line.color}` : `color: ${look.color}`;

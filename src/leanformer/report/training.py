@@ -9,6 +9,7 @@ from leanformer.core.record import read
 from leanformer.core.storage.files import write_text
 from leanformer.measure.environment import machine_of
 from leanformer.report.drawing.axes import Spec
+from leanformer.report.drawing.memory import memory_account
 from leanformer.report.drawing.over_tokens import curve, over_tokens
 from leanformer.report.page import render
 
@@ -40,6 +41,8 @@ def _page(about: dict[str, Any], events: Sequence[dict[str, Any]]) -> str:
     evaluations = latest(events, "evaluation")
     ended = next((event for event in events if event["event"] == "finished"), None)
     specs = charts(steps, evaluations)
+    if account := about.get("account"):
+        specs["account"] = memory_account(account, _most_memory(steps))
     told = [event["samples"] for event in events if event["event"] in ("samples", "finished")]
     return render(
         "training.html.jinja",
@@ -48,7 +51,9 @@ def _page(about: dict[str, Any], events: Sequence[dict[str, Any]]) -> str:
         machine=machine_of(about.get("environment")),
         sentence=sentence(about, steps, evaluations, ended),
         tiles=tiles(steps, evaluations),
-        charts=[(key, _CAPTIONS[key]) for key in specs],
+        charts=[(key, _CAPTIONS[key]) for key in specs if key != "account"],
+        account=_CAPTIONS["account"] if "account" in specs else "",
+        without=about.get("without", ""),
         evaluations=evaluation_table(evaluations),
         settings=settings_table(about.get("settings") or {}),
         samples=told[-1] if told else [],
@@ -60,6 +65,9 @@ _CAPTIONS = {
     "speed": "Tokens per second, evaluations left out, over the tokens that were read.",
     "memory": "Memory over the tokens that were read: the peak of the GPU, or what the process "
     "holds.",
+    "account": "What takes the memory of one rank in a training step: predicted before the first "
+    "one, without what kernels need for a moment, and the most that was there. Without a GPU that "
+    "is the whole process, with its libraries and data.",
 }
 
 
@@ -123,9 +131,14 @@ def tiles(
         found.append((f"{speeds[len(speeds) // 2]:,.0f}", "tokens per second, median"))
         used = sorted(step["mfu"] for step in steps if step.get("mfu") is not None)
         found += [(f"{used[len(used) // 2]:.0%}", "MFU, median")] if used else []
-        sizes = [step["memory"] for step in steps if step.get("memory") is not None]
-        found += [(f"{max(sizes) / _GIB:.2f} GiB", "memory at most")] if sizes else []
+        most = _most_memory(steps)
+        found += [(f"{most / _GIB:.2f} GiB", "memory at most")] if most is not None else []
     return found
+
+
+def _most_memory(steps: Sequence[dict[str, Any]]) -> int | None:
+    """Bytes that were there at most; None where nobody looked."""
+    return max((one["memory"] for one in steps if one.get("memory") is not None), default=None)
 
 
 def evaluation_table(evaluations: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
