@@ -19,7 +19,9 @@ PLAIN = TrainSetup(precision="fp32")
 
 def batch(rows: int) -> Batch:
     ids = torch.full((rows, 12), 5)
-    return Batch({"input_ids": ids, "attention_mask": torch.ones_like(ids)}, ids.clone(), range(rows))
+    return Batch(
+        {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, ids.clone(), range(rows)
+    )
 
 
 def test_the_largest_microbatch_counts_and_each_rank_has_its_share_of_the_rows() -> None:

@@ -32,7 +32,7 @@ from leanformer.search.clock import Clock
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
 from leanformer.search.entrants.baselines import enter_baselines
-from leanformer.search.entrants.cascades import enter_cascades, speed_up_left
+from leanformer.search.entrants.cascades import behind_ngrams, enter_cascades, speed_up_left
 from leanformer.search.entrants.ngrams import enter_ngrams
 from leanformer.search.entrants.simplest import enter_simplest
 from leanformer.search.entry import TEACHER, whole_teacher
@@ -161,7 +161,10 @@ class _Search:
         names = " > ".join(rung.name for rung in rungs)
         self.trainer.find_room()
         self._say(f"ladder: {names}; keep {share(self.request.keep)} of the teacher's quality")
-        decide = self.decisions = replace(self.decisions, layers=self.layers, times=times)
+        behind = behind_ngrams(self.contest, whole_teacher(self.contest.entries))
+        decide = self.decisions = replace(
+            self.decisions, layers=self.layers, times=times, teacher_behind=behind
+        )
         climb(
             rungs,
             self._attempt,
@@ -190,7 +193,8 @@ class _Search:
             quality = self.contest.enter_student(rung.name, self.trainer.round(rung)).dev
         # by the record, where the rung was trained before an interruption
         seconds = max(time.perf_counter() - began, self.decisions.trained(rung.name))
-        kept = self.decisions.keep(rung, self.contest.promise(rung.name))
+        behind = behind_ngrams(self.contest, self.contest.entries[rung.name])
+        kept = self.decisions.keep(rung, self.contest.promise(rung.name), behind)
         return Trial(rung=rung, quality=quality, kept=kept, seconds=seconds)
 
     def _say(self, text: str) -> None:

@@ -1,5 +1,6 @@
 """Cascades of a search, on systems whose answers to dev are made up."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,18 @@ from search.toy import contest_of
 from leanformer.data import Examples
 from leanformer.search.contest import Contest
 from leanformer.search.entrants import cascades
-from leanformer.search.entrants.cascades import Chain, enter_cascades, share_confidence
+from leanformer.search.entrants.cascades import (
+    Chain,
+    behind_ngrams,
+    enter_cascades,
+    share_confidence,
+    speed_up_left,
+)
 from leanformer.search.entry import INT8_TEACHER, NGRAMS, TEACHER, Entry
 from leanformer.search.outcome import pick
 
 TEXTS = 1000
-SPEEDS = {TEACHER: 1.0, INT8_TEACHER: 2.0, "L3": 4.0, NGRAMS: 400.0}
+SPEEDS = {TEACHER: 1.0, INT8_TEACHER: 2.0, "L3": 4.0, "L1": 12.0, NGRAMS: 400.0}
 ROLES = {TEACHER: "teacher", INT8_TEACHER: "baseline"}
 
 
@@ -70,6 +77,41 @@ def test_ngrams_pass_on_what_they_are_unsure_of(
     (event,) = made.known("gate")
     assert (event["rate"], event["proven"], event["gate"]) == (0.085, True, "margin")
     assert [row["proven"] for row in event["rows"]][-1] is False
+
+
+def test_a_cascade_of_ngrams_is_there_where_it_is_proven(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = contest(tmp_path, monkeypatch, 0.97, L3=5, L1=600)
+    found = {name: behind_ngrams(made, made.entries[name]) for name in ("L3", "L1", INT8_TEACHER)}
+    assert found["L1"] is None  # wrong of most texts that are passed on
+    for name in ("L3", INT8_TEACHER):
+        assert found[name] == next(
+            one for one in enter_cascades(made, tmp_path) if one.name == f"{NGRAMS} → {name}"
+        )
+    del made.entries[NGRAMS]
+    assert behind_ngrams(made, made.entries["L3"]) is None
+
+
+def test_what_students_could_gain_counts_the_doubt_that_they_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = contest(tmp_path, monkeypatch, 0.97)
+    rates = []
+    for confidence in (0.9, 1 - 0.1 / 4):
+        made.request = replace(made.request, confidence=confidence)
+        chain = behind_ngrams(made, made.entries[INT8_TEACHER])
+        assert chain is not None
+        assert chain.gated.proven is not None
+        rates.append(chain.gated.proven.rate)
+    made.request = replace(made.request, confidence=0.9)
+    alone, shared = rates
+    assert alone < shared
+    cheap, dear = 1 / SPEEDS[NGRAMS], 1 / SPEEDS[INT8_TEACHER]
+    expected = (cheap + alone * dear) / (cheap + shared * dear / 4)
+    assert speed_up_left(made) == pytest.approx(expected)
+    made.request = replace(made.request, goal="size")
+    assert speed_up_left(made) == math.inf
 
 
 def test_doubt_is_shared_among_chains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from search.toy import contest_of
 
+from leanformer.measure.gates import Deferral, Gated
+from leanformer.measure.promise import Promise
 from leanformer.search.clock import Clock
+from leanformer.search.entrants.cascades import Chain
 from leanformer.search.entry import TEACHER
 from leanformer.search.students.climb import Trial
 from leanformer.search.students.decisions import Decisions
@@ -99,3 +102,45 @@ def test_a_gain_is_of_time_as_it_was_measured(decide: Decisions) -> None:
     measured = replace(decide, times=times)
     assert not measured.worthwhile(Rung(layers=4), Rung(layers=4, ffn=0.5))
     assert measured.worthwhile(Rung(layers=4), Rung(layers=3))
+
+
+def promise(kept: float, lower: float) -> Promise:
+    return Promise(
+        metric="accuracy", examples=1000, teacher=0.9, student=0.9 * kept, kept=kept, lower=lower,
+        keep=0.97, confidence=0.9, needed=None, method="made up",
+    )  # fmt: skip
+
+
+def chain(rate: float, *rows: tuple[float, float]) -> Chain:
+    """N-grams that pass on a share of the texts; what is proven at other shares."""
+
+    def at(share: float, lower: float) -> Deferral:
+        return Deferral(
+            asked=share,
+            deferred=round(1000 * share),
+            texts=1000,
+            threshold=0.5,
+            promise=promise(0.99, lower),
+        )
+
+    tested = tuple(at(*row) for row in rows)
+    gated = Gated(rows=tested, proven=at(rate, 0.98), holds=at(rate, 0.98))
+    return Chain(first=None, second=None, gated=gated, cost=1.0)  # type: ignore[arg-type]
+
+
+def test_behind_ngrams_a_search_begins_with_a_smaller_student(decide: Decisions) -> None:
+    decide = replace(decide, teacher_behind=chain(0.1, (1.0, 1.0), (0.1, 0.975), (0.05, 0.96)))
+    assert NAMES[decide.first(RUNGS)] == "L3-h100-f50"  # it may lose 5 % of a tenth
+
+
+def test_a_student_is_kept_where_it_makes_ngrams_faster(decide: Decisions) -> None:
+    short = promise(0.95, 0.94)
+    decide = replace(decide, teacher_behind=chain(0.1))
+    half = Rung(layers=3)
+    assert decide.keep(half, short, chain(0.15))
+    (event,) = decide.contest.known("choice")
+    assert event["reason"].endswith(
+        "Behind n-grams that pass 15.0 % of the texts on to it, 99.00 %, at least 98.00 %"
+    )
+    assert not decide.keep(Rung(layers=4), short, chain(0.16))  # two thirds of 0.16 is no gain
+    assert not decide.keep(Rung(layers=2), short)

@@ -8,6 +8,7 @@ from leanformer.search.students.ladder import (
     WIDTHS,
     Rung,
     epochs_share,
+    first_behind,
     first_place,
     ladder,
     time_of,
@@ -101,6 +102,25 @@ def test_nothing_far_is_cut_from_the_teacher_at_once(layers: int, keep: float, w
     place = first_place(rungs, layers, keep)
     assert 0 <= place < len(rungs)
     assert place == 0 or rungs[place].cost >= layers / 3 - 1e-9
+
+
+@pytest.mark.parametrize(
+    ("shares", "name"),
+    [
+        ([], "L5-h100-f50"),  # as alone, at 0.99
+        ([(1.0, 0.999)], "L5-h100-f50"),  # it may lose 0.9 % of all texts
+        (
+            [(0.5, 0.993), (0.2, 0.985)],
+            "L5-h100-f50",
+        ),  # 0.6 % of half of them; 0.2 keeps too little
+        ([(0.5, 0.999)], "L4-h100-f50"),  # 1.8 % of half of them
+        ([(0.1, 0.994)], "L3-h100-f50"),  # 4 % of a tenth
+        ([(0.1, 0.99), (0.11, 0.995)], "L3-h100-f50"),  # a tenth, and nothing of it, is more
+    ],
+)
+def test_behind_ngrams_it_begins_with_less_the_more_it_may_lose(shares, name) -> None:
+    rungs = ladder(6)
+    assert rungs[first_behind(rungs, 6, 0.99, shares)].name == name
 
 
 @given(DEPTHS, st.data())

@@ -35,6 +35,7 @@ from leanformer.search.entry import NGRAMS, Entry, whole_teacher
 _GATE = "margin"
 _ENTERED = 2  # cascades that are timed beside the others; the report draws all of them
 _DECIMALS = 2
+_CHAINS = 4  # with one student: n-grams before the teacher and it, it before the teacher, itself
 _STUDENT = 4.0  # times as fast as the whole teacher: more than a third of its layers gives
 
 
@@ -116,23 +117,39 @@ def enter_cascades(contest: Contest, folder: Path) -> list[Chain]:
 def speed_up_left(contest: Contest) -> float:
     """How many times faster than what n-grams do already a search could become by students at most.
 
-    N-grams before the whole teacher take c1 + r c2 seconds per text. Behind them, or in their
-    place, a student is at best `_STUDENT` times as fast as the teacher. Where n-grams by themselves
-    are proven to keep what is asked, nothing is left.
+        now               c1 + r c2        r: share that is passed on, proven with the whole doubt
+        with a student    c1 + s c2 / 4    s: share that is proven with its part of the doubt
+
+    N-grams take c1 seconds per text, the whole teacher c2, and a student at best a quarter of that
+    (`_STUDENT`). A student takes part in three chains beside the one that is there, so that more
+    texts have to be passed on. Where n-grams by themselves are proven to keep what is asked,
+    nothing is left.
 
     Returns:
         The ratio; inf where n-grams prove nothing, or the goal is another than time.
     """
+    teacher = whole_teacher(contest.entries)
+    chain = behind_ngrams(contest, teacher)
+    if chain is None or contest.request.goal not in ("throughput", "latency"):
+        return math.inf
+    assert chain.gated.proven is not None
+    doubt = (1 - contest.request.confidence) / _CHAINS
+    shared = _chain(contest, chain.first, teacher, 1 - doubt).gated.proven
+    cheap, dear = (contest.seconds.get(e.name, math.nan) for e in (chain.first, teacher))
+    now = cheap + chain.gated.proven.rate * dear
+    return now / (cheap + (1.0 if shared is None else shared.rate) * dear / _STUDENT)
+
+
+def behind_ngrams(contest: Contest, second: Entry) -> Chain | None:
+    """N-grams that pass on to `second`, as they would take part now; None where the search has no
+    cascades, or dev does not prove that this one keeps what is asked.
+    """
     pairs = _pairs(contest)
-    if not pairs or contest.request.goal not in ("throughput", "latency"):
-        return math.inf
-    first, second = pairs[0]
-    chain = _chain(contest, first, second, _shared(contest, pairs[:1]))
-    if chain.gated.proven is None or first.name != NGRAMS:
-        return math.inf
-    cheap, dear = (contest.seconds.get(one.name, math.nan) for one in (first, second))
-    passed = chain.gated.proven.rate * dear
-    return (cheap + passed) / (cheap + passed / _STUDENT)
+    for first, other in pairs:
+        if first.name == NGRAMS and other is second:
+            chain = _chain(contest, first, second, _shared(contest, pairs))
+            return None if chain.gated.proven is None else chain
+    return None
 
 
 def _pairs(contest: Contest) -> list[tuple[Entry, Entry]]:

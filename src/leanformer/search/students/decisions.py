@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from leanformer.measure.promise import Promise
 from leanformer.report.units import at_least, percent, share
 from leanformer.search.contest import Contest
+from leanformer.search.entrants.cascades import Chain
 from leanformer.search.entry import TEACHER
 from leanformer.search.request import examples_of
 from leanformer.search.students.climb import Trial
-from leanformer.search.students.ladder import Rung, Times, epochs_share, first_place, time_of
+from leanformer.search.students.ladder import Rung, Times, epochs_share, first_behind, time_of
 
 _LEAST = 1 / 3  # of its epochs, for which a student is begun
 _FIRST = 0.7  # of the time of the teacher's layers, at most, for what is tried first
@@ -38,12 +39,15 @@ class Decisions:
             their estimates.
         layers: Layers of the encoder that students are cut from.
         times: What a layer takes, by its widths; None = it was not measured.
+        teacher_behind: The proven cascade of n-grams before the whole teacher; None = there is
+            none, and a student has to keep enough by itself.
     """
 
     contest: Contest
     provable: bool
     layers: int = 1
     times: Times | None = None
+    teacher_behind: Chain | None = None
 
     def first(self, rungs: Sequence[Rung]) -> int:
         """Where in the ladder to begin: at a rung that is likely to hold and ends in time.
@@ -55,7 +59,9 @@ class Decisions:
         known = [one["name"] for one in self.contest.known("first") if one["name"] in _names(rungs)]
         if known:
             return _names(rungs).index(known[-1])
-        place = first_place(rungs, self.layers, self.contest.request.keep)
+        place = first_behind(
+            rungs, self.layers, self.contest.request.keep, self._shares(), self.times
+        )
         whole = time_of(Rung(layers=self.layers), self.times)
         while place and not self._ends(rungs[place], None, ()):
             if time_of(rungs[place - 1], self.times) > _FIRST * whole:
@@ -63,6 +69,13 @@ class Decisions:
             place -= 1
         self.contest.record.write("first", name=rungs[place].name)
         return place
+
+    def _shares(self) -> list[tuple[float, float]]:
+        """Shares that n-grams may pass on, each with what is kept of them for sure."""
+        if self.teacher_behind is None:
+            return []
+        rows = self.teacher_behind.gated.rows
+        return [(row.rate, row.promise.lower) for row in rows if row.promise.proven]
 
     def affordable(self, rung: Rung, start: Rung | None, trials: Sequence[Trial]) -> bool:
         """Whether a third of the rung's epochs would end in time; the first is always tried."""
@@ -112,19 +125,41 @@ class Decisions:
         self.contest.say(f"student {rung.name}: {reason}")
         self._write(rung, "rejected", reason)
 
-    def keep(self, rung: Rung, promise: Promise) -> bool:
-        """Whether the rung is kept."""
-        kept = self.keeps(promise)
+    def keep(self, rung: Rung, promise: Promise, behind: Chain | None = None) -> bool:
+        """Whether the rung is kept: by itself, or behind n-grams that it makes faster.
+
+        Args:
+            rung: Which.
+            promise: What dev says of the student by itself.
+            behind: The proven cascade of n-grams before it; None = there is none.
+        """
+        faster = behind is not None and self._faster(rung, behind)
+        kept = self.keeps(promise) or faster
         bound = f"at least {at_least(promise.lower)}" if promise.lower > 0 else "nothing for sure"
         reason = (
             f"keeps {percent(promise.kept, 2)} of the teacher's quality on dev, {bound} with "
             f"{100 * promise.confidence:g}% confidence; {share(promise.keep)} is asked"
         )
+        if behind is not None and faster:
+            passed = behind.gated.proven
+            assert passed is not None
+            reason += (
+                f". Behind n-grams that pass {percent(passed.rate, 1)} of the texts on to it, "
+                f"{percent(passed.promise.kept, 2)}, at least {at_least(passed.promise.lower)}"
+            )
         self.contest.say(f"student {rung.name}: {reason}")
         if self._decided(rung):
             return self._decided(rung, "kept")
         self._write(rung, "kept" if kept else "rejected", reason)
         return kept
+
+    def _faster(self, rung: Rung, behind: Chain) -> bool:
+        """Whether texts that n-grams pass on take less time than with the whole teacher."""
+        ours, other = behind.gated.proven, self.teacher_behind
+        theirs = None if other is None else other.gated.proven
+        assert ours is not None
+        whole = time_of(Rung(layers=self.layers), self.times)
+        return theirs is None or ours.rate * time_of(rung, self.times) < theirs.rate * whole
 
     def keeps(self, promise: Promise) -> bool:
         """Whether dev says that enough is kept: by proof where it can prove anything."""

@@ -133,6 +133,38 @@ def first_place(rungs: Sequence[Rung], layers: int, keep: float) -> int:
     return max(near, default=0)
 
 
+def first_behind(
+    rungs: Sequence[Rung],
+    layers: int,
+    keep: float,
+    shares: Sequence[tuple[float, float]],
+    times: Times | None = None,
+) -> int:
+    """Where in the ladder to begin where n-grams pass a share of the texts on to the student.
+
+        least that a student keeps of them = 1 - (kept - keep) / share
+
+    The more texts are passed on, the more is kept if the teacher answers them, and the more a
+    student may lose; but the more texts it has to answer. The rung is that of the share at which
+    the student's part of the time is least.
+
+    Args:
+        rungs: The largest first; not empty.
+        layers: Layers of the encoder that students are cut from.
+        keep: Share of the teacher's quality that is asked for.
+        shares: Shares of texts that are passed on, each with the quality that is kept for sure if
+            the teacher answers these.
+        times: Seconds per layer of each width; None = matrix products decide.
+    """
+    found = [(1.0, first_place(rungs, layers, keep))]
+    found += [
+        (share, first_place(rungs, layers, 1 - (kept - keep) / share))
+        for share, kept in shares
+        if kept >= keep and share > 0
+    ]
+    return min(found, key=lambda one: one[0] * time_of(rungs[one[1]], times))[1]
+
+
 def epochs_share(rung: Rung, start: Rung | None, layers: int) -> float:
     """The share of a whole training that a student needs: more, the more is cut.
 
