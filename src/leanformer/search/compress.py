@@ -148,9 +148,10 @@ class _Search:
         None are where n-grams leave them nothing to gain.
         """
         if (left := speed_up_left(self.contest)) < _WORTH:
+            gain = f"{100 * (left - 1):.0f} % faster at most" if left > 1 else "no faster"
             self._say(
-                "no student is trained: behind or in place of the n-grams it could make the result "
-                f"{100 * (left - 1):.0f} % faster at most"
+                "no student is trained: behind or in place of the n-grams, whose doubt it would "
+                f"share, it could make the result {gain}"
             )
             return
         request, times = self.request, layer_times(self.contest)

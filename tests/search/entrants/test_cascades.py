@@ -110,6 +110,9 @@ def test_what_students_could_gain_counts_the_doubt_that_they_share(
     cheap, dear = 1 / SPEEDS[NGRAMS], 1 / SPEEDS[INT8_TEACHER]
     expected = (cheap + alone * dear) / (cheap + shared * dear / 4)
     assert speed_up_left(made) == pytest.approx(expected)
+    short = contest(tmp_path / "short", monkeypatch, 0.995)
+    monkeypatch.setattr(cascades, "_CHAINS", 100)  # a thousand texts prove 99.3 % with what is left
+    assert speed_up_left(short) == 0
     made.request = replace(made.request, goal="size")
     assert speed_up_left(made) == math.inf
 

@@ -122,11 +122,12 @@ def speed_up_left(contest: Contest) -> float:
 
     N-grams take c1 seconds per text, the whole teacher c2, and a student at best a quarter of that
     (`_STUDENT`). A student takes part in three chains beside the one that is there, so that more
-    texts have to be passed on. Where n-grams by themselves are proven to keep what is asked,
-    nothing is left.
+    texts have to be passed on; where the cascade is not proven any more, a student would not be
+    either. Where n-grams by themselves are proven to keep what is asked, nothing is left.
 
     Returns:
-        The ratio; inf where n-grams prove nothing, or the goal is another than time.
+        The ratio; 0 where a student would cost the proof that is there; inf where n-grams prove
+        nothing, or the goal is another than time.
     """
     teacher = whole_teacher(contest.entries)
     chain = behind_ngrams(contest, teacher)
@@ -135,9 +136,11 @@ def speed_up_left(contest: Contest) -> float:
     assert chain.gated.proven is not None
     doubt = (1 - contest.request.confidence) / _CHAINS
     shared = _chain(contest, chain.first, teacher, 1 - doubt).gated.proven
+    if shared is None:
+        return 0.0
     cheap, dear = (contest.seconds.get(e.name, math.nan) for e in (chain.first, teacher))
     now = cheap + chain.gated.proven.rate * dear
-    return now / (cheap + (1.0 if shared is None else shared.rate) * dear / _STUDENT)
+    return now / (cheap + shared.rate * dear / _STUDENT)
 
 
 def behind_ngrams(contest: Contest, second: Entry) -> Chain | None:
