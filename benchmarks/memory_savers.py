@@ -1,6 +1,8 @@
 """What each memory saver saves, and what it costs: one training step of a model of 12 x 768.
 
-    python benchmarks/memory_savers.py clock    (on a quiet machine! some twenty minutes on a CPU)
+    python benchmarks/memory_savers.py clock [bert] [gpt2]
+                                                (on a quiet machine! 25 minutes each on a CPU)
+    python benchmarks/memory_savers.py predict  (what is said before: a minute, nothing is timed)
     python benchmarks/memory_savers.py page     (writes docs/results/memory-savers.md)
 
 Each way trains in a process of its own, a few steps of one random batch: BERT with 15 % of the
@@ -15,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
@@ -28,7 +31,7 @@ from leanformer.data import IGNORE, Batch
 from leanformer.measure.environment import environment
 from leanformer.models.reversible.decoder import make_reversible
 from leanformer.train import Supervised, TrainSetup
-from leanformer.train.account import measure_memory
+from leanformer.train.account import measure_memory, predict_memory
 from leanformer.train.attention import short_attention
 from leanformer.train.execution import OneDevice
 from leanformer.train.memory import (
@@ -65,8 +68,8 @@ MODELS = {"bert": (AutoModelForMaskedLM, "masked-lm"), "gpt2": (AutoModelForCaus
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["clock", "page", "one"])
-    parser.add_argument("names", nargs="*", help="of `one`: the model and the way")
+    parser.add_argument("what", choices=["clock", "predict", "page", "one"])
+    parser.add_argument("names", nargs="*", help="the models; of `one`: a model and a way")
     parser.add_argument("--size", choices=list(SIZES), default="full")
     asked = parser.parse_args()
     if asked.what == "page":
@@ -74,14 +77,15 @@ def main() -> None:
     elif asked.what == "one":
         print(json.dumps(train_one(*asked.names, asked.size)))
     else:
-        clock(asked.size)
+        verb = clock if asked.what == "clock" else predict
+        verb(asked.size, asked.names or list(MODELS))
 
 
-def clock(size: str) -> None:
+def clock(size: str, models: Sequence[str]) -> None:
     """Let all ways take turns, and append what was found."""
     ways = [*WAYS, *(ON_A_GPU if torch.cuda.is_available() else ())]
-    for model in MODELS:
-        ours = [way for way in ways if way != "reversible" or model == "gpt2"]
+    for model in models:
+        ours = ways_of(model, ways)
         found: dict[str, list[dict[str, Any]]] = {way: [] for way in ours}
         for number in range(ROUNDS):
             for way in ours if number % 2 == 0 else reversed(ours):
@@ -101,6 +105,28 @@ def clock(size: str) -> None:
                 threads=torch.get_num_threads(),
                 environment=environment(),
             )
+
+
+def predict(size: str, models: Sequence[str]) -> None:
+    """Append what `predict_memory` says of each way; null where it knows none."""
+    for name in models:
+        for way in ways_of(name, list(WAYS)):
+            model, loss, batch = made(name, size)
+            if way == "reversible":
+                make_reversible(model)
+            try:
+                setup = TrainSetup(precision="fp32", memory=WAYS[way])
+                account = asdict(predict_memory(model, loss, batch, setup))
+            except ValueError:  # it moves memory elsewhere
+                account = None
+            Record(MEASURED).write(
+                "predicted", model=name, way=way, size=size, device="cpu", account=account
+            )
+
+
+def ways_of(model: str, ways: Sequence[str]) -> list[str]:
+    """The ways that a model can be trained in: decoders alone can be reversible."""
+    return [way for way in ways if way != "reversible" or model == "gpt2"]
 
 
 def in_a_process(model: str, way: str, size: str) -> dict[str, Any]:

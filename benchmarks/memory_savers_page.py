@@ -19,7 +19,8 @@ of that script say how it is made.
 Models of 12 layers of width 768, and a batch of 4 rows of 128 tokens. Bytes are those of one step
 on the training device, counted tensor by tensor, in MiB. `total` and `time` are ratios to the plain
 training of the same model: below 1 is less. Times are medians over rounds, with the least and the
-most in brackets.
+most in brackets. `predicted`: what `predict_memory` says before a step is run, over what was
+measured; neither counts what is temporary, which is not predicted.
 """
 NOT_RUN = (
     "Not run here, since it needs a GPU: activations to host, optimizer to host, swap layers, swap "
@@ -35,9 +36,16 @@ def write_page() -> None:
 def page(events: list[dict[str, Any]]) -> str:
     """The page of these events; of each way on a device the last one counts."""
     rows = [event for event in events if event["event"] == "saver" and event["size"] == "full"]
+    said = {
+        (event["device"], event["model"], event["way"]): event["account"]
+        for event in events
+        if event["event"] == "predicted" and event["size"] == "full"
+    }
     lines = [PAGE]
     for device, model in dict.fromkeys((row["device"], row["model"]) for row in rows):
         ours = [row for row in rows if (row["device"], row["model"]) == (device, model)]
+        for row in ours:
+            row["predicted"] = said.get((device, model, row["way"]))
         lines += table(model, device, list({row["way"]: row for row in ours}.values()))
     if not any(row["device"] == "cuda" for row in rows):
         lines.append(f"\n{NOT_RUN}")
@@ -49,7 +57,7 @@ def page(events: list[dict[str, Any]]) -> str:
 def table(model: str, device: str, rows: list[dict[str, Any]]) -> list[str]:
     """The ways of one model on one device."""
     (plain,) = [row for row in rows if row["way"] == "plain"]
-    heads = ["way", *PARTS, "total", "time"]
+    heads = ["way", *PARTS, "predicted", "total", "time"]
     return [
         f"\n## {model} on {device}, {plain['threads']} threads\n",
         f"| {' | '.join(heads)} |",
@@ -69,7 +77,17 @@ def cells(row: dict[str, Any], plain: dict[str, Any]) -> list[str]:
     sizes = [f"{row['account'][part] / 2**20:.0f}" for part in PARTS]
     times = row["over_plain"]
     taken = f"{statistics.median(times):.2f} [{min(times):.2f}, {max(times):.2f}]"
-    return [row["way"], *sizes, f"{total(row) / total(plain):.2f}", taken]
+    return [row["way"], *sizes, foretold(row), f"{total(row) / total(plain):.2f}", taken]
+
+
+def foretold(row: dict[str, Any]) -> str:
+    """The prediction over what was measured, of all that is predicted."""
+    if row["predicted"] is None:
+        return "–"
+    ours, theirs = (
+        sum(one[part] for part in PARTS[:-1]) for one in (row["predicted"], row["account"])
+    )
+    return f"{ours / theirs:.0%}"
 
 
 def conclusion(rows: list[dict[str, Any]], plain: dict[str, Any]) -> str:

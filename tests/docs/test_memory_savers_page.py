@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from leanformer.core.record import read
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -35,12 +37,13 @@ def test_ways_stand_beside_the_plain_training(pages: ModuleType) -> None:
             row("checkpoint", 100, [1.25, 1.3, 1.2]),
             row("targets", 500, [0.6, 0.7, 0.5]),
             row("tiny", 1, [1.0], size="tiny"),
+            row("checkpoint", 105, [], event="predicted"),
         ]
     )
     lines = text.splitlines()
-    assert "| plain | 100 | 100 | 200 | 600 | 0 | 1.00 | 1.00 [1.00, 1.00] |" in lines
-    assert "| checkpoint | 100 | 100 | 200 | 100 | 0 | 0.50 | 1.25 [1.20, 1.30] |" in lines
-    assert "| targets | 100 | 100 | 200 | 500 | 0 | 0.90 | 0.60 [0.50, 0.70] |" in lines
+    assert "| plain | 100 | 100 | 200 | 600 | 0 | – | 1.00 | 1.00 [1.00, 1.00] |" in lines
+    assert "| checkpoint | 100 | 100 | 200 | 100 | 0 | 101% | 0.50 | 1.25 [1.20, 1.30] |" in lines
+    assert "| targets | 100 | 100 | 200 | 500 | 0 | – | 0.90 | 0.60 [0.50, 0.70] |" in lines
     assert "tiny" not in text
     assert (
         "Least memory: `checkpoint`, 50% of the plain training's. Less memory in no more time, in "
@@ -55,6 +58,18 @@ def test_a_page_of_a_gpu_does_not_say_that_it_was_not_run(pages: ModuleType) -> 
     text = pages.page(rows)
     assert "Not run here" not in text
     assert "Nothing saved memory without costing time in some round." in text
+
+
+def test_ways_are_predicted(
+    pages: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    savers = importlib.import_module("memory_savers")
+    monkeypatch.setattr(savers, "MEASURED", tmp_path / "m.jsonl")
+    savers.predict("tiny", ["gpt2"])
+    said = {event["way"]: event["account"] for event in read(tmp_path / "m.jsonl")}
+    assert said.keys() == savers.WAYS.keys()
+    assert said["activations to disk"] is None
+    assert said["reversible"]["activations"] < said["plain"]["activations"]
 
 
 @pytest.mark.parametrize(
