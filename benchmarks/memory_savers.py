@@ -1,7 +1,7 @@
 """What each memory saver saves, and what it costs: one training step of a model of 12 x 768.
 
     python benchmarks/memory_savers.py clock [bert] [gpt2]
-                                                (on a quiet machine! 25 minutes each on a CPU)
+                                                (on a quiet machine! 10 to 15 minutes each)
     python benchmarks/memory_savers.py predict  (what is said before: a minute, nothing is timed)
     python benchmarks/memory_savers.py page     (writes docs/results/memory-savers.md)
 

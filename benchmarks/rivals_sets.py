@@ -59,7 +59,7 @@ class Set:
     path: str
     epochs: float
     bars: dict[float, float]
-    minutes: float = 8.0
+    minutes: float = 20.0
     first: float = 0.99
     texts: Callable[[Path, Path], Path] | None = None
     suffix: str = ".txt"
@@ -86,19 +86,12 @@ class Set:
 
 
 _ALL = (
-    Set(
-        name="banking77",
-        path="intent/banking77",
-        epochs=6,
-        bars={0.99: 20, 0.97: 150},
-        minutes=20,
-    ),
+    Set(name="banking77", path="intent/banking77", epochs=6, bars={0.99: 20, 0.97: 150}),
     Set(
         name="trec",
         path="topic/trec",
         epochs=4,
         bars={0.99: 5, 0.97: 9},
-        minutes=20,
         texts=questions,
     ),
     Set(
@@ -106,7 +99,6 @@ _ALL = (
         path="sentiment/sst2_sentences",
         epochs=3,
         bars={0.99: 5, 0.97: 8},
-        minutes=20,
         texts=some_sentences,
     ),
     Set(
@@ -114,7 +106,6 @@ _ALL = (
         path="topic/ag_news",
         epochs=2,
         bars={0.99: 15, 0.97: 40},
-        minutes=20,
         splits={"train.tsv.gz": "train10k.tsv.gz", "test.tsv.gz": "test.tsv.gz"},
     ),
     Set(
