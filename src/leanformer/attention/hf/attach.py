@@ -24,7 +24,7 @@ from leanformer.core.codec import encode
 from leanformer.models.attention.implementations import implementations, put_implementations
 from leanformer.models.attention.interface import MECHANISM, NAME
 from leanformer.models.attention.probe import Layer, layers_of
-from leanformer.models.lean.stored_config import form_of, mark_plain, mark_stored
+from leanformer.models.lean.stored_config import check_unstored, mark_plain, mark_stored
 
 _BEFORE = "attention_before_attach"  # of a model: what each of its configurations named
 
@@ -64,7 +64,7 @@ def attach(
         ValueError: The model keeps its own attention, a layer does not exist or cannot be
             replaced, the mechanism cannot serve it, or has no such backend.
     """
-    _refuse_other_forms(model)
+    check_unstored(getattr(model, "config", None), METHOD)
     found = layers_of(model)
     free = [number for number, layer in enumerate(found) if not layer.unsupported]
     if isinstance(mechanism, Mapping):
@@ -122,15 +122,6 @@ def put_mechanism(module: nn.Module, attention: Attention) -> None:
     """Let an attention module attend by `attention`, which moves to its device and dtype."""
     weight = next(module.parameters())
     module.add_module(MECHANISM, attention.to(weight.device, weight.dtype).train(module.training))
-
-
-def _refuse_other_forms(model: Any) -> None:
-    form = form_of(getattr(model, "config", None))
-    if form not in (None, METHOD):
-        raise ValueError(
-            f"the layers of the model are not plain ones (it is stored as {form}), and nothing was "
-            "changed; attach a mechanism to a plain model, as to one that is not quantized yet"
-        )
 
 
 def _refuse(model: str, found: list[Layer], chosen: Mapping[int, Mechanism]) -> None:

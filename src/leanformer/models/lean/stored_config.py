@@ -62,8 +62,9 @@ def check_unstored(config: Any, form: str) -> None:
     method = form_of(config)
     if method not in (None, form):
         raise ValueError(
-            f"{form}: the model is stored as {method} already, and config.json has room for one "
-            "form; begin with a model that is in none, or undo the first"
+            f"{form}: the layers of the model are not plain ones (it is stored as {method} "
+            "already), and nothing was changed; config.json has room for one form: begin with a "
+            "model that is in none, or undo the first"
         )
 
 
