@@ -70,7 +70,7 @@ def test_a_cascade_is_chosen_exported_and_says_who_answers(
 ) -> None:
     half = partial(choose_threshold, rates=(1.0, 0.5))  # or n-grams alone would do
     monkeypatch.setattr(f"{CASCADES}.choose_threshold", half)
-    monkeypatch.setattr(SEARCH, "speed_up_left", lambda contest: 1.0)  # no student
+    monkeypatch.setattr(SEARCH, "speed_up_left", lambda contest, chain: 1.0)  # no student
     compress(request_, tmp_path / "lean")
     done = Search(request_, tmp_path / "lean")
     name = f"{NGRAMS} → {TEACHER}"

@@ -147,7 +147,8 @@ class _Search:
 
         None are where n-grams leave them nothing to gain.
         """
-        if (left := speed_up_left(self.contest)) < _WORTH:
+        behind = behind_ngrams(self.contest, whole_teacher(self.contest.entries))
+        if (left := speed_up_left(self.contest, behind)) < _WORTH:
             gain = f"{100 * (left - 1):.0f} % faster at most" if left > 1 else "no faster"
             self._say(
                 "no student is trained: behind or in place of the n-grams, whose doubt it would "
@@ -162,7 +163,6 @@ class _Search:
         names = " > ".join(rung.name for rung in rungs)
         self.trainer.find_room()
         self._say(f"ladder: {names}; keep {share(self.request.keep)} of the teacher's quality")
-        behind = behind_ngrams(self.contest, whole_teacher(self.contest.entries))
         decide = self.decisions = replace(
             self.decisions, layers=self.layers, times=times, teacher_behind=behind
         )

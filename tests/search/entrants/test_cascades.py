@@ -93,6 +93,10 @@ def test_a_cascade_of_ngrams_is_there_where_it_is_proven(
     assert behind_ngrams(made, made.entries["L3"]) is None
 
 
+def left(made: Contest) -> float:
+    return speed_up_left(made, behind_ngrams(made, made.entries[INT8_TEACHER]))
+
+
 def test_what_students_could_gain_counts_the_doubt_that_they_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,12 +113,12 @@ def test_what_students_could_gain_counts_the_doubt_that_they_share(
     assert alone < shared
     cheap, dear = 1 / SPEEDS[NGRAMS], 1 / SPEEDS[INT8_TEACHER]
     expected = (cheap + alone * dear) / (cheap + shared * dear / 4)
-    assert speed_up_left(made) == pytest.approx(expected)
+    assert left(made) == pytest.approx(expected)
     short = contest(tmp_path / "short", monkeypatch, 0.995)
     monkeypatch.setattr(cascades, "_CHAINS", 100)  # a thousand texts prove 99.3 % with what is left
-    assert speed_up_left(short) == 0
+    assert left(short) == 0
     made.request = replace(made.request, goal="size")
-    assert speed_up_left(made) == math.inf
+    assert left(made) == math.inf
 
 
 def test_doubt_is_shared_among_chains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,7 @@ def enter_cascades(contest: Contest, folder: Path) -> list[Chain]:
     return chains
 
 
-def speed_up_left(contest: Contest) -> float:
+def speed_up_left(contest: Contest, chain: Chain | None) -> float:
     """How many times faster than what n-grams do already a search could become by students at most.
 
         now               c1 + r c2        r: share that is passed on, proven with the whole doubt
@@ -129,16 +129,14 @@ def speed_up_left(contest: Contest) -> float:
         The ratio; 0 where a student would cost the proof that is there; inf where n-grams prove
         nothing, or the goal is another than time.
     """
-    teacher = whole_teacher(contest.entries)
-    chain = behind_ngrams(contest, teacher)
     if chain is None or contest.request.goal not in ("throughput", "latency"):
         return math.inf
     assert chain.gated.proven is not None
     doubt = (1 - contest.request.confidence) / _CHAINS
-    shared = _chain(contest, chain.first, teacher, 1 - doubt).gated.proven
+    shared = _chain(contest, chain.first, chain.second, 1 - doubt).gated.proven
     if shared is None:
         return 0.0
-    cheap, dear = (contest.seconds.get(e.name, math.nan) for e in (chain.first, teacher))
+    cheap, dear = (contest.seconds.get(e.name, math.nan) for e in (chain.first, chain.second))
     now = cheap + chain.gated.proven.rate * dear
     return now / (cheap + shared.rate * dear / _STUDENT)
 
