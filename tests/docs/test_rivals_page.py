@@ -40,7 +40,7 @@ def test_a_row_says_what_was_chosen_how_sure_and_how_much_faster(rivals):
     assert line_of(text, "| 0.99 | n-grams → teacher (cascade") == (
         "| 0.99 | n-grams → teacher (cascade, passes 6.9% on) | proven: 99.5%, at least 99.1% "
         "| 99.4% | 20.0× [16.4×, 24.4×] | 16.0× [13.1×, 19.6×] | 120× [98.2×, 147×] "
-        "| 1.50× [1.23×, 1.83×] TF-IDF → teacher (99.4%) | 20×: met |"
+        "| 1.50× [1.23×, 1.83×] TF-IDF → teacher (99.4%) | – | 20×: met |"
     )
     work = "| 0.99 | 12,000 | 600 | 750 | 100 | 6.9% | 0.9044 (0.9100) | 15 | 312 s |"
     assert work in text.splitlines()
@@ -87,9 +87,17 @@ def test_below_what_was_asked_is_said_also_where_there_is_no_target(rivals):
     text = rivals.page([row(bar=None, rival=None, test_kept=0.95, deferral=None, kind="student")])
     line = line_of(text, "| 0.99 | n-grams")
     assert "95.0% **below**" in line
-    assert line.endswith("| no rival keeps as much | – |")
+    assert line.endswith("| no rival keeps as much | – | – |")
     assert "0 of 0 targets" in text
     assert "What stands in the way" not in text
+
+
+def test_our_n_grams_picked_as_the_rival_is_stand_beside_it(rivals):
+    plain = {"name": "n-grams → teacher, 0.99", "throughput": rate(24_000), "test_kept": 0.992}
+    line = line_of(rivals.page([row(plain=plain)]), "| 0.99 | n-grams")
+    assert line.endswith("| 3.0× n-grams → teacher, 0.99 (99.2%) | 20×: met |")
+    assert "| – | 20×: met |" in rivals.page([row(plain=None)])
+    assert "| – | 20×: met |" in rivals.page([row(plain=plain, rival=None)])
 
 
 def test_outcomes_and_rates_without_spreads(rivals):
@@ -109,7 +117,7 @@ def test_the_last_row_of_a_search_counts_and_the_most_asked_comes_first(rivals, 
     assert text.index("| 0.99 |") < text.index("| 0.95 |") < text.index("## other")
     for line in text.splitlines():
         if line.startswith("| 0.9"):
-            assert line.count(" | ") == 8
+            assert line.count(" | ") in (8, 9)  # both tables
     with pytest.raises(ValueError, match="no rows"):
         rivals.page([])
 
@@ -130,7 +138,7 @@ def test_a_search_that_chose_nothing_is_a_row_too(rivals):
     text = rivals.page([nothing])
     line = line_of(text, "| 0.99 | nothing")
     assert line.startswith("| 0.99 | nothing | **not kept** | – | – | – | – | – TF-IDF → teacher")
-    assert line.endswith("**slower** | 20×: **missed** |")
+    assert line.endswith("**slower** | – | 20×: **missed** |")
     assert "- **made-up, 0.99** (nothing was chosen): not examined yet." in text
     assert "| made-up | 0.99 | nothing | – | – | – | – |" in rivals.readme_table([nothing])
 
