@@ -19,7 +19,7 @@ from leanformer.measure.majority import against_majority
 from leanformer.measure.promise import Promise
 from leanformer.numerics.paired_bootstrap import paired_bootstrap
 from leanformer.search.contest import Contest
-from leanformer.search.entrants.cascades import Chain, share_confidence
+from leanformer.search.entrants.cascades import Chain, ngrams_lead, share_confidence
 from leanformer.search.entry import INT8_TEACHER, NGRAMS
 from leanformer.search.judged import Judged
 from leanformer.search.request import BEST, Goal
@@ -97,12 +97,15 @@ def pick(
 def _proven(contest: Contest, costs: Mapping[str, float], chains: Sequence[Chain]) -> set[str]:
     """Names of the candidates that are proven: the whole teacher first, and then each in its chain.
 
-    Students are one chain, by their costs; n-grams that are in no cascade are another.
+    Students are one chain, by their costs, unless n-grams lead; n-grams that are in no cascade are
+    another.
     """
     if INT8_TEACHER in costs and not contest.promise(INT8_TEACHER).proven:
         return set()
     confidence = share_confidence(contest, chains)
     students = [n for n in costs if contest.entries[n].system == "transformer"]
+    if len(students) > 1 and ngrams_lead(contest):  # more than the whole teacher
+        students = []
     sequence = choose_fastest(
         [
             Candidate(

@@ -17,6 +17,7 @@ from leanformer.search.entrants.cascades import (
     Chain,
     behind_ngrams,
     enter_cascades,
+    ngrams_lead,
     share_confidence,
     speed_up_left,
 )
@@ -61,6 +62,7 @@ def contest(folder: Path, monkeypatch: pytest.MonkeyPatch, keep: float, **studen
     monkeypatch.setattr(cascades, "_enter", lambda contest, chain, folder: entered.append(chain))
     entered: list[Chain] = []
     made.entered = entered  # type: ignore[attr-defined]
+    made.record.write("expected-rate", rate=0.5)  # as if training texts had said so
     return made
 
 
@@ -112,7 +114,7 @@ def test_what_students_could_gain_counts_the_doubt_that_they_share(
     alone, shared = rates
     assert alone < shared
     cheap, dear = 1 / SPEEDS[NGRAMS], 1 / SPEEDS[INT8_TEACHER]
-    expected = (cheap + alone * dear) / (cheap + shared * dear / 4)
+    expected = (cheap + alone * dear) / (cheap + shared * dear / 2.2)
     assert left(made) == pytest.approx(expected)
     short = contest(tmp_path / "short", monkeypatch, 0.995)
     monkeypatch.setattr(cascades, "_CHAINS", 100)  # a thousand texts prove 99.3 % with what is left
@@ -132,6 +134,39 @@ def test_doubt_is_shared_among_chains(tmp_path: Path, monkeypatch: pytest.Monkey
     alone = contest(tmp_path / "alone", monkeypatch, 0.9)
     assert share_confidence(alone, enter_cascades(alone, tmp_path)) == pytest.approx(0.9)
     assert {event["confidence"] for event in made.known("gate")} == {share_confidence(made, chains)}
+
+
+def test_where_ngrams_lead_students_are_tested_behind_them_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = contest(tmp_path, monkeypatch, 0.97, L3=20)
+    made.record.write("expected-rate", rate=0.2)
+    assert ngrams_lead(made)
+    chains = enter_cascades(made, tmp_path)
+    assert [chain.name for chain in chains] == [
+        f"{NGRAMS} → {INT8_TEACHER}", f"{NGRAMS} → L3"
+    ]  # fmt: skip
+    assert share_confidence(made, chains) == pytest.approx(1 - 0.1 / 2)
+    picked = pick(made, rates({**SPEEDS, "L3": 1000.0}), chains)  # proven, had it been tested
+    assert picked is not None
+    assert (picked.name, picked.proven) == (INT8_TEACHER, True)
+    made.request = replace(made.request, goal="size")  # n-grams before a teacher take more
+    assert not ngrams_lead(made)
+    assert len(enter_cascades(made, tmp_path)) == 3
+
+
+def test_a_student_behind_ngrams_need_not_keep_enough_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = contest(tmp_path, monkeypatch, 0.97, L3=100)  # of texts that n-grams are sure of
+    made.record.write("expected-rate", rate=0.2)
+    chain = behind_ngrams(made, made.entries["L3"])
+    assert chain is not None
+    assert chain.gated.proven is not None
+    assert chain.gated.rows[0].asked == 0.4  # twice the expected rate
+    assert chain.gated.proven.rate < 0.2
+    made.record.write("expected-rate", rate=1.0)
+    assert behind_ngrams(made, made.entries["L3"]) is None  # tested from the student alone
 
 
 def test_ngrams_that_need_nobody_are_proven_by_their_chain(
