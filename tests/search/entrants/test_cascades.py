@@ -10,6 +10,7 @@ import pytest
 from search.made_up import rates
 from search.toy import contest_of
 
+from leanformer.core.quantity import Quantity
 from leanformer.data import Examples
 from leanformer.search.contest import Contest
 from leanformer.search.entrants import cascades
@@ -119,6 +120,35 @@ def test_what_students_could_gain_counts_the_doubt_that_they_share(
     assert left(short) == 0
     made.request = replace(made.request, goal="size")
     assert left(made) == math.inf
+
+
+@pytest.mark.parametrize("goal", ["size", "memory"])
+@pytest.mark.parametrize(
+    ("keep", "teacher_bytes", "expected"),
+    [
+        (0.879, 401.0, 0.0),  # proven with the whole doubt, and not with a quarter of it
+        (0.879, 400.0, math.inf),  # a student may be as small
+        (0.85, 401.0, math.inf),  # proven either way
+        (0.97, 401.0, math.inf),  # by a cascade, which is larger than the teacher
+    ],
+)
+def test_small_ngrams_that_are_proven_do_not_lose_their_proof_to_students(
+    goal: Any,
+    keep: float,
+    teacher_bytes: float,
+    expected: float,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = contest(tmp_path, monkeypatch, keep)
+    sizes = {NGRAMS: 100.0, INT8_TEACHER: teacher_bytes}
+    for name, entry in made.entries.items():
+        object.__setattr__(entry, "folder", tmp_path / name)
+    monkeypatch.setattr(
+        cascades, "served_size", lambda folder, *_: Quantity(sizes[folder.name], "bytes")
+    )
+    made.request = replace(made.request, goal=goal)
+    assert left(made) == expected
 
 
 def test_doubt_is_shared_among_chains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

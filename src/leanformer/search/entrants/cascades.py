@@ -25,6 +25,7 @@ from leanformer.core.identity.digest import digest, short
 from leanformer.core.quantity import Quantity
 from leanformer.measure.gates import Gated, choose_threshold
 from leanformer.measure.promise import Promise
+from leanformer.measure.size import served_size
 from leanformer.report.units import percent
 from leanformer.runtime.gates import find_gate, is_gated, shifted
 from leanformer.runtime.systems.cascade import save_cascade
@@ -36,7 +37,7 @@ _GATE = "margin"
 _ENTERED = 2  # cascades that are timed beside the others; the report draws all of them
 _DECIMALS = 2
 _CHAINS = 4  # with one student: n-grams before the teacher and it, it before the teacher, itself
-_STUDENT = 4.0  # times as fast as the whole teacher: more than a third of its layers gives
+_STUDENT = 4.0  # times as fast or small as the whole teacher: more than a third of it gives
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,20 +126,32 @@ def speed_up_left(contest: Contest, chain: Chain | None) -> float:
     texts have to be passed on; where the cascade is not proven any more, a student would not be
     either. Where n-grams by themselves are proven to keep what is asked, nothing is left.
 
+    A search for size or memory needs no students only where n-grams by themselves are proven, are
+    smaller than a student at best (`_STUDENT`), and would lose that proof by sharing the doubt.
+
     Returns:
         The ratio; 0 where a student would cost the proof that is there; inf where n-grams prove
-        nothing, or the goal is another than time.
+        nothing, or where size or memory may gain.
     """
-    if chain is None or contest.request.goal not in ("throughput", "latency"):
+    if chain is None:
         return math.inf
-    assert chain.gated.proven is not None
+    alone = chain.gated.proven
+    assert alone is not None
     doubt = (1 - contest.request.confidence) / _CHAINS
     shared = _chain(contest, chain.first, chain.second, 1 - doubt).gated.proven
+    if contest.request.goal in ("size", "memory"):
+        needless = not alone.deferred and (shared is None or shared.deferred > 0)
+        return 0.0 if needless and _much_smaller(chain.first, chain.second) else math.inf
     if shared is None:
         return 0.0
     cheap, dear = (contest.seconds.get(e.name, math.nan) for e in (chain.first, chain.second))
-    now = cheap + chain.gated.proven.rate * dear
-    return now / (cheap + shared.rate * dear / _STUDENT)
+    return (cheap + alone.rate * dear) / (cheap + shared.rate * dear / _STUDENT)
+
+
+def _much_smaller(first: Entry, second: Entry) -> bool:
+    """Whether a system takes less room on disk than a student of the second at best."""
+    sizes = [served_size(one.folder, one.backend, one.precision).value for one in (first, second)]
+    return _STUDENT * sizes[0] < sizes[1]
 
 
 def behind_ngrams(contest: Contest, second: Entry) -> Chain | None:
