@@ -150,7 +150,9 @@ class _Search:
         behind = behind_ngrams(self.contest, whole_teacher(self.contest.entries))
         if (left := speed_up_left(self.contest, behind)) < _WORTH:
             gain = f"{100 * (left - 1):.0f} % faster at most" if left > 1 else "no faster"
-            could = f"could make the result {gain}" if left else "would cost the proof that is there"
+            could = (
+                f"could make the result {gain}" if left else "would cost the proof that is there"
+            )
             self._say(
                 "no student is trained: behind or in place of the n-grams, whose doubt it would "
                 f"share, it {could}"

@@ -171,6 +171,25 @@ def test_serving_it_imports_neither_torch_nor_scikit_learn(kernel: str, tmp_path
     assert json.loads(ended.stdout) == SYSTEM.answer(["dog fox"])[0].tolist()
 
 
+def test_the_command_line_predicts_without_torch(tmp_path: Path) -> None:
+    """Torch takes longer to import than millions of characters to answer."""
+    SYSTEM.save(tmp_path / "x")
+    (tmp_path / "in.txt").write_text("dog fox\n")
+    code = (
+        "import sys; sys.modules.update({'torch': None, 'transformers': None, 'sklearn': None})\n"
+        f"sys.argv = ['leanformer', 'predict', {str(tmp_path / 'x')!r}, '--in',"
+        f" {str(tmp_path / 'in.txt')!r}]\n"
+        "from leanformer.cli import main\n"
+        "main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["text"] == "dog fox"
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -199,7 +218,9 @@ def test_numbers_that_were_cut_are_refused_by_the_name_of_their_file(tmp_path: P
     with pytest.raises(ValueError, match=r"hashed-ngrams\.safetensors is damaged: its checksum"):
         leanformer.load(tmp_path / "x")
     write_manifest(tmp_path / "x", SYSTEM.manifest)  # as if it had always been so
-    with pytest.raises(ValueError, match=r"is damaged .*not a whole safetensors file.*fit it again"):
+    with pytest.raises(
+        ValueError, match=r"is damaged .*not a whole safetensors file.*fit it again"
+    ):
         leanformer.load(tmp_path / "x")
 
 

@@ -126,7 +126,9 @@ def test_numbers_that_were_cut_are_refused_by_the_name_of_their_file(tmp_path: P
     file = tmp_path / "x" / "ngrams.safetensors"
     file.write_bytes(file.read_bytes()[:-9])
     write_manifest(tmp_path / "x", system.manifest)  # as if it had always been so
-    with pytest.raises(ValueError, match=r"is damaged .*not a whole safetensors file.*fit it again"):
+    with pytest.raises(
+        ValueError, match=r"is damaged .*not a whole safetensors file.*fit it again"
+    ):
         leanformer.load(tmp_path / "x")
 
 
