@@ -24,7 +24,7 @@ def lines(
 ) -> list[str]:
     """The lines of a record with this verdict; `simplest`: the rival's quality and throughput."""
     record = Record(folder / "record.jsonl")
-    record.write("run", command="", keep=0.95)
+    record.write("run", command="", keep=0.95, goal=verdict.pop("goal", "throughput"))
     systems = [
         ("teacher", "teacher", "pytorch", 0.9, 1.0),
         ("L3", "candidate", "openvino", 0.89, 10.0),
@@ -106,6 +106,18 @@ def test_faster_ones_without_proof_are_named_with_their_estimates(tmp_path: Path
     assert lines(tmp_path, faster=["L1"])[1] == (
         "Faster, with an estimate that holds and no proof: L1 (95.6 %)."
     )
+
+
+@pytest.mark.parametrize(
+    ("goal", "how"),
+    [
+        ("latency", "With a lower latency"), ("size", "Smaller"), ("memory", "With less memory"),
+    ],
+)  # fmt: skip
+def test_better_ones_are_called_by_what_the_search_was_for(
+    tmp_path: Path, goal: str, how: str
+) -> None:
+    assert lines(tmp_path, faster=["L1"], goal=goal)[1].startswith(f"{how}, with an estimate")
 
 
 def test_the_simplest_rival_is_told_of_and_preferred_where_it_is_better(tmp_path: Path) -> None:

@@ -154,6 +154,18 @@ def test_it_promises_no_more_than_the_verdict(tmp_path, outcome, keep, begin):
     assert said(tmp_path, events).startswith(begin)
 
 
+@pytest.mark.parametrize(
+    ("chosen", "end"),
+    [
+        ("n-grams", "; they were chosen by their size."),
+        (rivals_sample.CASCADE, "; it was chosen by its size."),
+    ],
+)
+def test_it_says_what_it_was_chosen_by_where_that_is_not_the_speed(tmp_path, chosen, end):
+    run, *rest = rivals_sample.rivals(chosen)
+    assert said(tmp_path, [run | {"goal": "size"}, *rest]).endswith(end)
+
+
 def test_where_the_teacher_wins_cascades_are_named_among_those_that_lost(tmp_path):
     events = rivals_sample.rivals("teacher · OpenVINO int8")
     assert said(tmp_path, events).startswith("No student or cascade both kept 99 % and beat")

@@ -11,10 +11,11 @@ from leanformer.runtime.serving.predictor import Predictor
 from leanformer.runtime.serving.smoke import Smoke
 
 
-def row(backend, throughput, agreement=1.0, reason=""):
+def row(backend, throughput, agreement=1.0, reason="", latency=None):
     return Row(
-        backend=backend, precision="fp32", throughput=throughput, agreement=agreement, reason=reason
-    )
+        backend=backend, precision="fp32", throughput=throughput, agreement=agreement,
+        reason=reason, latency=latency,
+    )  # fmt: skip
 
 
 def test_the_fastest_that_answers_alike_wins_and_each_has_a_reason():
@@ -31,6 +32,25 @@ def test_the_fastest_that_answers_alike_wins_and_each_has_a_reason():
     assert "too differently" in rows[0].reason
     assert rows[2].reason == "4.00 times slower than the chosen one"
     assert rows[3].reason == "crashed with SIGFPE"
+
+
+def test_latency_decides_where_it_is_asked_for():
+    rows = [row("openvino", 400.0, latency=0.02), row("onnxruntime", 100.0, latency=0.01)]
+    assert [r.chosen for r in decide(rows, 0.9)] == [True, False]
+    slow, quick = decide(rows, 0.9, by="latency")
+    assert quick.chosen
+    assert quick.reason == "the one with the lowest latency that answers like PyTorch"
+    assert slow.reason == "2.00 times slower than the chosen one"
+
+
+def test_the_form_that_was_chosen_wins_if_it_answers_alike():
+    rows = [row("openvino", 100.0), row("onnxruntime", 400.0)]
+    own, faster = decide(rows, 0.9, kept=("openvino", "fp32"))
+    assert own.chosen
+    assert own.reason == "the form that was measured and chosen; it answers like PyTorch"
+    assert (faster.chosen, faster.reason) == (False, "4.00 times faster than the chosen one")
+    wrong = [row("openvino", 100.0, agreement=0.5), row("onnxruntime", 400.0)]
+    assert [r.chosen for r in decide(wrong, 0.9, kept=("openvino", "fp32"))] == [False, True]
 
 
 def test_a_crashing_backend_is_skipped_and_the_winner_is_written_down(tmp_path, texts):

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,13 @@ from search.whole import Search, one_student, quick, write_data, write_teacher
 
 import leanformer
 from leanformer.core.record import Record
-from leanformer.measure.gates import choose_threshold
 from leanformer.runtime.manifest import read_manifest
 from leanformer.search import Request, compress
 from leanformer.search.entry import NGRAMS, TEACHER
 from leanformer.search.finish import finished
 
 SEARCH = sys.modules["leanformer.search.compress"]
-CASCADES = "leanformer.search.entrants.cascades"
+CHAINS = "leanformer.search.entrants.chains"
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +66,7 @@ def test_where_ngrams_keep_enough_no_transformer_is_trained_or_exported(
 def test_a_cascade_is_chosen_exported_and_says_who_answers(
     request_: Request, mixed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    half = partial(choose_threshold, rates=(1.0, 0.5))  # or n-grams alone would do
-    monkeypatch.setattr(f"{CASCADES}.choose_threshold", half)
+    monkeypatch.setattr(f"{CHAINS}.RATES", (1.0, 0.5))  # or n-grams alone would do
     monkeypatch.setattr(SEARCH, "speed_up_left", lambda contest, chain: 1.0)  # no student
     compress(request_, tmp_path / "lean")
     done = Search(request_, tmp_path / "lean")

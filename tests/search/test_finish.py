@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,31 @@ def test_what_was_exported_is_not_raced_again_when_the_test_split_may_be_open(
     with pytest.raises(KeyboardInterrupt):
         finish(contest, tmp_path)
     assert races == ["L1", "L1"]
+
+
+@pytest.mark.parametrize(
+    ("goal", "by", "kept"),
+    [
+        ("throughput", "throughput", None),
+        ("latency", "latency", None),
+        ("size", "throughput", ("pytorch", "fp32")),
+        ("memory", "throughput", ("pytorch", "fp32")),
+    ],
+)
+def test_the_race_is_for_what_the_search_is_for(
+    goal: Any, by: str, kept: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contest = contest_with(tmp_path, {TEACHER: 900, "L1": 900})
+    contest.request = replace(contest.request, goal=goal)
+    asked: dict[str, Any] = {}
+
+    def export(*_: Any, **settings: Any) -> tuple[list[Any], list[Any]]:
+        asked.update(settings)
+        return [], []
+
+    monkeypatch.setattr(module, "export_folder", export)
+    module._race(contest, contest.entries["L1"], tmp_path / "model")
+    assert (asked["by"], asked["kept"]) == (by, kept)
 
 
 def test_the_simplest_rival_is_timed_with_the_others(

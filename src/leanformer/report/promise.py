@@ -2,7 +2,7 @@
 
 the promise        proven, not proven (and what would prove it), or not kept
 the test split     where the teacher itself is worth nothing on it
-faster systems     whose estimates hold without proof
+better systems     by what the search is for, whose estimates hold without proof
 the simplest rival what a user could have fitted in the time it takes to read this
 the commonest class, where a classifier is not better than always answering it
 """
@@ -15,6 +15,7 @@ from leanformer.report.units import at_least, percent, score, share, significant
 from leanformer.report.verdict import shown, split_of, unproven_by_test
 
 _MARGIN = 1e-9
+_BETTER = {"latency": "With a lower latency", "size": "Smaller", "memory": "With less memory"}
 
 
 def promise_lines(events: Events) -> list[str]:
@@ -26,7 +27,7 @@ def promise_lines(events: Events) -> list[str]:
     made = [
         _promise(verdict, field) + _less(events, field),
         _untested(field),
-        _faster(verdict, field),
+        _better(events, verdict, field),
     ]
     made += [_simplest(field), _majority(verdict), str(verdict.get("note") or "")]
     return [line for line in made if line]
@@ -108,13 +109,14 @@ def _untested(field: Lineup) -> str:
     )
 
 
-def _faster(verdict: Event, field: Lineup) -> str:
+def _better(events: Events, verdict: Event, field: Lineup) -> str:
     named = {system.name: system for system in field.systems}
     found = []
     for name in verdict.get("faster") or []:
         kept = field.kept(named[name], "dev") if name in named else None
         found.append(f"{name} ({percent(kept)})" if kept is not None else name)
-    return f"Faster, with an estimate that holds and no proof: {', '.join(found)}." if found else ""
+    how = _BETTER.get(str(events.run.get("goal")), "Faster")
+    return f"{how}, with an estimate that holds and no proof: {', '.join(found)}." if found else ""
 
 
 def _simplest(field: Lineup) -> str:

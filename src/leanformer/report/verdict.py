@@ -79,7 +79,8 @@ def _chosen(events: Events, field: Lineup, system: System) -> str:
     if smaller is not None:
         text += f", in a file {_factor(smaller.value, 'smaller', 'larger')}"
     goal = events.run.get("goal") or "throughput"
-    return f"{text}." if goal == "throughput" else f"{text}; it was chosen by its {goal}."
+    chosen = "they were chosen by their" if plural else "it was chosen by its"
+    return f"{text}." if goal == "throughput" else f"{text}; {chosen} {goal}."
 
 
 def _subject(events: Events, field: Lineup, system: System, kept: float | None) -> tuple[str, bool]:

@@ -18,7 +18,7 @@ from leanformer.models.io.save import check_room, write_model
 from leanformer.runtime.backends import find_backend, graph_file
 from leanformer.runtime.calibration import Calibration
 from leanformer.runtime.manifest import Manifest, read_manifest, write_manifest
-from leanformer.runtime.race import Candidate, Row, race
+from leanformer.runtime.race import By, Candidate, Row, race
 from leanformer.runtime.tokenizer import compared_tokenizer
 from leanformer.tasks import kind_named, served_kind
 
@@ -45,6 +45,8 @@ def export_folder(
     threads: int | None = None,
     least_agreement: float = 0.95,
     batch_dependent: bool = False,
+    by: By = "throughput",
+    kept: Candidate | None = None,
     compared: Sequence[str] = (),
     overwrite: bool = False,
     tell: Callable[[str], None] = lambda text: None,
@@ -65,6 +67,8 @@ def export_folder(
         threads: As many as there are cores, unless given.
         least_agreement: A candidate that agrees less with PyTorch fp32 cannot win.
         batch_dependent: Let `BATCH_DEPENDENT` candidates race too.
+        by: What decides the race: throughput or latency.
+        kept: The candidate that wins if it agrees, however fast others are; None = the fastest.
         compared: Texts on which the fast tokenizer must give the ids of Hugging Face's, beside the
             calibration's; give all that there are.
         overwrite: Replace the folder if it exists.
@@ -105,6 +109,8 @@ def export_folder(
             least_agreement=least_agreement,
             threads=threads,
             batch_dependent=batch_dependent,
+            by=by,
+            kept=kept,
         )
         winner = _keep_winner(temporary, rows, failed, list(proofs))
     return [*rows, *failed], proofs.get(winner, [])

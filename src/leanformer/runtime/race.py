@@ -3,15 +3,18 @@
 Each candidate first runs once in a child process. Those that survive answer the caller's texts in
 turn, round by round (A B C, A B C, ...), from strings to outputs, so that a busy moment hurts all
 alike. The winner is the fastest whose answers agree with those of the reference (of a transformer,
-PyTorch in fp32) and do not change with the other texts of a batch.
+PyTorch in fp32) and do not change with the other texts of a batch; or, where a form was chosen by
+its size, that form.
 """
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -25,9 +28,16 @@ from leanformer.runtime.system import Outputs
 from leanformer.runtime.systems import find_system
 
 Candidate = tuple[str, Precision]
+By = Literal["throughput", "latency"]
+"""What a race is decided by: many texts in one call, or one text."""
 
 _MOST_CHANGE = {"fp32": 1e-3, "bf16": 0.05, "int8": 0.05}  # of the largest output, by neighbours
 _DEPENDENT = "its answers change with the other texts of a batch"
+_WHY: dict[By, str] = {
+    "throughput": "the fastest that answers like PyTorch",
+    "latency": "the one with the lowest latency that answers like PyTorch",
+}
+_WHY_KEPT = "the form that was measured and chosen; it answers like PyTorch"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +77,8 @@ def race(
     rounds: int = 5,
     threads: int | None = None,
     batch_dependent: bool = False,
+    by: By = "throughput",
+    kept: Candidate | None = None,
 ) -> list[Row]:
     """Race, write the winner into `leanformer.json`, and tell how each candidate did.
 
@@ -81,6 +93,9 @@ def race(
         threads: As many as there are cores, unless given.
         batch_dependent: Allow candidates to win whose answers change with the other texts of a
             batch.
+        by: What decides: texts per second, or the latency of one text.
+        kept: The candidate that wins, however fast others are, if its answers agree; None = the
+            fastest.
 
     Raises:
         ValueError: There are no texts, or PyTorch fp32 answers them with NaN.
@@ -110,7 +125,7 @@ def race(
             latency=singles[one],
             agreement=_agreement(manifest, answers[reference], answers[one]),
         )
-    rows = decide([drafts[one] for one in listed], least_agreement)
+    rows = decide([drafts[one] for one in listed], least_agreement, by=by, kept=kept)
     write_manifest(folder, _with_winner(manifest, rows))
     return rows
 
@@ -126,8 +141,14 @@ def _with_winner(manifest: Manifest, rows: Sequence[Row]) -> Manifest:
     )
 
 
-def decide(rows: Sequence[Row], least_agreement: float) -> list[Row]:
-    """The rows with the fastest acceptable one marked, and a reason for each.
+def decide(
+    rows: Sequence[Row],
+    least_agreement: float,
+    *,
+    by: By = "throughput",
+    kept: Candidate | None = None,
+) -> list[Row]:
+    """The rows with the best acceptable one marked, and a reason for each; see `race`.
 
     Raises:
         ValueError: Not even PyTorch fp32 is acceptable: its outputs are not finite.
@@ -138,8 +159,22 @@ def decide(rows: Sequence[Row], least_agreement: float) -> list[Row]:
             "race: PyTorch fp32 itself answers these texts with numbers that are not finite, so "
             "there is nothing to agree with; look at the model's weights"
         )
-    best = max(fair, key=lambda row: row.throughput or 0)
-    return [replace(row, chosen=row is best, reason=_reason(row, best, fair)) for row in rows]
+    asked = [row for row in fair if (row.backend, row.precision) == kept]
+    best = asked[0] if asked else min(fair, key=lambda row: _seconds(row, by))
+    why = _WHY_KEPT if asked else _WHY[by]
+    return [
+        replace(row, chosen=True, reason=why)
+        if row is best
+        else replace(row, chosen=False, reason=_why_not(row, best, fair, by))
+        for row in rows
+    ]
+
+
+def _seconds(row: Row, by: By) -> float:
+    """Seconds per text, of many or of one; inf where it was not timed."""
+    if by == "latency":
+        return row.latency or math.inf
+    return 1 / row.throughput if row.throughput else math.inf
 
 
 def _tried(folder: Path, manifest: Manifest, candidate: Candidate, batch_dependent: bool) -> Row:
@@ -161,15 +196,14 @@ def _tried(folder: Path, manifest: Manifest, candidate: Candidate, batch_depende
     return replace(row, batch_dependent=dependent)
 
 
-def _reason(row: Row, best: Row, fair: list[Row]) -> str:
-    if row is best:
-        return "the fastest that answers like PyTorch"
+def _why_not(row: Row, best: Row, fair: list[Row], by: By) -> str:
     if row.throughput is None:
         return row.reason
     if row not in fair:
         return f"answers too differently from PyTorch ({row.agreement:.3f})"
-    assert best.throughput is not None
-    return f"{best.throughput / row.throughput:.2f} times slower than the chosen one"
+    ratio = _seconds(row, by) / _seconds(best, by)
+    slower = f"{ratio:.2f} times slower" if ratio >= 1 else f"{1 / ratio:.2f} times faster"
+    return f"{slower} than the chosen one"
 
 
 def _agreement(manifest: Manifest, reference: Outputs, other: Outputs) -> float:

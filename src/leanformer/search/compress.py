@@ -32,7 +32,8 @@ from leanformer.search.clock import Clock
 from leanformer.search.contest import Contest
 from leanformer.search.describe import describe
 from leanformer.search.entrants.baselines import enter_baselines
-from leanformer.search.entrants.cascades import behind_ngrams, enter_cascades, speed_up_left
+from leanformer.search.entrants.cascades import enter_cascades
+from leanformer.search.entrants.chains import behind_ngrams, speed_up_left
 from leanformer.search.entrants.ngrams import enter_ngrams
 from leanformer.search.entrants.simplest import enter_simplest
 from leanformer.search.entry import TEACHER, whole_teacher
@@ -150,9 +151,12 @@ class _Search:
         behind = behind_ngrams(self.contest, whole_teacher(self.contest.entries))
         if (left := speed_up_left(self.contest, behind)) < _WORTH:
             gain = f"{100 * (left - 1):.0f} % faster at most" if left > 1 else "no faster"
+            could = (
+                f"could make the result {gain}" if left else "would cost the proof that is there"
+            )
             self._say(
                 "no student is trained: behind or in place of the n-grams, whose doubt it would "
-                f"share, it could make the result {gain}"
+                f"share, it {could}"
             )
             return
         request, times = self.request, layer_times(self.contest)

@@ -2,7 +2,7 @@
 
 The race of backends may serve another form of the chosen model than the int8 graph that was timed
 (fp32 on a CPU without integer kernels): then that form is judged and timed too, beside the same
-baselines, and the verdict speaks of it.
+baselines, and the verdict speaks of it. What was chosen by its size or its memory keeps its form.
 """
 
 import shutil
@@ -26,7 +26,7 @@ from leanformer.runtime.systems.cascade import Cascade
 from leanformer.search import evidence
 from leanformer.search.clock import WHOLE
 from leanformer.search.contest import Contest
-from leanformer.search.entrants.cascades import Chain
+from leanformer.search.entrants.chains import Chain
 from leanformer.search.entry import INT8_TEACHER, SIMPLEST, TEACHER, Entry
 from leanformer.search.judged import Judged
 from leanformer.search.outcome import Outcome, Picked, beside_majority, outcome_of, pick, refutes
@@ -229,6 +229,7 @@ def _copy(contest: Contest, chosen: Entry, folder: Path) -> None:
 
 def _race(contest: Contest, chosen: Entry, folder: Path) -> None:
     graph = graph_file(chosen.folder, *_INT8, format_of(chosen.folder))
+    goal = contest.request.goal
     rows, _ = export_folder(
         chosen.model,
         chosen.tokenizer,
@@ -240,6 +241,9 @@ def _race(contest: Contest, chosen: Entry, folder: Path) -> None:
         made={_INT8: graph} if graph.is_file() else None,
         threads=contest.request.threads or None,
         batch_dependent=contest.request.batch_dependent,
+        by="latency" if goal == "latency" else "throughput",
+        # a faster form may be larger than what was chosen for being small
+        kept=(chosen.backend, chosen.precision) if goal in ("size", "memory") else None,
         compared=contest.descriptions.texts(),
         overwrite=True,
         tell=contest.tell,

@@ -49,8 +49,8 @@ class Request:
     confidence: Confidence = 0.9
     """How sure the development split has to be of that for it to be called proven."""
     goal: Goal = "throughput"
-    """What decides among the models that keep it: texts per second, the latency of one text of
-    about 32 tokens, bytes on disk, or peak memory."""
+    """What decides among the models that keep it: texts per second, the mean latency of texts of
+    dev that come one by one, bytes on disk, or peak memory."""
     portable: bool = False
     """Choose only what transformers loads without leanformer: no fewer heads, no weights that were
     trained to round, no cascade, no n-grams."""

@@ -9,7 +9,7 @@ import pytest
 from runtime.systems.cascades import NAMES, TEXTS, cascade, halfway, ngrams, transformer
 
 import leanformer
-from leanformer.runtime.gates import Entropy, Margin
+from leanformer.runtime.gates import Entropy, Margin, Reliability
 from leanformer.runtime.manifest import (
     _signature,
     check_files,
@@ -92,6 +92,23 @@ def test_parts_that_answer_different_questions_are_refused(
     numbers = transformer(tmp_path / "numbers", "regression", labels=())
     with pytest.raises(ValueError, match=f"{numbers} and {numbers}: kind: no gate tells how sure"):
         cascade(tmp_path / "c", numbers, numbers)
+
+
+def test_a_gate_of_other_outputs_is_refused_when_it_is_saved_and_when_it_is_opened(
+    parts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A class too few would otherwise be found out by the first text that is answered."""
+    message = "gate: offsets: 2 for outputs of 3 classes; fit the gate on outputs of this system"
+    with pytest.raises(ValueError, match=message):
+        cascade(tmp_path / "c", *parts, gate=Reliability(offsets=(0.0, 0.1)))
+    assert not (tmp_path / "c").exists()
+    made = cascade(tmp_path / "c", *parts, gate=Reliability(offsets=(0.0, 0.1, 0.2)))
+    rule = json.loads((made / "cascade.json").read_text())
+    rule["gate"]["offsets"].pop()
+    (made / "cascade.json").write_text(json.dumps(rule))
+    signed(made)
+    with pytest.raises(ValueError, match=rf"c: {message}; save the cascade again"):
+        open_system(made)
 
 
 def test_damaged_and_foreign_parts_are_refused_before_anything_is_written(

@@ -29,7 +29,7 @@ from leanformer.data import Examples, Task
 from leanformer.distill.ngrams import fit_ngrams
 from leanformer.measure.folders import measure_folders
 from leanformer.runtime.hashed_ngrams.kernel import kernel_name
-from leanformer.runtime.manifest import read_manifest
+from leanformer.runtime.manifest import read_manifest, write_manifest
 from leanformer.runtime.serving.smoke import smoke_test
 from leanformer.runtime.systems.hashed_ngrams import HashedNgrams
 
@@ -171,6 +171,25 @@ def test_serving_it_imports_neither_torch_nor_scikit_learn(kernel: str, tmp_path
     assert json.loads(ended.stdout) == SYSTEM.answer(["dog fox"])[0].tolist()
 
 
+def test_the_command_line_predicts_without_torch(tmp_path: Path) -> None:
+    """Torch takes longer to import than millions of characters to answer."""
+    SYSTEM.save(tmp_path / "x")
+    (tmp_path / "in.txt").write_text("dog fox\n")
+    code = (
+        "import sys; sys.modules.update({'torch': None, 'transformers': None, 'sklearn': None})\n"
+        f"sys.argv = ['leanformer', 'predict', {str(tmp_path / 'x')!r}, '--in',"
+        f" {str(tmp_path / 'in.txt')!r}]\n"
+        "from leanformer.cli import main\n"
+        "main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["text"] == "dog fox"
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -190,6 +209,19 @@ def test_settings_that_do_not_fit_are_refused(
     file.write_text(json.dumps(json.loads(file.read_text()) | settings))
     with pytest.raises(ValueError, match=message):
         HashedNgrams.open(tmp_path / "x", SYSTEM.manifest, threads=1)
+
+
+def test_numbers_that_were_cut_are_refused_by_the_name_of_their_file(tmp_path: Path) -> None:
+    SYSTEM.save(tmp_path / "x")
+    file = tmp_path / "x" / "hashed-ngrams.safetensors"
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"hashed-ngrams\.safetensors is damaged: its checksum"):
+        leanformer.load(tmp_path / "x")
+    write_manifest(tmp_path / "x", SYSTEM.manifest)  # as if it had always been so
+    with pytest.raises(
+        ValueError, match=r"is damaged .*not a whole safetensors file.*fit it again"
+    ):
+        leanformer.load(tmp_path / "x")
 
 
 def test_a_manifest_of_other_labels_is_refused(tmp_path: Path) -> None:

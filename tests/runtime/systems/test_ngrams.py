@@ -22,7 +22,7 @@ from runtime.systems.seams import (
 import leanformer
 from leanformer.data import Examples, Task
 from leanformer.measure.tfidf import fit_tfidf
-from leanformer.runtime.manifest import read_manifest
+from leanformer.runtime.manifest import read_manifest, write_manifest
 from leanformer.runtime.systems.ngrams import Ngrams
 
 
@@ -117,6 +117,18 @@ def test_a_damaged_folder_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "x" / "ngrams.json"
     file.write_text(file.read_text().replace("dog", "dig"))
     with pytest.raises(ValueError, match=r"ngrams.json is damaged: its checksum"):
+        leanformer.load(tmp_path / "x")
+
+
+def test_numbers_that_were_cut_are_refused_by_the_name_of_their_file(tmp_path: Path) -> None:
+    system = fitted("classification")[0]
+    system.save(tmp_path / "x")
+    file = tmp_path / "x" / "ngrams.safetensors"
+    file.write_bytes(file.read_bytes()[:-9])
+    write_manifest(tmp_path / "x", system.manifest)  # as if it had always been so
+    with pytest.raises(
+        ValueError, match=r"is damaged .*not a whole safetensors file.*fit it again"
+    ):
         leanformer.load(tmp_path / "x")
 
 

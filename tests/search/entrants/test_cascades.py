@@ -10,13 +10,15 @@ import pytest
 from search.made_up import rates
 from search.toy import contest_of
 
+from leanformer.core.quantity import Quantity
 from leanformer.data import Examples
 from leanformer.search.contest import Contest
 from leanformer.search.entrants import cascades
-from leanformer.search.entrants.cascades import (
+from leanformer.search.entrants import chains as module
+from leanformer.search.entrants.cascades import enter_cascades
+from leanformer.search.entrants.chains import (
     Chain,
     behind_ngrams,
-    enter_cascades,
     ngrams_lead,
     share_confidence,
     speed_up_left,
@@ -117,10 +119,39 @@ def test_what_students_could_gain_counts_the_doubt_that_they_share(
     expected = (cheap + alone * dear) / (cheap + shared * dear / 2.2)
     assert left(made) == pytest.approx(expected)
     short = contest(tmp_path / "short", monkeypatch, 0.995)
-    monkeypatch.setattr(cascades, "_CHAINS", 100)  # a thousand texts prove 99.3 % with what is left
+    monkeypatch.setattr(module, "_CHAINS", 100)  # a thousand texts prove 99.3 % with what is left
     assert left(short) == 0
     made.request = replace(made.request, goal="size")
     assert left(made) == math.inf
+
+
+@pytest.mark.parametrize("goal", ["size", "memory"])
+@pytest.mark.parametrize(
+    ("keep", "teacher_bytes", "expected"),
+    [
+        (0.879, 401.0, 0.0),  # proven with the whole doubt, and not with a quarter of it
+        (0.879, 400.0, math.inf),  # a student may be as small
+        (0.85, 401.0, math.inf),  # proven either way
+        (0.97, 401.0, math.inf),  # by a cascade, which is larger than the teacher
+    ],
+)
+def test_small_ngrams_that_are_proven_do_not_lose_their_proof_to_students(
+    goal: Any,
+    keep: float,
+    teacher_bytes: float,
+    expected: float,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = contest(tmp_path, monkeypatch, keep)
+    sizes = {NGRAMS: 100.0, INT8_TEACHER: teacher_bytes}
+    for name, entry in made.entries.items():
+        object.__setattr__(entry, "folder", tmp_path / name)
+    monkeypatch.setattr(
+        module, "served_size", lambda folder, *_: Quantity(sizes[folder.name], "bytes")
+    )
+    made.request = replace(made.request, goal=goal)
+    assert left(made) == expected
 
 
 def test_doubt_is_shared_among_chains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from search.toy import contest_of
 from leanformer.measure.gates import Deferral, Gated
 from leanformer.measure.promise import Promise
 from leanformer.search.clock import Clock
-from leanformer.search.entrants.cascades import Chain
+from leanformer.search.entrants.chains import Chain
 from leanformer.search.entry import TEACHER
 from leanformer.search.students.climb import Trial
 from leanformer.search.students.decisions import Decisions

@@ -34,6 +34,7 @@ from leanformer.runtime.systems.cascade_folder import (
     SECOND,
     Rule,
     check_alike,
+    check_gate,
     check_listed,
     check_names,
     read_rule,
@@ -68,10 +69,11 @@ class Cascade(System):
 
         Raises:
             ValueError: The parts do not answer the same question, its outputs do not say how sure
-                they are, or two parts have one name.
+                they are, the gate is of other outputs, or two parts have one name.
         """
         check_alike(first.manifest, second.manifest)
         check_alike(manifest, second.manifest)
+        check_gate(rule.gate, first.manifest)
         own = first.sources or rule.names[:1], second.sources or rule.names[1:]
         check_names(*own)
         self.first, self.second, self.rule, self._own = first, second, rule, own

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from leanformer.core.codec import decode, encode
 from leanformer.core.ranges import Count, Index, Number, ranged
 from leanformer.core.storage.files import new_folder, write_text
@@ -24,6 +26,7 @@ from leanformer.core.storage.json_file import read_json
 from leanformer.runtime.gates import Gate, check_gated
 from leanformer.runtime.manifest import NAME, Manifest, check_files, read_manifest, write_manifest
 from leanformer.runtime.system import find_system
+from leanformer.tasks import kind_named
 
 RULE = "cascade.json"
 PARTS = FIRST, SECOND = "first", "second"
@@ -90,7 +93,8 @@ def save_cascade(
         FileExistsError: `folder` holds something, and `overwrite` is false.
         FileNotFoundError: A part was not exported by leanformer.
         ValueError: A part is damaged or would be replaced, the parts do not answer the same
-            question, the task has no gate, or a number is out of its range.
+            question, the task has no gate, the gate is of other outputs, or a number is out of its
+            range.
     """
     folder, parts = Path(folder), {FIRST: Path(first), SECOND: Path(second)}
     rule = _rule(gate, threshold, deferred, texts, names)
@@ -98,6 +102,7 @@ def save_cascade(
     about, other = manifests[SECOND], manifests[FIRST]
     try:
         check_alike(other, about)
+        check_gate(rule.gate, other)
         check_names(*(_names(parts[n], manifests[n], rule.names[i]) for i, n in enumerate(parts)))
     except ValueError as error:
         raise ValueError(f"{first} and {second}: {error}") from error
@@ -152,6 +157,20 @@ def check_alike(first: Manifest, second: Manifest) -> None:
                 "do the same task, with the same labels in the same order"
             )
     check_gated(first.kind)
+
+
+def check_gate(gate: Gate, first: Manifest) -> None:
+    """Refuse a gate whose settings do not fit the first system's outputs.
+
+    Raises:
+        ValueError: What does not fit.
+    """
+    outputs = np.zeros((1, len(first.labels)), np.float32)
+    rows = [outputs] if kind_named(first.kind).reads_words else list(outputs)
+    try:
+        gate.scores(rows, first.kind, first.thresholds)
+    except ValueError as error:
+        raise ValueError(f"gate: {error}") from error
 
 
 def check_names(first: Sequence[str], second: Sequence[str]) -> None:

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from leanformer.core.machine.threads import cores
 from leanformer.core.storage.files import new_folder, write_text
 from leanformer.core.storage.json_file import read_json
+from leanformer.core.storage.safetensors_file import read_arrays
 from leanformer.runtime.hashed_ngrams.kernel import Scores, kernel_name, score
 from leanformer.runtime.hashed_ngrams.numbers import Numbers, check_numbers, table_of
 from leanformer.runtime.hashed_ngrams.reading import Read, read_texts, read_words
@@ -83,9 +84,7 @@ class HashedNgrams(System):
         rows: int | None = None,
     ) -> "HashedNgrams":
         """See `System.open`; it computes text by text, and many texts with several threads."""
-        from safetensors.numpy import load_file
-
-        settings, numbers = read_json(folder / _SETTINGS), load_file(folder / _NUMBERS)
+        settings = read_json(folder / _SETTINGS)
         version, bits = settings.get("features"), settings.get("bits", 0)
         if version != _FEATURES:
             raise ValueError(
@@ -93,7 +92,7 @@ class HashedNgrams(System):
                 f"leanformer reads {_FEATURES}; update leanformer, or fit it again"
             )
         try:
-            return cls(numbers, bits, manifest, threads)
+            return cls(read_arrays(folder / _NUMBERS), bits, manifest, threads)
         except ValueError as error:
             raise ValueError(
                 f"{folder / _NUMBERS} or {_SETTINGS} is damaged ({error}); fit it again"

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from leanformer.core.storage.files import new_folder, write_text
 from leanformer.core.storage.json_file import read_json
+from leanformer.core.storage.safetensors_file import read_arrays
 from leanformer.runtime.manifest import Manifest, write_manifest
 from leanformer.runtime.system import Cut, Outputs, System, served
 from leanformer.tasks import kind_named
@@ -71,11 +72,9 @@ class Ngrams(System):
         rows: int | None = None,
     ) -> "Ngrams":
         """See `System.open`; it computes with one thread, and text by text."""
-        from safetensors.numpy import load_file
-
         described = read_json(folder / _TERMS)
-        numbers = load_file(folder / _NUMBERS)
         try:
+            numbers = read_arrays(folder / _NUMBERS)
             analysers = [
                 analyser_of(
                     one["settings"], one["reads"], one["terms"], numbers.pop(f"idf.{place}")
@@ -84,7 +83,9 @@ class Ngrams(System):
             ]
             return cls(analysers, numbers, manifest)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{folder / _TERMS} is damaged ({error}); fit it again") from error
+            raise ValueError(
+                f"{folder / _TERMS} or {_NUMBERS} is damaged ({error}); fit it again"
+            ) from error
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Manifest:
         """Write a folder that `leanformer.load` opens.

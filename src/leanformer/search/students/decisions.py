@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from leanformer.measure.promise import Promise
 from leanformer.report.units import at_least, percent, share
 from leanformer.search.contest import Contest
-from leanformer.search.entrants.cascades import Chain
+from leanformer.search.entrants.chains import Chain
 from leanformer.search.entry import TEACHER
 from leanformer.search.request import examples_of
 from leanformer.search.students.climb import Trial
