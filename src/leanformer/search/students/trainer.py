@@ -26,6 +26,7 @@ OUTPUTS = "teacher-outputs"
 """The folder, in `work`, of what the teacher says of each text."""
 _TEACHER = "teacher"
 _TEACHER_SHARE, _TEACHER_MOST, _TEACHER_EPOCHS = 1 / 3, 1 / 2, 2.0
+_TEACHER_LEAST = 2000  # texts that are a training too, where half an epoch is out of reach
 _STUDENT_SHARE, _STUDENT_ENOUGH = 1 / 2, 1 / 2  # of the free time, and of the epochs asked
 
 
@@ -46,7 +47,11 @@ class Trainer:
         self._trained: dict[str, str] = {}
 
     def finetune(self) -> Workspace:
-        """Train the teacher, for a third of the time; for half, where that is not two epochs."""
+        """Train the teacher, for a third of the time; for half, where that is not two epochs.
+
+        Raises:
+            ValueError: Not even half of an epoch, or 2,000 texts of a larger set, would end in time.
+        """
         request, examples = self.request, len(self.dataset.train)
         asked = request.teacher_setup(examples)
         epochs = decided(self.contest, _TEACHER) or asked.epochs
@@ -57,6 +62,7 @@ class Trainer:
             share=_TEACHER_SHARE,
             most=_TEACHER_MOST,
             enough=_TEACHER_EPOCHS,
+            least=min(LEAST, _TEACHER_LEAST / examples),
         )
         step = Finetune(train=replace(asked, epochs=epochs), max_length=request.max_length)
         try:
