@@ -50,7 +50,7 @@ class Trainer:
         """Train the teacher, for a third of the time; for half, where that is not two epochs.
 
         Raises:
-            ValueError: Not even half of an epoch, or 2,000 texts of a larger set, would end in time.
+            ValueError: Neither half of an epoch nor 2,000 texts would end in time.
         """
         request, examples = self.request, len(self.dataset.train)
         asked = request.teacher_setup(examples)
