@@ -31,7 +31,7 @@ from leanformer.runtime.systems.cascade import save_cascade
 from leanformer.search.entry import FUSED_TEACHER, INT8_TEACHER, NGRAMS, SIMPLEST, TEACHER
 from leanformer.search.judged import Judged, judge_outputs, judge_system
 
-TEXTS = 128
+TEXTS = 512  # so many that what a cascade passes on fills batches, as with texts of a user
 ROUNDS = 5
 OURS = f"{INT8_TEACHER}, our graph and tokenizer"
 _PLAIN = ((SIMPLEST, INT8_TEACHER), (NGRAMS, OURS))

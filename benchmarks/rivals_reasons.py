@@ -8,19 +8,30 @@ _SST2 = (
     "n-grams are unsure of a third of these sentences, and no student ended in time that was worth "
     "putting behind them; the rival's threshold is chosen by the plain rule, which proves nothing."
 )
-_NO_STUDENT = (
-    "no student was trained: the searches ran two and three at a time on two cores without VNNI, "
-    "and eight minutes of that leave none. Behind the n-grams a student would save most of the "
-    "time of the texts that are passed on."
+_AMX = (
+    "with AMX the int8 teacher answers three to four times as many texts per second as without "
+    "VNNI, and n-grams are no faster, so that less is to be gained. "
 )
 STANDS: dict[tuple[str, float], str] = {
-    ("banking77", 0.99): _NO_STUDENT,
-    ("banking77", 0.97): (
-        "1,000 dev texts leave n-grams alone 0.4 % short of the proof (the test split measures "
-        "98.9 %), so one text in a hundred is passed on, at several hundred times the cost."
+    ("banking77", 0.99): _AMX
+    + (
+        "A student of 4 layers behind the n-grams would keep 99.1 % with 2.5 % of the texts passed "
+        "on, by estimate; 1,000 dev texts do not prove that."
     ),
-    ("ag-news", 0.99): _NO_STUDENT,
-    ("ag-news", 0.97): _NO_STUDENT,
+    ("banking77", 0.97): _AMX
+    + (
+        "1,000 dev texts leave n-grams alone 0.5 % short of the proof (the test split measures "
+        "98.8 %), so one text in a hundred is passed on, at over a hundred times the cost; the "
+        "doubt that a student shares would cost what it saves."
+    ),
+    ("ag-news", 0.99): _AMX
+    + (
+        "A student of 4 layers, trained for 1.5 of 13 epochs in the time that was left, is proven "
+        "behind the n-grams with 25 % of the texts passed on, which takes longer than the teacher "
+        "with 14 %."
+    ),
+    ("ag-news", 0.97): _AMX
+    + "The student behind the n-grams has 4 layers; no time was left for a smaller one.",
     ("trec", 0.99): (
         "545 dev texts do not prove a cascade while the doubt is shared with two students; the "
         "plain rule, which proves nothing, picks one and test happens to agree."
