@@ -19,7 +19,7 @@ from leanformer.measure.majority import against_majority
 from leanformer.measure.promise import Promise
 from leanformer.numerics.paired_bootstrap import paired_bootstrap
 from leanformer.search.contest import Contest
-from leanformer.search.entrants.chains import Chain, ngrams_lead, share_confidence
+from leanformer.search.entrants.chains import Chain, share_confidence, students_compete
 from leanformer.search.entry import INT8_TEACHER, NGRAMS
 from leanformer.search.judged import Judged
 from leanformer.search.request import BEST, Goal
@@ -107,7 +107,7 @@ def _proven(contest: Contest, costs: Mapping[str, float], chains: Sequence[Chain
         return set()
     confidence = share_confidence(contest, chains)
     students = [n for n in costs if contest.entries[n].system == "transformer"]
-    if len(students) > 1 and ngrams_lead(contest):  # more than the whole teacher
+    if not students_compete(contest):
         students = []
     sequence = choose_fastest(
         [

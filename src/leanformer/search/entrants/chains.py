@@ -97,8 +97,7 @@ def share_confidence(contest: Contest, chains: Sequence[Chain]) -> float:
 
 def _shared(contest: Contest, pairs: Sequence[tuple[Entry, Entry]]) -> float:
     alone = NGRAMS in contest.entries and all(first.name != NGRAMS for first, _ in pairs)
-    by_themselves = bool(_students(contest)) and not ngrams_lead(contest)
-    chains = len(pairs) + alone + by_themselves
+    chains = len(pairs) + alone + students_compete(contest)
     return 1 - (1 - contest.request.confidence) / max(1, chains)
 
 
@@ -109,6 +108,11 @@ def ngrams_lead(contest: Contest) -> bool:
     if NGRAMS not in contest.entries or not _has_cascades(contest):
         return False
     return contest.request.goal in _BY_TIME and expected_rate(contest) <= _LEAD
+
+
+def students_compete(contest: Contest) -> bool:
+    """Whether there are students that are tested by themselves, and before the teacher."""
+    return bool(_students(contest)) and not ngrams_lead(contest)
 
 
 def _students(contest: Contest) -> list[Entry]:
@@ -146,11 +150,12 @@ def speed_up_left(contest: Contest, chain: Chain | None) -> float:
     by_time = contest.request.goal in _BY_TIME
     if by_time and not alone.deferred:
         return 1.0
+    if not by_time and (alone.deferred or not _much_smaller(chain.first, chain.second)):
+        return math.inf
     doubt = (1 - contest.request.confidence) / (_LEADING if ngrams_lead(contest) else _CHAINS)
     shared = _chain(contest, chain.first, chain.second, 1 - doubt).gated.proven
     if not by_time:
-        needless = not alone.deferred and (shared is None or shared.deferred > 0)
-        return 0.0 if needless and _much_smaller(chain.first, chain.second) else math.inf
+        return 0.0 if shared is None or shared.deferred else math.inf
     if shared is None:
         return 0.0
     cheap, dear = (contest.seconds.get(e.name, math.nan) for e in (chain.first, chain.second))
@@ -182,9 +187,8 @@ def _pairs(contest: Contest) -> list[tuple[Entry, Entry]]:
     students = _students(contest)
     teacher, ngrams = whole_teacher(contest.entries), contest.entries.get(NGRAMS)
     behind = [(ngrams, second) for second in (teacher, *students) if ngrams is not None]
-    if students and ngrams_lead(contest):
-        return behind
-    return [*behind, *((student, teacher) for student in students)]
+    before = [(student, teacher) for student in students] if students_compete(contest) else []
+    return behind + before
 
 
 def _has_cascades(contest: Contest) -> bool:

@@ -18,11 +18,11 @@ from leanformer.measure.gates import choose_threshold, find_gate
 from leanformer.measure.promise import Promise, judge_promise
 from leanformer.runtime.gates import shifted
 from leanformer.search.contest import Contest
+from leanformer.search.entrants.ngrams import hold_out_fifth
 from leanformer.search.entry import whole_teacher
-from leanformer.search.judged import judge_outputs, thresholds_of
+from leanformer.search.judged import judge_outputs, judge_system, thresholds_of
 
 GATE = "margin"
-FIFTH = 5
 _MOST = 1000  # texts of the last fifth that the teacher answers
 
 
@@ -44,23 +44,19 @@ def expected_rate(contest: Contest) -> float:
 
 
 def _rate(contest: Contest) -> float:
-    train, task = contest.dataset.train, contest.dataset.task
-    held = [index for index in range(len(train)) if index % FIFTH == 0][:_MOST]
-    rest = [index for index in range(len(train)) if index % FIFTH]
-    fifth = train.take(held)
-    given: list[Any] | None = fifth.words if task.about.reads_words else fifth.texts
-    assert given is not None
-    asked = given, fifth.pairs
-    contest.tell(f"n-grams without a fifth of train, and the teacher, answer {len(held)} of it")
-    ours = fit_ngrams(train.take(rest), task).answer(*asked)
-    theirs = whole_teacher(contest.entries).open().answer(*asked)
-    own, other = (thresholds_of(outputs, fifth, task) for outputs in (ours, theirs))
-    statistics = judge_outputs(theirs, fifth, task).statistics
+    task = contest.dataset.task
+    others, fifth = hold_out_fifth(contest.dataset.train)
+    fifth = fifth.take(list(range(len(fifth)))[:_MOST])
+    contest.tell(f"n-grams without a fifth of train, and the teacher, answer {len(fifth)} of it")
+    first = judge_system(fit_ngrams(others, task), fifth, task)
+    second = judge_system(whole_teacher(contest.entries).open(), fifth, task)
+    own, theirs = (thresholds_of(one.outputs, fifth, task) for one in (first, second))
 
     def judge(outputs: list[Any]) -> Promise:
         mixed = judge_outputs(outputs, fifth, task).statistics
-        return judge_promise(task.scorer(), statistics, mixed, keep=contest.request.keep)
+        return judge_promise(task.scorer(), second.statistics, mixed, keep=contest.request.keep)
 
-    scores = find_gate(GATE).scores(ours, contest.kind, own)
-    found = choose_threshold(scores, shifted(ours, own, other), theirs, judge).holds
+    scores = find_gate(GATE).scores(first.outputs, contest.kind, own)
+    shown = shifted(first.outputs, own, theirs)
+    found = choose_threshold(scores, shown, second.outputs, judge).holds
     return 1.0 if found is None else found.rate
