@@ -23,17 +23,13 @@ the last counts.
 
 import json
 from pathlib import Path
-from typing import Any
 
 from rivals_reasons import STANDS
+from rivals_row import Row, ahead, cells_of, chosen, holds, met, tested, times_over, work_of
 
 from leanformer.core.storage.files import write_text
 
 _UNKNOWN = "not examined yet."
-_BASES = ("int8_hf", "int8_ours", "pytorch")
-_ROUNDING = 1e-9
-
-Row = dict[str, Any]
 
 
 def write_rivals_page(rows: list[Row], path: Path) -> None:
@@ -54,9 +50,9 @@ def page(rows: list[Row]) -> str:
         metric = mine[0].get("metric")
         lines += [f"\n## {name}{f', {metric}' if metric else ''}\n"]
         lines += [f"Measured on {_machines(mine)}.\n", *_head(HEADS)]
-        lines += [_line(_cells(row)) for row in mine]
-        lines += ["", *_head(WORK), *(_line(_work(row)) for row in mine)]
-    short = [row for row in rows if not (_met(row) and _ahead(row))]
+        lines += [_line(cells_of(row)) for row in mine]
+        lines += ["", *_head(WORK), *(_line(work_of(row)) for row in mine)]
+    short = [row for row in rows if not (met(row) and ahead(row))]
     if short:
         lines += ["\n## What stands in the way\n", *map(_stands, short)]
     machines = {json.dumps(row["machine"], sort_keys=True) for row in rows}
@@ -74,11 +70,11 @@ def readme_table(rows: list[Row]) -> str:
                 [
                     row["set"],
                     f"{row['keep']:.4g}",
-                    _chosen(row),
-                    _test(row),
-                    _plain(row, "int8_hf"),
-                    _plain(row, "pytorch"),
-                    _plain(row, "rival"),
+                    chosen(row),
+                    tested(row),
+                    times_over(row, "int8_hf"),
+                    times_over(row, "pytorch"),
+                    times_over(row, "rival"),
                 ]
             )
         )
@@ -111,151 +107,29 @@ def _latest(rows: list[Row]) -> list[Row]:
     return sorted(found.values(), key=lambda row: (order.index(row["set"]), -row["keep"]))
 
 
-def _cells(row: Row) -> list[str]:
-    return [
-        f"{row['keep']:.4g}",
-        _chosen(row),
-        _proof(row),
-        _test(row),
-        *(_ratio(row, base) for base in _BASES),
-        _rival(row),
-        _by_their_rule(row),
-        _bar(row),
-    ]
-
-
-def _work(row: Row) -> list[str]:
-    return [
-        f"{row['keep']:.4g}",
-        *(_number(_rate(row, name), ",.0f") for name in ("ours", *_BASES)),
-        _number(row["deferral"], ".1%"),
-        f"{_number(row['test_quality'], '.4f')} ({row['teacher_test']:.4f})",
-        f"{row['minutes']:.3g}",
-        f"{row['training_seconds']:,.0f} s",
-    ]
-
-
 def _count(rows: list[Row]) -> str:
     """What the page says in one sentence."""
     barred = [row for row in rows if row["bar"] is not None]
     against = [row for row in rows if row["rival"] is not None]
     return (
         f"Of {len(rows)} searches {sum(row['outcome'] == 'kept' for row in rows)} ended with a "
-        f"proof, and of {sum(map(_holds, rows))} the test split measures what was asked. "
-        f"{sum(map(_met, barred))} of {len(barred)} targets are met; "
-        f"{sum(map(_ahead, against))} of {len(against)} are at least as fast as the fastest rival "
+        f"proof, and of {sum(map(holds, rows))} the test split measures what was asked. "
+        f"{sum(map(met, barred))} of {len(barred)} targets are met; "
+        f"{sum(map(ahead, against))} of {len(against)} are at least as fast as the fastest rival "
         "that keeps what was asked."
     )
-
-
-def _number(value: Any, form: str) -> str:
-    if isinstance(value, dict):
-        value = value["value"]
-    return "–" if value is None else f"{value:{form}}"
-
-
-def _chosen(row: Row) -> str:
-    if row["chosen"] is None:
-        return "nothing"
-    passed = "" if row["deferral"] is None else f", passes {row['deferral']:.1%} on"
-    return f"{row['chosen']} ({row['kind']}{passed})".replace("|", "\\|")
-
-
-def _proof(row: Row) -> str:
-    """What dev says: the outcome of the search, its estimate and its bound."""
-    name = {"kept": "proven", "unproven": "not proven", "not kept": "**not kept**"}[row["outcome"]]
-    lower = row["dev_lower"]
-    bound = "" if lower is None else f", at least {lower:.1%}"
-    return name if row["dev_kept"] is None else f"{name}: {row['dev_kept']:.1%}{bound}"
-
-
-def _test(row: Row) -> str:
-    if row["test_kept"] is None:
-        return "–"
-    return f"{row['test_kept']:.1%}" + ("" if _holds(row) else " **below**")
-
-
-def _holds(row: Row) -> bool:
-    """Whether the test split measures what was asked."""
-    return row["test_kept"] is not None and row["test_kept"] >= row["keep"] - _ROUNDING
-
-
-def _met(row: Row) -> bool:
-    """Whether the target is met by a choice whose test split holds."""
-    if row["bar"] is None:
-        return True
-    return _holds(row) and (_over(row, "int8_hf") or 0) >= row["bar"] - _ROUNDING
-
-
-def _ahead(row: Row) -> bool:
-    """Whether no rival that keeps what was asked is faster."""
-    return row["rival"] is None or (_over(row, "rival") or 0) >= 1 - _ROUNDING
-
-
-def _bar(row: Row) -> str:
-    if row["bar"] is None:
-        return "–"
-    return f"{row['bar']:g}×: {'met' if _met(row) else '**missed**'}"
-
-
-def _rate(row: Row, name: str) -> Row | None:
-    """Texts per second of what was chosen, of a base, or of the rival; None where there is none."""
-    found = row.get(name)
-    if found is not None and name in ("rival", "plain"):
-        found = found["throughput"]
-    return found
-
-
-def _over(row: Row, base: str) -> float | None:
-    ours, theirs = _rate(row, "ours"), _rate(row, base)
-    return None if ours is None or theirs is None else float(ours["value"] / theirs["value"])
-
-
-def _ratio(row: Row, base: str) -> str:
-    """The ratio with the widest spread that both quartiles allow."""
-    ours, theirs, told = _rate(row, "ours") or {}, _rate(row, base) or {}, _plain(row, base)
-    if any(rate.get(end) is None for rate in (ours, theirs) for end in ("low", "high")):
-        return told
-    low, high = ours["low"] / theirs["high"], ours["high"] / theirs["low"]
-    return f"{told} [{_times(low)}, {_times(high)}]"
-
-
-def _rival(row: Row) -> str:
-    if row["rival"] is None:
-        return "no rival keeps as much"
-    told = f"{_ratio(row, 'rival')} {row['rival']['name']} ({row['rival']['test_kept']:.1%})"
-    return told.replace("|", "\\|") + ("" if _ahead(row) else " **slower**")
-
-
-def _by_their_rule(row: Row) -> str:
-    """How our own n-grams stand against the rival where no proof is asked of either."""
-    ours, theirs = _rate(row, "plain"), _rate(row, "rival")
-    if ours is None or theirs is None:
-        return "–"
-    passed = row["plain"]
-    told = f"{_times(ours['value'] / theirs['value'])} {passed['name']} ({passed['test_kept']:.1%})"
-    return told.replace("|", "\\|")
-
-
-def _plain(row: Row, base: str) -> str:
-    over = _over(row, base)
-    return "–" if over is None else _times(over)
-
-
-def _times(value: float) -> str:
-    return f"{value:,.0f}×" if value >= 100 else f"{value:.1f}×" if value >= 2 else f"{value:.2f}×"
 
 
 def _stands(row: Row) -> str:
     told = []
     if row["chosen"] is None:
         told.append("nothing was chosen")
-    elif not _met(row):
+    elif not met(row):
         told.append(
-            f"{_plain(row, 'int8_hf')} of {row['bar']:g}×"
-            + ("" if _holds(row) else f", and the test split measures {_test(row)}")
+            f"{times_over(row, 'int8_hf')} of {row['bar']:g}×"
+            + ("" if holds(row) else f", and the test split measures {tested(row)}")
         )
-    if row["chosen"] is not None and not _ahead(row):
+    if row["chosen"] is not None and not ahead(row):
         told.append(f"slower than {row['rival']['name']}")
     reason = STANDS.get((row["set"], row["keep"]), _UNKNOWN)
     return f"- **{row['set']}, {row['keep']:.4g}** ({'; '.join(told)}): {reason}"
