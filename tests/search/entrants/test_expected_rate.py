@@ -67,6 +67,26 @@ def test_what_ngrams_do_not_know_is_expected_to_be_passed_on(
     assert 0.1 <= expected_rate(many) <= 0.5  # a third of the fifth: 0, 15, 30 of each 45
 
 
+def test_texts_in_the_order_of_their_labels_are_asked_of_each_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [
+        f"{'song' if index < TEXTS // 2 else 'rice'} {2 * index // TEXTS}" for index in range(TEXTS)
+    ]
+    made, _ = contest(tmp_path, monkeypatch, texts)
+    monkeypatch.setattr(module, "_MOST", 20)
+    labels: list[set[int]] = []
+    judge = module.judge_system
+
+    def judged(system: Any, examples: Examples, task: Any) -> Any:
+        labels.append(set(examples.labels or ()))
+        return judge(system, examples, task)
+
+    monkeypatch.setattr(module, "judge_system", judged)
+    expected_rate(made)
+    assert labels == [{0, 1}, {0, 1}]
+
+
 def test_it_is_found_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, asked = contest(tmp_path, monkeypatch, told(15))
     assert expected_rate(made) == expected_rate(made)

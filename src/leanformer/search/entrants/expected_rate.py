@@ -13,6 +13,8 @@ promise rests on it.
 
 from typing import Any
 
+import numpy as np
+
 from leanformer.distill.ngrams import fit_ngrams
 from leanformer.measure.gates import choose_threshold, find_gate
 from leanformer.measure.promise import Promise, judge_promise
@@ -46,7 +48,9 @@ def expected_rate(contest: Contest) -> float:
 def _rate(contest: Contest) -> float:
     task = contest.dataset.task
     others, fifth = hold_out_fifth(contest.dataset.train)
-    fifth = fifth.take(list(range(len(fifth)))[:_MOST])
+    # drawn, as texts may be in the order of their labels
+    drawn = np.random.default_rng(contest.request.seed).permutation(len(fifth))[:_MOST]
+    fifth = fifth.take(drawn.tolist())
     contest.tell(f"n-grams without a fifth of train, and the teacher, answer {len(fifth)} of it")
     first = judge_system(fit_ngrams(others, task), fifth, task)
     second = judge_system(whole_teacher(contest.entries).open(), fifth, task)
